@@ -1,0 +1,228 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Adapter is our code for one channel. It turns requests into events and
+// delivers single events; it never retries, sleeps or starts goroutines, for
+// the core does all of that for every channel alike.
+//
+// What an adapter can do beyond this it says by implementing one or more of
+// [Typist], [Settler], [Poller], [Checker] and [Closer].
+type Adapter interface {
+	// Channel describes the channel: its name and abilities. It is read once,
+	// at start, and must not change.
+	Channel() Channel
+	// Routes are the front doors of the channel on the public listener.
+	Routes() []Route
+	// Deliver hands one event to the channel and returns nil once the channel
+	// has confirmed it. Any other end is a *[DeliveryError]; an error of
+	// another type counts as Retry. The core calls it for one event of a thread
+	// at a time, in order, and calls again with the same event ID after an
+	// uncertain end: Deliver must then not show the event twice if it can tell.
+	// Only kinds named in Channel.Delivers are passed.
+	Deliver(ctx context.Context, e *Event) error
+}
+
+// Route is one front door. Pattern is one of [http.ServeMux], without host.
+type Route struct {
+	Pattern string
+	Handler http.Handler
+}
+
+// Channel describes what a channel can do. The capability grid of the README
+// is made from it.
+type Channel struct {
+	// Name is the channel's name in LPBRIDGE_CHANNELS, events, metrics and logs.
+	Name string
+	// Reports are the kinds the channel can send towards LivePerson.
+	Reports []Kind
+	// Delivers are the kinds the channel wants from LivePerson. An event of
+	// another kind is dropped before it is journalled.
+	Delivers []Kind
+	// TypingIn is how the channel reports a consumer's typing.
+	TypingIn TypingSource
+	// TypingOut is how the channel wants to be told of an agent's typing.
+	TypingOut TypingTarget
+}
+
+// TypingSource is how a side reports typing to us.
+type TypingSource struct {
+	// Reported is false for a side that says nothing of typing.
+	Reported bool
+	// Repeats says that a typist's client repeats the state while it lasts, so
+	// that a short silence means that it ended.
+	Repeats bool
+	// Hold is how long a state stands without another word. With Repeats,
+	// composing becomes paused after Hold and ends after another.
+	Hold time.Duration
+	// PhantomWindow is how long after a message of the same person a composing
+	// is not believed.
+	PhantomWindow time.Duration
+}
+
+// TypingTarget is how a side wants to be told of typing.
+type TypingTarget struct {
+	// Shown is false for a side that cannot show typing.
+	Shown bool
+	// MinInterval is the least time between two calls of one thread that both
+	// say composing, and, unless StopUnlimited, between any two.
+	MinInterval time.Duration
+	// StopUnlimited exempts calls that end typing, and changes between states,
+	// from MinInterval.
+	StopUnlimited bool
+	// Refresh is how often composing must be repeated while it lasts; 0 for a
+	// side that keeps a state until another comes.
+	Refresh time.Duration
+	// Expiry is when the far side stops showing by itself; 0 for never.
+	Expiry time.Duration
+	// HasPaused says that the side knows a paused state.
+	HasPaused bool
+	// PerPerson says that the side shows each typist by name.
+	PerPerson bool
+}
+
+// TypingCue is what a channel is told about an agent's typing.
+type TypingCue struct {
+	Thread ThreadID
+	Agent  Agent
+	State  TypingState
+}
+
+// Typist is an adapter whose channel can show agents typing.
+type Typist interface {
+	// ShowTyping tells the channel once. It is not retried; the core repeats
+	// what needs repeating as Channel.TypingOut asks.
+	ShowTyping(ctx context.Context, cue TypingCue) error
+}
+
+// Settler is an adapter that can find out whether an earlier delivery of an
+// event, whose answer was lost, arrived.
+type Settler interface {
+	// Settled reports whether the channel has the event.
+	Settled(ctx context.Context, e *Event) (bool, error)
+}
+
+// Poller is an adapter whose channel must be asked for news. The core calls
+// Poll again after the returned pause, never twice at once.
+type Poller interface {
+	Poll(ctx context.Context) (next time.Duration, err error)
+}
+
+// Checker is an adapter that can tell an operator what works.
+type Checker interface {
+	// Check makes harmless calls to the channel and says what it found.
+	Check(ctx context.Context) []Finding
+}
+
+// Finding is one line of lpbridge check.
+type Finding struct {
+	Subject string
+	// Err is nil when the subject works.
+	Err error
+	// Detail says what was found, without secrets.
+	Detail string
+}
+
+// Closer is an adapter that holds connections open. Close ends them; it is
+// called after the listeners stopped accepting.
+type Closer interface {
+	Close(ctx context.Context) error
+}
+
+// Core is what the bridge offers an adapter. It is bound to the adapter's
+// channel.
+type Core interface {
+	// Accept makes events durable, in order, together with the records. When it
+	// returns nil every event is on disk or was a duplicate, and may be
+	// answered 2xx; otherwise nothing was stored. Typing among the events is
+	// passed on after that and not stored.
+	//
+	// Errors: [ErrBusy] and [ErrStorage] (answer 503), [ErrRecordTaken], a
+	// *[FieldError] for an event that lacks what its kind needs.
+	Accept(ctx context.Context, events []Event, records ...Record) (Accepted, error)
+	// Disconnected says that the consumer's connection to a thread was lost:
+	// typing ends.
+	Disconnected(thread ThreadID)
+	// Records are the channel's own durable records.
+	Records() Records
+}
+
+// Accepted says what became of accepted events.
+type Accepted struct {
+	// Events is how many were new.
+	Events int
+	// Duplicates is how many were known already.
+	Duplicates int
+}
+
+// Errors of [Core.Accept].
+var (
+	// ErrBusy means that the journal holds as many pending events as it may.
+	ErrBusy = errors.New("too many events are pending")
+	// ErrStorage means that the journal could not write.
+	ErrStorage = errors.New("the journal cannot write")
+	// ErrRecordTaken means that a key of a record belongs to another record.
+	ErrRecordTaken = errors.New("a record key is taken")
+	// ErrNoRecord means that no such record exists.
+	ErrNoRecord = errors.New("no such record")
+)
+
+// FieldError names the field of an event that is missing or wrong. Its text
+// never quotes the value.
+type FieldError struct {
+	Field  string
+	Reason string
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+
+// Record is one thing a channel keeps for itself, such as a contact or a
+// message of the history it serves. Core and journal do not look into Data.
+type Record struct {
+	Kind string
+	// ID is unique within channel and kind; see [Records.NextID].
+	ID int64
+	// Parent groups records of a kind for listing, such as the messages of a
+	// conversation; may be empty.
+	Parent string
+	// Keys are further unique names within channel and kind, such as a source
+	// id; they are replaced when the record is saved again.
+	Keys []string
+	Data []byte
+	// Time is when the record was first saved; retention counts from it.
+	Time time.Time
+}
+
+// Page says which records of a parent to list. IDs are exclusive bounds; 0
+// means unbounded.
+type Page struct {
+	After, Before int64
+	// Limit is the most records returned; 0 means 100.
+	Limit int
+	// Newest lists from the highest id downwards.
+	Newest bool
+}
+
+// Records is a channel's durable book of its own things: contacts, history.
+type Records interface {
+	// NextID returns a number never returned before for the kind, also not
+	// before a restart.
+	NextID(ctx context.Context, kind string) (int64, error)
+	// Get returns a record by id or [ErrNoRecord].
+	Get(ctx context.Context, kind string, id int64) (Record, error)
+	// Find returns a record by one of its keys or [ErrNoRecord].
+	Find(ctx context.Context, kind, key string) (Record, error)
+	// List returns records of a kind below a parent.
+	List(ctx context.Context, kind, parent string, p Page) ([]Record, error)
+	// Save writes records durably and all or none; a record with a known id is
+	// replaced. [ErrRecordTaken] when a key belongs to another record.
+	Save(ctx context.Context, records ...Record) error
+	// Delete removes records by id.
+	Delete(ctx context.Context, kind string, ids ...int64) error
+}

@@ -1,0 +1,187 @@
+package bridge
+
+import "time"
+
+// The identifiers below are opaque to the core: it compares and stores them
+// and never looks inside.
+type (
+	// ThreadID is the channel's id of a conversation, unique within the channel.
+	ThreadID string
+	// EventID is the source's own id of an event and its idempotency key,
+	// unique within one channel and direction. For events that come from
+	// LivePerson the core makes it of dialog and sequence, see [AgentEventID].
+	EventID string
+	// ConsumerID is the channel's own id of a person, unique within the channel.
+	ConsumerID string
+)
+
+// Direction says which way an event travels.
+type Direction uint8
+
+// The two directions.
+const (
+	ToLivePerson Direction = iota
+	ToChannel
+)
+
+// String returns the direction as it is written in logs, metrics and the journal.
+func (d Direction) String() string {
+	if d == ToChannel {
+		return "to_channel"
+	}
+	return "to_liveperson"
+}
+
+// Kind names what an event is about. The words are those of the generic
+// channel's envelope.
+type Kind string
+
+// The kinds of event.
+const (
+	KindMessage Kind = "message"
+	KindTyping  Kind = "typing"
+	KindReceipt Kind = "receipt"
+	KindClick   Kind = "click"
+	KindClose   Kind = "close"
+	KindReopen  Kind = "reopen"
+	KindProfile Kind = "profile"
+	KindRating  Kind = "rating"
+	// KindState tells the channel what became of the conversation. It exists
+	// in the direction ToChannel only.
+	KindState Kind = "state"
+)
+
+// Event is one thing to relay. Exactly the part that belongs to Kind is set.
+// The JSON form is what the journal keeps and, but for Channel and Direction,
+// the envelope of the generic channel.
+type Event struct {
+	ID     EventID  `json:"id,omitempty"`
+	Kind   Kind     `json:"type"`
+	Thread ThreadID `json:"thread"`
+	// Time is when it happened at the source; acceptance time when unknown.
+	Time time.Time `json:"time,omitzero"`
+
+	// Consumer is the person on the channel. ToLivePerson events need its ID.
+	Consumer *Consumer `json:"consumer,omitempty"`
+	// Agent is who wrote or typed in LivePerson; set in the direction ToChannel.
+	Agent *Agent `json:"agent,omitempty"`
+
+	Message *Message `json:"message,omitempty"`
+	Typing  *Typing  `json:"typing,omitempty"`
+	Receipt *Receipt `json:"receipt,omitempty"`
+	Click   *Click   `json:"click,omitempty"`
+	Rating  *Rating  `json:"rating,omitempty"`
+	State   *State   `json:"state,omitempty"`
+}
+
+// Consumer is the person on the channel. All but ID may be empty.
+type Consumer struct {
+	ID         ConsumerID        `json:"id"`
+	FirstName  string            `json:"firstName,omitempty"`
+	LastName   string            `json:"lastName,omitempty"`
+	Email      string            `json:"email,omitempty"`
+	Phone      string            `json:"phone,omitempty"`
+	AvatarURL  string            `json:"avatarUrl,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+// Agent is somebody on LivePerson's side. LivePerson delivers ids and roles,
+// never names.
+type Agent struct {
+	ID   string `json:"id"`
+	Role string `json:"role,omitempty"`
+}
+
+// Message is text, attachments, or both.
+type Message struct {
+	Text         string        `json:"text,omitempty"`
+	Attachments  []Attachment  `json:"attachments,omitempty"`
+	QuickReplies []QuickReply  `json:"quickReplies,omitempty"`
+	// Survey is set when the message belongs to a post-conversation survey.
+	Survey bool `json:"survey,omitempty"`
+}
+
+// Attachment is a file that lies at URL.
+type Attachment struct {
+	URL         string `json:"url"`
+	ContentType string `json:"contentType,omitempty"`
+	Name        string `json:"name,omitempty"`
+}
+
+// QuickReply is an answer offered with an agent's message. A [Click] with its
+// ID reports that the consumer chose it.
+type QuickReply struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	// Text is what choosing the reply publishes; empty when it publishes nothing.
+	Text string `json:"text,omitempty"`
+}
+
+// Typing is a change of what one person's input field does.
+type Typing struct {
+	State TypingState `json:"state"`
+}
+
+// TypingState is what a source says of a typist.
+type TypingState string
+
+// The states of typing, spelled as in the generic channel's envelope.
+const (
+	Composing TypingState = "composing"
+	// Paused means stopped with text left in the field.
+	Paused TypingState = "paused"
+	// Stopped means nothing is being written.
+	Stopped TypingState = "stopped"
+)
+
+// Receipt says how far messages got. MessageIDs are ids of events of the other
+// direction.
+type Receipt struct {
+	Status     ReceiptStatus `json:"status"`
+	MessageIDs []EventID     `json:"messageIds"`
+}
+
+// ReceiptStatus is how far a message got.
+type ReceiptStatus string
+
+// The receipt states.
+const (
+	ReceiptDelivered ReceiptStatus = "delivered"
+	ReceiptRead      ReceiptStatus = "read"
+	ReceiptFailed    ReceiptStatus = "failed"
+)
+
+// Click reports that the consumer chose a quick reply of MessageID.
+type Click struct {
+	MessageID EventID `json:"messageId"`
+	ReplyID   string  `json:"replyId"`
+}
+
+// Rating is a consumer's verdict on a conversation.
+type Rating struct {
+	// Score is 1 to 5.
+	Score int `json:"score"`
+	// Resolved says whether the matter was settled; nil when not asked.
+	Resolved *bool  `json:"resolved,omitempty"`
+	Comment  string `json:"comment,omitempty"`
+}
+
+// State tells the channel what became of the conversation.
+type State struct {
+	Conversation ConversationState `json:"conversation"`
+	// By says who caused it: consumer, agent or system; empty when unknown.
+	By string `json:"by,omitempty"`
+}
+
+// ConversationState is a step in a conversation's life.
+type ConversationState string
+
+// The steps of a conversation's life as a channel sees them.
+const (
+	StateOpen        ConversationState = "open"
+	StateJoined      ConversationState = "joined"
+	StateTransferred ConversationState = "transferred"
+	StateSurvey      ConversationState = "survey"
+	StateSurveyEnded ConversationState = "survey_ended"
+	StateClosed      ConversationState = "closed"
+)
