@@ -94,9 +94,9 @@ type Agent struct {
 
 // Message is text, attachments, or both.
 type Message struct {
-	Text         string        `json:"text,omitempty"`
-	Attachments  []Attachment  `json:"attachments,omitempty"`
-	QuickReplies []QuickReply  `json:"quickReplies,omitempty"`
+	Text         string       `json:"text,omitempty"`
+	Attachments  []Attachment `json:"attachments,omitempty"`
+	QuickReplies []QuickReply `json:"quickReplies,omitempty"`
 	// Survey is set when the message belongs to a post-conversation survey.
 	Survey bool `json:"survey,omitempty"`
 }

@@ -1,0 +1,87 @@
+package bridgetest
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"lpbridge/bridge"
+)
+
+// Core is what an adapter sees of the bridge, recording what it is given. It
+// deduplicates as the bridge does and can be told to refuse.
+type Core struct {
+	book *Records
+
+	mu           sync.Mutex
+	events       []bridge.Event
+	known        map[bridge.EventID]bool
+	disconnected []bridge.ThreadID
+	refuse       error
+}
+
+var _ bridge.Core = (*Core)(nil)
+
+// NewCore returns a core that accepts everything.
+func NewCore() *Core {
+	return &Core{book: NewRecords(), known: map[bridge.EventID]bool{}}
+}
+
+// Refuse makes Accept fail with err until it is called with nil.
+func (c *Core) Refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuse = err
+}
+
+// Accept implements [bridge.Core].
+func (c *Core) Accept(ctx context.Context, events []bridge.Event, records ...bridge.Record) (bridge.Accepted, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var done bridge.Accepted
+	if c.refuse != nil {
+		return done, c.refuse
+	}
+	for i := range events {
+		if err := events[i].Validate(); err != nil {
+			return done, err
+		}
+	}
+	if err := c.book.Save(ctx, records...); err != nil {
+		return done, err
+	}
+	for _, e := range events {
+		if e.Kind != bridge.KindTyping && c.known[e.ID] {
+			done.Duplicates++
+			continue
+		}
+		c.known[e.ID] = true
+		done.Events++
+		c.events = append(c.events, e)
+	}
+	return done, nil
+}
+
+// Disconnected implements [bridge.Core].
+func (c *Core) Disconnected(thread bridge.ThreadID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disconnected = append(c.disconnected, thread)
+}
+
+// Records implements [bridge.Core].
+func (c *Core) Records() bridge.Records { return c.book }
+
+// Events returns what was accepted so far, without duplicates.
+func (c *Core) Events() []bridge.Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.events)
+}
+
+// DisconnectedThreads returns what Disconnected was told.
+func (c *Core) DisconnectedThreads() []bridge.ThreadID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.disconnected)
+}

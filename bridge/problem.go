@@ -1,0 +1,85 @@
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// busyRetryAfter is what a channel is told to wait when the journal cannot take
+// its events.
+const busyRetryAfter = 5 * time.Second
+
+// Problem is an error answer as of RFC 9457. Detail and Field never quote what
+// was sent.
+type Problem struct {
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	Detail string `json:"detail,omitempty"`
+	// Field names the part of the request that is wrong.
+	Field string `json:"field,omitempty"`
+	// RetryAfter is sent as a header; 0 sends none.
+	RetryAfter time.Duration `json:"-"`
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+
+// ServeHTTP writes the problem.
+func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(p.RetryAfter/time.Second)))
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	// The connection is the client's to lose; there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// ProblemOf translates an error of [Core.Accept] or [ReadJSON] into an answer.
+func ProblemOf(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if f, ok := errors.AsType[*FieldError](err); ok {
+		return &Problem{Status: http.StatusBadRequest, Title: "Bad Request", Detail: f.Error(), Field: f.Field}
+	}
+	return &Problem{
+		Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
+		Detail: "the events were not stored, send them again", RetryAfter: busyRetryAfter,
+	}
+}
+
+// ReadJSON reads a request body that must be JSON and no longer than limit
+// bytes, and returns the raw bytes so that signatures can be checked before
+// anything is decoded. Errors are *[Problem].
+func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mt != "application/json" {
+		return nil, &Problem{
+			Status: http.StatusUnsupportedMediaType, Title: "Unsupported Media Type",
+			Detail: "Content-Type must be application/json", Field: "Content-Type",
+		}
+	}
+	return ReadBody(w, r, limit)
+}
+
+// ReadBody reads a request body no longer than limit bytes. Errors are
+// *[Problem].
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, &Problem{
+			Status: http.StatusRequestEntityTooLarge, Title: "Content Too Large",
+			Detail: "the body is longer than " + strconv.FormatInt(limit, 10) + " bytes",
+		}
+	}
+	if err != nil {
+		return nil, &Problem{Status: http.StatusBadRequest, Title: "Bad Request", Detail: "the body could not be read"}
+	}
+	return body, nil
+}

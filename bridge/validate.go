@@ -1,0 +1,128 @@
+package bridge
+
+import "strconv"
+
+// maxIDLength is the longest thread, event or consumer id we take, in bytes.
+// It keeps a hostile sender from filling indexes with one request.
+const maxIDLength = 512
+
+// maxReceiptIDs is the most messages one receipt may name.
+const maxReceiptIDs = 1000
+
+// Validate reports the first field that is missing or wrong as a *[FieldError],
+// for events in the direction ToLivePerson.
+func (e *Event) Validate() error {
+	if err := e.validateIdentity(); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case KindMessage:
+		return e.Message.validate()
+	case KindTyping:
+		return e.Typing.validate()
+	case KindReceipt:
+		return e.Receipt.validate()
+	case KindClick:
+		return e.Click.validate()
+	case KindRating:
+		return e.Rating.validate()
+	case KindClose, KindReopen, KindProfile:
+		return nil
+	case "":
+		return &FieldError{"type", "is required"}
+	default:
+		return &FieldError{"type", "is not one of message, typing, receipt, click, close, reopen, profile, rating"}
+	}
+}
+
+func (e *Event) validateIdentity() error {
+	if err := validateID("thread", string(e.Thread)); err != nil {
+		return err
+	}
+	if e.Kind != KindTyping {
+		if err := validateID("id", string(e.ID)); err != nil {
+			return err
+		}
+	}
+	if e.Consumer == nil {
+		return &FieldError{"consumer", "is required"}
+	}
+	return validateID("consumer.id", string(e.Consumer.ID))
+}
+
+func validateID(field, id string) error {
+	switch {
+	case id == "":
+		return &FieldError{field, "is required"}
+	case len(id) > maxIDLength:
+		return &FieldError{field, "is longer than " + strconv.Itoa(maxIDLength) + " bytes"}
+	}
+	return nil
+}
+
+func (m *Message) validate() error {
+	if m == nil {
+		return &FieldError{"message", "is required"}
+	}
+	for i := range m.Attachments {
+		if m.Attachments[i].URL == "" {
+			return &FieldError{"message.attachments[" + strconv.Itoa(i) + "].url", "is required"}
+		}
+	}
+	if m.Text == "" && len(m.Attachments) == 0 {
+		return &FieldError{"message.text", "is required when there are no attachments"}
+	}
+	return nil
+}
+
+func (t *Typing) validate() error {
+	if t == nil {
+		return &FieldError{"typing", "is required"}
+	}
+	switch t.State {
+	case Composing, Paused, Stopped:
+		return nil
+	}
+	return &FieldError{"typing.state", "is not one of composing, paused, stopped"}
+}
+
+func (r *Receipt) validate() error {
+	if r == nil {
+		return &FieldError{"receipt", "is required"}
+	}
+	if r.Status != ReceiptDelivered && r.Status != ReceiptRead {
+		return &FieldError{"receipt.status", "is not one of delivered, read"}
+	}
+	if len(r.MessageIDs) == 0 {
+		return &FieldError{"receipt.messageIds", "is required"}
+	}
+	if len(r.MessageIDs) > maxReceiptIDs {
+		return &FieldError{"receipt.messageIds", "names more than " + strconv.Itoa(maxReceiptIDs) + " messages"}
+	}
+	for i, id := range r.MessageIDs {
+		if err := validateID("receipt.messageIds["+strconv.Itoa(i)+"]", string(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Click) validate() error {
+	if c == nil {
+		return &FieldError{"click", "is required"}
+	}
+	if err := validateID("click.messageId", string(c.MessageID)); err != nil {
+		return err
+	}
+	return validateID("click.replyId", c.ReplyID)
+}
+
+func (r *Rating) validate() error {
+	if r == nil {
+		return &FieldError{"rating", "is required"}
+	}
+	if r.Score < 1 || r.Score > 5 {
+		return &FieldError{"rating.score", "is not between 1 and 5"}
+	}
+	return nil
+}
