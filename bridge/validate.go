@@ -1,6 +1,10 @@
 package bridge
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
 
 // maxIDLength is the longest thread, event or consumer id we take, in bytes.
 // It keeps a hostile sender from filling indexes with one request.
@@ -36,6 +40,9 @@ func (e *Event) Validate() error {
 }
 
 func (e *Event) validateIdentity() error {
+	if e.Place != nil {
+		return &FieldError{"liveperson", "is set by the bridge only"}
+	}
 	if err := validateID("thread", string(e.Thread)); err != nil {
 		return err
 	}
@@ -56,6 +63,8 @@ func validateID(field, id string) error {
 		return &FieldError{field, "is required"}
 	case len(id) > maxIDLength:
 		return &FieldError{field, "is longer than " + strconv.Itoa(maxIDLength) + " bytes"}
+	case strings.ContainsFunc(id, unicode.IsControl):
+		return &FieldError{field, "has control characters"}
 	}
 	return nil
 }
