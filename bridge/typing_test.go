@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,7 +156,8 @@ func (lab *typingLab) play(t *testing.T, inputs []input, until float64) {
 }
 
 func (lab *typingLab) sleepUntil(second float64) {
-	time.Sleep(time.Until(lab.start.Add(time.Duration(second * float64(time.Second)))))
+	at := time.Duration(math.Round(second*1000)) * time.Millisecond
+	time.Sleep(time.Until(lab.start.Add(at)))
 	synctest.Wait()
 }
 
