@@ -326,7 +326,7 @@ func (l *lease) ageTarget(s *typingSide, now time.Time) {
 		l.owed, l.atOnce = false, false
 		l.forgive()
 	}
-	if l.shown == Composing {
+	if l.shown == Composing && !l.owed && !l.atOnce {
 		l.asked = time.Time{}
 	}
 }
