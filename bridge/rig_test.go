@@ -75,9 +75,12 @@ type call struct {
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
 	}
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
 		trace.WroteHeaders()
@@ -230,13 +233,15 @@ func (c *channel) refuseWith(refuse func(*bridge.Event) error) {
 }
 
 // inBubble runs a test in fake time with a rig, and stops it in order.
-func inBubble(t *testing.T, o rigOptions, test func(*rig)) {
+func inBubble(t *testing.T, o rigOptions, test func(*testing.T, *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, o)
-		test(r)
-		r.shutDown()
-		r.sim.Close()
+		t.Cleanup(func() {
+			r.shutDown()
+			r.sim.Close()
+		})
+		test(t, r)
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 func TestFirstMessageOpensAConversation(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-1", "hello")
 		synctest.Wait()
 		r.say("t-1", "e-2", "are you there?")
@@ -36,7 +36,7 @@ func TestFirstMessageOpensAConversation(t *testing.T) {
 }
 
 func TestTwoFirstMessagesAtOnceOpenOneConversation(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.sim.SetFaults(lpsim.Faults{LatencyMinMs: 50, LatencyMaxMs: 50})
 		for i := range 8 {
 			go r.say("t-1", fmt.Sprint("e-", i), fmt.Sprint("text ", i))
@@ -52,7 +52,7 @@ func TestTwoFirstMessagesAtOnceOpenOneConversation(t *testing.T) {
 }
 
 func TestSameEventTwiceArrivesOnce(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		e := event(bridge.KindMessage, "t-1", "e-1")
 		e.Message = &bridge.Message{Text: "hello"}
 		if done := r.accept(e, e); done != (bridge.Accepted{Events: 1, Duplicates: 1}) {
@@ -69,7 +69,7 @@ func TestSameEventTwiceArrivesOnce(t *testing.T) {
 }
 
 func TestLongTextIsSplitAndArrivesWhole(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		text := strings.Repeat("sieben Zwerge & <viele> 😉 Wörter ", 400)
 		r.say("t-1", "e-1", text)
 		time.Sleep(time.Second)
@@ -91,7 +91,7 @@ func TestLongTextIsSplitAndArrivesWhole(t *testing.T) {
 }
 
 func TestAttachmentsArriveAsText(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		e := event(bridge.KindMessage, "t-1", "e-1")
 		e.Message = &bridge.Message{Text: "look", Attachments: []bridge.Attachment{{URL: "https://files.example/a.png", Name: "a.png"}}}
 		r.accept(e)
@@ -105,7 +105,7 @@ func TestAttachmentsArriveAsText(t *testing.T) {
 func TestClosedConversationIsReopened(t *testing.T) {
 	for name, notified := range map[string]bool{"told by a notification": true, "found out by sending": false} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, rigOptions{}, func(r *rig) {
+			inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 				if !notified {
 					r.sim.SetWebhooks(lpsim.Webhooks{})
 				}
@@ -149,7 +149,7 @@ func (r *rig) loseAnswer(text string) {
 }
 
 func TestLostAnswerIsSettledByTheEcho(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
 		synctest.Wait()
 		r.loseAnswer("precious")
@@ -163,7 +163,7 @@ func TestLostAnswerIsSettledByTheEcho(t *testing.T) {
 }
 
 func TestLostRequestIsSentAgainAfterTheWait(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
 		time.Sleep(time.Second)
 		lost := false
@@ -187,7 +187,7 @@ func TestLostRequestIsSentAgainAfterTheWait(t *testing.T) {
 }
 
 func TestSameTextTwiceIsNotMistakenForAnEcho(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		// The echo of the first "ok" is late: it comes while the second waits for
 		// its own.
 		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 3000, WebhookDelayMaxMs: 3000})
@@ -210,7 +210,7 @@ func TestSameTextTwiceIsNotMistakenForAnEcho(t *testing.T) {
 }
 
 func TestWithoutNotificationsALostAnswerMayArriveTwice(t *testing.T) {
-	inBubble(t, rigOptions{notifications: bridge.NotificationsOff}, func(r *rig) {
+	inBubble(t, rigOptions{notifications: bridge.NotificationsOff}, func(t *testing.T, r *rig) {
 		r.sim.SetWebhooks(lpsim.Webhooks{})
 		r.loseAnswer("precious")
 		r.say("t-1", "e-1", "precious")
@@ -243,7 +243,7 @@ func (r *rig) refuseTexts(with func(n int) *http.Response) {
 }
 
 func TestServerErrorsAreRetriedAtLivePersonsPace(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
 		time.Sleep(time.Second)
 		r.wire.restartClock()
@@ -275,7 +275,7 @@ func TestServerErrorsAreRetriedAtLivePersonsPace(t *testing.T) {
 }
 
 func TestThrottlingHoldsTheWholeAccount(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
 		r.say("t-2", "e-1", "hello")
 		time.Sleep(time.Second)
@@ -298,7 +298,7 @@ func TestThrottlingHoldsTheWholeAccount(t *testing.T) {
 }
 
 func TestInvalidMessageBecomesADeadLetterAndTheLaneGoesOn(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
 		time.Sleep(time.Second)
 		r.refuseTexts(func(n int) *http.Response {
@@ -328,7 +328,7 @@ func TestInvalidMessageBecomesADeadLetterAndTheLaneGoesOn(t *testing.T) {
 }
 
 func TestOneThreadsTroubleDoesNotHoldAnother(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
 			if strings.Contains(body, "stuck") {
 				return answer(500, ""), nil
@@ -345,7 +345,7 @@ func TestOneThreadsTroubleDoesNotHoldAnother(t *testing.T) {
 }
 
 func TestUndeliverableForTooLongBecomesADeadLetter(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.refuseTexts(func(int) *http.Response { return answer(500, "") })
 		r.say("t-1", "e-1", "never")
 		time.Sleep(25 * time.Hour)
@@ -357,7 +357,7 @@ func TestUndeliverableForTooLongBecomesADeadLetter(t *testing.T) {
 }
 
 func TestConsumerInTwoThreadsKeepsOneConversation(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		in := func(thread, id, text string) {
 			e := event(bridge.KindMessage, thread, id)
 			e.Consumer.ID = "same"
@@ -390,7 +390,7 @@ func TestConsumerInTwoThreadsKeepsOneConversation(t *testing.T) {
 func TestLostConversationIdIsFoundAgain(t *testing.T) {
 	for name, notified := range map[string]bool{"by the notification": true, "by the engagement": false} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, rigOptions{}, func(r *rig) {
+			inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 				if !notified {
 					r.sim.SetWebhooks(lpsim.Webhooks{})
 				}
@@ -421,7 +421,7 @@ func TestLostConversationIdIsFoundAgain(t *testing.T) {
 }
 
 func TestAcceptRefusesIncompleteEvents(t *testing.T) {
-	inBubble(t, rigOptions{}, func(r *rig) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		e := event(bridge.KindMessage, "t-1", "e-1")
 		_, err := r.core.Accept(t.Context(), []bridge.Event{e})
 		if f, ok := errors.AsType[*bridge.FieldError](err); !ok || f.Field != "message" {

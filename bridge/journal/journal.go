@@ -88,6 +88,9 @@ type Journal struct {
 	closing bool
 	numbers map[counterKey]*numbers
 
+	// boot is the highest seq set aside before this process.
+	boot int64
+
 	stopPurge context.CancelFunc
 	purging   sync.WaitGroup
 }
@@ -110,6 +113,7 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", errors.Join(err, s.close()))
 	}
+	j.boot = seq
 	j.w = startWriter(j, seq)
 	return j, nil
 }
@@ -161,6 +165,9 @@ func (j *Journal) load(ctx context.Context) (int64, error) {
 	j.clean = !known || clean == 1
 	return seq, nil
 }
+
+// LastSeq implements [bridge.Journal].
+func (j *Journal) LastSeq() int64 { return j.boot }
 
 // Start implements [bridge.Journal].
 func (j *Journal) Start(committed func([]bridge.Entry)) error {

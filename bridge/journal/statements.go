@@ -65,7 +65,9 @@ CREATE TABLE threads (
 	conversation TEXT    NOT NULL,
 	dialog       TEXT    NOT NULL,
 	survey       TEXT    NOT NULL,
+	former       TEXT    NOT NULL,
 	open         INTEGER NOT NULL,
+	announced    INTEGER NOT NULL,
 	sequence     INTEGER NOT NULL,
 	updated      INTEGER NOT NULL,
 	joined       TEXT    NOT NULL,
@@ -76,6 +78,7 @@ CREATE TABLE threads (
 CREATE INDEX threads_conversation ON threads (conversation) WHERE conversation <> '';
 CREATE INDEX threads_dialog ON threads (dialog) WHERE dialog <> '';
 CREATE INDEX threads_survey ON threads (survey) WHERE survey <> '';
+CREATE INDEX threads_former ON threads (former) WHERE former <> '';
 CREATE INDEX threads_lp_consumer ON threads (lp_consumer) WHERE lp_consumer <> '';
 CREATE INDEX threads_composing ON threads (saved) WHERE composing = 1;
 
@@ -206,7 +209,7 @@ const (
 	allStatements
 )
 
-const threadColumns = `channel, id, consumer, ext_consumer, lp_consumer, conversation, dialog, survey, open, sequence, updated, joined, composing`
+const threadColumns = `channel, id, consumer, ext_consumer, lp_consumer, conversation, dialog, survey, former, open, announced, sequence, updated, joined, composing`
 
 const eventColumns = `seq, lane, id, kind, payload, accepted, attempts, next_try, last, settled`
 
@@ -233,11 +236,11 @@ var text = [allStatements]string{
 		ON CONFLICT (dialog, sequence) DO UPDATE SET source = excluded.source`,
 	raiseSequence: `UPDATE threads SET sequence = ? WHERE channel = ? AND id = ? AND dialog = ? AND sequence < ?`,
 	upsertThread: `INSERT INTO threads (` + threadColumns + `, saved)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
 		ON CONFLICT (channel, id) DO UPDATE SET
 			consumer = excluded.consumer, ext_consumer = excluded.ext_consumer, lp_consumer = excluded.lp_consumer,
 			conversation = excluded.conversation, dialog = excluded.dialog, survey = excluded.survey,
-			open = excluded.open, updated = excluded.updated, joined = excluded.joined, saved = excluded.saved,
+			former = excluded.former, open = excluded.open, announced = excluded.announced, updated = excluded.updated, joined = excluded.joined, saved = excluded.saved,
 			sequence = CASE WHEN threads.dialog = excluded.dialog AND threads.sequence > excluded.sequence
 				THEN threads.sequence ELSE excluded.sequence END`,
 	markThread: `UPDATE threads SET composing = ? WHERE channel = ? AND id = ? AND composing <> ?`,
@@ -279,6 +282,7 @@ var text = [allStatements]string{
 			SELECT ` + threadColumns + `, saved FROM threads WHERE conversation = ? AND conversation <> ''
 			UNION ALL SELECT ` + threadColumns + `, saved FROM threads WHERE dialog = ? AND dialog <> ''
 			UNION ALL SELECT ` + threadColumns + `, saved FROM threads WHERE survey = ? AND survey <> ''
+			UNION ALL SELECT ` + threadColumns + `, saved FROM threads WHERE former = ? AND former <> ''
 		) AS named ORDER BY saved DESC LIMIT 1`,
 	threadByConsumer: `SELECT ` + threadColumns + ` FROM threads WHERE lp_consumer = ? AND lp_consumer <> ''
 		ORDER BY saved DESC LIMIT 1`,

@@ -29,7 +29,7 @@ func (s *threadStep) apply(t *transaction) error {
 	// Two threads saved within a microsecond still have a newest.
 	t.w.saved = max(t.w.saved+1, micros(t.now))
 	_, err := t.exec(upsertThread, th.Channel, string(th.ID), string(th.Consumer), th.ExtConsumer, th.LPConsumer,
-		th.Conversation, th.Dialog, th.Survey, th.Open, th.Sequence, th.Updated, th.Joined, t.w.saved)
+		th.Conversation, th.Dialog, th.Survey, th.Former, th.Open, th.Announced, th.Sequence, th.Updated, th.Joined, t.w.saved)
 	return err
 }
 
@@ -61,7 +61,7 @@ func (j *Journal) Thread(ctx context.Context, k bridge.ThreadKey) (*bridge.Threa
 
 // ThreadByConversation implements [bridge.Journal].
 func (j *Journal) ThreadByConversation(ctx context.Context, conversation string) (*bridge.Thread, error) {
-	return j.thread(ctx, threadByConversation, conversation, conversation, conversation)
+	return j.thread(ctx, threadByConversation, conversation, conversation, conversation, conversation)
 }
 
 // ThreadByConsumer implements [bridge.Journal].
@@ -102,6 +102,6 @@ func (j *Journal) ComposingThreads(ctx context.Context) ([]bridge.Thread, error)
 func threadDest(th *bridge.Thread) []any {
 	return []any{
 		&th.Channel, &th.ID, &th.Consumer, &th.ExtConsumer, &th.LPConsumer, &th.Conversation, &th.Dialog,
-		&th.Survey, &th.Open, &th.Sequence, &th.Updated, &th.Joined, &th.ToldComposing,
+		&th.Survey, &th.Former, &th.Open, &th.Announced, &th.Sequence, &th.Updated, &th.Joined, &th.ToldComposing,
 	}
 }
