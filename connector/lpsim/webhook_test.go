@@ -243,7 +243,9 @@ func TestTimeToLiveStoresTheWholeAppAndReplaysInOrder(t *testing.T) {
 
 func kindOf(d delivery) string {
 	var body struct {
-		Body struct{ Changes []struct{ Event map[string]any } }
+		Body struct {
+			Changes []struct{ Event map[string]any }
+		}
 	}
 	json.Unmarshal([]byte(d.body), &body)
 	event := body.Body.Changes[0].Event
@@ -334,7 +336,9 @@ func TestDeliveryFaults(t *testing.T) {
 				var got []string
 				for _, d := range r.all() {
 					var body struct {
-						Body struct{ Changes []struct{ Event struct{ Message string } } }
+						Body struct {
+							Changes []struct{ Event struct{ Message string } }
+						}
 					}
 					if err := json.Unmarshal([]byte(d.body), &body); err != nil {
 						t.Fatal(err)
