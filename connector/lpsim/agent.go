@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -304,6 +305,27 @@ func (s *Sim) closeWithSurvey(c *conversation, by string) error {
 	c.state, c.reason = stateClose, by
 	s.startSurvey(c, survey, nil)
 	return nil
+}
+
+// watchSilence closes a conversation that waits for its consumer for too long, without a survey, as LivePerson's
+// automatic close does. An agent's message begins the wait, and anything later of the consumer's ends it.
+func (s *Sim) watchSilence(c *conversation, e Entry) {
+	limit := s.faults.Load().AutoCloseMs
+	if limit == 0 || e.Type == "AcceptStatusEvent" {
+		return
+	}
+	c.spoken++
+	if e.Role == RoleConsumer {
+		return
+	}
+	spoken := c.spoken
+	s.agenda.after(time.Duration(limit)*time.Millisecond, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.spoken == spoken {
+			s.closeAll(c, "SYSTEM", nil)
+		}
+	})
 }
 
 // StartForeign opens a conversation of a consumer that belongs to another connector. Its notifications come to our

@@ -213,6 +213,7 @@ type conversation struct {
 	chatState  string
 	lastText   string
 	messages   int64
+	spoken     int64 // messages of both sides, to tell whether one was the last
 	requests   map[uint64]struct{}
 	texts      map[uint64]struct{}
 	dupRequest int64

@@ -59,6 +59,7 @@ func (s *Sim) post(c *conversation, d *dialog, e Entry, cause *call) int64 {
 	if !e.Withheld {
 		s.notifyEntry(c, e, cause)
 	}
+	s.watchSilence(c, e)
 	s.stream.publish("message", func() any { return streamed{c.id, e} })
 	return e.Sequence
 }

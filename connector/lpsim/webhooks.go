@@ -45,6 +45,7 @@ type notification struct {
 	changes      [][]byte
 	body         []byte
 	stored       time.Time
+	number       int64 // order of storing
 	attempts     int
 	tried        chan struct{} // closed after the first attempt, for answers that wait
 }
@@ -87,6 +88,7 @@ type hooks struct {
 	ready   []*lane
 	running int
 	waiting int // notifications stored
+	pushed  int64
 	held    map[string]*notification
 	batches map[batchKey]*notification
 	slow    time.Time // begin of the present run of slow answers
@@ -262,6 +264,8 @@ func (h *hooks) push(n *notification) {
 		l = &lane{conversation: n.conversation}
 		h.lanes[n.conversation] = l
 	}
+	h.pushed++
+	n.number = h.pushed
 	l.queue = append(l.queue, n)
 	h.waiting++
 	if h.state == hooksRecovered && l.busy {
@@ -458,7 +462,7 @@ func (h *hooks) probe() {
 	h.expire()
 	var oldest *lane
 	for _, l := range h.lanes {
-		if len(l.queue) > 0 && !l.busy && (oldest == nil || l.queue[0].stored.Before(oldest.queue[0].stored)) {
+		if len(l.queue) > 0 && !l.busy && (oldest == nil || l.queue[0].number < oldest.queue[0].number) {
 			oldest = l
 		}
 	}
