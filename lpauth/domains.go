@@ -289,7 +289,7 @@ func (d *Domains) lookUp(ctx context.Context, form string) (*domainTable, error)
 	}
 	switch got.status {
 	case http.StatusOK:
-		return d.decode(form, got.body)
+		return d.decode(ctx, form, got.body)
 	case http.StatusBadRequest, http.StatusNotFound:
 		return nil, &Error{Op: domainOp, StatusCode: got.status, Err: ErrNoService}
 	}
@@ -297,7 +297,7 @@ func (d *Domains) lookUp(ctx context.Context, form string) (*domainTable, error)
 }
 
 // decode reads {"baseURIs":[...]} or, for one service, also the bare element.
-func (d *Domains) decode(form string, body []byte) (*domainTable, error) {
+func (d *Domains) decode(ctx context.Context, form string, body []byte) (*domainTable, error) {
 	type entry struct {
 		Service string `json:"service"`
 		BaseURI string `json:"baseURI"`
@@ -320,7 +320,7 @@ func (d *Domains) decode(form string, body []byte) (*domainTable, error) {
 		base, err := d.complete(e.BaseURI)
 		if err != nil {
 			// One odd entry among hundreds must not hide the rest.
-			d.log.LogAttrs(context.Background(), slog.LevelWarn, "domain ignored", slog.String("account", string(d.account)),
+			d.log.LogAttrs(ctx, slog.LevelWarn, "domain ignored", slog.String("account", string(d.account)),
 				slog.String("service", e.Service), slog.Any("error", err))
 			continue
 		}
