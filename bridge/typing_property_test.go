@@ -324,7 +324,7 @@ type judgedLease struct {
 	exempt bool
 	// heard is when composing was last said by anybody.
 	heard time.Duration
-	// offAt is when typing ended; on says that it did not.
+	// offAt is when somebody's typing last ended; on says that somebody types.
 	on    bool
 	offAt time.Duration
 	// onAt is when it began, seen that the far side showed it since, and clean
@@ -477,14 +477,14 @@ func (j *typingJudge) passSource(l *judgedLease, now time.Duration) {
 
 // ended takes note of the end of somebody's typing.
 func (l *judgedLease) ended(at time.Duration) {
+	// Ends that passed unseen come in no order.
+	l.offAt = max(l.offAt, at)
 	for _, p := range l.typists {
 		if p.on || p.owed {
 			return
 		}
 	}
-	if l.on {
-		l.on, l.offAt = false, at
-	}
+	l.on = false
 }
 
 // passOff finds typing that is shown although it ended.
@@ -564,6 +564,10 @@ func (j *typingJudge) readInput(t *judgedThread, line lifeLine) {
 	}
 	for _, l := range t.leases {
 		l.failedEnds, l.retryBy = 0, 0
+		if l.calling != "" {
+			// The call under way belongs to what was before.
+			l.failedEnds = -1
+		}
 	}
 }
 
@@ -717,6 +721,7 @@ func (j *typingJudge) readEnd(t *judgedThread, line lifeLine) {
 		l.known = typingUnknown
 	}
 	if line.state == Composing {
+		l.failedEnds = 0
 		l.kept = l.kept || f.end != typingRefused
 		return
 	}
