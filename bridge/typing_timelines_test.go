@@ -185,10 +185,10 @@ func TestTypingInvariants(t *testing.T) {
 			name: "C3 a composing that waits for a sender does not follow its message", from: layerSource, to: livePersonTarget,
 			replies: []reply{applied.in(2 * second), applied.in(2 * second)},
 			inputs: []input{
-				{0, "#1 composing"}, {0, "#2 composing"}, {0.1, "#3 composing"}, {0.5, "#3 message"},
+				{0, "#1 composing"}, {0.05, "#2 composing"}, {0.1, "#3 composing"}, {0.5, "#3 message"},
 				{1, "#1 stopped"}, {1, "#2 stopped"}, {1, "#3 stopped"},
 			},
-			want: []string{"0 #1 composing", "0 #2 composing", "0.5 #3 message", "2 #1 stopped", "2 #2 stopped"},
+			want: []string{"0 #1 composing", "0.05 #2 composing", "0.5 #3 message", "2 #1 stopped", "2.05 #2 stopped"},
 		},
 		{
 			name: "C3 a refresh does not follow the message", from: agentSource, to: layerTarget,
