@@ -183,8 +183,9 @@ func (a *app) run(ctx context.Context) error {
 	defer fail(nil)
 	stopWatching := a.watchJournal(ctx, fail)
 	defer stopWatching()
-	adminMux, publicMux := a.adminHandler(), a.publicHandler()
-	admin, public := a.server(adminMux), a.server(publicMux)
+	operating := a.console()
+	defer operating.Close()
+	admin, public := a.server(operating), a.server(a.publicHandler())
 	var serving sync.WaitGroup
 	serve := func(s *http.Server, l net.Listener) {
 		serving.Go(func() {
@@ -273,7 +274,8 @@ func (a *app) publicHandler() http.Handler {
 	return problems(mux)
 }
 
-func (a *app) adminHandler() http.Handler {
+// console makes the handler of the admin listener.
+func (a *app) console() *console.Console {
 	settings := make([]console.Setting, 0, len(a.settings.report.Settings))
 	for _, s := range a.settings.report.Settings {
 		settings = append(settings, console.Setting{Variable: s.Variable, Origin: string(s.Origin)})

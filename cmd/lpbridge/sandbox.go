@@ -95,7 +95,8 @@ func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net
 	})
 	fmt.Fprintf(env.stdout, sandboxGuide, "http://"+l.Addr().String(), "http://"+a.admin.Addr().String(), public)
 	err := a.run(ctx)
-	err = errors.Join(err, server.Close(), sim.Close())
+	err = errors.Join(err, server.Close())
+	sim.Close()
 	serving.Wait()
 	return err
 }
