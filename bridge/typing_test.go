@@ -238,3 +238,64 @@ func runTimelines(t *testing.T, stories []timeline) {
 		t.Run(tl.name, tl.run)
 	}
 }
+
+// idleClock is a clock whose calls cost nothing, for benchmarks.
+func idleClock(b *testing.B, from TypingSource, to TypingTarget, threads int) (*typingClock, []ThreadKey) {
+	b.Helper()
+	c := newTypingClock(typingConfig{
+		source: func(string) TypingSource { return from }, target: func(string) TypingTarget { return to }, expired: Paused,
+		say:      func(context.Context, typingCall) typingResult { return typingResult{} },
+		schedule: newSchedule(), inFlight: 16,
+	})
+	ctx, cancel := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.cfg.schedule.Run(ctx) })
+	running.Go(func() { c.Run(ctx) })
+	b.Cleanup(func() { cancel(); running.Wait() })
+	keys := make([]ThreadKey, threads)
+	for i := range keys {
+		keys[i] = ThreadKey{"bench", ThreadID(fmt.Sprint("thread-", i))}
+	}
+	return c, keys
+}
+
+// BenchmarkObserveChange is the whole way of a change: heard, decided, sent.
+func BenchmarkObserveChange(b *testing.B) {
+	c, keys := idleClock(b, chatwootSource, TypingTarget{Shown: true}, 100_000)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.observe(keys[i/2%len(keys)], Agent{}, [...]TypingState{Composing, Stopped}[i%2])
+	}
+}
+
+// BenchmarkObserveRepeat is what a client that repeats costs while it types.
+func BenchmarkObserveRepeat(b *testing.B) {
+	c, keys := idleClock(b, TypingSource{Reported: true, Repeats: true, Hold: time.Hour}, livePersonTarget, 100_000)
+	for _, k := range keys {
+		c.observe(k, Agent{}, Composing)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.observe(keys[i%len(keys)], Agent{}, Composing)
+	}
+}
+
+// BenchmarkObserveParallel has all cores report repeats.
+func BenchmarkObserveParallel(b *testing.B) {
+	c, keys := idleClock(b, TypingSource{Reported: true, Repeats: true, Hold: time.Hour}, livePersonTarget, 100_000)
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			c.observe(keys[i%len(keys)], Agent{}, Composing)
+		}
+	})
+}
+
+// BenchmarkMessage is what typing costs a message of a thread at rest.
+func BenchmarkMessage(b *testing.B) {
+	c, keys := idleClock(b, layerSource, livePersonTarget, 100_000)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.messageQueued(keys[i%len(keys)], Agent{})
+		c.messageSent(keys[i%len(keys)], Agent{})
+	}
+}
