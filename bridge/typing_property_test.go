@@ -17,16 +17,20 @@ import (
 // TestTypingProperties throws random lives at the clock and judges what it
 // told the far side by the rules alone: see typingJudge.
 func TestTypingProperties(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		life := drawLife(rt)
-		var fault string
-		// Each life has a bubble of its own, for rapid counts its time limits by
-		// the clock around it. The bubble does not end before the last goroutine.
-		synctest.Test(t, func(t *testing.T) { fault = life.live(t.Context()) })
-		if fault != "" {
-			rt.Fatal(fault)
-		}
-	})
+	// Lives are short, and rare meetings of events are what this is after: many
+	// more than rapid's hundred are worth their time.
+	for range 20 {
+		rapid.Check(t, func(rt *rapid.T) {
+			life := drawLife(rt)
+			var fault string
+			// Each life has a bubble of its own, for rapid counts its time limits by
+			// the clock around it. The bubble does not end before the last goroutine.
+			synctest.Test(t, func(t *testing.T) { fault = life.live(t.Context()) })
+			if fault != "" {
+				rt.Fatal(fault)
+			}
+		})
+	}
 }
 
 // typingPair is a source and a target that the clock stands between.
