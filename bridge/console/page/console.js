@@ -139,23 +139,18 @@ function showChannel(parts, channel, traffic) {
   parts.throttled.hidden = throttled === "";
   showFlow(parts, "in", traffic?.toLivePerson);
   showFlow(parts, "out", traffic?.toChannel);
-  text(parts.load, `${load(channel.flow)} deliveries to the channel, ${number.format(channel.flow.lanes)} lanes`);
+  text(parts.load, `${load(channel.flow)} deliveries under way`);
   parts.meter.max = Math.max(1, channel.flow.limit);
   parts.meter.value = channel.flow.inFlight;
-  const abilities = [
-    ...(channel.reports ?? []).map((kind) => `reports ${kind}`),
-    ...(channel.delivers ?? []).map((kind) => `takes ${kind}`),
-  ];
-  if (channel.typingIn) abilities.push("reports typing");
-  if (channel.typingOut) abilities.push("shows typing");
-  const words = [...new Set(abilities)];
-  if (parts.abilities.dataset.words === words.join()) return;
-  parts.abilities.dataset.words = words.join();
-  parts.abilities.replaceChildren(...words.map((word) => {
-    const item = document.createElement("li");
-    item.textContent = word;
-    return item;
-  }));
+  text(parts.reports, abilities(channel.reports, channel.typingIn));
+  text(parts.takes, abilities(channel.delivers, channel.typingOut));
+}
+
+function abilities(kinds, typing) {
+  const all = new Set(kinds ?? []);
+  if (typing) all.add("typing");
+  else all.delete("typing");
+  return [...all].join(", ") || "nothing";
 }
 
 function showFlow(parts, side, flow) {
@@ -288,8 +283,8 @@ function showLetter(parts, l) {
   text(parts.outcome, l.outcome);
   parts.outcome.dataset.tone = l.outcome === "invalid" || l.outcome === "unauthorized" ? "bad" : "warn";
   text(parts.attempts, l.attempts);
-  text(parts.accepted, clock.format(new Date(l.accepted)));
-  text(parts.died, clock.format(new Date(l.died)));
+  showTime(parts.accepted, l.accepted);
+  showTime(parts.died, l.died);
   parts.replay.setAttribute("aria-label", `Replay ${l.seq}`);
   parts.discard.setAttribute("aria-label", `Discard ${l.seq}`);
   parts.replay.onclick = () => act(() => call("POST", `/deadletters/${l.seq}/replay`), "replayed");
@@ -298,6 +293,12 @@ function showLetter(parts, l) {
       act(() => call("DELETE", `/deadletters/${l.seq}`), "discarded");
     }
   };
+}
+
+function showTime(cell, time) {
+  const moment = new Date(time);
+  text(cell, `${duration(Date.now() - moment)} ago`);
+  cell.title = clock.format(moment);
 }
 
 async function act(change, done) {
