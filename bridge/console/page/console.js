@@ -7,6 +7,7 @@ const pageSize = 50;
 
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
 
 function text(node, value) {
@@ -85,7 +86,7 @@ function showStatus(s) {
   text($("notified-detail"), s.notified ? "lost answers are settled by their echo" : "until then deliveries are at least once");
   const started = new Date(s.started);
   text($("uptime"), duration(Date.now() - started));
-  text($("started"), `since ${clock.format(started)}`);
+  text($("started"), `since ${minute.format(started)}`);
 
   showChannels(s.channels ?? [], s.traffic.channels);
   showTyping(s.traffic.typing);
@@ -266,7 +267,7 @@ function showLetters(found, more) {
   const bySeq = new Map(found.map((l) => [String(l.seq), l]));
   $("letters-scroll").hidden = matching === 0;
   $("no-letters").hidden = matching > 0;
-  text($("no-letters"), narrowed ? "None match." : "None. Everything accepted was delivered or is on its way.");
+  text($("no-letters"), narrowed ? "None match." : "None. No event needs a decision.");
   $("more").hidden = !more;
   $("replay-all").disabled = $("discard-all").disabled = matching === 0;
   text($("replay-all"), narrowed ? "Replay matching" : "Replay all");
@@ -308,8 +309,10 @@ async function act(change, done) {
   } catch (failure) {
     toast(failure.message);
   }
-  refreshLetters();
   refreshStatus();
+  await refreshLetters();
+  // The button that was pressed may be gone, and the keyboard's place with it.
+  if (document.activeElement === document.body) $("letters-title").focus();
 }
 
 async function sweep(path) {
@@ -364,9 +367,8 @@ function confirmed(title, words, yes) {
 let toastEnd;
 function toast(words) {
   text($("toast"), words);
-  $("toast").hidden = false;
   clearTimeout(toastEnd);
-  toastEnd = setTimeout(() => { $("toast").hidden = true; }, 4000);
+  toastEnd = setTimeout(() => text($("toast"), ""), 4000);
 }
 
 // A page nobody looks at asks for nothing; one call is under way at a time.
