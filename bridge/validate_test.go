@@ -46,7 +46,9 @@ func TestValidate(t *testing.T) {
 		{"profile", KindProfile, nil, nil},
 		{"rating", KindRating, nil, nil},
 		{"attachment alone", KindMessage, func(e *Event) { e.Message = &Message{Attachments: []Attachment{{URL: "HTTPS://x/a?b#c"}}} }, nil},
-		{"longest ids", KindMessage, func(e *Event) { e.ID, e.Thread, e.Consumer.ID = EventID(longest), ThreadID(longest), ConsumerID(longest) }, nil},
+		{"longest ids", KindMessage, func(e *Event) {
+			e.ID, e.Thread, e.Consumer.ID = EventID(longest), ThreadID(longest), ConsumerID(longest)
+		}, nil},
 		{"ids in any script", KindMessage, func(e *Event) { e.ID, e.Thread = "évt 1", "пример" }, nil},
 
 		{"no type", "", nil, &FieldError{"type", "is required"}},
