@@ -276,7 +276,8 @@ func (b *Bridge) makeLanes(work context.Context) {
 	base := laneWork{
 		spawn:   func(run func(context.Context)) { go run(work) },
 		journal: b.journal, schedule: b.schedule, settled: b.settled, loaded: b.loaded, inDoubt: b.markInDoubt,
-		boot: b.journal.LastSeq(), clean: b.journal.Clean(),
+		panicked: b.judgePanic,
+		boot:     b.journal.LastSeq(), clean: b.journal.Clean(),
 	}
 	lp := base
 	lp.deliver, lp.together, lp.gate = b.deliverToLivePerson, receiptsTogether, newGate(b.opts.MaxInFlight)
@@ -309,6 +310,7 @@ func (b *Bridge) committed(entries []Entry) {
 		e := &entries[i]
 		b.metrics.accepted.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), string(e.Kind)).Inc()
 		b.messageOnItsWay(e)
+		b.clockOf(e.Lane.Direction.opposite()).traffic(e.threadKey())
 		if l := b.lanesOf(e.Lane); l != nil {
 			l.add(e)
 		}

@@ -74,6 +74,8 @@ type laneWork struct {
 	// loaded is told of every entry accepted by an earlier process when it comes
 	// into memory.
 	loaded func(e *Entry)
+	// panicked judges a delivery that panicked.
+	panicked func(ctx context.Context, e *Entry, reason any) verdict
 	// inDoubt is told of an entry an earlier process may have delivered.
 	inDoubt func(e *Entry)
 	gate    *gate
@@ -207,7 +209,7 @@ func (s *lanes) serve(ctx context.Context, l *lane) {
 		if batch == nil {
 			return
 		}
-		s.finish(l, batch, s.deliver(ctx, batch))
+		s.finish(l, batch, s.attempt(ctx, batch))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,6 +219,17 @@ func (s *lanes) serve(ctx context.Context, l *lane) {
 	}
 	l.state = queued
 	s.ready = append(s.ready, l)
+}
+
+// attempt makes one delivery. A panic in it must not take the other lanes down:
+// it ends the attempt, and the entry is tried again as after any failure.
+func (s *lanes) attempt(ctx context.Context, batch []*Entry) (v verdict) {
+	defer func() {
+		if r := recover(); r != nil {
+			v = s.panicked(ctx, batch[0], r)
+		}
+	}()
+	return s.deliver(ctx, batch)
 }
 
 // take returns what to deliver next, or nil after putting the lane aside.
@@ -340,6 +353,9 @@ func (s *lanes) drop(l *lane, n int, v verdict) []Settlement {
 	for i, e := range l.queue[:n] {
 		s.settled(e, v)
 		st := Settlement{Seq: e.Seq, Lane: l.key, Outcome: v.outcome, Final: v.final, Attempts: e.Attempts}
+		if v.final == Dead {
+			st.Attempts++
+		}
 		w := &settling{done: make(chan struct{})}
 		if i == n-1 {
 			st.Dialog, st.Sequence, st.Source, st.Follow = v.dialog, v.sequence, v.source, v.follow
