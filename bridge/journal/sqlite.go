@@ -88,7 +88,7 @@ func (s *store) open(ctx context.Context) error {
 
 func (s *store) openWriter(ctx context.Context) error {
 	var err error
-	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)")); err != nil {
+	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)")); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	s.writeDB.SetMaxOpenConns(1)
@@ -187,7 +187,7 @@ func (s *store) migrate(ctx context.Context) error {
 
 func (s *store) openReaders(ctx context.Context) error {
 	var err error
-	s.readDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)", "query_only(1)",
+	s.readDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)", "query_only(1)",
 		"cache_size("+strconv.Itoa(-readerCacheKiB)+")"))
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
