@@ -76,7 +76,8 @@ type writer struct {
 	seq       int64
 	seqLimit  int64
 	saved     int64
-	uncheck   int
+	// unseen is what was written since the log's length was last looked at.
+	unseen int
 
 	commits, checkpoints atomic.Int64
 }
@@ -254,7 +255,7 @@ func (w *writer) serve(steps []step) {
 	for _, s := range steps {
 		s.finish(nil)
 	}
-	w.checkpoint(len(steps))
+	w.checkpoint(len(steps) + len(w.tx.fresh))
 }
 
 // commit runs the steps and commits. After an error nothing of them is left.
@@ -337,17 +338,17 @@ func (w *writer) fail(steps []step, cause error) {
 	}
 }
 
-// checkpointSteps is how many steps pass between two looks at the log's
+// lookEvery is how many steps and entries pass between two looks at the log's
 // length; each writes a few pages.
-const checkpointSteps = 256
+const lookEvery = 512
 
 // checkpoint looks after the write-ahead log now and then.
-func (w *writer) checkpoint(steps int) {
-	w.uncheck += steps
-	if w.uncheck < checkpointSteps {
+func (w *writer) checkpoint(written int) {
+	w.unseen += written
+	if w.unseen < lookEvery {
 		return
 	}
-	w.uncheck = 0
+	w.unseen = 0
 	done, err := w.j.store.checkpoint(context.Background())
 	switch {
 	case err == nil:
