@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	}
 	// A check opens a database and flushes often; the command line may ask for
 	// more.
-	if err := flag.Set("rapid.checks", "15"); err != nil {
+	if err := flag.Set("rapid.checks", "6"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

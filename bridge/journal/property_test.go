@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -145,29 +144,19 @@ var (
 	})
 )
 
-// memoryDir is a directory in memory where there is one: these tests flush a
-// lot and are not about flushing.
-func memoryDir() string {
-	const dir = "/dev/shm"
-	if fi, err := os.Stat(dir); err == nil && fi.IsDir() {
-		return dir
-	}
-	return os.TempDir()
-}
-
 // TestAgainstMemory runs the same calls on both journals and compares all that
 // can be seen after each.
 func TestAgainstMemory(t *testing.T) {
+	dir := memoryDir(t)
+	n := 0
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(memoryDir(), "journal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		p := &pair{t: t, opts: options(filepath.Join(dir, "journal.db")), memory: bridgetest.NewJournal()}
+		n++
+		path := filepath.Join(dir, fmt.Sprint(n), "journal.db")
+		p := &pair{t: t, opts: options(path), memory: bridgetest.NewJournal()}
 		if rapid.Bool().Draw(t, "keep") {
 			p.opts.Retention = time.Hour
 		}
+		var err error
 		if p.disk, err = journal.Open(t.Context(), p.opts); err != nil {
 			t.Fatal(err)
 		}

@@ -59,23 +59,24 @@ type waited interface {
 type writer struct {
 	j *Journal
 
-	mu      sync.Mutex
-	queue   []step
-	urgent  bool
-	due     time.Time
+	mu    sync.Mutex
+	queue []step
+	// urgent says that somebody waits; without, the queue is served at due.
+	urgent bool
+	due    time.Time
+	// last is served after the queue; nothing is queued once it is set.
 	last    step
-	wake    chan struct{}
-	stopped chan struct{}
-
-	failed  chan struct{}
 	failErr error
 
-	// Of the goroutine alone.
-	committed func([]bridge.Entry)
-	tx        transaction
-	seq       int64
-	seqLimit  int64
-	saved     int64
+	wake            chan struct{}
+	stopped, failed chan struct{}
+
+	// The rest is the goroutine's alone. seq is the last one given and seqLimit
+	// the last set aside; saved is the last stamp of a thread.
+	committed     func([]bridge.Entry)
+	tx            transaction
+	seq, seqLimit int64
+	saved         int64
 	// unseen is what was written since the log's length was last looked at.
 	unseen int
 
@@ -239,6 +240,11 @@ func (w *writer) take() (steps []step, pause time.Duration, last bool) {
 func (w *writer) serve(steps []step) {
 	start := time.Now()
 	err := w.commit(steps, start)
+	if err == nil {
+		w.commits.Add(1)
+		w.j.pending.Add(w.tx.pending)
+		w.j.dead.Add(w.tx.dead)
+	}
 	if w.j.opts.Observe != nil {
 		w.j.opts.Observe(CommitInfo{Entries: len(w.tx.fresh), Steps: len(steps), Duration: time.Since(start), Err: err})
 	}
@@ -246,9 +252,6 @@ func (w *writer) serve(steps []step) {
 		w.refuse(steps, err)
 		return
 	}
-	w.commits.Add(1)
-	w.j.pending.Add(w.tx.pending)
-	w.j.dead.Add(w.tx.dead)
 	if w.committed != nil && len(w.tx.fresh) > 0 {
 		w.committed(w.tx.fresh)
 	}
