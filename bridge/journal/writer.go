@@ -283,24 +283,51 @@ func (w *writer) commit(steps []step, now time.Time) error {
 	return err
 }
 
-// refuse tells the callers of a transaction that was undone. Steps that can be
-// kept are tried again if another transaction may succeed.
+// refuse deals with the steps of a transaction that was undone.
 func (w *writer) refuse(steps []step, cause error) {
 	err := fmt.Errorf("%w: %w", bridge.ErrStorage, cause)
-	if !temporary(cause) {
+	switch judge(cause) {
+	case broken:
 		w.fail(steps, cause)
-		return
+	case later:
+		w.j.log.Error("journal: a transaction was undone", "err", cause)
+		w.requeue(finishWaited(steps, err), err)
+	case faulty:
+		if len(steps) == 1 {
+			w.j.log.Error("journal: a call was refused by the database", "err", cause)
+			steps[0].finish(err)
+			return
+		}
+		w.serveEach(steps)
 	}
-	w.j.log.Error("journal: a transaction was undone", "err", cause)
-	var keep []step
+}
+
+// finishWaited ends the steps that somebody waits for and returns the others,
+// to be tried again.
+func finishWaited(steps []step, err error) (kept []step) {
 	for _, s := range steps {
 		if s.kept() {
-			keep = append(keep, s)
+			kept = append(kept, s)
 		} else {
 			s.finish(err)
 		}
 	}
-	w.requeue(keep, err)
+	return kept
+}
+
+// serveEach serves steps one by one, so that one the database will not take
+// does no harm to the others.
+func (w *writer) serveEach(steps []step) {
+	for i := range steps {
+		w.serve(steps[i : i+1])
+		if w.failure() != nil {
+			err := w.usable()
+			for _, s := range steps[i+1:] {
+				s.finish(err)
+			}
+			return
+		}
+	}
 }
 
 // requeue puts steps back at the head of the queue, or ends them when the
@@ -358,7 +385,7 @@ func (w *writer) checkpoint(written int) {
 		if done {
 			w.checkpoints.Add(1)
 		}
-	case temporary(err):
+	case judge(err) == later:
 		// The log stays longer, nothing else.
 		w.j.log.Warn("journal: the log could not be copied into the database", "err", err)
 	default:
