@@ -464,7 +464,7 @@ func testThreads(t *testing.T, store JournalStore) {
 	}
 	want := bridge.Thread{
 		Channel: "webhook", ID: "t-1", Consumer: "u-7", ExtConsumer: "webhook:u-7", LPConsumer: "lp-7",
-		Conversation: "c-1", Dialog: "d-1", Survey: "s-1", Open: true, Sequence: 12, Updated: 1_790_000_000_123,
+		Conversation: "c-1", Dialog: "d-1", Survey: "s-1", Former: "c-0", Announced: true, Open: true, Sequence: 12, Updated: 1_790_000_000_123,
 		Joined: "agent-1",
 	}
 	saved := want
@@ -536,6 +536,9 @@ func testThreadLookups(t *testing.T, store JournalStore) {
 	save("t-2", "c-3", "d-3", "", "lp-1")
 	th, err = j.ThreadByConversation(t.Context(), "s-2")
 	lookup("survey that is over", th, err, "")
+	must(t, j.SaveThread(t.Context(), bridge.Thread{Channel: "webhook", ID: "t-4", Conversation: "c-5", Dialog: "c-5", Former: "c-4"}))
+	th, err = j.ThreadByConversation(t.Context(), "c-4")
+	lookup("conversation that ended", th, err, "t-4")
 }
 
 func testComposing(t *testing.T, store JournalStore) {
@@ -988,6 +991,9 @@ func testRestart(t *testing.T, store JournalStore) {
 	last := slices.Max(append(seqs, got[[]bridge.DeadLetter](t)(j.DeadLetters(t.Context(), 0, 1))[0].Seq))
 	if again[0] != 0 || again[1] != 0 || again[2] <= last {
 		t.Errorf("seqs %v, want two duplicates and one above %d", again, last)
+	}
+	if boot := j.LastSeq(); boot < last || boot >= again[2] {
+		t.Errorf("the last seq before the start is %d, want it from %d up and below %d", boot, last, again[2])
 	}
 	// A number is not given again though its event is gone.
 	settle(t, j, bridge.Settlement{Seq: again[2], Lane: laneA, Final: bridge.Done})
