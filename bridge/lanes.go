@@ -76,7 +76,8 @@ type laneWork struct {
 	loaded func(e *Entry)
 	// panicked judges a delivery that panicked.
 	panicked func(ctx context.Context, e *Entry, reason any) verdict
-	// inDoubt is told of an entry an earlier process may have delivered.
+	// inDoubt is told of an entry an earlier process may have delivered: one that
+	// a crash or a stop cut off.
 	inDoubt func(e *Entry)
 	gate    *gate
 
@@ -279,7 +280,8 @@ func (s *lanes) load(ctx context.Context, l *lane) bool {
 		e := &page[i]
 		if e.Seq <= s.boot {
 			s.loaded(e)
-			if l.recovered && !s.clean && i < maxInDoubt {
+			cutOff := l.recovered && !s.clean && i < maxInDoubt
+			if cutOff || e.Attempts > 0 && e.Last == Unknown {
 				s.inDoubt(e)
 			}
 		}

@@ -293,7 +293,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	r.stop = cancel
 	r.close = closeClient
 	started := make(chan struct{})
-	go func() { r.stopped <- r.bridge.Run(ctx, 10*time.Second, func() { close(started) }) }()
+	go func() { r.stopped <- r.bridge.Run(ctx, 5*time.Second, func() { close(started) }) }()
 	select {
 	case <-started:
 	case err := <-r.stopped:

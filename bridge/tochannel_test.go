@@ -555,6 +555,38 @@ func TestCrashInMidAttempt(t *testing.T) {
 	})
 }
 
+// TestStopThatCutsADeliveryOff stops in order while an answer is awaited for
+// longer than the stop may take: the message counts as in doubt afterwards.
+func TestStopThatCutsADeliveryOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{})
+		r.begin("t-1")
+		r.sim.SetFaults(lpsim.Faults{LatencyMinMs: 60_000, LatencyMaxMs: 60_000})
+		r.say("t-1", "e-1", "once only")
+		time.Sleep(time.Second)
+		handler := r.handler
+		r.handler = nil // the echo finds nobody
+		r.stop()
+		if err := <-r.stopped; err == nil {
+			t.Error("a stop that cut deliveries off did not say so")
+		}
+		r.close()
+		if err := r.journal.Close(); err != nil {
+			t.Error(err)
+		}
+		_ = handler
+		r.sim.SetFaults(lpsim.Faults{})
+		again := newRig(t, rigOptions{journal: r.journal.Reopen(), sim: r.sim})
+		simTo(r, again)
+		time.Sleep(5 * time.Minute)
+		if diff := cmp.Diff([]string{"hello", "once only"}, consumerTexts(r.conversation())); diff != "" {
+			t.Errorf("transcript (-want +got):\n%s", diff)
+		}
+		again.shutDown()
+		r.sim.Close()
+	})
+}
+
 // simTo lets the webhooks of a crashed rig's simulator reach the next one.
 func simTo(old, next *rig) { old.handler = next.handler }
 
