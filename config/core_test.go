@@ -1,0 +1,161 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sethvargo/go-envconfig"
+)
+
+var account = map[string]string{"LP_ACCOUNT_ID": "12345678", "LP_CLIENT_ID": "2f1b", "LP_CLIENT_SECRET": leaky, "LPBRIDGE_CHANNELS": "webhook"}
+
+func TestBadConfigurations(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		env  map[string]string
+	}{
+		{"nothing", nil},
+		{"empty", map[string]string{"LP_ACCOUNT_ID": "", "LP_CLIENT_ID": " ", "LP_CLIENT_SECRET": "", "LPBRIDGE_CHANNELS": ",", "LPBRIDGE_STORE": ""}},
+		{"everything", map[string]string{
+			"LPBRIDGE_LISTEN": "8080", "LPBRIDGE_ADMIN_LISTEN": "localhost:http", "LPBRIDGE_STORE": "mysql://root:" + leaky + "@db/x",
+			"LPBRIDGE_CHANNELS": "webhook,chatwood,webhook", "LPBRIDGE_PUBLIC_URL": "bridge.example", "LPBRIDGE_LOG_LEVEL": "INFO",
+			"LPBRIDGE_LOG_FORMAT": "logfmt", "LPBRIDGE_SHUTDOWN_TIMEOUT": "20", "LPBRIDGE_MAX_IN_FLIGHT": "0512", "LPBRIDGE_MAX_PENDING": "1e6",
+			"LPBRIDGE_RETENTION": "1d", "LPBRIDGE_DEDUPE_RETENTION": "24h", "LPBRIDGE_HISTORY_RETENTION": "0s", "LPBRIDGE_DEADLETTER_AFTER": "-1h",
+			"LPBRIDGE_ECHO_WAIT": "-1s",
+			"LP_ACCOUNT_ID":      "le/12345", "LP_CLIENT_ID": "two words", "LP_CLIENT_SECRET": leaky, "LP_CLIENT_SECRET_FILE": leaky,
+			"LP_DOMAIN_API_URL": "https://user:" + leaky + "@api.liveperson.net", "LP_ALLOW_PLAIN_HTTP": "no", "LP_SKILL_ID": "my skill",
+			"LP_CAMPAIGN_ID": "..", "LP_FEATURES": "MULTI_DIALOG,QUICK_REPLY", "LP_NOTIFICATIONS": "true", "LP_TIMEOUT": "0s",
+		}},
+		{"half-a-campaign", with(account, "LP_CAMPAIGN_ID", "1")},
+		{"half-an-engagement", with(account, "LP_ENGAGEMENT_ID", "1")},
+		{"plain-http", with(account, "LP_DOMAIN_API_URL", "http://lpsim:8090")},
+		{"plain-http-malformed-switch", with(account, "LP_DOMAIN_API_URL", "http://lpsim:8090", "LP_ALLOW_PLAIN_HTTP", "on")},
+		{"query", with(account, "LP_DOMAIN_API_URL", "https://api.liveperson.net/?"+leaky, "LPBRIDGE_PUBLIC_URL", "https://b.example?"+leaky)},
+		{"same-listener", with(account, "LPBRIDGE_ADMIN_LISTEN", ":8080")},
+		{"port-out-of-range", with(account, "LPBRIDGE_LISTEN", ":65536")},
+		{"store-in-memory", with(account, "LPBRIDGE_STORE", "sqlite::memory:")},
+		{"unescaped-password", with(account, "LPBRIDGE_STORE", "postgres://u:12/"+leaky+"@db/x")},
+		{"secret-file-missing", map[string]string{"LP_ACCOUNT_ID": "1", "LP_CLIENT_ID": "1", "LPBRIDGE_CHANNELS": "layer", "LP_CLIENT_SECRET_FILE": "/nonexistent/" + leaky}},
+		{"unknown-channel", with(account, "LPBRIDGE_CHANNELS", "smoke-signals")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := NewLoader(envconfig.MapLookuper(tc.env))
+			var c Config
+			l.Load("", &c)
+			l.Add(c.Bridge.CheckChannels("webhook", "chatwoot", "chatwootapi", "livechatai", "layer"))
+			err := l.Err()
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if strings.Contains(err.Error(), leaky) {
+				t.Error("the report shows a secret")
+			}
+			golden(t, "bad/"+tc.name+".txt", err.Error()+"\n")
+		})
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	var got Config
+	if _, err := Load(&got, envconfig.MapLookuper(account)); err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Bridge: Bridge{
+			Listen: ":8080", AdminListen: "127.0.0.1:8081", Store: Store{engine: SQLite, address: NewSecret("data/lpbridge.db")},
+			Channels: []string{"webhook"}, LogLevel: "info", LogFormat: "json", ShutdownTimeout: 20 * time.Second, MaxInFlight: 512,
+			MaxPending: 1_000_000, Retention: 24 * time.Hour, DedupeRetention: 72 * time.Hour, HistoryRetention: 720 * time.Hour,
+			DeadletterAfter: 24 * time.Hour, EchoWait: 15 * time.Second,
+		},
+		LivePerson: LivePerson{
+			AccountID: "12345678", ClientID: "2f1b", ClientSecret: NewSecret(leaky), DomainAPIURL: mustURL(t, "https://api.liveperson.net"),
+			Notifications: "auto", Timeout: 10 * time.Second,
+		},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Store{})); diff != "" {
+		t.Errorf("differs (-want +got):\n%s", diff)
+	}
+	if err := got.Bridge.CheckChannels("layer", "webhook"); err != nil {
+		t.Errorf("CheckChannels: %v", err)
+	}
+}
+
+func TestGoodConfigurations(t *testing.T) {
+	for name, env := range map[string]map[string]string{
+		"simulator on loopback":  with(account, "LP_DOMAIN_API_URL", "http://127.0.0.1:8090"),
+		"simulator on IPv6":      with(account, "LP_DOMAIN_API_URL", "http://[::1]:8090/"),
+		"simulator on localhost": with(account, "LP_DOMAIN_API_URL", "http://localhost:8090"),
+		"plain http permitted":   with(account, "LP_DOMAIN_API_URL", "http://lpsim:8090", "LP_ALLOW_PLAIN_HTTP", "true"),
+		"ports chosen by system": with(account, "LPBRIDGE_LISTEN", "127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN", "127.0.0.1:0"),
+		"routing":                with(account, "LP_CAMPAIGN_ID", "1", "LP_ENGAGEMENT_ID", "2", "LP_SKILL_ID", "-1"),
+		"features":               with(account, "LP_FEATURES", "AUTO_MESSAGES, MULTI_DIALOG"),
+		"postgres":               with(account, "LPBRIDGE_STORE", "postgres://u:p@db:5432/lp?sslmode=verify-full"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Load(&Config{}, envconfig.MapLookuper(env)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestLevel(t *testing.T) {
+	for text, want := range map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError, "": slog.LevelInfo,
+	} {
+		if got := (Bridge{LogLevel: text}).Level(); got != want {
+			t.Errorf("level of %q is %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestParseStore(t *testing.T) {
+	const bad = "must be sqlite:PATH or postgres://user:password@host/database"
+	for _, tc := range []struct{ name, text, shown, path, conn, problem string }{
+		{name: "relative path", text: "sqlite:data/x.db", shown: "sqlite:data/x.db", path: "data/x.db"},
+		{name: "absolute path", text: "sqlite:/var/x.db", shown: "sqlite:/var/x.db", path: "/var/x.db"},
+		{name: "postgres", text: "postgres://u:p@db:5432/lp?a=b", shown: "postgres://db:5432/lp", conn: "postgres://u:p@db:5432/lp?a=b"},
+		{name: "postgresql", text: " postgresql://db/lp ", shown: "postgres://db/lp", conn: "postgresql://db/lp"},
+		{name: "socket", text: "postgres:///lp?host=/run/pg", shown: "postgres:///lp", conn: "postgres:///lp?host=/run/pg"},
+		{name: "empty", problem: bad},
+		{name: "path only", text: "data/x.db", problem: bad},
+		{name: "postgres without slashes", text: "postgres:db", problem: bad},
+		{name: "no path", text: "sqlite:", problem: "must name a file after sqlite:, such as sqlite:data/lpbridge.db"},
+		{name: "root", text: "sqlite://", problem: "must name a file after sqlite:, such as sqlite:data/lpbridge.db"},
+		{name: "directory", text: "sqlite:data/", problem: "must name a file after sqlite:, not a directory"},
+		{name: "memory", text: "sqlite::memory:", problem: "must be a file: a database in memory would lose accepted messages"},
+		{name: "parameters", text: "sqlite:x.db?mode=memory", problem: "must be a plain path after sqlite:, without parameters"},
+		{name: "no host", text: "postgres:///lp", problem: "must name a host after postgres://"},
+		{name: "no database", text: "postgres://db", problem: "must name a database after the host, as in postgres://host/database"},
+		{name: "hash in password", text: "postgres://u:1#2@db/lp", problem: "is not a valid postgres:// URL (special characters in the password must be percent-encoded)"},
+		{name: "slash in password", text: "postgres://u:1/2@db/lp", problem: "is not a valid postgres:// URL (special characters in the password must be percent-encoded)"},
+		{name: "letters then slash in password", text: "postgres://u:a/b@db/lp", problem: "is not a valid postgres:// URL (special characters in the password must be percent-encoded)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var s Store
+			err := s.UnmarshalText([]byte(tc.text))
+			if tc.problem != "" {
+				if err == nil || err.Error() != tc.problem || s.Engine() != "" {
+					t.Fatalf("store is %s, error %v, want %s", s, err, tc.problem)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := s.MarshalText()
+			if err != nil || string(text) != tc.shown || s.LogValue().String() != tc.shown || s.GoString() != tc.shown {
+				t.Errorf("shown as %q, %v, want %q", text, err, tc.shown)
+			}
+			if s.Path() != tc.path || s.ConnString().Reveal() != tc.conn {
+				t.Errorf("path %q, connection %q", s.Path(), s.ConnString().Reveal())
+			}
+		})
+	}
+	if got := (Store{}).String(); got != "[unset]" {
+		t.Errorf("the zero value shows as %q", got)
+	}
+}
