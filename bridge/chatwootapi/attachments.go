@@ -131,7 +131,7 @@ func (a *ChatwootAPI) fileURL(what string, f attachment) string {
 	if f.URL != "" {
 		return f.URL
 	}
-	return a.cfg.PublicURL + "/rails/active_storage/" + what + "/redirect/" + f.Token + "/" + url.PathEscape(f.Name)
+	return a.publicURL + "/rails/active_storage/" + what + "/redirect/" + f.Token + "/" + url.PathEscape(f.Name)
 }
 
 // inlineTypes are what a browser may show in place. Everything else, SVG and

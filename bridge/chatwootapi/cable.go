@@ -15,6 +15,8 @@ import (
 const (
 	maxLines         = 50_000
 	maxSubscriptions = 64
+	// maxIdentifier is the longest identifier taken, in bytes.
+	maxIdentifier = 2048
 	// maxRoomTyping bounds the conversations remembered as being typed in.
 	maxRoomTyping = 64
 )
@@ -98,14 +100,15 @@ func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The request's context must not end a line: it may end with the server's
 	// first stage of shutdown, before the disconnect frame is out.
-	l := newLine(context.WithoutCancel(r.Context()), conn)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	l := newLine(conn, cancel)
 	defer l.end()
 	if !c.add(l) {
 		return
 	}
 	defer c.remove(l)
-	c.running.Go(l.write)
-	c.read(l)
+	c.running.Go(func() { l.write(ctx) })
+	c.read(ctx, l)
 }
 
 func isUpgrade(r *http.Request) bool {

@@ -39,6 +39,8 @@ type ChatwootAPI struct {
 	log     *slog.Logger
 	inboxes map[string]*inbox
 	cable   *cable
+	// publicURL has no slash at its end.
+	publicURL string
 
 	contacts       *cache[int64, *contact]
 	contactInboxes *cache[sourceKey, *contactInbox]
@@ -69,9 +71,12 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
 	}
-	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
+	if cfg.PublicURL == nil {
+		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL, for the links of files", channelName)
+	}
 	a := &ChatwootAPI{
 		cfg: cfg, core: core, records: core.Records(), log: logger.With("channel", channelName), inboxes: inboxes,
+		publicURL:      strings.TrimRight(cfg.PublicURL.String(), "/"),
 		contacts:       newCache[int64, *contact](cacheSize),
 		contactInboxes: newCache[sourceKey, *contactInbox](cacheSize),
 		conversations:  newCache[int64, *conversation](cacheSize),
@@ -91,7 +96,7 @@ func (a *ChatwootAPI) Channel() bridge.Channel {
 			bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClick, bridge.KindClose,
 			bridge.KindReopen, bridge.KindProfile, bridge.KindRating,
 		},
-		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindState},
+		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
 		TypingIn: bridge.TypingSource{Reported: true, Hold: 30 * time.Second, PhantomWindow: time.Second},
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: time.Second, StopUnlimited: true, Refresh: 15 * time.Second, Expiry: 30 * time.Second,

@@ -1,6 +1,7 @@
 package chatwootapi
 
 import (
+	"context"
 	"encoding/json"
 	"unicode/utf8"
 
@@ -57,9 +58,9 @@ func (cmd *command) action() string {
 }
 
 // read serves a line's commands until it ends.
-func (c *cable) read(l *line) {
+func (c *cable) read(ctx context.Context, l *line) {
 	for {
-		kind, frame, err := l.conn.Read(l.ctx)
+		kind, frame, err := l.conn.Read(ctx)
 		if err != nil {
 			return
 		}
@@ -69,17 +70,17 @@ func (c *cable) read(l *line) {
 		}
 		switch cmd.Command {
 		case "subscribe":
-			c.subscribe(l, cmd.Identifier)
+			c.subscribe(ctx, l, cmd.Identifier)
 		case "unsubscribe":
 			c.unsubscribe(l, cmd.Identifier)
 		case "message":
-			c.perform(l, &cmd)
+			c.perform(ctx, l, &cmd)
 		}
 	}
 }
 
 // subscribe confirms a known token and says nothing at all to any other.
-func (c *cable) subscribe(l *line, identifier string) {
+func (c *cable) subscribe(ctx context.Context, l *line, identifier string) {
 	if !c.fresh(l, identifier) {
 		return
 	}
@@ -88,9 +89,9 @@ func (c *cable) subscribe(l *line, identifier string) {
 	if !ok || p.Channel != "RoomChannel" || p.Token == "" || p.UserID != "" {
 		return
 	}
-	known, err := c.admit(l.ctx, p.Token)
+	known, err := c.admit(ctx, p.Token)
 	if err != nil {
-		c.log.WarnContext(l.ctx, "subscription not looked up", "err", err)
+		c.log.WarnContext(ctx, "subscription not looked up", "err", err)
 		// The client is to come back: silence would mean a wrong token.
 		l.stop()
 		return
@@ -100,7 +101,7 @@ func (c *cable) subscribe(l *line, identifier string) {
 	}
 	c.join(l, identifier, p.Token)
 	if known {
-		c.sendPresence(l, p.Token)
+		c.sendPresence(ctx, p.Token)
 	}
 }
 
@@ -109,7 +110,7 @@ func (c *cable) fresh(l *line, identifier string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, known := l.subscriptions[identifier]
-	return !known && len(l.subscriptions) < maxSubscriptions
+	return !known && len(l.subscriptions) < maxSubscriptions && len(identifier) <= maxIdentifier
 }
 
 // join adds a subscription. Its confirmation is queued before any event can be.
@@ -147,20 +148,20 @@ func (c *cable) unsubscribe(l *line, identifier string) {
 }
 
 // perform does what a message command asks for: update_presence, or nothing.
-func (c *cable) perform(l *line, cmd *command) {
+func (c *cable) perform(ctx context.Context, l *line, cmd *command) {
 	c.mu.Lock()
 	s := l.subscriptions[cmd.Identifier]
 	c.mu.Unlock()
 	if s == nil || s.token == "" || cmd.action() != "update_presence" {
 		return
 	}
-	c.sendPresence(l, s.token)
+	c.sendPresence(ctx, s.token)
 }
 
-func (c *cable) sendPresence(l *line, token string) {
-	data, err := c.presence(l.ctx, token)
+func (c *cable) sendPresence(ctx context.Context, token string) {
+	data, err := c.presence(ctx, token)
 	if err != nil {
-		c.log.WarnContext(l.ctx, "presence not read", "err", err)
+		c.log.WarnContext(ctx, "presence not read", "err", err)
 		return
 	}
 	c.send([]string{token}, "presence.update", data)

@@ -27,14 +27,14 @@ type Config struct {
 	HMACMandatory bool          `env:"HMAC_MANDATORY,default=false" desc:"Whether every contact call must carry identifier and identifier_hash."`
 	CSAT          bool          `env:"CSAT,default=false" desc:"Whether a resolved conversation gets a satisfaction survey."`
 	AgentName     string        `env:"AGENT_NAME,default=Agent" desc:"Display name of agents, whose real names LivePerson does not tell."`
-	PublicURL     string        `env:"PUBLIC_URL" desc:"Base URL under which apps and agents reach this service; LPBRIDGE_PUBLIC_URL when empty."`
+	PublicURL     *url.URL      `env:"PUBLIC_URL" desc:"Base URL under which apps and agents reach this service; LPBRIDGE_PUBLIC_URL when empty."`
 	MaxAttachment int64         `env:"MAX_ATTACHMENT,default=3145728" min:"1024" max:"67108864" desc:"Largest file a contact may send, in bytes."`
 	EmptyStrings  bool          `env:"EMPTY_STRINGS,default=false" desc:"Whether a missing e-mail address or phone number is sent as an empty string instead of null, which Chatwoot's Flutter SDK needs."`
 }
 
 // Validate reports everything wrong with the configuration, each problem
 // beginning with the name of its variable.
-func (c *Config) Validate() error {
+func (c Config) Validate() error {
 	errs := []error{c.validateInboxes(), c.validatePublicURL()}
 	if c.AgentName == "" {
 		errs = append(errs, errors.New("AGENT_NAME: is required"))
@@ -54,7 +54,7 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *Config) validateInboxes() error {
+func (c Config) validateInboxes() error {
 	if len(c.Inboxes) == 0 {
 		return errors.New("INBOXES: at least one inbox identifier is required")
 	}
@@ -69,17 +69,21 @@ func (c *Config) validateInboxes() error {
 	return nil
 }
 
-func (c *Config) validatePublicURL() error {
-	u, err := url.Parse(c.PublicURL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return errors.New("PUBLIC_URL: must be an absolute http or https URL without query, here or in LPBRIDGE_PUBLIC_URL")
+// validatePublicURL takes none: another setting may stand in, so New asks.
+func (c Config) validatePublicURL() error {
+	u := c.PublicURL
+	if u == nil {
+		return nil
+	}
+	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return errors.New("PUBLIC_URL: must be an absolute http or https address without user, query and fragment")
 	}
 	return nil
 }
 
 // inboxKeys takes HMACTokens apart. Its errors name an entry by its place,
 // because a misplaced key must not be quoted.
-func (c *Config) inboxKeys() (map[string]config.Secret, error) {
+func (c Config) inboxKeys() (map[string]config.Secret, error) {
 	keys := map[string]config.Secret{}
 	if !c.HMACTokens.IsSet() {
 		return keys, nil
@@ -105,7 +109,7 @@ type inbox struct {
 }
 
 // inboxes returns the configured inboxes by identifier.
-func (c *Config) inboxes() (map[string]*inbox, error) {
+func (c Config) inboxes() (map[string]*inbox, error) {
 	keys, err := c.inboxKeys()
 	if err != nil {
 		return nil, err

@@ -23,9 +23,7 @@ const (
 // line is one WebSocket.
 type line struct {
 	conn *websocket.Conn
-	// ctx ends with the line and with nothing else. It belongs to the connection
-	// as its goroutines do, not to any call.
-	ctx      context.Context
+	// cancel ends the context of both goroutines, and with it the connection.
 	cancel   context.CancelFunc
 	out      chan []byte
 	queued   atomic.Int64
@@ -35,11 +33,11 @@ type line struct {
 	subscriptions map[string]*subscription
 }
 
-func newLine(ctx context.Context, conn *websocket.Conn) *line {
+func newLine(conn *websocket.Conn, cancel context.CancelFunc) *line {
 	l := &line{
-		conn: conn, out: make(chan []byte, maxQueued), stopping: make(chan struct{}), subscriptions: map[string]*subscription{},
+		conn: conn, cancel: cancel, out: make(chan []byte, maxQueued), stopping: make(chan struct{}),
+		subscriptions: map[string]*subscription{},
 	}
-	l.ctx, l.cancel = context.WithCancel(ctx)
 	l.stop = sync.OnceFunc(func() { close(l.stopping) })
 	return l
 }
@@ -66,22 +64,22 @@ func (l *line) enqueue(frame []byte) {
 }
 
 // write sends queued frames and pings until the line ends.
-func (l *line) write() {
+func (l *line) write(ctx context.Context) {
 	defer l.end()
 	pings := time.NewTicker(pingInterval)
 	defer pings.Stop()
 	for {
 		var err error
 		select {
-		case <-l.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-l.stopping:
-			l.sayGoodbye()
+			l.sayGoodbye(ctx)
 			return
 		case frame := <-l.out:
-			err = l.send(frame)
+			err = l.send(ctx, frame)
 		case now := <-pings.C:
-			err = l.put([]byte(`{"type":"ping","message":` + strconv.FormatInt(now.Unix(), 10) + `}`))
+			err = l.put(ctx, []byte(`{"type":"ping","message":`+strconv.FormatInt(now.Unix(), 10)+`}`))
 		}
 		if err != nil {
 			return
@@ -90,25 +88,25 @@ func (l *line) write() {
 }
 
 // send writes a queued frame.
-func (l *line) send(frame []byte) error {
+func (l *line) send(ctx context.Context, frame []byte) error {
 	defer l.queued.Add(-int64(len(frame)))
-	return l.put(frame)
+	return l.put(ctx, frame)
 }
 
-func (l *line) put(frame []byte) error {
-	ctx, cancel := context.WithTimeout(l.ctx, writeTimeout)
+func (l *line) put(ctx context.Context, frame []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	return l.conn.Write(ctx, websocket.MessageText, frame)
 }
 
 // sayGoodbye sends what is queued, then tells the client to come back later.
-func (l *line) sayGoodbye() {
+func (l *line) sayGoodbye(ctx context.Context) {
 	for len(l.out) > 0 {
-		if l.send(<-l.out) != nil {
+		if l.send(ctx, <-l.out) != nil {
 			return
 		}
 	}
-	if l.put([]byte(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)) == nil {
+	if l.put(ctx, []byte(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)) == nil {
 		// A client that does not answer the close is cut off by end.
 		_ = l.conn.Close(websocket.StatusServiceRestart, "")
 	}

@@ -2,6 +2,7 @@ package chatwootapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"lpbridge/bridge"
@@ -55,6 +56,7 @@ func (a *ChatwootAPI) inThread(ctx context.Context, p *person, id int64, do func
 		return err
 	}
 	a.conversations.put(id, &next)
+	t.count()
 	a.announce(ctx, t)
 	return nil
 }
@@ -71,7 +73,6 @@ func (t *turn) touch() { t.dirty = true }
 // addMessage stores a new message.
 func (t *turn) addMessage(m *message, echo string) {
 	t.thread.Activity = t.now
-	t.thread.recent.add(t.now)
 	t.stored = append(t.stored, m)
 	t.news = append(t.news, messageNews{message: m, echo: echo})
 }
@@ -162,9 +163,19 @@ func (a *ChatwootAPI) newestMessage(ctx context.Context, id int64) *message {
 // contact is refused, as Chatwoot has it.
 const floodLimit = 200
 
+// count remembers the messages that were added.
+func (t *turn) count() {
+	for _, n := range t.news {
+		if n.before == nil {
+			t.thread.recent.add(t.now)
+		}
+	}
+}
+
 // window counts the messages of the last minute.
 type window struct {
-	times []time.Time
+	// times are in milliseconds since 1970, oldest first.
+	times []int64
 }
 
 func (w *window) add(now time.Time) {
@@ -172,7 +183,7 @@ func (w *window) add(now time.Time) {
 	// An agent is never refused, so the count may pass the limit; what is kept
 	// may not.
 	if len(w.times) < floodLimit {
-		w.times = append(w.times, now)
+		w.times = append(w.times, now.UnixMilli())
 	}
 }
 
@@ -182,9 +193,7 @@ func (w *window) full(now time.Time) bool {
 }
 
 func (w *window) trim(now time.Time) {
-	past := 0
-	for past < len(w.times) && now.Sub(w.times[past]) > time.Minute {
-		past++
-	}
-	w.times = w.times[past:]
+	start := now.Add(-time.Minute).UnixMilli()
+	past, _ := slices.BinarySearch(w.times, start)
+	w.times = slices.Delete(w.times, 0, past)
 }
