@@ -127,6 +127,9 @@ func (a *ChatwootAPI) refusalOf(ctx context.Context, err error, pattern string) 
 	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrStorage):
 		a.log.WarnContext(ctx, "request not stored", "route", pattern, "err", err)
 		return errUnavailable
+	case ctx.Err() != nil:
+		// Nobody waits for this answer.
+		return errUnavailable
 	}
 	a.log.ErrorContext(ctx, "request failed", "route", pattern, "err", err)
 	return errInternal

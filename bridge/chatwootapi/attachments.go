@@ -135,9 +135,10 @@ func (a *ChatwootAPI) fileURL(what string, f attachment) string {
 }
 
 // inlineTypes are what a browser may show in place. Everything else, SVG and
-// HTML above all, is a download: it could run script in our name.
+// HTML above all, is a download: it could run script in our name. So is PDF,
+// which browsers do not show under the sandbox the files are served in.
 var inlineTypes = []string{
-	"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "application/pdf", "text/plain",
+	"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "text/plain",
 	"audio/mpeg", "audio/ogg", "audio/mp4", "audio/wav", "video/mp4", "video/webm", "video/ogg", "video/quicktime",
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -651,4 +652,69 @@ func TestFailedLookupSendsClientsAway(t *testing.T) {
 		l.want(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
 		_, _, _ = l.conn.Read(t.Context())
 	})
+}
+
+// TestCableUnderFire has lines come, go, subscribe and be written to at once
+// over real sockets, and is cut short by Close.
+func TestCableUnderFire(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewServer(w.mux)
+	defer server.Close()
+	w.conversation()
+	token := w.token("s1")
+	stop := make(chan struct{})
+	var lines, writers sync.WaitGroup
+	for range 8 {
+		lines.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				hammer(t.Context(), strings.Replace(server.URL, "http", "ws", 1)+"/cable", token)
+			}
+		})
+	}
+	for i := range 100 {
+		writers.Go(func() {
+			e := agentSays(bridge.EventID(fmt.Sprint("a-", i)), "hi")
+			if err := w.api.Deliver(t.Context(), &e); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writers.Wait()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := w.api.Close(ctx); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	close(stop)
+	lines.Wait()
+	w.api.cable.mu.Lock()
+	defer w.api.cable.mu.Unlock()
+	if len(w.api.cable.lines) != 0 || len(w.api.cable.rooms) != 0 {
+		t.Errorf("%d lines and %d rooms are left", len(w.api.cable.lines), len(w.api.cable.rooms))
+	}
+}
+
+// hammer opens a line, subscribes, reads a little and leaves without goodbye.
+func hammer(ctx context.Context, address, token string) {
+	conn, _, err := websocket.Dial(ctx, address, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	id := quote(`{"channel":"RoomChannel","pubsub_token":"` + token + `"}`)
+	for _, command := range []string{"subscribe", "message", "unsubscribe", "subscribe"} {
+		if conn.Write(ctx, websocket.MessageText, []byte(`{"command":"`+command+`","identifier":`+id+`,"data":{"action":"update_presence"}}`)) != nil {
+			return
+		}
+	}
+	for range 5 {
+		if _, _, err := conn.Read(ctx); err != nil {
+			return
+		}
+	}
 }

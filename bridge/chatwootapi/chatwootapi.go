@@ -82,6 +82,11 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 		conversations:  newCache[int64, *conversation](cacheSize),
 		agents:         newCache[string, int64](cacheSize),
 	}
+	for _, in := range inboxes {
+		if !in.key.IsSet() {
+			a.log.Info("an inbox has no HMAC_TOKEN, so every identifier_hash is refused", "inbox", in.id)
+		}
+	}
 	a.cable = newCable(a.log, a.admit, a.presence, a.hungUp)
 	return a, nil
 }

@@ -48,7 +48,6 @@ func TestConformance(t *testing.T) {
 	message.Repeats = true
 	typing := door("typing", "POST", thread+"/toggle_typing", `{"typing_status":"on"}`)
 	profile := door("profile", "PATCH", base+"/contacts/s1", `{"name":"Alicia Suite","email":"alicia@suite.example"}`)
-	profile.Repeats = true
 
 	bridgetest.TestAdapter(t, bridgetest.AdapterCase{
 		New: prepared,

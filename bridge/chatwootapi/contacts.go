@@ -47,11 +47,19 @@ func (a *ChatwootAPI) person(ctx context.Context, key sourceKey) (*person, error
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.getContact(ctx, ci.Contact)
-	if err != nil {
-		return nil, err
+	for {
+		c, err := a.getContact(ctx, ci.Contact)
+		if err == nil {
+			return &person{c, ci}, nil
+		}
+		// The contact may just have been merged into another. That must not look
+		// like a contact that does not exist: apps would start over.
+		now, again := a.findContactInbox(ctx, key)
+		if again != nil || !errors.Is(err, bridge.ErrNoRecord) || now.Contact == ci.Contact {
+			return nil, err
+		}
+		ci = now
 	}
-	return &person{c, ci}, nil
 }
 
 // showContact answers GET on a contact.
@@ -215,7 +223,10 @@ func (a *ChatwootAPI) updateContact(ctx context.Context, c *call) (any, error) {
 	if err := a.planChange(ctx, change, c.params); err != nil {
 		return nil, err
 	}
-	if err := a.carryOut(ctx, change); err != nil {
+	if change.needed() {
+		err = a.carryOut(ctx, change)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if p, err = a.person(ctx, c.source()); err != nil {
@@ -277,6 +288,14 @@ func (m *contactChange) mergeInto(base *contact) {
 	next.Attributes = mergeDeep(part.Attributes, base.Attributes)
 	next.Verified = slices.Concat(base.Verified, part.Verified)
 	m.merged, m.to = append(m.merged, part), &next
+}
+
+// needed is false when the contact is as asked for: apps send what they know of
+// a person at every start.
+func (m *contactChange) needed() bool {
+	same := *m.to
+	same.Updated, same.Changes = m.of.Updated, m.of.Changes
+	return len(m.merged) > 0 || !sameJSON(m.of, same)
 }
 
 // carryOut makes a change durable. The lock people must be held.

@@ -1,6 +1,7 @@
 package chatwootapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -113,7 +114,9 @@ func TestEvents(t *testing.T) {
 			want:     []bridge.Event{seen("seen-1-2", "a-1", "a-2")},
 		},
 		{
-			name: "contact changed", requests: []request{{"PATCH", base + "/contacts/s1", "name=Al"}},
+			name: "contact changed, the same again", requests: []request{
+				{"PATCH", base + "/contacts/s1", "name=Al"}, {"PATCH", base + "/contacts/s1", "name=Al&email=ALICE@acme.inc"}, {"PATCH", base + "/contacts/s1", ""},
+			},
 			want: []bridge.Event{renamed},
 		},
 		{name: "contact changed when all is resolved", requests: []request{resolve, {"PATCH", base + "/contacts/s1", "name=Al"}}, want: []bridge.Event{aliceEvent("close-1-1", bridge.KindClose)}},
@@ -383,4 +386,88 @@ func TestStateSurvivesRestart(t *testing.T) {
 	if got := second.must("POST", at+"/messages", "content=y"); !strings.HasPrefix(got.body, `{"id":3,`) {
 		t.Errorf("the next message is %s", got.body)
 	}
+}
+
+func TestConcurrentCreatesMakeOneContact(t *testing.T) {
+	w := newWorld(t)
+	answers := make([]string, 16)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			source := []string{"s1", "s2"}[i%2]
+			answers[i] = w.call("POST", base+"/contacts", `{"source_id":"`+source+`","email":"a@a.a"}`).body
+		})
+	}
+	wg.Wait()
+	for i, a := range answers {
+		if a != answers[i%2] || !strings.Contains(a, `"id":1,`) {
+			t.Errorf("create %d answered %s, the first %s", i, a, answers[i%2])
+		}
+	}
+}
+
+// TestConcurrentMergesLoseNobody has contacts take each other's addresses while
+// others write to them.
+func TestConcurrentMergesLoseNobody(t *testing.T) {
+	w := newWorld(t)
+	const people = 6
+	for i := range people {
+		w.contact(fmt.Sprint("s", i), fmt.Sprintf(`,"email":"p%d@x.y"`, i))
+		w.another(fmt.Sprint("s", i))
+	}
+	var wg sync.WaitGroup
+	for i := range people {
+		path := fmt.Sprintf("%s/contacts/s%d", base, i)
+		wg.Go(func() {
+			if got := w.call("PATCH", path, fmt.Sprintf("email=p%d@x.y", (i+1)%people)); got.status != http.StatusOK {
+				t.Errorf("PATCH answered %d %s", got.status, got.body)
+			}
+		})
+		wg.Go(func() {
+			if got := w.call("POST", fmt.Sprintf("%s/conversations/%d/messages", path, i+1), "content=x"); got.status != http.StatusOK {
+				t.Errorf("POST answered %d %s", got.status, got.body)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range people {
+		w.must("GET", fmt.Sprintf("%s/contacts/s%d", base, i), "")
+		if got := w.must("GET", fmt.Sprintf("%s/contacts/s%d/conversations", base, i), ""); !strings.Contains(got.body, `"content":"x"`) {
+			t.Errorf("s%d has %s", i, scrub(got.body))
+		}
+	}
+}
+
+// TestMergeInMidRequest has a request that has read the contact-inbox find its
+// contact gone, because it was merged meanwhile.
+func TestMergeInMidRequest(t *testing.T) {
+	w := newWorld(t)
+	w.contact("s1", `,"email":"a@a.a"`)
+	w.contact("s2", `,"email":"b@b.b"`)
+	key := sourceKey{"inbox-one", "s1"}
+	before, err := w.api.findContactInbox(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must("PATCH", base+"/contacts/s1", "email=b@b.b")
+	stale := newCache[sourceKey, *contactInbox](1)
+	stale.put(key, before)
+	fresh := w.api.contactInboxes
+	w.api.contactInboxes = stale
+	w.api.records = hook{w.api.records, func() { w.api.contactInboxes = fresh }}
+	p, err := w.api.person(t.Context(), key)
+	if err != nil || p.contact.ID != 2 {
+		t.Errorf("person %+v, %v", p, err)
+	}
+}
+
+// hook calls a function before a record is read by its id.
+type hook struct {
+	bridge.Records
+	before func()
+}
+
+func (h hook) Get(ctx context.Context, kind string, id int64) (bridge.Record, error) {
+	h.before()
+	return h.Records.Get(ctx, kind, id)
 }

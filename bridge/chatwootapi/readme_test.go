@@ -48,22 +48,22 @@ func TestReadmeConfiguration(t *testing.T) {
 
 // purposes says what each endpoint is for, by its path.
 var purposes = map[string]string{
-	pathInbox:                       "inbox details",
-	pathContacts:                    "create or find a contact",
-	pathContact:                     "read or change a contact",
-	pathThreads:                     "list or create conversations",
-	pathThread:                      "read a conversation",
+	pathInbox:                        "inbox details",
+	pathContacts:                     "create or find a contact",
+	pathContact:                      "read or change a contact",
+	pathThreads:                      "list or create conversations",
+	pathThread:                       "read a conversation",
 	pathThread + "/toggle_status":    "resolve: the conversation in LivePerson is closed",
 	pathThread + "/toggle_typing":    "the agent sees the consumer type, or stop",
 	pathThread + "/update_last_seen": "the agent's messages are read",
-	pathMessages:                    "list or create messages",
-	pathMessage:                     "answer a choice, a form or a survey",
-	pathCSAT:                        "read or answer the satisfaction survey",
-	pathSurvey:                      "the survey as a page for people, without script",
-	pathCable:                       "ActionCable, RoomChannel",
-	pathFile:                        "a file a contact sent",
-	pathThumb:                       "the same, as the preview of an image",
-	pathUnrouted:                    "preflights, and 404 for everything else",
+	pathMessages:                     "list or create messages",
+	pathMessage:                      "answer a choice, a form or a survey",
+	pathCSAT:                         "read or answer the satisfaction survey",
+	pathSurvey:                       "the survey as a page for people, without script",
+	pathCable:                        "ActionCable, RoomChannel",
+	pathFile:                         "a file a contact sent",
+	pathThumb:                        "the same, as the preview of an image",
+	pathUnrouted:                     "preflights, and 404 for everything else",
 }
 
 func TestReadmeEndpoints(t *testing.T) {
