@@ -1,6 +1,11 @@
 package bridge
 
-import "time"
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // The identifiers below are opaque to the core: it compares and stores them
 // and never looks inside.
@@ -30,6 +35,13 @@ func (d Direction) String() string {
 		return "to_channel"
 	}
 	return "to_liveperson"
+}
+
+func (d Direction) opposite() Direction {
+	if d == ToChannel {
+		return ToLivePerson
+	}
+	return ToChannel
 }
 
 // Kind names what an event is about. The words are those of the generic
@@ -72,6 +84,37 @@ type Event struct {
 	Click   *Click   `json:"click,omitempty"`
 	Rating  *Rating  `json:"rating,omitempty"`
 	State   *State   `json:"state,omitempty"`
+
+	// Place is where the event belongs in LivePerson. The core sets it; events
+	// from a channel must not.
+	Place *Place `json:"liveperson,omitempty"`
+}
+
+// Place is where an event belongs in LivePerson.
+type Place struct {
+	Conversation string `json:"conversationId,omitempty"`
+	Dialog       string `json:"dialogId,omitempty"`
+	// Sequences are the places in the dialog of the messages the event is or is
+	// about.
+	Sequences []int64 `json:"sequences,omitempty"`
+	// Metadata is what LivePerson attached, passed on untouched.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+}
+
+// AgentEventID is the id of an event that LivePerson placed in a dialog. It
+// says where the event is, so that a channel's receipt for it needs no lookup.
+func AgentEventID(dialog string, sequence int64) EventID {
+	return EventID(dialog + ":" + strconv.FormatInt(sequence, 10))
+}
+
+// place takes an id made by [AgentEventID] apart.
+func (id EventID) place() (dialog string, sequence int64, ok bool) {
+	i := strings.LastIndexByte(string(id), ':')
+	if i <= 0 {
+		return "", 0, false
+	}
+	sequence, err := strconv.ParseInt(string(id[i+1:]), 10, 64)
+	return string(id[:i]), sequence, err == nil && sequence >= 0
 }
 
 // Consumer is the person on the channel. All but ID may be empty.
@@ -97,6 +140,9 @@ type Message struct {
 	Text         string       `json:"text,omitempty"`
 	Attachments  []Attachment `json:"attachments,omitempty"`
 	QuickReplies []QuickReply `json:"quickReplies,omitempty"`
+	// Rich is LivePerson's structured content as it came; Text then holds a
+	// plain rendering of it.
+	Rich json.RawMessage `json:"rich,omitempty"`
 	// Survey is set when the message belongs to a post-conversation survey.
 	Survey bool `json:"survey,omitempty"`
 }

@@ -107,6 +107,10 @@ type Thread struct {
 	// Sequence is the highest sequence a message of ours got in Dialog; -1 when
 	// none.
 	Sequence int64
+	// Former is the conversation that ended last; late news of it opens nothing.
+	Former string
+	// Announced says that the channel believes Conversation to be open.
+	Announced bool
 	// Updated is the newest metaDataLastUpdateTs seen, in ms since 1970.
 	Updated int64
 	// Joined is the agent last told to the channel as having joined.
@@ -137,6 +141,8 @@ type Journal interface {
 	// entries of each transaction, in the order of Seq, before the Append that
 	// brought them returns; it must not block. It is not called for duplicates.
 	Start(committed func([]Entry)) error
+	// LastSeq is the highest Seq given out before Start.
+	LastSeq() int64
 	// Append makes a batch durable and returns the Seq of each entry, 0 for one
 	// whose idempotency key was known.
 	Append(ctx context.Context, b Batch) ([]int64, error)
@@ -158,8 +164,9 @@ type Journal interface {
 	// PendingCount is how many entries are pending.
 	PendingCount() int64
 
-	// Thread, ThreadByConversation (also by dialog) and ThreadByConsumer (by
-	// lp_consumer_id; the newest) return nil when there is none.
+	// Thread, ThreadByConversation (also by dialog, survey dialog and former
+	// conversation) and ThreadByConsumer (by lp_consumer_id) return nil when
+	// there is none, and of several the one saved last.
 	Thread(ctx context.Context, k ThreadKey) (*Thread, error)
 	ThreadByConversation(ctx context.Context, conversation string) (*Thread, error)
 	ThreadByConsumer(ctx context.Context, lpConsumer string) (*Thread, error)

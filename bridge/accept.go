@@ -1,0 +1,190 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"lpbridge/connector"
+)
+
+// stepMark sets the number of a step off from the id of its event. Ids from
+// channels have no control characters, so no other event can have a step's id.
+const stepMark = "\x1f"
+
+// core is the bridge as one channel's adapter sees it.
+type core struct {
+	bridge  *Bridge
+	channel string
+	records Records
+}
+
+var _ Core = (*core)(nil)
+
+// Records implements [Core].
+func (c *core) Records() Records { return c.records }
+
+// Disconnected implements [Core].
+func (c *core) Disconnected(id ThreadID) {
+	c.bridge.consumerTyping.disconnected(ThreadKey{c.channel, id})
+}
+
+// Accept implements [Core].
+func (c *core) Accept(ctx context.Context, events []Event, records ...Record) (Accepted, error) {
+	b := c.bridge
+	batch, first, err := c.batch(ctx, events, records)
+	if err != nil {
+		return Accepted{}, err
+	}
+	var done Accepted
+	if len(batch.Entries) > 0 || len(batch.Records) > 0 {
+		seqs, err := b.journal.Append(ctx, batch)
+		if err != nil {
+			b.metrics.refused(c.channel, err)
+			return Accepted{}, err
+		}
+		for _, i := range first {
+			if seqs[i] == 0 {
+				done.Duplicates++
+				b.metrics.duplicate(c.channel, ToLivePerson)
+				continue
+			}
+			done.Events++
+		}
+	}
+	done.Events += c.observe(ctx, events)
+	return done, nil
+}
+
+// batch turns events into journal entries. first holds the index of the first
+// entry of each event.
+func (c *core) batch(ctx context.Context, events []Event, records []Record) (batch Batch, first []int, err error) {
+	now := time.Now()
+	for i := range events {
+		e := &events[i]
+		if err := e.Validate(); err != nil {
+			return Batch{}, nil, err
+		}
+		if e.Kind == KindTyping {
+			continue
+		}
+		steps, err := c.steps(ctx, e)
+		if err != nil {
+			return Batch{}, nil, err
+		}
+		first = append(first, len(batch.Entries))
+		for _, step := range steps {
+			entry, err := newEntry(LaneKey{c.channel, e.Thread, ToLivePerson}, step, now)
+			if err != nil {
+				return Batch{}, nil, err
+			}
+			batch.Entries = append(batch.Entries, entry)
+		}
+	}
+	for _, r := range records {
+		batch.Records = append(batch.Records, ChannelRecord{c.channel, r})
+	}
+	return batch, first, nil
+}
+
+// newEntry encodes an event for the journal.
+func newEntry(lane LaneKey, e *Event, accepted time.Time) (Entry, error) {
+	if e.Time.IsZero() {
+		e.Time = accepted
+	}
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return Entry{}, err
+	}
+	return Entry{Lane: lane, ID: e.ID, Kind: e.Kind, Payload: payload, Accepted: accepted, Event: e}, nil
+}
+
+// steps splits an event into those that LivePerson takes with one call each.
+// Every step has its own id made from the event's, so that a crash between two
+// of them repeats neither.
+func (c *core) steps(ctx context.Context, e *Event) ([]*Event, error) {
+	switch e.Kind {
+	case KindMessage:
+		return messageSteps(e), nil
+	case KindClick:
+		return c.clickSteps(ctx, e)
+	default:
+		return []*Event{e}, nil
+	}
+}
+
+// messageSteps splits a message at LivePerson's request limit. Attachments
+// become text, for a message without an upload cannot reference a file
+// elsewhere (Send API, Examples: File Sharing).
+func messageSteps(e *Event) []*Event {
+	var texts []string
+	if e.Message.Text != "" {
+		texts = connector.SplitText(e.Message.Text, 0)
+	}
+	for _, a := range e.Message.Attachments {
+		texts = append(texts, connector.SplitText(strings.TrimSpace(a.Name+" "+a.URL), 0)...)
+	}
+	if len(texts) == 1 && len(e.Message.Attachments) == 0 {
+		return []*Event{e}
+	}
+	steps := make([]*Event, len(texts))
+	for i, text := range texts {
+		step := *e
+		step.Message = &Message{Text: text}
+		if i > 0 {
+			step.ID = e.ID + EventID(stepMark+strconv.Itoa(i))
+		}
+		steps[i] = &step
+	}
+	return steps
+}
+
+// clickSteps is what LivePerson wants to hear of a click: that the element was
+// used, and the text it publishes (Rich Messaging Introduction).
+func (c *core) clickSteps(ctx context.Context, e *Event) ([]*Event, error) {
+	offer, err := c.bridge.offerOf(ctx, e.Click)
+	if err != nil {
+		return nil, err
+	}
+	click := *e
+	click.Place = offer.place
+	steps := []*Event{&click}
+	if offer.text != "" {
+		text := *e
+		text.ID += stepMark + "text"
+		text.Kind, text.Click = KindMessage, nil
+		text.Message = &Message{Text: offer.text}
+		text.Place = &Place{Metadata: offer.place.Metadata}
+		steps = append(steps, &text)
+	}
+	return steps, nil
+}
+
+// observe passes the typing among events on and returns how much there was. A
+// composing that stands before a message of the same thread is out of date.
+func (c *core) observe(ctx context.Context, events []Event) int {
+	n := 0
+	for i := range events {
+		e := &events[i]
+		if e.Kind != KindTyping {
+			continue
+		}
+		n++
+		if e.Typing.State == Composing && messageFollows(events[i+1:], e.Thread) {
+			continue
+		}
+		c.bridge.consumerTypes(ctx, ThreadKey{c.channel, e.Thread}, e.Typing.State)
+	}
+	return n
+}
+
+func messageFollows(events []Event, thread ThreadID) bool {
+	for i := range events {
+		if events[i].Kind == KindMessage && events[i].Thread == thread {
+			return true
+		}
+	}
+	return false
+}

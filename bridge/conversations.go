@@ -1,0 +1,192 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lpbridge/connector"
+)
+
+// takeConversation sorts one change of a conversation. It always carries the
+// whole state, so an older one than we know is of no use
+// (ExConversationChangeNotification, metaDataLastUpdateTs).
+func (b *Bridge) takeConversation(ctx context.Context, in *intake, c *connector.ConversationChange) error {
+	if c.Type == "DELETE" || c.BrandID != "" && c.BrandID != b.opts.Account {
+		b.metrics.drop("foreign")
+		return nil
+	}
+	t, err := b.threadOfConversation(ctx, c)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		b.metrics.drop("foreign")
+		return nil
+	}
+	in.held = append(in.held, t)
+	row := t.snapshot()
+	if row.outdates(c) {
+		b.metrics.drop("stale")
+		return nil
+	}
+	return b.follow(in, t, row, c)
+}
+
+func (b *Bridge) threadOfConversation(ctx context.Context, c *connector.ConversationChange) (*thread, error) {
+	t, err := b.threads.byPlace(ctx, string(c.ConversationID), string(c.ConversationID))
+	if t != nil || err != nil {
+		return t, err
+	}
+	for _, id := range c.Consumers() {
+		if t, err := b.threads.byLPConsumer(ctx, string(id)); t != nil || err != nil {
+			return t, err
+		}
+	}
+	return nil, nil
+}
+
+// outdates reports whether the thread knows something newer than the change.
+func (t *Thread) outdates(c *connector.ConversationChange) bool {
+	id := string(c.ConversationID)
+	switch {
+	case c.LastUpdate != 0 && c.LastUpdate <= t.Updated:
+		return true
+	case id == t.Former && !c.Closed():
+		return true
+	default:
+		return id != t.Conversation && c.Closed()
+	}
+}
+
+// follow turns the difference between what we knew of a conversation and its
+// new state into state events and a new row.
+func (b *Bridge) follow(in *intake, t *thread, row Thread, c *connector.ConversationChange) error {
+	next := row
+	if next.Conversation != string(c.ConversationID) || !next.Open && !c.Closed() {
+		next.begin(string(c.ConversationID))
+	}
+	opens := !next.Announced && !c.Closed()
+	steps := next.apply(c)
+	if opens {
+		steps = slices.Insert(steps, 0, State{Conversation: StateOpen})
+		next.Announced = true
+	}
+	for _, s := range steps {
+		if err := b.announce(in, t, c, s); err != nil {
+			return err
+		}
+	}
+	in.moves = append(in.moves, move{t, func(row *Thread) { row.take(next) }, func() { b.typingAfter(t, next) }})
+	return nil
+}
+
+// apply brings a row up to the conversation's state and returns what changed.
+func (t *Thread) apply(c *connector.ConversationChange) []State {
+	var steps []State
+	t.Updated = max(t.Updated, c.LastUpdate)
+	if main, ok := c.MainDialog(); ok {
+		t.Dialog = string(main.DialogID)
+	}
+	agent := joinedAgent(c, t.Joined)
+	switch {
+	case agent != "" && agent != t.Joined:
+		steps = append(steps, State{Conversation: StateJoined, By: "agent"})
+	case agent == "" && t.Joined != "" && !c.Closed():
+		steps = append(steps, State{Conversation: StateTransferred, By: "agent"})
+	}
+	if agent != "" || !c.Closed() {
+		t.Joined = agent
+	}
+	survey, has := c.SurveyDialog()
+	switch {
+	case has && !survey.Closed() && t.Survey == "":
+		t.Survey = string(survey.DialogID)
+		steps = append(steps, State{Conversation: StateSurvey})
+	case t.Survey != "" && (!has || survey.Closed()):
+		t.Survey = ""
+		steps = append(steps, State{Conversation: StateSurveyEnded})
+	}
+	if c.Closed() {
+		if t.Open || t.Announced {
+			steps = append(steps, State{Conversation: StateClosed, By: closer(c)})
+		}
+		t.Open, t.Survey, t.Former, t.Announced = false, "", t.Conversation, false
+	}
+	return steps
+}
+
+// joinedAgent is the agent who serves the conversation: the one we knew while
+// still there, else the first.
+func joinedAgent(c *connector.ConversationChange, known string) string {
+	agents := c.ActiveAgents()
+	if len(agents) == 0 {
+		return ""
+	}
+	if slices.Contains(agents, known) {
+		return known
+	}
+	return agents[0]
+}
+
+// closer says in our words who closed a conversation.
+func closer(c *connector.ConversationChange) string {
+	by := c.CloseReason
+	if main, ok := c.MainDialog(); ok && main.ClosedBy != "" {
+		by = main.ClosedBy
+	}
+	switch by {
+	case "CONSUMER":
+		return "consumer"
+	case "AGENT", "ASSIGNED_AGENT", "MANAGER":
+		return "agent"
+	case "":
+		return ""
+	default:
+		return "system"
+	}
+}
+
+// take adopts what a change of the conversation says, leaving alone what only
+// lanes know.
+func (t *Thread) take(next Thread) {
+	if t.Conversation != next.Conversation {
+		t.Sequence = next.Sequence
+	}
+	t.Conversation, t.Dialog, t.Survey = next.Conversation, next.Dialog, next.Survey
+	t.Open, t.Updated, t.Joined = next.Open, next.Updated, next.Joined
+	t.Former, t.Announced = next.Former, next.Announced
+}
+
+// announce journals a step in a conversation's life for the channel.
+func (b *Bridge) announce(in *intake, t *thread, c *connector.ConversationChange, s State) error {
+	if !b.wants(t.key.Channel, KindState) {
+		return nil
+	}
+	at := time.UnixMilli(c.LastUpdate)
+	if c.LastUpdate == 0 {
+		at = time.Now()
+	}
+	ev := &Event{
+		ID:   EventID(strings.Join([]string{string(c.ConversationID), "state", string(s.Conversation), strconv.FormatInt(c.LastUpdate, 10)}, ":")),
+		Kind: KindState, Thread: t.key.Thread, Time: at, State: &s,
+		Place: &Place{Conversation: string(c.ConversationID)},
+	}
+	if s.Conversation == StateJoined {
+		ev.Agent = &Agent{ID: joinedAgent(c, ""), Role: connector.RoleAssignedAgent}
+	}
+	return in.append(t, ev)
+}
+
+// typingAfter ends the typing that a conversation's new state leaves no room
+// for.
+func (b *Bridge) typingAfter(t *thread, row Thread) {
+	if !row.takesChatStates() {
+		b.consumerTyping.forget(t.key)
+	}
+	if !row.Open {
+		b.agentTyping.disconnected(t.key)
+	}
+}

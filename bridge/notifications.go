@@ -1,0 +1,426 @@
+package bridge
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"lpbridge/connector"
+)
+
+const (
+	// openingWait is how long a notification about a conversation we do not know
+	// waits for the conversations that are being opened. LivePerson wants an
+	// answer within 2.5 s (Webhooks Overview).
+	openingWait = time.Second
+	// notificationTime bounds the work on one notification.
+	notificationTime = 2 * time.Second
+	// maxNotificationSequences is the most messages one receipt is about.
+	maxNotificationSequences = 1000
+)
+
+// Headers of LivePerson's webhooks (Notification Protocol).
+const (
+	headerSignature = "X-Liveperson-Signature"
+	headerAccount   = "X-Liveperson-Account-Id"
+	headerClient    = "X-Liveperson-Client-Id"
+)
+
+// serveNotification takes LivePerson's webhooks of all five types. It answers
+// 200 once the journal has what must not be lost.
+func (b *Bridge) serveNotification(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	defer func() { b.metrics.webhookTime.Observe(time.Since(began).Seconds()) }()
+	if p := b.takeNotification(w, r); p != nil {
+		b.metrics.notifications.WithLabelValues(strconv.Itoa(p.Status)).Inc()
+		p.ServeHTTP(w, r)
+		return
+	}
+	b.metrics.notifications.WithLabelValues("200").Inc()
+	w.WriteHeader(http.StatusOK)
+}
+
+func (b *Bridge) takeNotification(w http.ResponseWriter, r *http.Request) *Problem {
+	body, err := ReadBody(w, r, connector.MaxNotificationBytes)
+	if err != nil {
+		return ProblemOf(err)
+	}
+	if err := b.opts.VerifySignature(r.Header.Get(headerSignature), body); err != nil {
+		return &Problem{Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error(), Field: headerSignature}
+	}
+	if p := b.checkAddressee(r.Header); p != nil {
+		return p
+	}
+	n, err := connector.ParseNotification(body)
+	if err != nil {
+		return &Problem{Status: http.StatusBadRequest, Title: "Bad Request", Detail: err.Error()}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), notificationTime)
+	defer cancel()
+	b.notifiedNow(ctx)
+	if err := b.relayNotification(ctx, n); err != nil {
+		b.log.Warn("a notification could not be kept", "error", err)
+		return ProblemOf(err)
+	}
+	return nil
+}
+
+// checkAddressee refuses notifications of another account or app.
+func (b *Bridge) checkAddressee(h http.Header) *Problem {
+	for header, want := range map[string]string{headerAccount: string(b.opts.Account), headerClient: b.opts.ClientID} {
+		if got := h.Get(header); got != "" && got != want {
+			return &Problem{Status: http.StatusForbidden, Title: "Forbidden", Detail: "the notification is for another account or app", Field: header}
+		}
+	}
+	return nil
+}
+
+// intake collects what one notification leads to: what must be durable before
+// the answer, and what happens after.
+type intake struct {
+	batch  Batch
+	echoes []echo
+	cues   []cue
+	moves  []move
+	held   []*thread
+}
+
+// echo is a consumer's own message coming back.
+type echo struct {
+	thread   *thread
+	dialog   string
+	sequence int64
+	text     string
+}
+
+// cue is an agent's typing.
+type cue struct {
+	thread *thread
+	agent  Agent
+	state  TypingState
+}
+
+// move is a change of what we know of a thread.
+type move struct {
+	thread *thread
+	change func(*Thread)
+	// after says what the change means for typing.
+	after func()
+}
+
+func (b *Bridge) relayNotification(ctx context.Context, n connector.Notification) error {
+	var in intake
+	defer func() {
+		for _, t := range in.held {
+			b.threads.put(t)
+		}
+	}()
+	switch n := n.(type) {
+	case *connector.MessagingEventNotification:
+		for i := range n.Changes {
+			if err := b.takeEvent(ctx, &in, &n.Changes[i]); err != nil {
+				return err
+			}
+		}
+	case *connector.ExConversationChangeNotification:
+		for i := range n.Changes {
+			if err := b.takeConversation(ctx, &in, &n.Changes[i]); err != nil {
+				return err
+			}
+		}
+	default:
+		b.metrics.drop("unknown_type")
+	}
+	return b.keepIntake(ctx, &in)
+}
+
+// keepIntake makes an intake durable and lets its effects happen.
+func (b *Bridge) keepIntake(ctx context.Context, in *intake) error {
+	if len(in.batch.Entries) > 0 {
+		seqs, err := b.journal.Append(ctx, in.batch)
+		if err != nil {
+			return err
+		}
+		for i, seq := range seqs {
+			if seq == 0 {
+				b.metrics.duplicate(in.batch.Entries[i].Lane.Channel, ToChannel)
+			}
+		}
+	}
+	for _, m := range in.moves {
+		if err := b.threads.change(ctx, m.thread, m.change); err != nil {
+			return err
+		}
+		m.after()
+	}
+	for _, c := range in.cues {
+		b.agentTyping.observe(c.thread.key, c.agent, c.state)
+	}
+	for _, e := range in.echoes {
+		if err := b.settleEcho(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeEvent sorts one messaging event.
+func (b *Bridge) takeEvent(ctx context.Context, in *intake, c *connector.MessagingChange) error {
+	t, err := b.threadOf(ctx, in, c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case t == nil:
+		b.metrics.drop("foreign")
+	case c.Private():
+		b.metrics.drop("private")
+	case c.FromConsumer():
+		b.takeEcho(in, t, c)
+	default:
+		return b.takeAgentEvent(ctx, in, t, c)
+	}
+	return nil
+}
+
+// threadOf finds whose an event is: by conversation, by dialog, or by consumer
+// when the notification overtook the answer that names the conversation.
+func (b *Bridge) threadOf(ctx context.Context, in *intake, c *connector.MessagingChange) (*thread, error) {
+	find := func() (*thread, error) {
+		t, err := b.threads.byPlace(ctx, string(c.ConversationID), string(c.DialogID))
+		if t == nil && err == nil && c.FromConsumer() {
+			t, err = b.threads.byLPConsumer(ctx, c.OriginatorID)
+		}
+		return t, err
+	}
+	t, err := find()
+	if t == nil && err == nil {
+		err = b.openings.wait(ctx, openingWait, func() (bool, error) {
+			var err error
+			t, err = find()
+			return t != nil, err
+		})
+	}
+	if t != nil {
+		in.held = append(in.held, t)
+	}
+	return t, err
+}
+
+// takeEcho notes a message of our own consumer; their other events tell us
+// nothing we did not cause.
+func (b *Bridge) takeEcho(in *intake, t *thread, c *connector.MessagingChange) {
+	if c.Event.Type != connector.TypeContentEvent || c.Sequence == connector.NoSequence {
+		b.metrics.drop("own")
+		return
+	}
+	in.echoes = append(in.echoes, echo{t, string(c.DialogID), int64(c.Sequence), c.Event.Text})
+}
+
+// settleEcho settles the delivery an echo proves, and does nothing when no
+// delivery is in doubt. It returns once the journal has it.
+func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
+	key := LaneKey{e.thread.key.Channel, e.thread.key.Thread, ToLivePerson}
+	settled, err := b.toLivePerson.echo(ctx, key, e.dialog, e.sequence, func(entry *Entry) bool {
+		if entry.Kind != KindMessage || e.thread.placed(e.dialog, e.sequence) {
+			return false
+		}
+		ev, err := entry.event()
+		return err == nil && ev.Message.Text == e.text
+	})
+	if settled {
+		b.metrics.echoes.Inc()
+	}
+	return err
+}
+
+// placed reports whether a message of ours is known to have got this place or a
+// later one.
+func (t *thread) placed(dialog string, sequence int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.Dialog == dialog && sequence <= t.Sequence
+}
+
+// takeAgentEvent sorts what somebody on LivePerson's side did.
+func (b *Bridge) takeAgentEvent(ctx context.Context, in *intake, t *thread, c *connector.MessagingChange) error {
+	switch c.Event.Type {
+	case connector.TypeContentEvent, connector.TypeRichContentEvent:
+		return b.takeAgentMessage(ctx, in, t, c)
+	case connector.TypeChatStateEvent:
+		in.cues = append(in.cues, cue{t, agentOf(c), typingOf(c.Event.ChatState)})
+	case connector.TypeAcceptStatusEvent:
+		return b.takeAgentReceipt(in, t, c)
+	default:
+		b.metrics.drop("unknown_event")
+	}
+	return nil
+}
+
+func agentOf(c *connector.MessagingChange) Agent {
+	return Agent{ID: c.OriginatorID, Role: c.OriginatorRole}
+}
+
+// typingOf translates a chat state; one we do not know is never typing.
+func typingOf(s connector.ChatState) TypingState {
+	switch s {
+	case connector.ChatComposing:
+		return Composing
+	case connector.ChatPause:
+		return Paused
+	default:
+		return Stopped
+	}
+}
+
+// takeAgentMessage journals a message for the channel. Typing of its author
+// that stands before it in the notification is out of date.
+func (b *Bridge) takeAgentMessage(ctx context.Context, in *intake, t *thread, c *connector.MessagingChange) error {
+	if !b.wants(t.key.Channel, KindMessage) {
+		b.metrics.drop("unwanted")
+		return nil
+	}
+	message := messageOf(c)
+	if message == nil {
+		b.metrics.drop("unknown_content")
+		return nil
+	}
+	row := t.snapshot()
+	message.Survey = row.Survey != "" && row.Survey == string(c.DialogID)
+	ev := &Event{
+		ID: eventID(c), Kind: KindMessage, Thread: t.key.Thread, Time: c.ServerTimestamp,
+		Agent: new(agentOf(c)), Message: message, Place: placeOf(c),
+	}
+	if len(c.Event.QuickReplies) > 0 {
+		record, replies, err := b.offer(ctx, ev, c.Event.QuickReplies)
+		if err != nil {
+			return err
+		}
+		if len(replies) > 0 {
+			message.QuickReplies = replies
+			in.batch.Records = append(in.batch.Records, record)
+		}
+	}
+	kept := in.cues[:0]
+	for _, earlier := range in.cues {
+		if earlier.thread != t || earlier.agent.ID != c.OriginatorID {
+			kept = append(kept, earlier)
+		}
+	}
+	in.cues = kept
+	return in.append(t, ev)
+}
+
+func (in *intake) append(t *thread, ev *Event) error {
+	entry, err := newEntry(LaneKey{t.key.Channel, t.key.Thread, ToChannel}, ev, time.Now())
+	if err != nil {
+		return err
+	}
+	in.batch.Entries = append(in.batch.Entries, entry)
+	return nil
+}
+
+// eventID names an event by its place, or by its time where LivePerson gave it
+// no sequence.
+func eventID(c *connector.MessagingChange) EventID {
+	if c.Sequence != connector.NoSequence {
+		return AgentEventID(string(c.DialogID), int64(c.Sequence))
+	}
+	return EventID(string(c.DialogID) + ":t" + strconv.FormatInt(c.ServerTimestamp.UnixMilli(), 10))
+}
+
+func placeOf(c *connector.MessagingChange) *Place {
+	p := &Place{Conversation: string(c.ConversationID), Dialog: string(c.DialogID), Metadata: c.Metadata}
+	if c.Sequence != connector.NoSequence {
+		p.Sequences = []int64{int64(c.Sequence)}
+	}
+	return p
+}
+
+// messageOf renders what an agent sent, or nil when there is nothing to show.
+func messageOf(c *connector.MessagingChange) *Message {
+	e := c.Event
+	e.QuickReplies = nil
+	m := &Message{Text: e.FallbackText()}
+	switch {
+	case e.Type == connector.TypeRichContentEvent:
+		m.Rich = e.RichContent
+	case e.File != nil:
+		m.Text = e.File.Caption
+		m.Attachments = []Attachment{{Name: e.File.Caption, URL: e.File.RelativePath, ContentType: e.File.FileType}}
+	}
+	if m.Text == "" && len(m.Attachments) == 0 && m.Rich == nil {
+		return nil
+	}
+	return m
+}
+
+// takeAgentReceipt journals how far agents got with the consumer's messages.
+func (b *Bridge) takeAgentReceipt(in *intake, t *thread, c *connector.MessagingChange) error {
+	status, ok := map[connector.AcceptStatus]ReceiptStatus{
+		connector.Accept: ReceiptDelivered, connector.Read: ReceiptRead, connector.Nack: ReceiptFailed,
+	}[c.Event.Status]
+	if !ok || !b.wants(t.key.Channel, KindReceipt) || len(c.Event.SequenceList) == 0 {
+		b.metrics.drop("unwanted")
+		return nil
+	}
+	place := &Place{Conversation: string(c.ConversationID), Dialog: string(c.DialogID)}
+	for _, s := range c.Event.SequenceList[:min(len(c.Event.SequenceList), maxNotificationSequences)] {
+		place.Sequences = append(place.Sequences, int64(s))
+	}
+	return in.append(t, &Event{
+		ID: eventID(c), Kind: KindReceipt, Thread: t.key.Thread, Time: c.ServerTimestamp,
+		Agent: new(agentOf(c)), Receipt: &Receipt{Status: status}, Place: place,
+	})
+}
+
+// openings knows which conversations are being opened, so that a notification
+// that overtakes the answer can wait for it.
+type openings struct {
+	mu    sync.Mutex
+	count int
+	ended chan struct{}
+}
+
+// begin says that a conversation is being opened; the returned function, that
+// its id is known or will not be.
+func (o *openings) begin() (end func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended == nil {
+		o.ended = make(chan struct{})
+	}
+	o.count++
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.count--
+		close(o.ended)
+		o.ended = make(chan struct{})
+	}
+}
+
+// wait calls found after each opening that ends, until it is true, no opening
+// is left, or the time is over.
+func (o *openings) wait(ctx context.Context, most time.Duration, found func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for {
+		o.mu.Lock()
+		count, ended := o.count, o.ended
+		o.mu.Unlock()
+		if count == 0 {
+			return nil
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return nil
+		}
+		if ok, err := found(); ok || err != nil {
+			return err
+		}
+	}
+}

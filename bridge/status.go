@@ -1,0 +1,77 @@
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// Status is what an operator sees of a running bridge.
+type Status struct {
+	Started time.Time `json:"started"`
+	// Ready is false before recovery began and after shutdown began.
+	Ready bool `json:"ready"`
+	// Notified says that LivePerson's webhooks are known to reach us. Until then
+	// deliveries are at least once, for an answer that was lost cannot be told
+	// from a request that was.
+	Notified bool            `json:"notified"`
+	Pending  int64           `json:"pending"`
+	Channels []ChannelStatus `json:"channels"`
+	// LivePerson is how deliveries to LivePerson are doing.
+	LivePerson FlowStatus `json:"livePerson"`
+}
+
+// ChannelStatus is one channel and how deliveries to it are doing.
+type ChannelStatus struct {
+	Name     string `json:"name"`
+	Reports  []Kind `json:"reports"`
+	Delivers []Kind `json:"delivers"`
+	TypingIn bool   `json:"typingIn"`
+	// TypingOut says that the channel shows agents typing.
+	TypingOut bool       `json:"typingOut"`
+	Flow      FlowStatus `json:"flow"`
+}
+
+// FlowStatus is how deliveries in one direction are doing.
+type FlowStatus struct {
+	// Lanes is how many lanes are busy, waiting or not settled.
+	Lanes    int `json:"lanes"`
+	InFlight int `json:"inFlight"`
+	// Limit is how many deliveries may run at once; throttling narrows it.
+	Limit int `json:"limit"`
+	// ThrottledUntil is when deliveries go on; absent when they do.
+	ThrottledUntil time.Time `json:"throttledUntil,omitzero"`
+}
+
+func (s *lanes) status() FlowStatus {
+	known, delivering := s.backlog()
+	f := FlowStatus{Lanes: known, InFlight: delivering, Limit: s.gate.limit()}
+	if until := s.gate.closedUntil(); until.After(time.Now()) {
+		f.ThrottledUntil = until
+	}
+	return f
+}
+
+// Status reports how the bridge is doing. It must be called after Run began.
+func (b *Bridge) Status() Status {
+	s := Status{
+		Started: b.started, Ready: b.ready.Load(), Notified: b.notified.Load(),
+		Pending: b.journal.PendingCount(), LivePerson: b.toLivePerson.status(),
+	}
+	for _, ch := range b.Channels() {
+		s.Channels = append(s.Channels, ChannelStatus{
+			Name: ch.Name, Reports: ch.Reports, Delivers: ch.Delivers,
+			TypingIn: ch.TypingIn.Reported, TypingOut: ch.TypingOut.Shown, Flow: b.toChannel[ch.Name].status(),
+		})
+	}
+	return s
+}
+
+// Ready returns nil when the bridge takes events: it runs, and the journal
+// takes writes. LivePerson or a channel being down does not count, because what
+// is accepted meanwhile is kept.
+func (b *Bridge) Ready(ctx context.Context) error {
+	if !b.ready.Load() {
+		return errNotRunning
+	}
+	return b.journal.Check(ctx)
+}

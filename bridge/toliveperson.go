@@ -1,0 +1,509 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"lpbridge/connector"
+)
+
+// identity is who a thread's consumer is towards LivePerson.
+func (t *Thread) identity() connector.ConsumerIdentity {
+	return connector.ConsumerIdentity(t.ExtConsumer)
+}
+
+// event decodes an entry's payload unless it came with the event.
+func (e *Entry) event() (*Event, error) {
+	if e.Event == nil {
+		var ev Event
+		if err := json.Unmarshal(e.Payload, &ev); err != nil {
+			return nil, fmt.Errorf("decode the journal's entry %d: %w", e.Seq, err)
+		}
+		e.Event = &ev
+	}
+	return e.Event, nil
+}
+
+// receiptsTogether says that receipts of one kind for one dialog that stand
+// next to each other go in one call.
+func receiptsTogether(a, b *Entry) bool {
+	if a.Kind != KindReceipt || b.Kind != KindReceipt {
+		return false
+	}
+	x, errX := a.event()
+	y, errY := b.event()
+	if errX != nil || errY != nil || x.Receipt == nil || y.Receipt == nil || x.Receipt.Status != y.Receipt.Status {
+		return false
+	}
+	dx, _, _ := firstOf(x.Receipt).place()
+	dy, _, _ := firstOf(y.Receipt).place()
+	return dx == dy
+}
+
+func firstOf(r *Receipt) EventID {
+	if len(r.MessageIDs) == 0 {
+		return ""
+	}
+	return r.MessageIDs[0]
+}
+
+// sent is where LivePerson put what was relayed.
+type sent struct {
+	dialog   string
+	sequence int64
+}
+
+// deliverToLivePerson makes one delivery and judges its end.
+func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*Entry) verdict {
+	e := batch[0]
+	began := time.Now()
+	place, err := b.relayToLivePerson(ctx, batch)
+	outcome := connector.OutcomeOf(err)
+	b.account(outcome, err)
+	v := b.judge(ctx, e, outcome, err)
+	if outcome == Delivered && e.Kind == KindMessage {
+		v.dialog, v.sequence = place.dialog, place.sequence
+		if b.wants(e.Lane.Channel, KindReceipt) {
+			v.source = e.ID
+		}
+	}
+	b.logDelivery(ctx, e, v, err, time.Since(began))
+	return v
+}
+
+// account tells the gate what an outcome says of the whole account.
+func (b *Bridge) account(o Outcome, err error) {
+	switch o {
+	case Throttled:
+		b.toLivePerson.gate.throttled(retryAfter(err))
+	case Delivered:
+		b.toLivePerson.gate.passed()
+	}
+}
+
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*connector.Error](err); ok {
+		return e.RetryAfter
+	}
+	if e, ok := errors.AsType[*DeliveryError](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
+
+// judge decides what becomes of an entry after a delivery.
+func (b *Bridge) judge(ctx context.Context, e *Entry, o Outcome, err error) verdict {
+	now := time.Now()
+	v := verdict{outcome: o, final: Pending}
+	switch o {
+	case Delivered:
+		v.final = Done
+		return v
+	case Invalid:
+		return b.giveUp(e, v)
+	case Closed:
+		// Only a message is worth a new conversation, and that was tried.
+		if e.Kind != KindMessage {
+			v.final = Done
+			return v
+		}
+		v.next = now.Add(retryPause(e.Attempts + 1))
+	case Unknown:
+		v.next = now.Add(b.doubt(e))
+	case Throttled:
+		v.next = now.Add(max(retryAfter(err), minThrottle))
+	case Unauthorized:
+		// A refused credential is the operator's to mend; events wait for that.
+		v.next = now.Add(retryPause(e.Attempts + len(retryPauses)/2))
+	default:
+		v.next = now.Add(max(retryPause(e.Attempts+1), retryAfter(err)))
+	}
+	if ctx.Err() != nil {
+		v.uncounted, v.next = true, time.Time{}
+		if o == Unknown {
+			v.uncounted = false
+		}
+		return v
+	}
+	if now.Sub(e.Accepted) > b.opts.DeadLetterAfter {
+		return b.giveUp(e, v)
+	}
+	return v
+}
+
+// doubt is how long an entry waits after a delivery whose answer was lost.
+func (b *Bridge) doubt(e *Entry) time.Duration {
+	switch {
+	case e.Lane.Direction == ToChannel:
+		return retryPause(e.Attempts + 1)
+	case e.Kind == KindMessage && b.notified.Load():
+		return b.opts.EchoWait
+	case e.Attempts == 0:
+		return 0
+	default:
+		return retryPause(e.Attempts)
+	}
+}
+
+// giveUp makes an entry a dead letter. An agent whose message will not arrive
+// is told so; a receipt nobody wanted is not worth an operator's time.
+func (b *Bridge) giveUp(e *Entry, v verdict) verdict {
+	v.final = Dead
+	if e.Kind == KindReceipt || e.Kind == KindState {
+		v.final = Done
+	}
+	if e.Lane.Direction == ToChannel && e.Kind == KindMessage {
+		v.follow = b.receiptFor(e, ReceiptFailed)
+	}
+	return v
+}
+
+// wants reports whether a channel takes a kind of event.
+func (b *Bridge) wants(channel string, k Kind) bool {
+	for _, want := range b.channels[channel].Delivers {
+		if want == k {
+			return true
+		}
+	}
+	return false
+}
+
+// relayToLivePerson makes the call or calls an event means.
+func (b *Bridge) relayToLivePerson(ctx context.Context, batch []*Entry) (sent, error) {
+	e := batch[0]
+	ev, err := e.event()
+	if err != nil {
+		return sent{}, &connector.Error{Op: "relay", Outcome: Invalid, Err: err}
+	}
+	t, err := b.threads.getOrNew(ctx, ThreadKey{e.Lane.Channel, e.Lane.Thread})
+	if err != nil {
+		return sent{}, &connector.Error{Op: "relay", Outcome: Retry, Err: err}
+	}
+	defer b.threads.put(t)
+	switch ev.Kind {
+	case KindMessage:
+		return b.sendMessage(ctx, t, ev)
+	case KindReceipt:
+		return sent{}, b.sendReceipt(ctx, t, batch)
+	case KindClick:
+		return sent{}, b.sendClick(ctx, t, ev)
+	case KindClose:
+		return sent{}, b.closeConversation(ctx, t)
+	case KindReopen:
+		_, err := b.target(ctx, t, ev)
+		return sent{}, err
+	case KindProfile:
+		return sent{}, b.sendProfile(ctx, t, ev)
+	case KindRating:
+		return sent{}, b.sendRating(ctx, t, ev)
+	default:
+		return sent{}, &connector.Error{Op: "relay", Outcome: Invalid, Err: fmt.Errorf("kind %s does not go to LivePerson", ev.Kind)}
+	}
+}
+
+// sendMessage sends a consumer's text, into a new conversation when there is
+// none or the one we knew has ended.
+func (b *Bridge) sendMessage(ctx context.Context, t *thread, ev *Event) (sent, error) {
+	for reopened := false; ; reopened = true {
+		target, err := b.target(ctx, t, ev)
+		if err != nil {
+			return sent{}, err
+		}
+		row := t.snapshot()
+		sequence, err := b.lp.Send(ctx, row.identity(), target, connector.ContentEvent{
+			Message: ev.Message.Text, Metadata: metadataOf(ev),
+		})
+		if connector.OutcomeOf(err) == Closed && !reopened {
+			if err := b.ended(ctx, t, string(target.ConversationID)); err != nil {
+				return sent{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return sent{}, err
+		}
+		return sent{string(target.DialogID), int64(sequence)}, nil
+	}
+}
+
+func metadataOf(ev *Event) json.RawMessage {
+	if ev.Place == nil {
+		return nil
+	}
+	return ev.Place.Metadata
+}
+
+// target is where the thread's next message goes. It opens a conversation when
+// the thread has none.
+func (b *Bridge) target(ctx context.Context, t *thread, ev *Event) (connector.Target, error) {
+	row := t.snapshot()
+	if !row.Open || row.Conversation == "" {
+		if err := b.open(ctx, t, ev); err != nil {
+			return connector.Target{}, err
+		}
+		row = t.snapshot()
+	}
+	dialog := row.Dialog
+	if row.Survey != "" {
+		dialog = row.Survey
+	}
+	return connector.Target{
+		ConversationID: connector.ConversationID(row.Conversation), DialogID: connector.DialogID(dialog),
+	}, nil
+}
+
+// open begins a conversation for the thread's consumer.
+func (b *Bridge) open(ctx context.Context, t *thread, ev *Event) error {
+	if err := b.meet(ctx, t, ev.Consumer); err != nil {
+		return err
+	}
+	row := t.snapshot()
+	defer b.openings.begin()()
+	id, err := b.lp.Conversation(ctx, row.identity(), b.conversationRequest(ev.Consumer))
+	if errors.Is(err, connector.ErrAlreadyOpen) {
+		return b.takeOver(ctx, t)
+	}
+	if err != nil {
+		return err
+	}
+	return b.opened(ctx, t, string(id))
+}
+
+// meet learns who the consumer is in LivePerson and remembers it before a
+// conversation exists, because notifications about it may come first.
+func (b *Bridge) meet(ctx context.Context, t *thread, c *Consumer) error {
+	row := t.snapshot()
+	ext := row.ExtConsumer
+	if ext == "" {
+		if c == nil {
+			return &connector.Error{Op: "open", Outcome: Invalid, Err: errors.New("the event names no consumer")}
+		}
+		ext = extConsumerID(row.Channel, c.ID)
+	}
+	id, err := b.lp.ConsumerID(ctx, connector.ConsumerIdentity(ext))
+	if err != nil {
+		return err
+	}
+	if row.LPConsumer == string(id) && row.ExtConsumer == ext {
+		return nil
+	}
+	return b.remember(ctx, t, func(row *Thread) {
+		row.ExtConsumer, row.LPConsumer = ext, string(id)
+		if c != nil {
+			row.Consumer = c.ID
+		}
+	})
+}
+
+// remember makes a change of the thread durable; failing to do so is worth
+// another try of the event.
+func (b *Bridge) remember(ctx context.Context, t *thread, fn func(*Thread)) error {
+	if err := b.threads.change(ctx, t, fn); err != nil {
+		return &connector.Error{Op: "remember the thread", Outcome: Retry, Err: err}
+	}
+	return nil
+}
+
+// opened notes a thread's new conversation, whose main dialog has its id (Send
+// API, CONVERSATION).
+func (b *Bridge) opened(ctx context.Context, t *thread, conversation string) error {
+	return b.remember(ctx, t, func(row *Thread) {
+		if row.Conversation == conversation && row.Open {
+			return
+		}
+		row.begin(conversation)
+	})
+}
+
+// begin makes a conversation the thread's own.
+func (t *Thread) begin(conversation string) {
+	t.Conversation, t.Dialog, t.Survey = conversation, conversation, ""
+	t.Open, t.Sequence, t.Joined, t.Announced = true, -1, "", false
+}
+
+// ended notes that a conversation takes no more messages.
+func (b *Bridge) ended(ctx context.Context, t *thread, conversation string) error {
+	b.consumerTyping.forget(t.key)
+	return b.remember(ctx, t, func(row *Thread) {
+		if row.Conversation == conversation {
+			row.Open, row.Survey, row.Former = false, "", conversation
+		}
+	})
+}
+
+// takeOver is what happens when LivePerson says that the consumer has an open
+// conversation already: another thread of the consumer holds it, or we lost
+// its id. A consumer has one conversation at most, so it follows the thread in
+// which the consumer writes.
+func (b *Bridge) takeOver(ctx context.Context, t *thread) error {
+	row := t.snapshot()
+	other, err := b.threads.byLPConsumer(ctx, row.LPConsumer)
+	if err != nil {
+		return &connector.Error{Op: "find the open conversation", Outcome: Retry, Err: err}
+	}
+	if other != nil && other != t {
+		defer b.threads.put(other)
+		if held := other.snapshot(); held.Open && held.Conversation != "" {
+			b.consumerTyping.forget(other.key)
+			if err := b.remember(ctx, other, func(row *Thread) {
+				row.Open, row.Conversation, row.Dialog, row.Survey = false, "", "", ""
+			}); err != nil {
+				return err
+			}
+			return b.remember(ctx, t, func(row *Thread) {
+				row.begin(held.Conversation)
+				row.Dialog, row.Survey, row.Sequence, row.Updated = held.Dialog, held.Survey, held.Sequence, held.Updated
+			})
+		}
+	} else if other == t {
+		b.threads.put(other)
+		if t.snapshot().Open {
+			return nil
+		}
+	}
+	return b.askForConversation(ctx, t)
+}
+
+// askForConversation asks the Monitoring API for the id of a conversation that
+// LivePerson says is open and we do not know.
+func (b *Bridge) askForConversation(ctx context.Context, t *thread) error {
+	row := t.snapshot()
+	found, err := b.lp.Engagement(ctx, connector.EngagementRequest{ConsumerID: string(row.identity())})
+	if err != nil || found.ConversationID == "" {
+		// A notification about the conversation may name it before the next try.
+		return &connector.Error{Op: "find the open conversation", Outcome: Retry, Err: errors.Join(connector.ErrAlreadyOpen, err)}
+	}
+	return b.opened(ctx, t, string(found.ConversationID))
+}
+
+// conversationRequest says who the consumer is and where the conversation goes.
+func (b *Bridge) conversationRequest(c *Consumer) connector.ConversationRequest {
+	d := b.opts.Conversation
+	req := connector.ConversationRequest{
+		SkillID:      d.SkillID,
+		CampaignInfo: connector.CampaignInfo{CampaignID: d.CampaignID, EngagementID: d.EngagementID},
+	}
+	if c != nil {
+		req.Profile = profileOf(c)
+	}
+	return req
+}
+
+// profileOf is what agents see of the consumer. The attribute customerType has
+// a place of its own among LivePerson's engagement attributes.
+func profileOf(c *Consumer) connector.UserProfile {
+	p := connector.UserProfile{
+		FirstName: c.FirstName, LastName: c.LastName, AvatarURL: c.AvatarURL, Email: c.Email, Phone: c.Phone,
+	}
+	if kind := c.Attributes["customerType"]; kind != "" {
+		p.CustomerInfo = &connector.CustomerInfo{CType: kind}
+	}
+	return p
+}
+
+// sendReceipt tells agents how far their messages got.
+func (b *Bridge) sendReceipt(ctx context.Context, t *thread, batch []*Entry) error {
+	row := t.snapshot()
+	var dialog string
+	var sequences []connector.Sequence
+	var status ReceiptStatus
+	for _, e := range batch {
+		ev, err := e.event()
+		if err != nil {
+			continue
+		}
+		status = ev.Receipt.Status
+		for _, id := range ev.Receipt.MessageIDs {
+			d, sequence, ok := id.place()
+			if ok && (d == row.Dialog || d == row.Survey) && (dialog == "" || d == dialog) {
+				dialog = d
+				sequences = append(sequences, connector.Sequence(sequence))
+			}
+		}
+	}
+	if len(sequences) == 0 || !row.Open {
+		return nil
+	}
+	_, err := b.lp.Send(ctx, row.identity(), row.targetOf(dialog), connector.AcceptStatusEvent{
+		Status: acceptStatus[status], SequenceList: sequences,
+	})
+	return err
+}
+
+// acceptStatus are LivePerson's words for how far an agent's message got (Send
+// API, Accept Status Events).
+var acceptStatus = map[ReceiptStatus]connector.AcceptStatus{
+	ReceiptDelivered: connector.Accept,
+	ReceiptRead:      connector.Read,
+	ReceiptFailed:    connector.Nack,
+}
+
+func (t *Thread) targetOf(dialog string) connector.Target {
+	return connector.Target{ConversationID: connector.ConversationID(t.Conversation), DialogID: connector.DialogID(dialog)}
+}
+
+// sendClick tells LivePerson that a structured element was used.
+func (b *Bridge) sendClick(ctx context.Context, t *thread, ev *Event) error {
+	row := t.snapshot()
+	if ev.Place == nil || len(ev.Place.Sequences) == 0 || !row.Open {
+		return nil
+	}
+	_, err := b.lp.Send(ctx, row.identity(), row.targetOf(ev.Place.Dialog), connector.AcceptStatusEvent{
+		Status: connector.Action, SequenceList: []connector.Sequence{connector.Sequence(ev.Place.Sequences[0])},
+		Metadata: ev.Place.Metadata,
+	})
+	return err
+}
+
+// closeConversation closes for the consumer. Typing ends first, because a
+// closed conversation takes no chat states.
+func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
+	row := t.snapshot()
+	if !row.Open || row.Conversation == "" {
+		return nil
+	}
+	if err := b.consumerTyping.clear(ctx, t.key); err != nil {
+		b.log.Info("typing was not confirmed to have ended before a close", "channel", row.Channel, "error", err)
+	}
+	b.consumerTyping.forget(t.key)
+	var change connector.ConversationField = connector.ConversationStateField{}
+	switch {
+	case row.Survey != "":
+		change = connector.Stage{}
+	case b.opts.Conversation.Survey:
+		change = connector.DialogChange{DialogID: connector.DialogID(row.Dialog)}
+	}
+	err := b.lp.UpdateConversation(ctx, row.identity(), connector.ConversationID(row.Conversation), change)
+	if o := connector.OutcomeOf(err); o != Delivered && o != Closed {
+		return err
+	}
+	if b.opts.Conversation.Survey && row.Survey == "" && b.notified.Load() {
+		// Whether a survey follows, the next notification says.
+		return nil
+	}
+	return b.ended(ctx, t, row.Conversation)
+}
+
+// sendProfile changes what agents see of the consumer. Without a conversation
+// there is nothing to change: the next one brings the profile along.
+func (b *Bridge) sendProfile(ctx context.Context, t *thread, ev *Event) error {
+	row := t.snapshot()
+	if !row.Open || row.Conversation == "" || ev.Consumer == nil {
+		return nil
+	}
+	return b.lp.SetUserProfile(ctx, row.identity(), profileOf(ev.Consumer))
+}
+
+// sendRating reports the consumer's verdict, also after the close (Send API,
+// CSAT).
+func (b *Bridge) sendRating(ctx context.Context, t *thread, ev *Event) error {
+	row := t.snapshot()
+	if row.Conversation == "" {
+		return nil
+	}
+	return b.lp.UpdateConversation(ctx, row.identity(), connector.ConversationID(row.Conversation),
+		connector.CSATRate{Rate: ev.Rating.Score, ResolutionConfirmation: ev.Rating.Resolved != nil && *ev.Rating.Resolved})
+}

@@ -1,0 +1,63 @@
+// Package connector is a Go client for LivePerson's Connector API: it lets a
+// program speak to agents on behalf of consumers, and understand what LivePerson
+// tells it through webhooks. It can be used alone, with package lpauth.
+//
+// # Starting
+//
+// A client needs to know where LivePerson is and who it speaks for, see lpauth:
+//
+//	client, err := connector.New(connector.Options{
+//		AccountID: account, Domains: domains, AppTokens: app, Consumers: consumers,
+//		Features:  []string{"RICH_CONTENT", "QUICK_REPLIES", "MULTI_DIALOG"},
+//	})
+//
+// # Speaking
+//
+// A consumer has at most one open conversation. It has a main dialog of the same
+// id, and perhaps a survey dialog afterwards:
+//
+//	id, err := client.Conversation(ctx, "webchat:u-7", connector.ConversationRequest{
+//		Profile: connector.UserProfile{FirstName: "Ana"},
+//	})
+//	to := connector.Target{ConversationID: id}
+//	_, err = client.Send(ctx, "webchat:u-7", to, connector.ChatStateEvent{ChatState: connector.ChatComposing})
+//	for _, part := range connector.SplitText(text, 0) {
+//		sequence, err := client.Send(ctx, "webchat:u-7", to, connector.ContentEvent{Message: part})
+//	}
+//	_, err = client.Send(ctx, "webchat:u-7", to, connector.ChatStateEvent{ChatState: connector.ChatActive})
+//
+// COMPOSING sticks: the agent sees "typing" until another state is sent, even
+// after the message. [Client.UpdateConversation] closes and rates,
+// [Client.Upload] and [Client.Download] move files, [Client.Engagement] asks
+// which campaign to route by.
+//
+// # Failing
+//
+// Every error is an *[Error] with an [Outcome], which is all a caller needs to
+// decide what next:
+//
+//	switch connector.OutcomeOf(err) {
+//	case connector.Throttled: // slow the whole account down, for Error.RetryAfter
+//	case connector.Closed:    // open a new conversation, send again
+//	case connector.Retry:     // try again later; look for the echo first if Error.Uncertain
+//	case connector.Unknown:   // sent, no answer: wait for the echo before sending again
+//	}
+//
+// SEND and CONVERSATION have no idempotency key, so each is one HTTP attempt, and
+// one more with fresh tokens after a 401. Repeating anything else is the caller's
+// decision. A request is taken as applied only when LivePerson answers 2xx and
+// code "OK", within a body that arrived whole.
+//
+// # Listening
+//
+// Verify a webhook's signature over the raw bytes with lpauth.VerifySignature,
+// then decode it with [ParseNotification]. Notifications cover the whole account
+// and may come twice, late or in disorder; our own events come back with role
+// CONSUMER. The client tolerates both generations of LivePerson's payloads.
+//
+// # Assumptions
+//
+// Base URIs are bare hosts; tokens go raw into their headers, without "Bearer";
+// both conversationId and dialogId are sent always. The wording "conversation is
+// close" is the only sign of a closed conversation, and is matched in one place.
+package connector
