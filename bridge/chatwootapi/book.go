@@ -135,6 +135,8 @@ type conversation struct {
 	Reopens int `json:"reopens,omitempty"`
 	// Survey says that LivePerson asks its questions after the conversation.
 	Survey bool `json:"survey,omitempty"`
+	// LivePerson is the conversation there that is going on.
+	LivePerson string `json:"livePerson,omitempty"`
 	// CSAT is the id of the satisfaction survey's message, 0 before it was sent.
 	CSAT int64 `json:"csat,omitempty"`
 	// SeenUpTo is the newest message of an agent known as read.

@@ -62,7 +62,8 @@ var (
 	_ bridge.Closer  = (*ChatwootAPI)(nil)
 )
 
-// New returns the channel. The configuration must be valid.
+// New returns the channel. The configuration must be valid and have a PublicURL.
+// The logger is expected to name the channel.
 func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
@@ -75,7 +76,7 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL, for the links of files", channelName)
 	}
 	a := &ChatwootAPI{
-		cfg: cfg, core: core, records: core.Records(), log: logger.With("channel", channelName), inboxes: inboxes,
+		cfg: cfg, core: core, records: core.Records(), log: logger, inboxes: inboxes,
 		publicURL:      strings.TrimRight(cfg.PublicURL.String(), "/"),
 		contacts:       newCache[int64, *contact](cacheSize),
 		contactInboxes: newCache[sourceKey, *contactInbox](cacheSize),

@@ -45,7 +45,7 @@ func (a *ChatwootAPI) deliver(ctx context.Context, e *bridge.Event) error {
 	case e.Kind == bridge.KindReceipt && e.Receipt != nil:
 		do = func(t *turn) error { return a.deliverReceipt(ctx, t, e.Receipt) }
 	case e.Kind == bridge.KindState && e.State != nil:
-		do = func(t *turn) error { return a.deliverState(ctx, t, e.State, agent) }
+		do = func(t *turn) error { return a.deliverState(ctx, t, e, agent) }
 	default:
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: fmt.Errorf("an event of kind %s cannot be shown", e.Kind)}
 	}
@@ -112,17 +112,29 @@ func (a *ChatwootAPI) deliverMessage(ctx context.Context, t *turn, e *bridge.Eve
 	return nil
 }
 
-// offer makes quick replies the choices of an input_select. A choice's value is
-// the reply's id, which the answer brings back.
+// offer makes quick replies the choices of an input_select.
 func (m *message) offer(replies []bridge.QuickReply) {
 	if len(replies) == 0 {
 		return
 	}
 	items := make([]any, len(replies))
 	for i, r := range replies {
-		items[i] = map[string]any{"title": r.Title, "value": r.ID}
+		items[i] = map[string]any{"title": r.Title, "value": choiceValue(replies, r)}
 	}
 	m.ContentType, m.Replies, m.Attributes = contentSelect, replies, map[string]any{"items": items}
+}
+
+// choiceValue is what an answer brings back for a reply: what choosing it says,
+// because some apps send the value as a message, or its id where that could
+// mean two replies.
+func choiceValue(replies []bridge.QuickReply, r bridge.QuickReply) string {
+	said := cmp.Or(r.Text, r.Title)
+	for _, other := range replies {
+		if other.ID != r.ID && cmp.Or(other.Text, other.Title) == said {
+			return r.ID
+		}
+	}
+	return cmp.Or(said, r.ID)
 }
 
 // link adds an agent's files, which stay where they are.
@@ -207,8 +219,8 @@ func advances(status, next string) bool {
 }
 
 // deliverState follows the conversation in LivePerson.
-func (a *ChatwootAPI) deliverState(ctx context.Context, t *turn, s *bridge.State, agent int64) error {
-	switch s.Conversation {
+func (a *ChatwootAPI) deliverState(ctx context.Context, t *turn, e *bridge.Event, agent int64) error {
+	switch e.State.Conversation {
 	case bridge.StateJoined, bridge.StateTransferred:
 		t.thread.Assignee = agent
 	case bridge.StateSurvey:
@@ -216,20 +228,33 @@ func (a *ChatwootAPI) deliverState(ctx context.Context, t *turn, s *bridge.State
 	case bridge.StateSurveyEnded:
 		t.thread.Survey = false
 	case bridge.StateClosed:
-		return a.deliverClosed(ctx, t, s)
+		return a.deliverClosed(ctx, t, e)
 	case bridge.StateOpen:
-		return nil
+		t.thread.LivePerson = heldIn(e)
 	}
 	t.touch()
 	return nil
 }
 
+// heldIn is LivePerson's conversation of an event, empty when it is not told.
+func heldIn(e *bridge.Event) string {
+	if e.Place == nil {
+		return ""
+	}
+	return e.Place.Conversation
+}
+
 // deliverClosed resolves the conversation. What the consumer closed was
-// resolved when the app asked for it, and may be open again by now.
-func (a *ChatwootAPI) deliverClosed(ctx context.Context, t *turn, s *bridge.State) error {
-	t.thread.Survey = false
+// resolved when the app asked for it, and may be open again by now; so may one
+// that had ended when the consumer wrote once more.
+func (a *ChatwootAPI) deliverClosed(ctx context.Context, t *turn, e *bridge.Event) error {
+	c := t.thread
+	if former := heldIn(e); former != "" && c.LivePerson != "" && former != c.LivePerson {
+		return nil
+	}
+	c.Survey = false
 	t.touch()
-	if t.thread.Status == statusResolved || s.By == "consumer" && t.thread.Closes > 0 {
+	if c.Status == statusResolved || e.State.By == "consumer" && c.Closes > 0 {
 		return nil
 	}
 	return a.resolve(ctx, t)

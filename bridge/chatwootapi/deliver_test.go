@@ -35,7 +35,7 @@ func TestDeliver(t *testing.T) {
 		},
 		{
 			"quick replies", []bridge.Event{agentSays("a-1", "sure?", yesNo...)},
-			`[{"id":1,"content":"sure?","message_type":1,"content_type":"input_select","content_attributes":{"items":[{"title":"Yes","value":"r-yes"},{"title":"No","value":"r-no"}]},` +
+			`[{"id":1,"content":"sure?","message_type":1,"content_type":"input_select","content_attributes":{"items":[{"title":"Yes","value":"yes please"},{"title":"No","value":"No"}]},` +
 				`"created_at":946684800,"conversation_id":1,"sender":` + agentOne + `}]`,
 		},
 		{
@@ -147,6 +147,20 @@ func TestStates(t *testing.T) {
 				w.deliver(state(bridge.StateClosed, "consumer"))
 			}, statusOpen,
 		},
+		{
+			// An agent closed the conversation before the one that is going on.
+			"closed before the present one", func(w *world) {
+				w.deliver(stateIn("lp-1", bridge.StateOpen))
+				w.deliver(stateIn("lp-2", bridge.StateOpen))
+				w.deliver(stateIn("lp-1", bridge.StateClosed))
+			}, statusOpen,
+		},
+		{
+			"the present one closed", func(w *world) {
+				w.deliver(stateIn("lp-1", bridge.StateOpen))
+				w.deliver(stateIn("lp-1", bridge.StateClosed))
+			}, statusResolved,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -192,5 +206,35 @@ func TestUndeliverable(t *testing.T) {
 	err := w.api.Deliver(context.WithoutCancel(t.Context()), &e)
 	if d, ok := errors.AsType[*bridge.DeliveryError](err); !ok || d.Outcome != bridge.Retry {
 		t.Errorf("storage failure: %v", err)
+	}
+}
+
+// stateIn is a step of one of LivePerson's conversations.
+func stateIn(conversation string, s bridge.ConversationState) bridge.Event {
+	e := state(s, "agent")
+	e.Place = &bridge.Place{Conversation: conversation}
+	return e
+}
+
+func TestChoiceValues(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		replies []bridge.QuickReply
+		want    []string
+	}{
+		{"texts", yesNo, []string{"yes please", "No"}},
+		{"same text", []bridge.QuickReply{{ID: "0", Title: "A", Text: "x"}, {ID: "1", Title: "B", Text: "x"}}, []string{"0", "1"}},
+		{"nothing to say", []bridge.QuickReply{{ID: "0"}}, []string{"0"}},
+		{"ids that look like titles", []bridge.QuickReply{{ID: "0", Title: "1"}, {ID: "1", Title: "0"}}, []string{"1", "0"}},
+	} {
+		for i, r := range tc.replies {
+			value := choiceValue(tc.replies, r)
+			if value != tc.want[i] {
+				t.Errorf("%s: value %q, want %q", tc.name, value, tc.want[i])
+			}
+			if got := chosen(tc.replies, map[string]any{"title": r.Title, "value": value}); got != r.ID {
+				t.Errorf("%s: %q means reply %q, want %q", tc.name, value, got, r.ID)
+			}
+		}
 	}
 }

@@ -123,8 +123,8 @@ func TestEvents(t *testing.T) {
 		{
 			name: "quick reply chosen, the same again, and another", delivers: []bridge.Event{agentSays("a-1", "sure?", yesNo...)},
 			requests: []request{
-				{"PATCH", at + "/messages/1", `{"submitted_values":[{"title":"Yes","value":"r-yes"}]}`},
-				{"PATCH", at + "/messages/1", `{"submitted_values":[{"title":"Yes","value":"r-yes"}]}`},
+				{"PATCH", at + "/messages/1", `{"submitted_values":[{"title":"Yes","value":"yes please"}]}`},
+				{"PATCH", at + "/messages/1", `{"submitted_values":[{"title":"Yes","value":"yes please"}]}`},
 				{"PATCH", at + "/messages/1", "submitted_values[][title]=No&submitted_values[][value]="},
 				{"PATCH", at + "/messages/1", `{"submitted_values":[{"title":"Maybe","value":"x"}]}`},
 			},
@@ -470,4 +470,32 @@ type hook struct {
 func (h hook) Get(ctx context.Context, kind string, id int64) (bridge.Record, error) {
 	h.before()
 	return h.Records.Get(ctx, kind, id)
+}
+
+// TestChoiceThatCameTooLate has the bridge not know any more what a message
+// offered: the answer is kept, LivePerson is not told.
+func TestChoiceThatCameTooLate(t *testing.T) {
+	w := newWorld(t)
+	at := w.conversation()
+	w.deliver(agentSays("a-1", "sure?", yesNo...))
+	w.api.core = forgetful{w.core}
+	got := w.must("PATCH", at+"/messages/1", `{"submitted_values":[{"value":"No"}]}`)
+	if !strings.Contains(got.body, `"submitted_values":[{"value":"No"}]`) || len(w.core.Events()) != 0 {
+		t.Errorf("answered %s, events %v", got.body, w.core.Events())
+	}
+	if got := w.must("GET", at+"/messages", ""); !strings.Contains(got.body, `"submitted_values":[{"value":"No"}]`) {
+		t.Errorf("messages %s", got.body)
+	}
+}
+
+// forgetful is a core that knows no offers.
+type forgetful struct{ bridge.Core }
+
+func (f forgetful) Accept(ctx context.Context, events []bridge.Event, records ...bridge.Record) (bridge.Accepted, error) {
+	for _, e := range events {
+		if e.Kind == bridge.KindClick {
+			return bridge.Accepted{}, &bridge.FieldError{Field: "click.messageId", Reason: "is not a message that offered replies"}
+		}
+	}
+	return f.Core.Accept(ctx, events, records...)
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
+	"slices"
 	"strconv"
 
 	"lpbridge/bridge"
@@ -26,22 +28,46 @@ func (a *ChatwootAPI) answerMessage(ctx context.Context, c *call) (any, error) {
 
 // submit stores the submitted values of a message and tells LivePerson what
 // they mean. The same values again change nothing.
-func (a *ChatwootAPI) submit(ctx context.Context, f *found, id int64, given params) (m *message, err error) {
+func (a *ChatwootAPI) submit(ctx context.Context, f *found, id int64, given params) (*message, error) {
 	values, submitted := submittedValues(given["submitted_values"])
+	s := submission{id: id, values: values, submitted: submitted, report: true}
+	m, err := a.keepSubmission(ctx, f, s)
+	if _, refused := errors.AsType[*bridge.FieldError](err); refused {
+		// The bridge no longer knows what was offered. The answer is the app's
+		// all the same.
+		a.log.InfoContext(ctx, "a choice came too late for LivePerson", "thread", f.thread.ID, "err", err)
+		s.report = false
+		m, err = a.keepSubmission(ctx, f, s)
+	}
+	return m, err
+}
+
+// submission is an answer to a message. report says whether LivePerson is told
+// which reply was chosen.
+type submission struct {
+	id        int64
+	values    any
+	submitted bool
+	report    bool
+}
+
+func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission) (m *message, err error) {
 	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
-		if m, err = a.messageOf(ctx, t.thread, id); err != nil || !submitted {
+		if m, err = a.messageOf(ctx, t.thread, s.id); err != nil || !s.submitted {
 			return err
 		}
 		before := *m
-		if sameJSON(m.Attributes["submitted_values"], values) {
+		if sameJSON(m.Attributes["submitted_values"], s.values) {
 			return nil
 		}
 		m.Attributes = maps.Clone(orEmpty(m.Attributes))
-		m.Attributes["submitted_values"] = values
+		m.Attributes["submitted_values"] = s.values
 		m.Answers++
 		t.changeMessage(&before, m)
-		t.reportClick(m, values)
-		return a.rate(ctx, t, m, values)
+		if s.report {
+			t.reportClick(m, s.values)
+		}
+		return a.rate(ctx, t, m, s.values)
 	})
 	return m, err
 }
@@ -132,19 +158,18 @@ func objects(values any) []map[string]any {
 	return nil
 }
 
-// chosen returns the id of the reply that a submitted item means: by its value,
-// which is the id, or by the title when an app sends only that.
+// chosen returns the id of the reply that a submitted item means: by the value
+// it was offered with, else by its title or id.
 func chosen(replies []bridge.QuickReply, item map[string]any) string {
 	value, _ := scalar(item["value"])
 	title, _ := scalar(item["title"])
-	for _, r := range replies {
-		if value == r.ID {
-			return r.ID
-		}
-	}
-	for _, r := range replies {
-		if title == r.Title && title != "" || value == r.Title && value != "" {
-			return r.ID
+	for _, means := range []func(bridge.QuickReply) bool{
+		func(r bridge.QuickReply) bool { return value == choiceValue(replies, r) },
+		func(r bridge.QuickReply) bool { return title != "" && title == r.Title },
+		func(r bridge.QuickReply) bool { return value != "" && (value == r.ID || value == r.Title) },
+	} {
+		if i := slices.IndexFunc(replies, means); i >= 0 {
+			return replies[i].ID
 		}
 	}
 	return ""
