@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -65,15 +66,15 @@ var (
 // New returns the channel. The configuration must be valid and have a PublicURL.
 // The logger is expected to name the channel.
 func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error) {
+	if cfg.PublicURL == nil || *cfg.PublicURL == (url.URL{}) {
+		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL, for the links of files", channelName)
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
 	}
 	inboxes, err := cfg.inboxes()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
-	}
-	if cfg.PublicURL == nil {
-		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL, for the links of files", channelName)
 	}
 	a := &ChatwootAPI{
 		cfg: cfg, core: core, records: core.Records(), log: logger, inboxes: inboxes,

@@ -31,6 +31,10 @@ func TestConfigDefaults(t *testing.T) {
 	if _, err := New(cfg, bridgetest.NewCore(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "PUBLIC_URL") {
 		t.Errorf("without any public address: %v", err)
 	}
+	cfg.PublicURL = &url.URL{}
+	if _, err := New(cfg, bridgetest.NewCore(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "LPBRIDGE_PUBLIC_URL") {
+		t.Errorf("with an empty public address: %v", err)
+	}
 	cfg.PublicURL = &url.URL{Scheme: "https", Host: "x.example", Path: "/chat/"}
 	a, err := New(cfg, bridgetest.NewCore(), slog.New(slog.DiscardHandler))
 	if err != nil {
