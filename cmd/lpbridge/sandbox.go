@@ -16,11 +16,16 @@ import (
 	"lpbridge/connector/lpsim"
 )
 
+// sandboxListen is where the sandbox serves channels unless told otherwise. It
+// is this machine only: the channels of the sandbox believe everybody.
+const sandboxListen = "127.0.0.1:8080"
+
 // sandboxDefaults make `lpbridge sandbox` work with nothing configured. They
 // are weaker than what the environment says.
-func sandboxDefaults(store, simulator string) map[string]string {
+func sandboxDefaults(store, simulator, listen string) map[string]string {
 	defaults := map[string]string{
-		"LPBRIDGE_LISTEN":     "127.0.0.1:8080",
+		"LPBRIDGE_LISTEN":     listen,
+		"LPBRIDGE_PUBLIC_URL": localURL(listen),
 		"LPBRIDGE_STORE":      "sqlite:" + store,
 		"LPBRIDGE_LOG_FORMAT": "text",
 		"LPBRIDGE_LOG_LEVEL":  "warn",
@@ -48,11 +53,7 @@ func sandboxDefaults(store, simulator string) map[string]string {
 
 // sandboxCommand runs simulator and bridge in one process.
 func sandboxCommand(ctx context.Context, env environment) error {
-	address := "127.0.0.1:8090"
-	if set, ok := env.lookup.Lookup("LPSIM_LISTEN"); ok {
-		address = set
-	}
-	simulator, err := listen("LPSIM_LISTEN", address)
+	simulator, err := listen("LPSIM_LISTEN", lookupOr(env, "LPSIM_LISTEN", "127.0.0.1:8090"))
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	defaults := sandboxDefaults(filepath.Join(dir, "lpbridge.db"), simulator.Addr().String())
+	defaults := sandboxDefaults(filepath.Join(dir, "lpbridge.db"), simulator.Addr().String(), lookupOr(env, "LPBRIDGE_LISTEN", sandboxListen))
 	env.lookup = envconfig.MultiLookuper(env.lookup, envconfig.MapLookuper(defaults))
 	s, err := loadSettings(env)
 	if err != nil {
@@ -82,6 +83,13 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		Logger:   s.log,
 	})
 	return runBoth(ctx, env, a, sim, simulator, public)
+}
+
+func lookupOr(env environment, name, other string) string {
+	if set, ok := env.lookup.Lookup(name); ok {
+		return set
+	}
+	return other
 }
 
 // runBoth serves the simulator for as long as the bridge runs.
@@ -112,6 +120,9 @@ Write as a consumer, type, and look at what the agent sees:
   curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"id":"evt-1","type":"message","thread":"t-42","consumer":{"id":"u-7","firstName":"Ana"},"message":{"text":"hello"}}'
   curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"type":"typing","thread":"t-42","consumer":{"id":"u-7"},"typing":{"state":"composing"}}'
   curl -sS %[1]s/sim/conversations/latest
+
+Answer as the agent at %[1]s/ . Apps for Chatwoot's public API find an inbox
+called "sandbox" at %[3]s .
 
 Ctrl-C ends it.
 `
