@@ -389,7 +389,7 @@ func TestConsumerInTwoThreadsKeepsOneConversation(t *testing.T) {
 			t.Errorf("transcript (-want +got):\n%s", diff)
 		}
 		want := map[string]bridge.ThreadID{"to two": "t-2", "to one": "t-1"}
-		for _, e := range r.channel.delivered {
+		for _, e := range r.channel.events() {
 			if e.Kind == bridge.KindMessage && e.Thread != want[e.Message.Text] {
 				t.Errorf("the message %q went to %s", e.Message.Text, e.Thread)
 			}
