@@ -206,7 +206,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
 	b.makeLanes(work)
-	if err := b.journal.Start(func(entries []Entry) { b.committed(work, entries) }); err != nil {
+	if err := b.journal.Start(b.committed); err != nil {
 		return fmt.Errorf("start the journal: %w", err)
 	}
 	var parts sync.WaitGroup
@@ -220,7 +220,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 		parts.Wait()
 		return err
 	}
-	parts.Go(func() { b.recoverLanes(ctx, work) })
+	parts.Go(func() { b.recoverLanes(ctx) })
 	for name, a := range b.adapters {
 		if p, ok := a.(Poller); ok {
 			parts.Go(func() { b.poll(ctx, name, p) })
@@ -274,8 +274,10 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 // own, so that one that is slow holds up none of the others.
 func (b *Bridge) makeLanes(work context.Context) {
 	base := laneWork{
+		spawn:   func(run func(context.Context)) { go run(work) },
 		journal: b.journal, schedule: b.schedule, settled: b.settled, loaded: b.loaded, inDoubt: b.markInDoubt,
-		boot: b.journal.LastSeq(), clean: b.journal.Clean(),
+		panicked: b.judgePanic,
+		boot:     b.journal.LastSeq(), clean: b.journal.Clean(),
 	}
 	lp := base
 	lp.deliver, lp.together, lp.gate = b.deliverToLivePerson, receiptsTogether, newGate(b.opts.MaxInFlight)
@@ -303,19 +305,20 @@ func (b *Bridge) lanesOf(key LaneKey) *lanes {
 }
 
 // committed is the journal's hook: it hands new entries to their lanes.
-func (b *Bridge) committed(work context.Context, entries []Entry) {
+func (b *Bridge) committed(entries []Entry) {
 	for i := range entries {
 		e := &entries[i]
 		b.metrics.accepted.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), string(e.Kind)).Inc()
 		b.messageOnItsWay(e)
+		b.clockOf(e.Lane.Direction.opposite()).traffic(e.threadKey())
 		if l := b.lanesOf(e.Lane); l != nil {
-			l.add(work, e)
+			l.add(e)
 		}
 	}
 }
 
 // recoverLanes finds the lanes that hold entries of an earlier process.
-func (b *Bridge) recoverLanes(ctx, work context.Context) {
+func (b *Bridge) recoverLanes(ctx context.Context) {
 	var after LaneKey
 	for {
 		page, err := b.journal.Lanes(ctx, after, lanesPage)
@@ -330,7 +333,7 @@ func (b *Bridge) recoverLanes(ctx, work context.Context) {
 		for _, key := range page {
 			// A channel that is no longer configured keeps its entries.
 			if l := b.lanesOf(key); l != nil {
-				l.recover(work, key)
+				l.recover(key)
 			}
 			after = key
 		}

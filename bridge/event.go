@@ -37,6 +37,13 @@ func (d Direction) String() string {
 	return "to_liveperson"
 }
 
+func (d Direction) opposite() Direction {
+	if d == ToChannel {
+		return ToLivePerson
+	}
+	return ToChannel
+}
+
 // Kind names what an event is about. The words are those of the generic
 // channel's envelope.
 type Kind string

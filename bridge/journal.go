@@ -18,11 +18,14 @@ type Entry struct {
 	// journal sets it.
 	Seq  int64
 	Lane LaneKey
-	// ID is the idempotency key within channel and direction.
+	// ID is the idempotency key within channel and direction. An entry without
+	// one is never a duplicate.
 	ID   EventID
 	Kind Kind
 	// Payload is the encoded event.
-	Payload  []byte
+	Payload []byte
+	// Accepted is when the event was accepted; the journal sets it where it is
+	// zero. It is kept to the microsecond, as is NextTry.
 	Accepted time.Time
 	// Attempts counts deliveries that ended other than delivered.
 	Attempts int
@@ -32,7 +35,8 @@ type Entry struct {
 	Last Outcome
 
 	// Event is the decoded payload. The journal hands it through from Append
-	// to the commit hook and does not store it.
+	// and Follow to the commit hook and does not store it: it is nil in entries
+	// that were read or revived.
 	Event *Event
 }
 
@@ -56,7 +60,8 @@ type Settlement struct {
 	Outcome Outcome
 	// Final says what becomes of the entry.
 	Final Disposition
-	// Attempts and NextTry are stored when the entry stays pending.
+	// Attempts is stored unless the entry is done, NextTry when it stays
+	// pending.
 	Attempts int
 	NextTry  time.Time
 	// Dialog and Sequence are the place LivePerson gave a consumer's message;
@@ -67,10 +72,12 @@ type Settlement struct {
 	// Source is the message's own id, kept under Dialog and Sequence for
 	// [Journal.SentAs]; empty when the channel wants no receipts.
 	Source EventID
-	// Follow are events caused by this one, appended in the same transaction.
+	// Follow are events caused by this one, appended in the same transaction
+	// and passed to the commit hook like any other. Known ones are left out; no
+	// limit on pending entries holds them back.
 	Follow []Entry
-	// Durable is called once the settlement is on disk, or with the error that
-	// prevented it. It must not block. May be nil.
+	// Durable is called once: when the settlement is on disk, or with the error
+	// that prevented it. It must not block. May be nil.
 	Durable func(error)
 }
 
@@ -132,32 +139,43 @@ type DeadLetter struct {
 }
 
 // Journal is what the bridge needs of its store. Package journal implements
-// it on SQL; bridgetest has one in memory.
+// it on SQL; bridgetest has one in memory and the suite both pass.
 //
 // Every method is safe for concurrent use. Errors wrap [ErrBusy] or
-// [ErrStorage] where they apply.
+// [ErrStorage] where they apply. When the context of a call that writes ends
+// first, the call returns the context's error and what it wrote may be stored
+// all the same.
 type Journal interface {
 	// Start begins work. committed is called by one goroutine with the new
 	// entries of each transaction, in the order of Seq, before the Append that
 	// brought them returns; it must not block. It is not called for duplicates.
+	// What was appended before Start is found by Lanes only. A second Start
+	// fails.
 	Start(committed func([]Entry)) error
 	// LastSeq is the highest Seq given out before Start.
 	LastSeq() int64
 	// Append makes a batch durable and returns the Seq of each entry, 0 for one
-	// whose idempotency key was known.
+	// whose idempotency key was known, also from an earlier entry of the batch.
+	// The records are saved in any case. [ErrBusy] when more entries would be
+	// pending than may be, [ErrRecordTaken] as in [Records.Save]; nothing is
+	// stored then.
 	Append(ctx context.Context, b Batch) ([]int64, error)
 	// Settle hands over the end of a delivery. It does not wait; settlements of
-	// one entry take effect in the order of the calls.
+	// one entry take effect in the order of the calls. When the entry is not
+	// pending, nothing of it changes, and the rest of the settlement counts all
+	// the same.
 	Settle(s Settlement)
-	// SaveThread writes a thread durably. It leaves ToldComposing as it is and
-	// never lowers Sequence within the same Dialog.
+	// SaveThread writes a thread durably. It leaves ToldComposing as it is, false
+	// for a new thread, and never lowers Sequence within the same Dialog.
 	SaveThread(ctx context.Context, t Thread) error
 	// MarkComposing records that LivePerson was told COMPOSING, or no longer,
-	// with one of the next transactions. It does not wait.
+	// with one of the next transactions. It does not wait. The last mark of a
+	// thread counts, and one for an unknown thread is ignored.
 	MarkComposing(k ThreadKey, composing bool)
 
 	// Lanes lists lanes that hold pending entries, in a stable order, after a
-	// given one (the zero LaneKey for the first page).
+	// given one (the zero LaneKey for the first page), which need not hold any
+	// itself.
 	Lanes(ctx context.Context, after LaneKey, limit int) ([]LaneKey, error)
 	// PendingOf lists a lane's pending entries with Seq above after, in order.
 	PendingOf(ctx context.Context, lane LaneKey, after int64, limit int) ([]Entry, error)
@@ -173,13 +191,14 @@ type Journal interface {
 	// ComposingThreads lists the threads marked by MarkComposing.
 	ComposingThreads(ctx context.Context) ([]Thread, error)
 	// SentAs returns the source ids of consumer messages by their place in a
-	// dialog, in the order of sequences; unknown ones are left out.
+	// dialog, in the order of the given sequences; unknown ones are left out.
 	SentAs(ctx context.Context, dialog string, sequences []int64) ([]EventID, error)
 
 	// Clean reports whether the previous process closed the journal in order.
-	// When not, deliveries may have been cut off.
+	// When not, deliveries may have been cut off. A new journal is clean.
 	Clean() bool
-	// Flag and SetFlag keep small facts across restarts.
+	// Flag and SetFlag keep small facts across restarts. A flag never set is
+	// empty.
 	Flag(ctx context.Context, name string) (string, error)
 	SetFlag(ctx context.Context, name, value string) error
 
@@ -187,13 +206,16 @@ type Journal interface {
 	RecordsOf(channel string) Records
 	// DeadLetters lists dead entries with Seq above after, oldest first.
 	DeadLetters(ctx context.Context, after int64, limit int) ([]DeadLetter, error)
-	// Revive makes a dead entry pending again at the end of its lane, with a new
-	// Seq, and reports whether there was one.
+	// Revive makes a dead entry pending again at the end of its lane, and reports
+	// whether there was one. It gets a new Seq, is accepted anew and starts with
+	// no attempts, and it is passed to the commit hook.
 	Revive(ctx context.Context, seq int64) (bool, error)
-	// Discard removes a dead entry and reports whether there was one.
+	// Discard removes a dead entry and reports whether there was one. Its
+	// idempotency key stays known.
 	Discard(ctx context.Context, seq int64) (bool, error)
 	// Check reports whether the journal takes writes, by writing.
 	Check(ctx context.Context) error
-	// Close commits what was handed over and closes.
+	// Close commits what was handed over and closes. Calls after it fail with
+	// [ErrStorage]. The journal counts as clean afterwards if it was started.
 	Close() error
 }

@@ -60,6 +60,9 @@ type lanes struct {
 
 // laneWork is what lanes do and what they do it with.
 type laneWork struct {
+	// spawn runs a worker on a goroutine of its own with the context deliveries
+	// have. Who adds an entry or settles one has another, shorter one.
+	spawn    func(work func(context.Context))
 	journal  Journal
 	schedule *schedule
 	// deliver makes one delivery of one entry, or of several that go together.
@@ -71,6 +74,8 @@ type laneWork struct {
 	// loaded is told of every entry accepted by an earlier process when it comes
 	// into memory.
 	loaded func(e *Entry)
+	// panicked judges a delivery that panicked.
+	panicked func(ctx context.Context, e *Entry, reason any) verdict
 	// inDoubt is told of an entry an earlier process may have delivered.
 	inDoubt func(e *Entry)
 	gate    *gate
@@ -134,7 +139,7 @@ func newLanes(w laneWork) *lanes {
 
 // add takes a newly committed entry. It is called in the order of Seq and does
 // not block.
-func (s *lanes) add(ctx context.Context, e *Entry) {
+func (s *lanes) add(e *Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.byKey[e.Lane]
@@ -154,12 +159,12 @@ func (s *lanes) add(ctx context.Context, e *Entry) {
 		l.last = e.Seq
 	}
 	if l.state == resting {
-		s.enqueue(ctx, l)
+		s.enqueue(l)
 	}
 }
 
 // enqueue gives the lane a worker or a place in the line for one.
-func (s *lanes) enqueue(ctx context.Context, l *lane) {
+func (s *lanes) enqueue(l *lane) {
 	if s.stopping {
 		l.state = resting
 		return
@@ -167,7 +172,7 @@ func (s *lanes) enqueue(ctx context.Context, l *lane) {
 	l.state = queued
 	if s.running < s.gate.limit() {
 		s.running++
-		go s.work(ctx, l)
+		s.spawn(func(ctx context.Context) { s.work(ctx, l) })
 		return
 	}
 	s.ready = append(s.ready, l)
@@ -204,7 +209,7 @@ func (s *lanes) serve(ctx context.Context, l *lane) {
 		if batch == nil {
 			return
 		}
-		s.finish(ctx, l, batch, s.deliver(ctx, batch))
+		s.finish(l, batch, s.attempt(ctx, batch))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,6 +221,17 @@ func (s *lanes) serve(ctx context.Context, l *lane) {
 	s.ready = append(s.ready, l)
 }
 
+// attempt makes one delivery. A panic in it must not take the other lanes down:
+// it ends the attempt, and the entry is tried again as after any failure.
+func (s *lanes) attempt(ctx context.Context, batch []*Entry) (v verdict) {
+	defer func() {
+		if r := recover(); r != nil {
+			v = s.panicked(ctx, batch[0], r)
+		}
+	}()
+	return s.deliver(ctx, batch)
+}
+
 // take returns what to deliver next, or nil after putting the lane aside.
 func (s *lanes) take(ctx context.Context, l *lane) []*Entry {
 	s.mu.Lock()
@@ -223,7 +239,7 @@ func (s *lanes) take(ctx context.Context, l *lane) []*Entry {
 	l.state = running
 	for len(l.queue) == 0 && l.behind && !s.stopping {
 		if !s.load(ctx, l) {
-			s.wait(ctx, l, time.Now().Add(loadRetry))
+			s.wait(l, time.Now().Add(loadRetry))
 			return nil
 		}
 	}
@@ -235,10 +251,10 @@ func (s *lanes) take(ctx context.Context, l *lane) []*Entry {
 		l.state = unsettled
 		return nil
 	case s.gate.closedUntil().After(now):
-		s.wait(ctx, l, s.gate.closedUntil().Add(rand.N(50*time.Millisecond)))
+		s.wait(l, s.gate.closedUntil().Add(rand.N(50*time.Millisecond)))
 		return nil
 	case l.queue[0].NextTry.After(now):
-		s.wait(ctx, l, l.queue[0].NextTry)
+		s.wait(l, l.queue[0].NextTry)
 		return nil
 	}
 	n := 1
@@ -284,19 +300,19 @@ func (s *lanes) rest(l *lane) {
 	}
 }
 
-func (s *lanes) wait(ctx context.Context, l *lane, until time.Time) {
+func (s *lanes) wait(l *lane, until time.Time) {
 	l.state = waiting
 	s.schedule.set(&l.wake, until, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if l.state == waiting {
-			s.enqueue(ctx, l)
+			s.enqueue(l)
 		}
 	})
 }
 
 // finish makes a verdict durable and moves the lane on.
-func (s *lanes) finish(ctx context.Context, l *lane, batch []*Entry, v verdict) {
+func (s *lanes) finish(l *lane, batch []*Entry, v verdict) {
 	s.mu.Lock()
 	l.delivering = false
 	// An echo may have settled the entry while its answer was awaited.
@@ -310,7 +326,7 @@ func (s *lanes) finish(ctx context.Context, l *lane, batch []*Entry, v verdict) 
 		s.settle(settlements)
 		return
 	}
-	settlements := s.drop(ctx, l, len(batch), v)
+	settlements := s.drop(l, len(batch), v)
 	s.mu.Unlock()
 	s.settle(settlements)
 }
@@ -332,17 +348,20 @@ func (s *lanes) keep(l *lane, batch []*Entry, v verdict) []Settlement {
 
 // drop takes the first n entries off the lane, done or dead. The last of them
 // gets the verdict's place and followers.
-func (s *lanes) drop(ctx context.Context, l *lane, n int, v verdict) []Settlement {
+func (s *lanes) drop(l *lane, n int, v verdict) []Settlement {
 	settlements := make([]Settlement, 0, n)
 	for i, e := range l.queue[:n] {
 		s.settled(e, v)
 		st := Settlement{Seq: e.Seq, Lane: l.key, Outcome: v.outcome, Final: v.final, Attempts: e.Attempts}
+		if v.final == Dead {
+			st.Attempts++
+		}
 		w := &settling{done: make(chan struct{})}
 		if i == n-1 {
 			st.Dialog, st.Sequence, st.Source, st.Follow = v.dialog, v.sequence, v.source, v.follow
 			w.dialog, w.sequence = v.dialog, v.sequence
 		}
-		st.Durable = func(err error) { s.durable(ctx, l, w, err) }
+		st.Durable = func(err error) { s.durable(l, w, err) }
 		l.open = append(l.open, w)
 		settlements = append(settlements, st)
 	}
@@ -360,7 +379,7 @@ func (s *lanes) settle(settlements []Settlement) {
 }
 
 // durable is told that a settlement is on disk.
-func (s *lanes) durable(ctx context.Context, l *lane, w *settling, err error) {
+func (s *lanes) durable(l *lane, w *settling, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.err = err
@@ -368,7 +387,7 @@ func (s *lanes) durable(ctx context.Context, l *lane, w *settling, err error) {
 	l.open = slices.DeleteFunc(l.open, func(o *settling) bool { return o == w })
 	switch l.state {
 	case unsettled:
-		s.enqueue(ctx, l)
+		s.enqueue(l)
 	case resting:
 		if s.byKey[l.key] == l {
 			s.rest(l)
@@ -386,11 +405,11 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, dialog string, sequence i
 		l = &lane{key: key, behind: true, recovered: true, state: queued}
 		s.byKey[key] = l
 		if !s.load(ctx, l) {
-			s.enqueue(ctx, l)
+			s.enqueue(l)
 			s.mu.Unlock()
 			return false, ErrStorage
 		}
-		s.enqueue(ctx, l)
+		s.enqueue(l)
 	}
 	if l == nil {
 		s.mu.Unlock()
@@ -407,11 +426,11 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, dialog string, sequence i
 		s.mu.Unlock()
 		return false, nil
 	}
-	settlements := s.drop(ctx, l, n, verdict{outcome: Delivered, final: Done, dialog: dialog, sequence: sequence, source: l.queue[n-1].ID})
+	settlements := s.drop(l, n, verdict{outcome: Delivered, final: Done, dialog: dialog, sequence: sequence, source: l.queue[n-1].ID})
 	w := l.open[len(l.open)-1]
 	if l.state == waiting {
 		s.schedule.stop(&l.wake)
-		s.enqueue(ctx, l)
+		s.enqueue(l)
 	}
 	s.mu.Unlock()
 	s.settle(settlements)
@@ -444,7 +463,7 @@ func (w *settling) wait(ctx context.Context) error {
 }
 
 // recover starts the lanes that hold entries of an earlier process.
-func (s *lanes) recover(ctx context.Context, key LaneKey) {
+func (s *lanes) recover(key LaneKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byKey[key] != nil {
@@ -452,7 +471,7 @@ func (s *lanes) recover(ctx context.Context, key LaneKey) {
 	}
 	l := &lane{key: key, behind: true, recovered: true}
 	s.byKey[key] = l
-	s.enqueue(ctx, l)
+	s.enqueue(l)
 }
 
 // recoveryDone says that every lane with entries of an earlier process is known.

@@ -105,7 +105,13 @@ func (m *metrics) delivered(e *Entry, o Outcome, took time.Duration) {
 }
 
 // drop counts a change in a notification that is not relayed.
-func (m *metrics) drop(reason string) { m.dropped.WithLabelValues(reason).Inc() }
+func (m *metrics) drop(reason string) { m.dropMany(reason, 1) }
+
+func (m *metrics) dropMany(reason string, n int) {
+	if n > 0 {
+		m.dropped.WithLabelValues(reason).Add(float64(n))
+	}
+}
 
 // typed counts typing and what became of it.
 func (m *metrics) typed(d Direction, result string) {

@@ -119,12 +119,14 @@ func (b *Bridge) relayNotification(ctx context.Context, n connector.Notification
 	}()
 	switch n := n.(type) {
 	case *connector.MessagingEventNotification:
+		b.metrics.dropMany("unreadable", len(n.Unreadable))
 		for i := range n.Changes {
 			if err := b.takeEvent(ctx, &in, &n.Changes[i]); err != nil {
 				return err
 			}
 		}
 	case *connector.ExConversationChangeNotification:
+		b.metrics.dropMany("unreadable", len(n.Unreadable))
 		for i := range n.Changes {
 			if err := b.takeConversation(ctx, &in, &n.Changes[i]); err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -360,6 +361,9 @@ func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 type testWriter struct{ t *testing.T }
 
 func (w testWriter) Write(p []byte) (int, error) {
+	if os.Getenv("RIGLOG") != "" {
+		os.Stderr.Write(p)
+	}
 	w.t.Log(strings.TrimSpace(string(p)))
 	return len(p), nil
 }

@@ -3,7 +3,9 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -167,8 +169,25 @@ func (b *Bridge) markInDoubt(e *Entry) {
 	}
 }
 
+// judgePanic is the end of a delivery that hit a programming error. What it
+// says may quote an event, so only its type is logged, with the stack.
+func (b *Bridge) judgePanic(ctx context.Context, e *Entry, reason any) verdict {
+	b.log.Error("delivery panicked", "channel", e.Lane.Channel, "direction", e.Lane.Direction.String(),
+		"kind", string(e.Kind), "seq", e.Seq, "panic", fmt.Sprintf("%T", reason), "stack", string(debug.Stack()))
+	err := errors.New("panicked")
+	v := b.judge(ctx, e, Retry, err)
+	b.logDelivery(ctx, e, v, err, 0)
+	return v
+}
+
 // sayToChannel makes one typing call.
-func (b *Bridge) sayToChannel(ctx context.Context, call typingCall) typingResult {
+func (b *Bridge) sayToChannel(ctx context.Context, call typingCall) (result typingResult) {
+	defer func() {
+		if r := recover(); r != nil {
+			b.log.Error("typing panicked", "channel", call.Thread.Channel, "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			result = typingResult{end: typingUncertain}
+		}
+	}()
 	typist, ok := b.adapters[call.Thread.Channel].(Typist)
 	if !ok {
 		return typingResult{end: typingRefused}

@@ -465,7 +465,10 @@ func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
 	if !row.Open || row.Conversation == "" {
 		return nil
 	}
-	b.consumerTyping.clear(ctx, t.key)
+	if err := b.consumerTyping.clear(ctx, t.key); err != nil {
+		b.log.Info("typing was not confirmed to have ended before a close", "channel", row.Channel, "error", err)
+	}
+	b.consumerTyping.forget(t.key)
 	var change connector.ConversationField = connector.ConversationStateField{}
 	switch {
 	case row.Survey != "":

@@ -318,7 +318,7 @@ func (c *typingClock) ageSource(s *typingSide, l *lease, now time.Time) {
 func (l *lease) ageTarget(s *typingSide, now time.Time) {
 	kept := l.want() == Composing && !l.owed && !l.atOnce
 	if s.target.Expiry > 0 && l.lit(s) && !kept && !now.Before(l.lastLit.Add(s.target.Expiry)) {
-		if l.shown == Paused && !l.gaveUp {
+		if l.shown == Paused && !l.gaveUp && !l.owed {
 			// Text was left in the field and its time is over: that is told.
 			l.endPaused()
 		} else {
@@ -525,10 +525,13 @@ func (l *lease) ended(s *typingSide, state TypingState, r typingResult, now time
 	case r.end == typingApplied:
 		l.owed, l.atOnce = false, false
 		l.forgive()
+	case l.want() == Composing:
+		// A newer composing speaks for itself, and has an end of its own.
+		l.owed, l.atOnce = false, false
+		l.forgive()
 	case closing, l.tries >= len(clearTries):
 		l.owed, l.atOnce, l.gaveUp = false, false, true
 	default:
-		// Trying again is no hurry, and a newer composing speaks for itself.
 		l.owed, l.atOnce = false, false
 		if r.pause > 0 {
 			l.firstTry = s.pause.until().Add(-clearTries[l.tries])

@@ -161,6 +161,7 @@ func (c *typingClock) finish(t *typingThread, call typingCall, r typingResult) {
 		c.cfg.counts.failing(call, r.end)
 	}
 	t.failing = r.end != typingApplied
+	c.age(t, now)
 	l := t.calling
 	t.busy, t.calling = false, nil
 	if l != nil {

@@ -238,3 +238,198 @@ func runTimelines(t *testing.T, stories []timeline) {
 		t.Run(tl.name, tl.run)
 	}
 }
+
+// idleClock is a clock whose calls cost nothing, for benchmarks.
+func idleClock(b *testing.B, from TypingSource, to TypingTarget, threads int) (*typingClock, []ThreadKey) {
+	b.Helper()
+	c := newTypingClock(typingConfig{
+		source: func(string) TypingSource { return from }, target: func(string) TypingTarget { return to }, expired: Paused,
+		say:      func(context.Context, typingCall) typingResult { return typingResult{} },
+		schedule: newSchedule(), inFlight: 16,
+	})
+	ctx, cancel := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.cfg.schedule.Run(ctx) })
+	running.Go(func() { c.Run(ctx) })
+	b.Cleanup(func() { cancel(); running.Wait() })
+	keys := make([]ThreadKey, threads)
+	for i := range keys {
+		keys[i] = ThreadKey{"bench", ThreadID(fmt.Sprint("thread-", i))}
+	}
+	return c, keys
+}
+
+// BenchmarkObserveChange is the whole way of a change: heard, decided, sent.
+func BenchmarkObserveChange(b *testing.B) {
+	c, keys := idleClock(b, chatwootSource, TypingTarget{Shown: true}, 100_000)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.observe(keys[i/2%len(keys)], Agent{}, [...]TypingState{Composing, Stopped}[i%2])
+	}
+}
+
+// BenchmarkObserveRepeat is what a client that repeats costs while it types.
+func BenchmarkObserveRepeat(b *testing.B) {
+	c, keys := idleClock(b, TypingSource{Reported: true, Repeats: true, Hold: time.Hour}, livePersonTarget, 100_000)
+	for _, k := range keys {
+		c.observe(k, Agent{}, Composing)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.observe(keys[i%len(keys)], Agent{}, Composing)
+	}
+}
+
+// BenchmarkObserveParallel has all cores report repeats.
+func BenchmarkObserveParallel(b *testing.B) {
+	c, keys := idleClock(b, TypingSource{Reported: true, Repeats: true, Hold: time.Hour}, livePersonTarget, 100_000)
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			c.observe(keys[i%len(keys)], Agent{}, Composing)
+		}
+	})
+}
+
+// BenchmarkMessage is what typing costs a message of a thread at rest.
+func BenchmarkMessage(b *testing.B) {
+	c, keys := idleClock(b, layerSource, livePersonTarget, 100_000)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.messageQueued(keys[i%len(keys)], Agent{})
+		c.messageSent(keys[i%len(keys)], Agent{})
+	}
+}
+
+// TestTypingCounts has what metrics and the log are told.
+func TestTypingCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := newTypingLab(t, chatwootSource, livePersonTarget, Paused, refused, applied, applied, applied, applied, throttled)
+		defer lab.stop()
+		lab.play(t, []input{
+			// Refused, and later applied: one failure is told of.
+			{0, "#1 composing"}, {1, "#1 stopped"}, {2, "#1 composing"},
+			// Right after a message, and right before the second.
+			{4, "#1 message"}, {4.5, "#1 composing"}, {5.5, "#1 queued"}, {6.6, "#1 composing"}, {10, "#1 sent"},
+			// Over before the interval is.
+			{13, "#1 composing"}, {14.5, "#1 stopped"}, {14.7, "#1 composing"}, {14.9, "#1 stopped"},
+			// In the pause.
+			{20, "#2 composing"}, {20.2, "#2 stopped"}, {21.1, "#2 composing"}, {21.3, "#2 stopped"},
+			{30, "#2 composing"}, {31, "shutdown"}, {32, "#2 composing"},
+		}, 100)
+		want := map[typingDrop]int{dropPhantom: 1, dropStale: 1, dropEnded: 1, dropThrottled: 1, dropShutdown: 1}
+		if diff := cmp.Diff(want, lab.drops); diff != "" {
+			t.Errorf("dropped (-want +got):\n%s", diff)
+		}
+		if calls := len(lab.lines(false)) - 3; lab.sent != calls {
+			t.Errorf("%d calls were counted, want %d", lab.sent, calls)
+		}
+		if lab.failing != 2 {
+			t.Errorf("%d failing threads, want 2", lab.failing)
+		}
+		if t.Failed() {
+			t.Log(strings.Join(lab.lines(true), "\n"))
+		}
+	})
+}
+
+// TestTypingCrowd has more threads typing than may be looked after: what is
+// too much is dropped, messages of it are still held in order, and nothing
+// stays behind.
+func TestTypingCrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := newTypingLab(t, layerSource, livePersonTarget, Paused)
+		defer lab.stop()
+		for i := range 1200 {
+			lab.clock.observe(ThreadKey{"test", ThreadID(fmt.Sprint(i))}, Agent{}, Composing)
+		}
+		synctest.Wait()
+		if n := lab.clock.tracked.Load(); n != 1000 {
+			t.Errorf("%d threads are looked after, want 1000", n)
+		}
+		if n := lab.drops[dropCrowded]; n != 200 {
+			t.Errorf("%d were dropped, want 200", n)
+		}
+		lab.do(t, "#late queued")
+		if n := lab.clock.tracked.Load(); n != 1001 {
+			t.Errorf("a message's thread is not looked after")
+		}
+		lab.do(t, "#late sent")
+		if err := lab.clock.shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if lab.sent != 2000 {
+			t.Errorf("%d calls, want one composing and one end for each of 1000", lab.sent)
+		}
+		lab.sleepUntil(10)
+		if n := lab.clock.tracked.Load(); n != 0 {
+			t.Errorf("%d threads are looked after at rest", n)
+		}
+	})
+}
+
+// TestTypingStampede has all inputs come from many goroutines at once, for the
+// race detector. Whatever the order was: one call of a thread at a time, the
+// budget kept, and all typing ended.
+func TestTypingStampede(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		shown := map[ThreadKey]TypingState{}
+		busy := map[ThreadKey]bool{}
+		lab := newTypingLab(t, agentSource, chatwootTarget, Stopped)
+		defer lab.stop()
+		lab.clock.cfg.say = func(_ context.Context, call typingCall) typingResult {
+			mu.Lock()
+			if busy[call.Thread] {
+				t.Errorf("a second call of %v", call.Thread)
+			}
+			busy[call.Thread] = true
+			if len(busy) > 2 {
+				t.Errorf("%d calls at once", len(busy))
+			}
+			shown[call.Thread] = call.State
+			mu.Unlock()
+			time.Sleep(3 * time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			delete(busy, call.Thread)
+			return typingResult{}
+		}
+		var crowd sync.WaitGroup
+		for g := range 16 {
+			crowd.Go(func() { stampede(lab.clock, g) })
+		}
+		crowd.Wait()
+		time.Sleep(3 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		for key, state := range shown {
+			if state != Stopped {
+				t.Errorf("%v shows %s", key, state)
+			}
+		}
+		if n := lab.clock.tracked.Load(); n != 0 {
+			t.Errorf("%d threads are looked after at rest", n)
+		}
+	})
+}
+
+func stampede(c *typingClock, g int) {
+	who := Agent{ID: fmt.Sprint(g % 3)}
+	for i := range 300 {
+		key := ThreadKey{"test", ThreadID(fmt.Sprint((g*7 + i) % 20))}
+		switch (g + i) % 7 {
+		case 0:
+			c.messageQueued(key, who)
+			time.Sleep(time.Millisecond)
+			c.messageSent(key, who)
+		case 1:
+			c.observe(key, who, Stopped)
+		case 2:
+			c.disconnected(key)
+		case 3:
+			time.Sleep(time.Duration(i) * time.Millisecond)
+		default:
+			c.observe(key, who, Composing)
+		}
+	}
+}

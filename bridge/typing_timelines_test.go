@@ -351,6 +351,17 @@ func TestTypingInvariants(t *testing.T) {
 			want:    []string{"0 composing", "0.2 message", "1.5 stopped"},
 		},
 		{
+			name: "C20 a thread that waits twice for a sender has one call at a time", from: agentSource, to: webhookTarget,
+			replies: []reply{applied, applied.in(1500 * time.Millisecond), applied.in(1900 * time.Millisecond), applied.in(second)},
+			inputs: []input{
+				{0, "#3 A composing"}, {2, "#1 A composing"}, {2.1, "#2 A composing"}, {2.2, "#3 B composing"}, {2.3, "#3 A stopped"},
+				{5, "#1 forget"}, {5, "#2 forget"}, {6, "#3 B stopped"},
+			},
+			want: []string{
+				"0 #3 A composing", "2 #1 A composing", "2.1 #2 A composing", "3.5 #3 A stopped", "4.5 #3 B composing", "6 #3 B stopped",
+			},
+		},
+		{
 			name: "C20 an off that comes before its on is mended by the hold", from: chatwootSource, to: livePersonTarget,
 			inputs: []input{{0, "stopped"}, {0.1, "composing"}},
 			want:   []string{"0.1 composing", "30.1 paused"},

@@ -120,8 +120,13 @@ func (m *Message) validate() error {
 			return &FieldError{"message.attachments[" + strconv.Itoa(i) + "].url", reason}
 		}
 	}
-	if len(m.QuickReplies) > 0 {
+	switch {
+	case len(m.QuickReplies) > 0:
 		return &FieldError{"message.quickReplies", "only goes to the channel"}
+	case m.Rich != nil:
+		return &FieldError{"message.rich", "only goes to the channel"}
+	case m.Survey:
+		return &FieldError{"message.survey", "only goes to the channel"}
 	}
 	if m.Text == "" && len(m.Attachments) == 0 {
 		return &FieldError{"message.text", "is required when there are no attachments"}

@@ -23,6 +23,7 @@ type Config struct {
 type Bridge struct {
 	Listen           string        `env:"LISTEN,default=:8080" desc:"Address (host:port, host may be empty) of the public listener, for LivePerson and the channels."`
 	AdminListen      string        `env:"ADMIN_LISTEN,default=127.0.0.1:8081" desc:"Address of the admin listener: health, metrics, status, dead letters and the console. Keep it private."`
+	AdminHosts       []string      `env:"ADMIN_HOSTS" desc:"Further domain names the admin listener answers to. IP addresses, localhost and names without a dot always work; others are refused, so that a web page cannot reach it through a name of its own."`
 	Store            Store         `env:"STORE,default=sqlite:data/lpbridge.db" desc:"Where the journal is kept: sqlite:PATH on a local disk, or postgres://user:password@host/database for several replicas."`
 	Channels         []string      `env:"CHANNELS" desc:"The channels to serve, at least one."`
 	PublicURL        *url.URL      `env:"PUBLIC_URL" desc:"Address under which the public listener is reached from outside, for links handed to LivePerson and the channels."`

@@ -141,11 +141,13 @@ func TestAdapter(t *testing.T, c AdapterCase) {
 	}
 }
 
-// adapterChecks take a testing.TB, so that the suite itself can be tested.
-var adapterChecks = []struct {
+type adapterCheck struct {
 	name string
 	run  func(t testing.TB, c AdapterCase)
-}{
+}
+
+// adapterChecks take a testing.TB, so that the suite itself can be tested.
+var adapterChecks = []adapterCheck{
 	{"private texts can be found", checkPrivate},
 	{"channel is stable", checkStable},
 	{"kinds are consistent", checkKinds},

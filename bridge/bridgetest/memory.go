@@ -111,7 +111,7 @@ func (j *Journal) LimitPending(n int) {
 }
 
 // Break makes every call from now on fail with [bridge.ErrStorage] and cause,
-// until it is called with nil.
+// until it is called with nil. [Journal.RecordsOf] goes on working.
 func (j *Journal) Break(cause error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -22,7 +22,7 @@ func secure(hosts []string, next http.Handler) http.Handler {
 	guarded := origins.Handler(next)
 	unknownHost := &bridge.Problem{
 		Status: http.StatusMisdirectedRequest, Title: "Misdirected Request",
-		Detail: "this host name is not one of the console's", Field: "Host",
+		Detail: "this host name is not one of the console's; use its IP address or localhost", Field: "Host",
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -1,4 +1,61 @@
 // Package journal keeps what the bridge must not forget: accepted events until
-// they are delivered, the map of threads to conversations, the records of
-// channels, dead letters. It implements [bridge.Journal] on SQL.
+// they are delivered, the idempotency keys of those it has seen, the map of
+// threads to conversations, the channels' records, dead letters. It implements
+// [bridge.Journal] on SQLite, in one file that one process owns.
+//
+// The journal is the log, not the bus: a new event reaches its lane through the
+// commit hook, from memory, and the database is read for events again only
+// after a restart or when a lane holds more than fits in memory. Nothing is
+// kept in memory here but counts and what waits to be written.
+//
+// # One flush for everybody
+//
+// One goroutine owns the one connection that writes. It takes all calls that
+// wait (accepted events, ends of deliveries, threads, marks, records), runs
+// their statements in one transaction, and commits; while the disk flushes, the
+// next transaction gathers. Nobody is delayed to fill it, except what nobody
+// waits for: a settlement without Durable and Follow rides along with the next
+// transaction or is committed by itself after 2 ms, a typing mark after 20 ms.
+// Storing an event and remembering its idempotency key are the same
+// transaction, so that an event is never known without being there.
+//
+// # What a crash can lose
+//
+// With a write-ahead log and synchronous=FULL, nothing that was answered: an
+// Append that returned, a settlement whose Durable was called, a thread, flag or
+// record that was saved. That holds for a killed process as for a power cut, as
+// far as the disk keeps its word when told to flush. It does not hold on network
+// file systems.
+//
+// What can be lost is what nobody was told of yet: settlements and marks of the
+// last milliseconds. Their events are pending again after the restart, and
+// [Journal.Clean] is false so that the bridge can find out whether they arrived.
+// An Append that was cut off may or may not be there; the sender repeats it and
+// meets its idempotency key.
+//
+// # What errors mean
+//
+// A transaction that finds no space is undone, its callers get
+// [bridge.ErrStorage], and later ones may succeed: settlements and marks, which
+// nobody would repeat, are kept in memory and tried again. There is no ballast
+// file to delete for such an hour: what it freed would soon be another
+// program's.
+//
+// Any other error of the disk or the database ends the journal. After a failed
+// fsync the kernel may drop the pages that could not be written and report the
+// next fsync as a success, so nothing is tried again on the same files: every
+// call fails with [bridge.ErrStorage], and [Journal.Failed] tells the process to
+// exit and be started anew. For the same reason the log is copied into the
+// database by our own checkpoints: SQLite's automatic ones swallow errors.
+//
+// # Layout
+//
+// The tables are described in statements.go, beside every statement there is.
+// What is particular to SQLite is in sqlite.go. Delivered events are deleted at
+// once or after Options.Retention, and deleted content is overwritten in the
+// pages that stay in use. Old rows are purged in ranges of a thousand, with
+// pauses, once an hour; idempotency keys and places of messages, which lie
+// scattered, twice a day.
+//
+// A channel's name must not hold '<' or '>'.
 package journal

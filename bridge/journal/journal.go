@@ -86,7 +86,11 @@ type Journal struct {
 	mu      sync.Mutex
 	started bool
 	closing bool
-	numbers map[counterKey]*numbers
+
+	// The writer takes numberMu within a transaction, so that whoever holds it
+	// must not wait for the writer.
+	numberMu sync.Mutex
+	numbers  map[counterKey]*numbers
 
 	// boot is the highest seq set aside before this process.
 	boot int64
@@ -187,12 +191,15 @@ func (j *Journal) Start(committed func([]bridge.Entry)) error {
 }
 
 // Close implements [bridge.Journal]. What was handed over before is committed;
-// calls that come later fail with [bridge.ErrStorage]. Close is called once.
+// calls that come later fail with [bridge.ErrStorage], a second Close too.
 func (j *Journal) Close() error {
 	j.mu.Lock()
-	started := j.started
+	started, closing := j.started, j.closing
 	j.closing = true
 	j.mu.Unlock()
+	if closing {
+		return fmt.Errorf("journal: close: %w: the journal is closed", bridge.ErrStorage)
+	}
 	if started {
 		j.stopPurge()
 		j.purging.Wait()

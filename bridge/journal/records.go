@@ -21,7 +21,7 @@ type counterKey struct{ channel, kind string }
 type numbers struct {
 	// gate lets one caller at a time fetch more.
 	gate chan struct{}
-	// next to limit are free; guarded by Journal.mu.
+	// next to limit are free; guarded by Journal.numberMu.
 	next, limit int64
 }
 
@@ -59,15 +59,15 @@ func (b *book) NextID(ctx context.Context, kind string) (int64, error) {
 	if err := b.j.w.do(ctx, s); err != nil {
 		return 0, fmt.Errorf("journal: next id: %w", err)
 	}
-	b.j.mu.Lock()
-	defer b.j.mu.Unlock()
+	b.j.numberMu.Lock()
+	defer b.j.numberMu.Unlock()
 	n.next, n.limit = s.last+2, s.last+numberBlock
 	return s.last + 1, nil
 }
 
 func (j *Journal) numbersOf(k counterKey) *numbers {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.numberMu.Lock()
+	defer j.numberMu.Unlock()
 	n := j.numbers[k]
 	if n == nil {
 		n = &numbers{gate: make(chan struct{}, 1), next: 1}
@@ -77,8 +77,8 @@ func (j *Journal) numbersOf(k counterKey) *numbers {
 }
 
 func (j *Journal) takeNumber(n *numbers) (int64, bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.numberMu.Lock()
+	defer j.numberMu.Unlock()
 	if n.next > n.limit {
 		return 0, false
 	}
@@ -88,8 +88,8 @@ func (j *Journal) takeNumber(n *numbers) (int64, bool) {
 
 // passNumbers keeps NextID from returning the id of a saved record.
 func (j *Journal) passNumbers(records []bridge.ChannelRecord) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.numberMu.Lock()
+	defer j.numberMu.Unlock()
 	for _, r := range records {
 		if n := j.numbers[counterKey{r.Channel, r.Kind}]; n != nil {
 			n.next = max(n.next, r.ID+1)
@@ -100,8 +100,8 @@ func (j *Journal) passNumbers(records []bridge.ChannelRecord) {
 // setAside returns the highest number that the database knows to be taken, as
 // far as memory tells.
 func (j *Journal) setAside(k counterKey) int64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.numberMu.Lock()
+	defer j.numberMu.Unlock()
 	if n := j.numbers[k]; n != nil {
 		return n.limit
 	}
@@ -110,8 +110,8 @@ func (j *Journal) setAside(k counterKey) int64 {
 
 // unusedNumbers returns what can be given back at the end.
 func (j *Journal) unusedNumbers() []unused {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.numberMu.Lock()
+	defer j.numberMu.Unlock()
 	var back []unused
 	for k, n := range j.numbers {
 		if n.next <= n.limit {

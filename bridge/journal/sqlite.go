@@ -88,7 +88,7 @@ func (s *store) open(ctx context.Context) error {
 
 func (s *store) openWriter(ctx context.Context) error {
 	var err error
-	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)")); err != nil {
+	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)")); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	s.writeDB.SetMaxOpenConns(1)
@@ -187,7 +187,7 @@ func (s *store) migrate(ctx context.Context) error {
 
 func (s *store) openReaders(ctx context.Context) error {
 	var err error
-	s.readDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)", "query_only(1)",
+	s.readDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)", "query_only(1)",
 		"cache_size("+strconv.Itoa(-readerCacheKiB)+")"))
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
@@ -277,19 +277,32 @@ func (s *store) sizes() (database, log int64) {
 	return database, log
 }
 
-// temporary reports whether a failed transaction was undone cleanly and the
-// next may succeed: no space, or somebody else's lock. Everything else is a
-// disk or a database that cannot be trusted any more.
-func temporary(err error) bool {
+// verdict says what an error of the database means for the journal.
+type verdict int
+
+const (
+	// broken is a disk or a database that cannot be trusted any more.
+	broken verdict = iota
+	// later is no space, or somebody else's lock: the transaction was undone and
+	// the next may succeed.
+	later
+	// faulty is one step's values that the database will never take: the
+	// transaction was undone and the other steps would have succeeded.
+	faulty
+)
+
+func judge(err error) verdict {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
-		return false
+		return broken
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return true
+		return later
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		return faulty
 	}
-	return false
+	return broken
 }
 
 func dsn(path string, pragmas ...string) string {

@@ -59,24 +59,26 @@ type waited interface {
 type writer struct {
 	j *Journal
 
-	mu      sync.Mutex
-	queue   []step
-	urgent  bool
-	due     time.Time
+	mu    sync.Mutex
+	queue []step
+	// urgent says that somebody waits; without, the queue is served at due.
+	urgent bool
+	due    time.Time
+	// last is served after the queue; nothing is queued once it is set.
 	last    step
-	wake    chan struct{}
-	stopped chan struct{}
-
-	failed  chan struct{}
 	failErr error
 
-	// Of the goroutine alone.
-	committed func([]bridge.Entry)
-	tx        transaction
-	seq       int64
-	seqLimit  int64
-	saved     int64
-	uncheck   int
+	wake            chan struct{}
+	stopped, failed chan struct{}
+
+	// The rest is the goroutine's alone. seq is the last one given and seqLimit
+	// the last set aside; saved is the last stamp of a thread.
+	committed     func([]bridge.Entry)
+	tx            transaction
+	seq, seqLimit int64
+	saved         int64
+	// unseen is what was written since the log's length was last looked at.
+	unseen int
 
 	commits, checkpoints atomic.Int64
 }
@@ -238,6 +240,11 @@ func (w *writer) take() (steps []step, pause time.Duration, last bool) {
 func (w *writer) serve(steps []step) {
 	start := time.Now()
 	err := w.commit(steps, start)
+	if err == nil {
+		w.commits.Add(1)
+		w.j.pending.Add(w.tx.pending)
+		w.j.dead.Add(w.tx.dead)
+	}
 	if w.j.opts.Observe != nil {
 		w.j.opts.Observe(CommitInfo{Entries: len(w.tx.fresh), Steps: len(steps), Duration: time.Since(start), Err: err})
 	}
@@ -245,16 +252,13 @@ func (w *writer) serve(steps []step) {
 		w.refuse(steps, err)
 		return
 	}
-	w.commits.Add(1)
-	w.j.pending.Add(w.tx.pending)
-	w.j.dead.Add(w.tx.dead)
 	if w.committed != nil && len(w.tx.fresh) > 0 {
 		w.committed(w.tx.fresh)
 	}
 	for _, s := range steps {
 		s.finish(nil)
 	}
-	w.checkpoint(len(steps))
+	w.checkpoint(len(steps) + len(w.tx.fresh))
 }
 
 // commit runs the steps and commits. After an error nothing of them is left.
@@ -279,24 +283,51 @@ func (w *writer) commit(steps []step, now time.Time) error {
 	return err
 }
 
-// refuse tells the callers of a transaction that was undone. Steps that can be
-// kept are tried again if another transaction may succeed.
+// refuse deals with the steps of a transaction that was undone.
 func (w *writer) refuse(steps []step, cause error) {
 	err := fmt.Errorf("%w: %w", bridge.ErrStorage, cause)
-	if !temporary(cause) {
+	switch judge(cause) {
+	case broken:
 		w.fail(steps, cause)
-		return
+	case later:
+		w.j.log.Error("journal: a transaction was undone", "err", cause)
+		w.requeue(finishWaited(steps, err), err)
+	case faulty:
+		if len(steps) == 1 {
+			w.j.log.Error("journal: a call was refused by the database", "err", cause)
+			steps[0].finish(err)
+			return
+		}
+		w.serveEach(steps)
 	}
-	w.j.log.Error("journal: a transaction was undone", "err", cause)
-	var keep []step
+}
+
+// finishWaited ends the steps that somebody waits for and returns the others,
+// to be tried again.
+func finishWaited(steps []step, err error) (kept []step) {
 	for _, s := range steps {
 		if s.kept() {
-			keep = append(keep, s)
+			kept = append(kept, s)
 		} else {
 			s.finish(err)
 		}
 	}
-	w.requeue(keep, err)
+	return kept
+}
+
+// serveEach serves steps one by one, so that one the database will not take
+// does no harm to the others.
+func (w *writer) serveEach(steps []step) {
+	for i := range steps {
+		w.serve(steps[i : i+1])
+		if w.failure() != nil {
+			err := w.usable()
+			for _, s := range steps[i+1:] {
+				s.finish(err)
+			}
+			return
+		}
+	}
 }
 
 // requeue puts steps back at the head of the queue, or ends them when the
@@ -337,24 +368,24 @@ func (w *writer) fail(steps []step, cause error) {
 	}
 }
 
-// checkpointSteps is how many steps pass between two looks at the log's
+// lookEvery is how many steps and entries pass between two looks at the log's
 // length; each writes a few pages.
-const checkpointSteps = 256
+const lookEvery = 512
 
 // checkpoint looks after the write-ahead log now and then.
-func (w *writer) checkpoint(steps int) {
-	w.uncheck += steps
-	if w.uncheck < checkpointSteps {
+func (w *writer) checkpoint(written int) {
+	w.unseen += written
+	if w.unseen < lookEvery {
 		return
 	}
-	w.uncheck = 0
+	w.unseen = 0
 	done, err := w.j.store.checkpoint(context.Background())
 	switch {
 	case err == nil:
 		if done {
 			w.checkpoints.Add(1)
 		}
-	case temporary(err):
+	case judge(err) == later:
 		// The log stays longer, nothing else.
 		w.j.log.Warn("journal: the log could not be copied into the database", "err", err)
 	default:

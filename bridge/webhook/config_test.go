@@ -2,14 +2,19 @@ package webhook
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/config"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sethvargo/go-envconfig"
 )
 
 func TestValidate(t *testing.T) {
@@ -65,6 +70,46 @@ func TestValidate(t *testing.T) {
 			}
 			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("New: %v, want the text of Validate", err)
+			}
+		})
+	}
+}
+
+// TestLoad reads the environment as cmd does.
+func TestLoad(t *testing.T) {
+	tests := []struct {
+		name string
+		env  map[string]string
+		want []string // variables with problems
+	}{
+		{"least", map[string]string{"WEBHOOK_ALLOW_UNSIGNED": "true"}, nil},
+		{"all", map[string]string{
+			"WEBHOOK_SECRET": newSecret + "," + oldSecret, "WEBHOOK_URL": "https://far.example/events?x=1",
+			"WEBHOOK_TIMEOUT": "3s", "WEBHOOK_TYPING_HOLD": "1m",
+		}, nil},
+		{"nothing", nil, []string{"WEBHOOK_SECRET"}},
+		{"everything wrong", map[string]string{
+			"WEBHOOK_SECRET": "whsec_short", "WEBHOOK_URL": "far", "WEBHOOK_TIMEOUT": "1ms", "WEBHOOK_TYPING_HOLD": "1h",
+		}, []string{"WEBHOOK_SECRET", "WEBHOOK_TIMEOUT", "WEBHOOK_TYPING_HOLD", "WEBHOOK_URL"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var cfg Config
+			loader := config.NewLoader(envconfig.MapLookuper(tt.env))
+			loader.Load("WEBHOOK_", &cfg)
+			var got []string
+			if problems, ok := errors.AsType[*config.Error](loader.Err()); ok {
+				for _, p := range problems.Problems() {
+					got = append(got, p.Variable)
+				}
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("variables with problems (-want +got):\n%s", diff)
+			}
+			if tt.name == "least" && (cfg.Timeout != defaultTimeout || cfg.TypingHold != defaultHold) {
+				t.Errorf("defaults of the tags are %s and %s, of the code %s and %s",
+					cfg.Timeout, cfg.TypingHold, defaultTimeout, defaultHold)
 			}
 		})
 	}

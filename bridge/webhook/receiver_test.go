@@ -288,9 +288,11 @@ func TestUnwritableID(t *testing.T) {
 }
 
 func TestCheckSendsNothing(t *testing.T) {
-	far := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	far := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("the check made a request")
 	}))
+	far.Config.ErrorLog = slog.NewLogLogger(discard.Handler(), slog.LevelError)
+	far.StartTLS()
 	defer far.Close()
 	tests := []struct {
 		name   string

@@ -281,7 +281,7 @@ func (a *app) console() *console.Console {
 		settings = append(settings, console.Setting{Variable: s.Variable, Origin: string(s.Origin)})
 	}
 	return console.New(console.Options{
-		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(),
+		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts,
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})
 }

@@ -51,6 +51,7 @@ var commands = map[string]func(context.Context, environment) error{
 	"run":         runCommand,
 	"sandbox":     sandboxCommand,
 	"check":       checkCommand,
+	"deadletters": deadLettersCommand,
 	"healthcheck": healthCheckCommand,
 	"variables":   variablesCommand,
 	"channels":    channelsCommand,

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -91,5 +93,22 @@ func TestBadSettingsNameTheirVariable(t *testing.T) {
 	}
 	if exitCode(errors.New("x")) != 1 || exitCode(nil) != 0 {
 		t.Error("exit codes")
+	}
+}
+
+func TestTheReadmeListsEveryVariableWithItsDefault(t *testing.T) {
+	readme, err := os.ReadFile("../../connector/lpsim/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[settings]()) {
+		name, def, hasDefault := strings.Cut(field.Tag.Get("env"), ",default=")
+		row := "| `" + name + "` | none |"
+		if hasDefault {
+			row = "| `" + name + "` | `" + def + "` |"
+		}
+		if !strings.Contains(string(readme), row) {
+			t.Errorf("README.md has no row %q", row)
+		}
 	}
 }

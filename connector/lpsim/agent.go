@@ -54,7 +54,7 @@ type AgentFile struct {
 	Preview       string `json:"preview"`
 }
 
-// act runs an agent's action on the main dialog of an open conversation. Someone who writes is in the conversation,
+// agentActs runs an agent's action on the main dialog of an open conversation. Someone who writes is in the conversation,
 // so whoever is not yet joins first.
 func (s *Sim) agentActs(id string, who Agent, do func(*conversation, *dialog, originator) (int64, error)) (Sent, error) {
 	c := s.find(id)

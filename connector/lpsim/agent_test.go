@@ -203,3 +203,16 @@ func TestInactivityClosesWhatWaitsForItsConsumer(t *testing.T) {
 		want(t, "answered", answered.view().Stage, "OPEN")
 	})
 }
+
+func TestLatestStandsForTheNewestConversation(t *testing.T) {
+	sim := lpsim.New(lpsim.Config{})
+	defer sim.Close()
+	if _, ok := sim.Conversation(lpsim.Latest); ok {
+		t.Error("a conversation was found where there is none")
+	}
+	sim.StartForeign("older")
+	want := sim.StartForeign("newer")
+	if c, ok := sim.Conversation(lpsim.Latest); !ok || c.ConversationID != want {
+		t.Errorf("found %q, want %q", c.ConversationID, want)
+	}
+}

@@ -334,6 +334,11 @@ type inForce struct {
 }
 
 func enforce(f Faults, now time.Time) *inForce {
+	// The caller keeps its maps and may change them.
+	for _, rates := range []*Rates{&f.ErrorRate, &f.ThrottleRate, &f.LostAnswerRate, &f.LostRequestRate, &f.UnauthorizedRate} {
+		*rates = maps.Clone(*rates)
+	}
+	f.Outages = slices.Clone(f.Outages)
 	return &inForce{Faults: f.WithDefaults(), since: now, draws: make([]atomic.Uint64, int(knobs)*(len(apis)+1))}
 }
 

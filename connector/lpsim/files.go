@@ -75,7 +75,7 @@ func (f *files) makeRoom(more int64) {
 	for len(f.order) > 1 && (f.bytes+more > f.most || len(f.order) > maxPaths) {
 		f.bytes -= int64(len(f.paths[f.order[0]].data))
 		delete(f.paths, f.order[0])
-		f.order = slices.Delete(f.order, 0, 1)
+		f.order = f.order[1:]
 	}
 }
 

@@ -125,11 +125,11 @@ func (s *Sim) notifyChange(c *conversation, kind EventType, change messagingChan
 	if change.Metadata == nil && f.happens(rollMetadata, f.NullMetadataRate) {
 		change.Metadata = json.RawMessage("null")
 	}
-	s.send1(c.id, kind, change, cause)
+	s.notifyOne(c.id, kind, change, cause)
 }
 
-// send1 hands one change to the webhooks, and may make the call that caused it wait for its delivery.
-func (s *Sim) send1(conversationID string, kind EventType, change any, cause *call) {
+// notifyOne hands one change to the webhooks, and may make the call that caused it wait for its delivery.
+func (s *Sim) notifyOne(conversationID string, kind EventType, change any, cause *call) {
 	data, err := json.Marshal(change)
 	if err != nil {
 		s.config.Logger.Error("notification cannot be written", "kind", kind, "error", err)
@@ -149,7 +149,7 @@ func (s *Sim) notifyForeign(kind EventType, change messagingChange) {
 	change.ConversationID, change.DialogID, change.Metadata = id, id, nil
 	change.OriginatorID = s.tokens.consumerID("foreign:"+id, false)
 	change.OriginatorMetadata.ID = change.OriginatorID
-	s.send1(id, kind, change, nil)
+	s.notifyOne(id, kind, change, nil)
 }
 
 // setChatState keeps a chat state and tells the webhooks. It has no sequence and no time on the wire.
@@ -216,7 +216,7 @@ type wireDialog struct {
 // notifyConversation sends the complete state, as every such notification does.
 func (s *Sim) notifyConversation(c *conversation, cause *call) {
 	if s.hooks.wants(ConversationEvents) {
-		s.send1(c.id, ConversationEvents, struct {
+		s.notifyOne(c.id, ConversationEvents, struct {
 			Type   string             `json:"type"`
 			Result conversationResult `json:"result"`
 		}{"UPSERT", s.wireConversation(c)}, cause)

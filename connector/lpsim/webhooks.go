@@ -330,9 +330,9 @@ func (h *hooks) work(ctx context.Context) {
 			return
 		}
 		l := h.ready[0]
-		h.ready = slices.Delete(h.ready, 0, 1)
+		h.ready[0], h.ready = nil, h.ready[1:]
 		n := l.queue[0]
-		l.queue = slices.Delete(l.queue, 0, 1)
+		l.queue[0], l.queue = nil, l.queue[1:]
 		config := h.config
 		h.mu.Unlock()
 		ok := h.deliver(ctx, n, config)

@@ -7,6 +7,7 @@ const pageSize = 50;
 
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
 
 function text(node, value) {
@@ -85,7 +86,7 @@ function showStatus(s) {
   text($("notified-detail"), s.notified ? "lost answers are settled by their echo" : "until then deliveries are at least once");
   const started = new Date(s.started);
   text($("uptime"), duration(Date.now() - started));
-  text($("started"), `since ${clock.format(started)}`);
+  text($("started"), `since ${minute.format(started)}`);
 
   showChannels(s.channels ?? [], s.traffic.channels);
   showTyping(s.traffic.typing);
@@ -139,23 +140,18 @@ function showChannel(parts, channel, traffic) {
   parts.throttled.hidden = throttled === "";
   showFlow(parts, "in", traffic?.toLivePerson);
   showFlow(parts, "out", traffic?.toChannel);
-  text(parts.load, `${load(channel.flow)} deliveries to the channel, ${number.format(channel.flow.lanes)} lanes`);
+  text(parts.load, `${load(channel.flow)} deliveries under way`);
   parts.meter.max = Math.max(1, channel.flow.limit);
   parts.meter.value = channel.flow.inFlight;
-  const abilities = [
-    ...(channel.reports ?? []).map((kind) => `reports ${kind}`),
-    ...(channel.delivers ?? []).map((kind) => `takes ${kind}`),
-  ];
-  if (channel.typingIn) abilities.push("reports typing");
-  if (channel.typingOut) abilities.push("shows typing");
-  const words = [...new Set(abilities)];
-  if (parts.abilities.dataset.words === words.join()) return;
-  parts.abilities.dataset.words = words.join();
-  parts.abilities.replaceChildren(...words.map((word) => {
-    const item = document.createElement("li");
-    item.textContent = word;
-    return item;
-  }));
+  text(parts.reports, abilities(channel.reports, channel.typingIn));
+  text(parts.takes, abilities(channel.delivers, channel.typingOut));
+}
+
+function abilities(kinds, typing) {
+  const all = new Set(kinds ?? []);
+  if (typing) all.add("typing");
+  else all.delete("typing");
+  return [...all].join(", ") || "nothing";
 }
 
 function showFlow(parts, side, flow) {
@@ -271,7 +267,7 @@ function showLetters(found, more) {
   const bySeq = new Map(found.map((l) => [String(l.seq), l]));
   $("letters-scroll").hidden = matching === 0;
   $("no-letters").hidden = matching > 0;
-  text($("no-letters"), narrowed ? "None match." : "None. Everything accepted was delivered or is on its way.");
+  text($("no-letters"), narrowed ? "None match." : "None. No event needs a decision.");
   $("more").hidden = !more;
   $("replay-all").disabled = $("discard-all").disabled = matching === 0;
   text($("replay-all"), narrowed ? "Replay matching" : "Replay all");
@@ -288,8 +284,8 @@ function showLetter(parts, l) {
   text(parts.outcome, l.outcome);
   parts.outcome.dataset.tone = l.outcome === "invalid" || l.outcome === "unauthorized" ? "bad" : "warn";
   text(parts.attempts, l.attempts);
-  text(parts.accepted, clock.format(new Date(l.accepted)));
-  text(parts.died, clock.format(new Date(l.died)));
+  showTime(parts.accepted, l.accepted);
+  showTime(parts.died, l.died);
   parts.replay.setAttribute("aria-label", `Replay ${l.seq}`);
   parts.discard.setAttribute("aria-label", `Discard ${l.seq}`);
   parts.replay.onclick = () => act(() => call("POST", `/deadletters/${l.seq}/replay`), "replayed");
@@ -300,6 +296,12 @@ function showLetter(parts, l) {
   };
 }
 
+function showTime(cell, time) {
+  const moment = new Date(time);
+  text(cell, `${duration(Date.now() - moment)} ago`);
+  cell.title = clock.format(moment);
+}
+
 async function act(change, done) {
   try {
     const { count } = await change();
@@ -307,8 +309,10 @@ async function act(change, done) {
   } catch (failure) {
     toast(failure.message);
   }
-  refreshLetters();
   refreshStatus();
+  await refreshLetters();
+  // The button that was pressed may be gone, and the keyboard's place with it.
+  if (document.activeElement === document.body) $("letters-title").focus();
 }
 
 async function sweep(path) {
@@ -363,9 +367,8 @@ function confirmed(title, words, yes) {
 let toastEnd;
 function toast(words) {
   text($("toast"), words);
-  $("toast").hidden = false;
   clearTimeout(toastEnd);
-  toastEnd = setTimeout(() => { $("toast").hidden = true; }, 4000);
+  toastEnd = setTimeout(() => text($("toast"), ""), 4000);
 }
 
 // A page nobody looks at asks for nothing; one call is under way at a time.

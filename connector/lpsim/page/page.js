@@ -6,7 +6,7 @@ const quickKnobs = ["errorRate", "throttleRate", "lostAnswerRate", "latencyMinMs
 const listed = 200; // conversations shown, newest first
 const idle = 3000; // ms without a key after which the agent no longer types
 
-let current = "";
+let current = location.hash.slice(1); // the chosen conversation is part of the address, so that it can be linked to
 let shown = null;
 let typing = false;
 let typingTimer = 0;
@@ -66,6 +66,7 @@ async function choose(id) {
   await stopTyping();
   current = id;
   shown = null;
+  history.replaceState(null, "", `#${id}`);
   await refresh();
   $("text").focus();
 }
@@ -137,8 +138,8 @@ async function refresh() {
       showList(await call("GET", `sim/conversations?limit=${listed}`));
       if (current) {
         const id = current;
-        const c = await call("GET", `sim/conversations/${encodeURIComponent(id)}`);
-        if (id === current) showConversation(c);
+        const c = await call("GET", `sim/conversations/${encodeURIComponent(id)}`).catch(() => null);
+        if (id === current) c ? showConversation(c) : forget();
       }
     } while (again);
   } catch (error) {
@@ -146,6 +147,15 @@ async function refresh() {
   } finally {
     reading = false;
   }
+}
+
+// forget leaves a conversation that the simulator no longer has.
+function forget() {
+  current = "";
+  shown = null;
+  $("chat").hidden = true;
+  $("choose").hidden = false;
+  history.replaceState(null, "", location.pathname);
 }
 
 let refreshTimer = 0;

@@ -1,0 +1,209 @@
+//go:build unix
+
+package journal_test
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/journal"
+)
+
+// crashPath, when set, makes the test binary the process that is killed.
+const crashPath = "JOURNAL_CRASH_PATH"
+
+const crashCallers = 8
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(crashPath); path != "" {
+		if err := work(path, os.Getenv("JOURNAL_CRASH_ROUND")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	// A check opens a database and flushes often; the command line may ask for
+	// more.
+	if err := flag.Set("rapid.checks", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// work appends and settles for ever, and says what was acknowledged.
+func work(path, round string) error {
+	j, err := journal.Open(context.Background(), journal.Options{
+		Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	if err := j.Start(func([]bridge.Entry) {}); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	say := func(what string, id bridge.EventID) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Println(what, id)
+	}
+	failed := make(chan error, crashCallers)
+	for c := range crashCallers {
+		go func() {
+			lane := crashLane(c)
+			for i := 0; ; i++ {
+				id := bridge.EventID(fmt.Sprintf("%d/%s/%06d", c, round, i))
+				seqs, err := j.Append(context.Background(), bridge.Batch{Entries: []bridge.Entry{{
+					Lane: lane, ID: id, Kind: bridge.KindMessage, Payload: []byte(strings.Repeat("x", 600)),
+				}}})
+				if err != nil || seqs[0] == 0 {
+					failed <- fmt.Errorf("append: seqs %v: %w", seqs, err)
+					return
+				}
+				say("accepted", id)
+				if i%3 != 0 {
+					continue
+				}
+				say("settling", id)
+				j.Settle(bridge.Settlement{
+					Seq: seqs[0], Lane: lane, Final: bridge.Done, Dialog: "d", Sequence: seqs[0], Source: id,
+					Durable: func(err error) {
+						if err == nil {
+							say("settled", id)
+						}
+					},
+				})
+			}
+		}()
+	}
+	return <-failed
+}
+
+func crashLane(caller int) bridge.LaneKey {
+	return bridge.LaneKey{Channel: "webhook", Thread: bridge.ThreadID(fmt.Sprint("t-", caller))}
+}
+
+// TestKill kills a process that appends and settles, again and again, and looks
+// whether the next one finds everything that was acknowledged, once, in order.
+func TestKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	told := map[string]map[bridge.EventID]bool{"accepted": {}, "settling": {}, "settled": {}}
+	for round := range 6 {
+		killAfter(t, path, round, 50+rand.IntN(1500), told)
+		verify(t, path, told)
+	}
+	if len(told["settled"]) == 0 {
+		t.Error("nothing was settled in any round")
+	}
+	j := open(t, options(path))
+	if err := j.Start(func([]bridge.Entry) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j = open(t, options(path))
+	defer j.Close()
+	if !j.Clean() {
+		t.Error("not clean after an orderly close")
+	}
+}
+
+// killAfter runs the worker until it has said a number of lines, kills it, and
+// notes all it said.
+func killAfter(t *testing.T, path string, round, lines int, told map[string]map[bridge.EventID]bool) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), crashPath+"="+path, fmt.Sprintf("JOURNAL_CRASH_ROUND=%03d", round))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for s := bufio.NewScanner(out); s.Scan(); {
+		what, id, complete := strings.Cut(s.Text(), " ")
+		// The last line may be cut short; then it was not said.
+		if complete && strings.Count(id, "/") == 2 && len(id) == len("0/000/000000") {
+			told[what][bridge.EventID(id)] = true
+		}
+		if n++; n == lines {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil || n < lines {
+		t.Fatalf("the worker ended by itself after %d lines: %v", n, err)
+	}
+}
+
+// verify opens the journal after a kill.
+func verify(t *testing.T, path string, told map[string]map[bridge.EventID]bool) {
+	t.Helper()
+	j := open(t, options(path))
+	defer j.Close()
+	if j.Clean() {
+		t.Error("clean after a kill")
+	}
+	found := map[bridge.EventID]bool{}
+	var total int64
+	for c := range crashCallers {
+		entries, err := j.PendingOf(t.Context(), crashLane(c), 0, 1_000_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += int64(len(entries))
+		var last bridge.EventID
+		for _, e := range entries {
+			if e.ID <= last {
+				t.Fatalf("event %s after %s", e.ID, last)
+			}
+			last = e.ID
+			found[e.ID] = true
+		}
+	}
+	for id := range told["accepted"] {
+		if !found[id] && !told["settling"][id] {
+			t.Errorf("event %s was acknowledged and is gone", id)
+		}
+	}
+	for id := range told["settled"] {
+		if found[id] {
+			t.Errorf("event %s was settled and is pending again", id)
+		}
+	}
+	if n := j.PendingCount(); n != total {
+		t.Errorf("pending count %d, want %d", n, total)
+	}
+	// Whoever sends again what was acknowledged meets a duplicate.
+	for id := range told["accepted"] {
+		var caller int
+		if _, err := fmt.Sscanf(string(id), "%d/", &caller); err != nil {
+			t.Fatal(err)
+		}
+		seqs, err := j.Append(t.Context(), bridge.Batch{Entries: []bridge.Entry{{Lane: crashLane(caller), ID: id}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seqs[0] != 0 {
+			t.Errorf("event %s was acknowledged and is not known", id)
+		}
+		break
+	}
+}

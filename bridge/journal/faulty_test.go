@@ -1,0 +1,71 @@
+package journal
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"lpbridge/bridge"
+)
+
+// clash breaks a constraint of the database.
+type clash struct{ wait }
+
+func (clash) apply(t *transaction) error {
+	for range 2 {
+		if _, err := t.exec(insertEvent, -1, ">", "", "", []byte{}, 0, 0, 0, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestFaultyStep has one step of a transaction fail by its own fault.
+func TestFaultyStep(t *testing.T) {
+	var first atomic.Bool
+	hold, held := make(chan struct{}), make(chan struct{})
+	j, err := Open(t.Context(), Options{
+		Store: "sqlite:" + filepath.Join(t.TempDir(), "journal.db"), Logger: slog.New(slog.DiscardHandler),
+		// The first commit waits until the others have queued up behind it.
+		Observe: func(CommitInfo) {
+			if first.CompareAndSwap(false, true) {
+				close(held)
+				<-hold
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	opening := checkStep{newWait()}
+	j.w.push(opening, 0)
+	<-held
+	bad, before, after := clash{newWait()}, checkStep{newWait()}, checkStep{newWait()}
+	durable := make(chan error, 1)
+	j.w.push(before, 0)
+	j.w.push(bad, 0)
+	j.Settle(bridge.Settlement{Seq: 1, Final: bridge.Done, Durable: func(err error) { durable <- err }})
+	j.w.push(after, 0)
+	close(hold)
+	if err := <-bad.result(); !errors.Is(err, bridge.ErrStorage) {
+		t.Errorf("the faulty step: error %v, want ErrStorage", err)
+	}
+	for what, done := range map[string]<-chan error{
+		"before": before.result(), "settlement": durable, "after": after.result(),
+	} {
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	select {
+	case <-j.Failed():
+		t.Errorf("failed: %v", j.Err())
+	default:
+	}
+	if n := j.count(t, "events"); n != 0 {
+		t.Errorf("%d events of the faulty step are left", n)
+	}
+}

@@ -1,0 +1,154 @@
+package journal
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// count counts the rows of a table.
+func (j *Journal) count(t *testing.T, table string) int {
+	t.Helper()
+	var n int
+	if err := j.store.readDB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestPurge has more rows than one range holds, of which some must stay.
+func TestPurge(t *testing.T) {
+	const many = 1100
+	j, err := Open(t.Context(), Options{
+		Store: "sqlite:" + filepath.Join(t.TempDir(), "journal.db"), Logger: slog.New(slog.DiscardHandler),
+		Retention: time.Hour, HistoryRetention: 24 * time.Hour,
+		Expire: map[string][]string{"layer": {"message", "none"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	lane := bridge.LaneKey{Channel: "webhook", Thread: "t"}
+	var b bridge.Batch
+	for i := range many {
+		b.Entries = append(b.Entries, bridge.Entry{Lane: lane, ID: bridge.EventID(fmt.Sprint("m-", i))})
+		b.Records = append(b.Records,
+			bridge.ChannelRecord{Channel: "layer", Record: bridge.Record{Kind: "message", ID: int64(i + 1), Keys: []string{fmt.Sprint("k-", i)}}},
+		)
+	}
+	b.Records = append(b.Records, bridge.ChannelRecord{Channel: "layer", Record: bridge.Record{Kind: "contact", ID: 1}})
+	seqs, err := j.Append(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, seq := range seqs {
+		s := bridge.Settlement{Seq: seq, Lane: lane, Final: bridge.Done, Dialog: fmt.Sprint("d-", i), Source: "s"}
+		switch {
+		case i%100 == 1:
+			s.Final = bridge.Dead
+		case i%100 == 2:
+			s.Final = bridge.Pending
+		}
+		j.Settle(s)
+	}
+	if err := j.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	expect := func(when string, events, dedupe, sent, records, keys int) {
+		t.Helper()
+		for table, want := range map[string]int{
+			"events": events, "dedupe": dedupe, "sent": sent, "records": records, "record_keys": keys,
+		} {
+			if n := j.count(t, table); n != want {
+				t.Errorf("%s: %d rows in %s, want %d", when, n, table, want)
+			}
+		}
+	}
+	purge := func(later time.Duration, withKeys bool) {
+		t.Helper()
+		if err := j.purge(t.Context(), time.Now().Add(later), withKeys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	purge(59*time.Minute, true)
+	expect("before any retention", many, many, many, many+1, many)
+	purge(2*time.Hour, true)
+	expect("after that of delivered events", many/50, many, many, many+1, many)
+	purge(25*time.Hour, true)
+	expect("after that of history", many/50, many, many, 1, 0)
+	purge(73*time.Hour, false)
+	expect("without keys", many/50, many, many, 1, 0)
+	purge(73*time.Hour, true)
+	expect("after that of keys", many/50, 0, many, 1, 0)
+	purge(31*24*time.Hour, true)
+	expect("after that of places", many/50, 0, 0, 1, 0)
+	if n := j.PendingCount(); n != many/100 {
+		t.Errorf("pending count %d, want %d", n, many/100)
+	}
+}
+
+// TestPlans makes sure that what runs often finds its rows through an index.
+func TestPlans(t *testing.T) {
+	j, err := Open(t.Context(), Options{
+		Store: "sqlite:" + filepath.Join(t.TempDir(), "journal.db"), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	// Some read all of an index that holds nothing else, or of what they
+	// gathered themselves.
+	harmless := map[string]bool{
+		"SCAN CONSTANT ROW": true,
+		"SCAN events USING COVERING INDEX events_pending": true,
+		"SCAN events USING COVERING INDEX events_dead":    true,
+		"SCAN threads USING INDEX threads_composing":      true,
+		"SCAN waiting": true,
+		"SCAN w":       true,
+		"SCAN named":   true,
+	}
+	for i, sql := range text {
+		if statement(i) <= rollback {
+			continue
+		}
+		for _, step := range plan(t, j, sql) {
+			if strings.HasPrefix(step, "SCAN") && !harmless[step] {
+				t.Errorf("%s\n\treads a whole table: %s", sql, step)
+			}
+		}
+	}
+}
+
+func plan(t *testing.T, j *Journal, sql string) []string {
+	t.Helper()
+	args := make([]any, 0, 16)
+	for _, c := range sql {
+		if c == '?' {
+			args = append(args, 0)
+		}
+	}
+	rows, err := j.store.readDB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sql, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, detail)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
