@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -152,14 +153,21 @@ func (c *channel) take(id string, e *bridge.Event) {
 			a.place = place{e.Place.Dialog, e.Place.Sequences[0]}
 		}
 		t.messages = append(t.messages, a)
+		if e.Agent != nil {
+			delete(t.typing, e.Agent.ID)
+		}
 	case bridge.KindTyping:
 		c.typing++
 		t.show(e)
 	}
 }
 
+// typingKept is how long composing stands that is not repeated, as the generic
+// channel documents it.
+const typingKept = 15 * time.Second
+
 // show follows typing as the generic channel documents it: the last word holds
-// until another comes.
+// until another or a message comes.
 func (t *channelThread) show(e *bridge.Event) {
 	who := ""
 	if e.Agent != nil {
@@ -188,16 +196,16 @@ func (c *channel) calmDown() {
 	c.calm = true
 }
 
-// shown returns how many messages arrived, and in which threads somebody is
-// shown as typing.
-func (c *channel) shown() (messages int, typing []string) {
+// shownTyping returns the threads in which somebody is shown as typing.
+func (c *channel) shownTyping() (typing []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, t := range c.threads {
-		messages += len(t.messages)
-		if len(t.typing) > 0 {
-			typing = append(typing, id)
+		for _, since := range t.typing {
+			if time.Since(since) < typingKept {
+				typing = append(typing, fmt.Sprintf("%s, last told %.0f s ago", id, time.Since(since).Seconds()))
+			}
 		}
 	}
-	return messages, typing
+	return typing
 }

@@ -190,10 +190,6 @@ func (w *world) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "traffic ended after %.0f s, waiting for what is pending\n", time.Since(began).Seconds())
-	if err := w.lp.calmDown(ctx); err != nil {
-		return err
-	}
-	w.channel.calmDown()
 	ended := time.Now()
 	if err := w.settle(ctx); err != nil {
 		return err
@@ -228,17 +224,39 @@ func (w *world) traffic(ctx context.Context) error {
 		}
 	}
 	group.Go(func() error {
-		writing.Wait()
-		// The last message may open a conversation that agents have yet to see.
-		err := pause(ctx, w.echoWait+5*lookEvery)
-		close(gone)
-		return err
-	})
-	group.Go(func() error {
 		total := float64(each * w.threads)
-		return w.killer.run(ctx, w.rng("killer", 0), w.kills, func() float64 { return float64(w.consumers.accepted.Load()) / total })
+		err := w.killer.run(ctx, w.rng("killer", 0), w.kills, func() float64 { return float64(w.consumers.accepted.Load()) / total })
+		if err != nil {
+			return err
+		}
+		writing.Wait()
+		if err := w.calmDown(ctx); err != nil {
+			return err
+		}
+		defer close(gone)
+		return w.untilDelivered(ctx)
 	})
 	return group.Wait()
+}
+
+// calmDown ends all misbehaviour.
+func (w *world) calmDown(ctx context.Context) error {
+	w.channel.calmDown()
+	return w.lp.calmDown(ctx)
+}
+
+// untilDelivered waits until lpbridge has nothing pending: the last message may
+// open a conversation that agents have yet to see.
+func (w *world) untilDelivered(ctx context.Context) error {
+	for limit := time.Now().Add(w.drain); time.Now().Before(limit); {
+		if err := pause(ctx, 2*lookEvery); err != nil {
+			return err
+		}
+		if s, err := w.daemon.status(ctx); err == nil && s.Ready && s.Pending == 0 {
+			return nil
+		}
+	}
+	return nil
 }
 
 // settle waits until nothing is on its way any more, and says so when that does
@@ -278,7 +296,7 @@ func (w *world) typingEnds(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, consumersSee := w.channel.shown()
+		consumersSee := w.channel.shownTyping()
 		if len(agentsSee)+len(consumersSee) == 0 {
 			return nil
 		}
