@@ -77,6 +77,16 @@ func TestContentNeedsItsFeature(t *testing.T) {
 	})
 }
 
+func TestLatestIsTheNewestConversation(t *testing.T) {
+	w := start(t, lpsim.Config{})
+	want(t, "status without a conversation", w.do("GET", "/sim/conversations/latest", "").status, 404)
+	w.open("ana")
+	newest := w.open("ben")
+	want(t, "the newest", w.do("GET", "/sim/conversations/latest", "").field(t, "conversationId"), any(newest.id))
+	want(t, "a message's status", w.do("POST", "/sim/conversations/latest/agent/messages", `{"text":"hello"}`).status, 201)
+	want(t, "its events", len(newest.view().Transcript), 1)
+}
+
 func TestAgentsMistakesNameTheField(t *testing.T) {
 	w := start(t, lpsim.Config{})
 	c := w.open("ana")
