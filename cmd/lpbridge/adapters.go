@@ -12,5 +12,6 @@ var adapters = []adapterEntry{
 	}, about{
 		sample:  map[string]string{"WEBHOOK_TOKEN": "sample", "WEBHOOK_URL": "https://channel.example/events"},
 		sandbox: map[string]string{"WEBHOOK_ALLOW_UNSIGNED": "true"},
+		instead: []string{"WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE", "WEBHOOK_TOKEN", "WEBHOOK_TOKEN_FILE"},
 	}),
 }

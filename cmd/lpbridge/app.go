@@ -241,7 +241,7 @@ func (a *app) watchJournal(ctx context.Context, fail context.CancelCauseFunc) (s
 	watching.Go(func() {
 		select {
 		case <-a.journal.Failed():
-			fail(errors.New("the journal failed; what was accepted is on disk"))
+			fail(fmt.Errorf("the journal failed, what was accepted is on disk: %w", a.journal.Err()))
 		case <-done:
 		case <-ctx.Done():
 		}

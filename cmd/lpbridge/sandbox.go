@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,7 +19,7 @@ import (
 
 // sandboxDefaults make `lpbridge sandbox` work with nothing configured. They
 // are weaker than what the environment says.
-func sandboxDefaults(store, simulator string) map[string]string {
+func sandboxDefaults(lookup lookuper, store, simulator string) map[string]string {
 	defaults := map[string]string{
 		"LPBRIDGE_LISTEN":     "127.0.0.1:8080",
 		"LPBRIDGE_STORE":      "sqlite:" + store,
@@ -38,6 +39,9 @@ func sandboxDefaults(store, simulator string) map[string]string {
 			continue
 		}
 		channels = append(channels, a.name)
+		if slices.ContainsFunc(a.instead, func(name string) bool { _, set := lookup.Lookup(name); return set }) {
+			continue
+		}
 		for name, value := range a.sandbox {
 			defaults[name] = value
 		}
@@ -64,7 +68,7 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	defaults := sandboxDefaults(filepath.Join(dir, "lpbridge.db"), simulator.Addr().String())
+	defaults := sandboxDefaults(env.lookup, filepath.Join(dir, "lpbridge.db"), simulator.Addr().String())
 	env.lookup = envconfig.MultiLookuper(env.lookup, envconfig.MapLookuper(defaults))
 	s, err := loadSettings(env)
 	if err != nil {
