@@ -15,6 +15,7 @@ var adapters = []adapterEntry{
 	}, about{
 		sample:  map[string]string{"WEBHOOK_TOKEN": "sample", "WEBHOOK_URL": "https://channel.example/events"},
 		sandbox: map[string]string{"WEBHOOK_ALLOW_UNSIGNED": "true"},
+		instead: []string{"WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE", "WEBHOOK_TOKEN", "WEBHOOK_TOKEN_FILE"},
 	}),
 	entry("chatwootapi", func(c chatwootapi.Config, core bridge.Core, p parts) (*chatwootapi.ChatwootAPI, error) {
 		c.PublicURL = cmp.Or(c.PublicURL, p.publicURL)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,7 +23,8 @@ const sandboxListen = "127.0.0.1:8080"
 
 // sandboxDefaults make `lpbridge sandbox` work with nothing configured. They
 // are weaker than what the environment says.
-func sandboxDefaults(store, simulator, listen string) map[string]string {
+func sandboxDefaults(lookup lookuper, store, simulator string) map[string]string {
+	listen := lookupOr(lookup, "LPBRIDGE_LISTEN", sandboxListen)
 	defaults := map[string]string{
 		"LPBRIDGE_LISTEN":     listen,
 		"LPBRIDGE_PUBLIC_URL": localURL(listen),
@@ -43,6 +45,9 @@ func sandboxDefaults(store, simulator, listen string) map[string]string {
 			continue
 		}
 		channels = append(channels, a.name)
+		if slices.ContainsFunc(a.instead, func(name string) bool { _, set := lookup.Lookup(name); return set }) {
+			continue
+		}
 		for name, value := range a.sandbox {
 			defaults[name] = value
 		}
@@ -53,7 +58,7 @@ func sandboxDefaults(store, simulator, listen string) map[string]string {
 
 // sandboxCommand runs simulator and bridge in one process.
 func sandboxCommand(ctx context.Context, env environment) error {
-	simulator, err := listen("LPSIM_LISTEN", lookupOr(env, "LPSIM_LISTEN", "127.0.0.1:8090"))
+	simulator, err := listen("LPSIM_LISTEN", lookupOr(env.lookup, "LPSIM_LISTEN", "127.0.0.1:8090"))
 	if err != nil {
 		return err
 	}
@@ -65,7 +70,7 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	defaults := sandboxDefaults(filepath.Join(dir, "lpbridge.db"), simulator.Addr().String(), lookupOr(env, "LPBRIDGE_LISTEN", sandboxListen))
+	defaults := sandboxDefaults(env.lookup, filepath.Join(dir, "lpbridge.db"), simulator.Addr().String())
 	env.lookup = envconfig.MultiLookuper(env.lookup, envconfig.MapLookuper(defaults))
 	s, err := loadSettings(env)
 	if err != nil {
@@ -85,8 +90,8 @@ func sandboxCommand(ctx context.Context, env environment) error {
 	return runBoth(ctx, env, a, sim, simulator, public)
 }
 
-func lookupOr(env environment, name, other string) string {
-	if set, ok := env.lookup.Lookup(name); ok {
+func lookupOr(lookup lookuper, name, other string) string {
+	if set, ok := lookup.Lookup(name); ok {
 		return set
 	}
 	return other
