@@ -142,8 +142,8 @@ func TestAdminURL(t *testing.T) {
 		"127.0.0.1:1": "http://127.0.0.1:1", "[::1]:8081": "http://[::1]:8081", "10.0.0.7:8081": "http://10.0.0.7:8081",
 		"localhost:8081": "http://localhost:8081",
 	} {
-		if got := adminURL(listen); got != want {
-			t.Errorf("adminURL(%q) = %q, want %q", listen, got, want)
+		if got := localURL(listen); got != want {
+			t.Errorf("localURL(%q) = %q, want %q", listen, got, want)
 		}
 	}
 }
