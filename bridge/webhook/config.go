@@ -60,10 +60,10 @@ func (c Config) validateAuthentication() error {
 		}
 	}
 	if ways == 0 {
-		return errors.New("SECRET: set it, or TOKEN, or ALLOW_UNSIGNED=true to believe every request")
+		return errors.New("SECRET: set it, or WEBHOOK_TOKEN, or WEBHOOK_ALLOW_UNSIGNED=true to believe every request")
 	}
 	if ways > 1 {
-		return errors.New("SECRET: set only one of SECRET, TOKEN and ALLOW_UNSIGNED")
+		return errors.New("SECRET: set only one of WEBHOOK_SECRET, WEBHOOK_TOKEN and WEBHOOK_ALLOW_UNSIGNED")
 	}
 	if c.Secret.IsSet() {
 		if _, err := newKeyring(c.Secret.Reveal()); err != nil {
@@ -85,7 +85,7 @@ func (c Config) validateURL() error {
 	case u.Fragment != "":
 		return errors.New("URL: must not have a fragment (#)")
 	case u.User != nil && c.Token.IsSet():
-		return errors.New("URL: must not have a user name when TOKEN is set, for both need the Authorization header")
+		return errors.New("URL: must not have a user name when WEBHOOK_TOKEN is set, for both need the Authorization header")
 	}
 	return nil
 }

@@ -27,9 +27,9 @@ func TestValidate(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"nothing", Config{}, "SECRET: set it, or TOKEN, or ALLOW_UNSIGNED=true to believe every request"},
-		{"two ways", Config{Secret: secretOf(32), AllowUnsigned: true}, "SECRET: set only one of SECRET, TOKEN and ALLOW_UNSIGNED"},
-		{"two other ways", Config{Token: config.NewSecret("t"), AllowUnsigned: true}, "SECRET: set only one of SECRET, TOKEN and ALLOW_UNSIGNED"},
+		{"nothing", Config{}, "SECRET: set it, or WEBHOOK_TOKEN, or WEBHOOK_ALLOW_UNSIGNED=true to believe every request"},
+		{"two ways", Config{Secret: secretOf(32), AllowUnsigned: true}, "SECRET: set only one of WEBHOOK_SECRET, WEBHOOK_TOKEN and WEBHOOK_ALLOW_UNSIGNED"},
+		{"two other ways", Config{Token: config.NewSecret("t"), AllowUnsigned: true}, "SECRET: set only one of WEBHOOK_SECRET, WEBHOOK_TOKEN and WEBHOOK_ALLOW_UNSIGNED"},
 		{"secret", Config{Secret: secretOf(24)}, ""},
 		{"longest secret", Config{Secret: secretOf(64), URL: far}, ""},
 		{"secrets", Config{Secret: config.NewSecret(newSecret + " , " + oldSecret)}, ""},
@@ -48,7 +48,7 @@ func TestValidate(t *testing.T) {
 		{"other scheme", Config{AllowUnsigned: true, URL: &url.URL{Scheme: "ftp", Host: "far.example"}}, "URL: must be an absolute http or https address"},
 		{"fragment", Config{AllowUnsigned: true, URL: &url.URL{Scheme: "https", Host: "far.example", Fragment: "x"}}, "URL: must not have a fragment (#)"},
 		{"user and token", Config{Token: config.NewSecret("t"), URL: &url.URL{Scheme: "https", Host: "far.example", User: url.User("u")}},
-			"URL: must not have a user name when TOKEN is set, for both need the Authorization header"},
+			"URL: must not have a user name when WEBHOOK_TOKEN is set, for both need the Authorization header"},
 		{"short timeout", Config{AllowUnsigned: true, Timeout: time.Millisecond}, "TIMEOUT: must be between 1s and 5m0s"},
 		{"long hold", Config{AllowUnsigned: true, TypingHold: time.Hour}, "TYPING_HOLD: must be between 1s and 5m0s"},
 		{"two problems", Config{AllowUnsigned: true, Timeout: -1, TypingHold: -1},

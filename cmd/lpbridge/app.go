@@ -89,30 +89,38 @@ func (lp *livePerson) close() {
 
 // newApp binds the listeners, opens the journal and puts the parts together.
 // Nothing is accepted before run.
-func newApp(ctx context.Context, s *settings) (a *app, err error) {
-	a = &app{settings: s, registry: prometheus.NewRegistry()}
-	defer func() {
-		if err != nil {
-			a.abandon()
-		}
-	}()
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
+func newApp(ctx context.Context, s *settings) (*app, error) {
+	a := &app{settings: s, registry: prometheus.NewRegistry()}
+	if err := a.build(ctx); err != nil {
+		a.abandon()
 		return nil, err
 	}
-	if a.admin, err = listen("LPBRIDGE_ADMIN_LISTEN", s.Bridge.AdminListen); err != nil {
-		return nil, err
-	}
-	if a.lp, err = newLivePerson(s); err != nil {
-		return nil, err
-	}
-	if a.journal, err = journal.Open(ctx, a.journalOptions()); err != nil {
-		return nil, err
-	}
-	return a, a.makeBridge()
+	return a, nil
 }
 
-// abandon releases what newApp got hold of before it failed.
+// build gets hold of the app's parts, in an order in which the cheap and likely
+// failures come first.
+func (a *app) build(ctx context.Context) (err error) {
+	s := a.settings
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if a.public = s.public; a.public == nil {
+		if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
+			return err
+		}
+	}
+	if a.admin, err = listen("LPBRIDGE_ADMIN_LISTEN", s.Bridge.AdminListen); err != nil {
+		return err
+	}
+	if a.lp, err = newLivePerson(s); err != nil {
+		return err
+	}
+	if a.journal, err = journal.Open(ctx, a.journalOptions()); err != nil {
+		return fmt.Errorf("LPBRIDGE_STORE: %w", err)
+	}
+	return a.makeBridge()
+}
+
+// abandon releases what build got hold of before it failed.
 func (a *app) abandon() {
 	for _, l := range []net.Listener{a.public, a.admin} {
 		if l != nil {
@@ -241,7 +249,7 @@ func (a *app) watchJournal(ctx context.Context, fail context.CancelCauseFunc) (s
 	watching.Go(func() {
 		select {
 		case <-a.journal.Failed():
-			fail(errors.New("the journal failed; what was accepted is on disk"))
+			fail(fmt.Errorf("the journal failed, what was accepted is on disk: %w", a.journal.Err()))
 		case <-done:
 		case <-ctx.Done():
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"lpbridge/bridge"
@@ -12,7 +13,7 @@ import (
 // parts are what adapters are made with.
 type parts struct {
 	client    *http.Client
-	publicURL string
+	publicURL *url.URL
 	log       *slog.Logger
 }
 
@@ -34,12 +35,15 @@ type adapterEntry struct {
 	// sandbox has the variables that make the channel work in the sandbox; nil
 	// leaves it out.
 	sandbox map[string]string
+	// instead are variables that take the place of sandbox.
+	instead []string
 }
 
 // about is what an adapter's line says beside its constructor.
 type about struct {
 	history         []string
 	sample, sandbox map[string]string
+	instead         []string
 }
 
 // prefix is what the adapter's variables begin with.
@@ -48,11 +52,10 @@ func prefix(name string) string { return strings.ToUpper(name) + "_" }
 // entry describes an adapter by its name and constructor.
 func entry[C any, A bridge.Adapter](name string, build func(C, bridge.Core, parts) (A, error), with about) adapterEntry {
 	return adapterEntry{
-		name: name, history: with.history, sample: with.sample, sandbox: with.sandbox,
+		name: name, history: with.history, sample: with.sample, sandbox: with.sandbox, instead: with.instead,
 		load: func(l *config.Loader, p parts) func(bridge.Core) (bridge.Adapter, error) {
 			section := new(C)
 			l.Load(prefix(name), section)
-			p.log = p.log.With("channel", name)
 			return func(core bridge.Core) (bridge.Adapter, error) { return build(*section, core, p) }
 		},
 		ignore: func(l *config.Loader) {

@@ -47,15 +47,22 @@ type environment struct {
 	stderr io.Writer
 }
 
-var commands = map[string]func(context.Context, environment) error{
-	"run":         runCommand,
-	"sandbox":     sandboxCommand,
-	"check":       checkCommand,
-	"deadletters": deadLettersCommand,
-	"healthcheck": healthCheckCommand,
-	"variables":   variablesCommand,
-	"channels":    channelsCommand,
-	"version":     versionCommand,
+// command is one thing to do.
+type command struct {
+	run func(context.Context, environment) error
+	// arguments says that the command takes some.
+	arguments bool
+}
+
+var commands = map[string]command{
+	"run":         {run: runCommand},
+	"sandbox":     {run: sandboxCommand},
+	"check":       {run: checkCommand},
+	"deadletters": {run: deadLettersCommand, arguments: true},
+	"healthcheck": {run: healthCheckCommand},
+	"variables":   {run: variablesCommand},
+	"channels":    {run: channelsCommand},
+	"version":     {run: versionCommand},
 }
 
 func main() {
@@ -83,7 +90,10 @@ func execute(ctx context.Context, env environment) int {
 		fmt.Fprintf(env.stderr, "lpbridge: there is no command %q\n\n%s", name, usage)
 		return exitConfig
 	}
-	err := command(ctx, env)
+	err := fmt.Errorf("%w: %s takes none", errUsage, name)
+	if command.arguments || len(env.args) == 0 {
+		err = command.run(ctx, env)
+	}
 	if err == nil {
 		return exitOK
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,11 +17,16 @@ import (
 	"lpbridge/connector/lpsim"
 )
 
+// sandboxListen is where the sandbox serves channels unless told otherwise. It
+// is this machine only: the channels of the sandbox believe everybody.
+const sandboxListen = "127.0.0.1:8080"
+
 // sandboxDefaults make `lpbridge sandbox` work with nothing configured. They
 // are weaker than what the environment says.
-func sandboxDefaults(store, simulator string) map[string]string {
+func sandboxDefaults(lookup lookuper, store, simulator, public string) map[string]string {
 	defaults := map[string]string{
-		"LPBRIDGE_LISTEN":     "127.0.0.1:8080",
+		"LPBRIDGE_LISTEN":     sandboxListen,
+		"LPBRIDGE_PUBLIC_URL": localURL(public),
 		"LPBRIDGE_STORE":      "sqlite:" + store,
 		"LPBRIDGE_LOG_FORMAT": "text",
 		"LPBRIDGE_LOG_LEVEL":  "warn",
@@ -38,6 +44,9 @@ func sandboxDefaults(store, simulator string) map[string]string {
 			continue
 		}
 		channels = append(channels, a.name)
+		if slices.ContainsFunc(a.instead, func(name string) bool { _, set := lookup.Lookup(name); return set }) {
+			continue
+		}
 		for name, value := range a.sandbox {
 			defaults[name] = value
 		}
@@ -48,15 +57,18 @@ func sandboxDefaults(store, simulator string) map[string]string {
 
 // sandboxCommand runs simulator and bridge in one process.
 func sandboxCommand(ctx context.Context, env environment) error {
-	address := "127.0.0.1:8090"
-	if set, ok := env.lookup.Lookup("LPSIM_LISTEN"); ok {
-		address = set
-	}
-	simulator, err := listen("LPSIM_LISTEN", address)
+	simulator, err := listen("LPSIM_LISTEN", lookupOr(env.lookup, "LPSIM_LISTEN", "127.0.0.1:8090"))
 	if err != nil {
 		return err
 	}
 	defer simulator.Close()
+	// Bound before anything is read, because the channels must know their own
+	// address, which may be a free port.
+	public, err := listen("LPBRIDGE_LISTEN", lookupOr(env.lookup, "LPBRIDGE_LISTEN", sandboxListen))
+	if err != nil {
+		return err
+	}
+	defer public.Close()
 	// The simulator forgets everything when it ends, so a journal that remembers
 	// its conversations would be of no use to the next run.
 	dir, err := os.MkdirTemp("", "lpbridge-sandbox-")
@@ -64,28 +76,35 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	defaults := sandboxDefaults(filepath.Join(dir, "lpbridge.db"), simulator.Addr().String())
+	defaults := sandboxDefaults(env.lookup, filepath.Join(dir, "lpbridge.db"), simulator.Addr().String(), public.Addr().String())
 	env.lookup = envconfig.MultiLookuper(env.lookup, envconfig.MapLookuper(defaults))
 	s, err := loadSettings(env)
 	if err != nil {
 		return err
 	}
 	s.warn(env)
+	s.public = public
 	a, err := newApp(ctx, s)
 	if err != nil {
 		return err
 	}
-	public := "http://" + a.public.Addr().String()
 	sim := lpsim.New(lpsim.Config{
 		Account: s.LivePerson.AccountID, ClientID: s.LivePerson.ClientID, ClientSecret: s.LivePerson.ClientSecret.Reveal(),
-		Webhooks: lpsim.Webhooks{URL: public + "/webhooks/liveperson", RetentionSeconds: 3600},
+		Webhooks: lpsim.Webhooks{URL: localURL(public.Addr().String()) + "/webhooks/liveperson", RetentionSeconds: 3600},
 		Logger:   s.log,
 	})
-	return runBoth(ctx, env, a, sim, simulator, public)
+	return runBoth(ctx, env, a, sim, simulator)
+}
+
+func lookupOr(lookup lookuper, name, other string) string {
+	if set, ok := lookup.Lookup(name); ok {
+		return set
+	}
+	return other
 }
 
 // runBoth serves the simulator for as long as the bridge runs.
-func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net.Listener, public string) error {
+func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net.Listener) error {
 	server := &http.Server{Handler: sim, ReadHeaderTimeout: headerTime, ErrorLog: quiet(a.settings.log)}
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -93,7 +112,7 @@ func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net
 			a.settings.log.Error("the simulator ended", "error", err)
 		}
 	})
-	fmt.Fprintf(env.stdout, sandboxGuide, "http://"+l.Addr().String(), "http://"+a.admin.Addr().String(), public)
+	fmt.Fprintf(env.stdout, sandboxGuide, "http://"+l.Addr().String(), "http://"+a.admin.Addr().String(), localURL(a.public.Addr().String()))
 	err := a.run(ctx)
 	err = errors.Join(err, server.Close())
 	sim.Close()
@@ -112,6 +131,9 @@ Write as a consumer, type, and look at what the agent sees:
   curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"id":"evt-1","type":"message","thread":"t-42","consumer":{"id":"u-7","firstName":"Ana"},"message":{"text":"hello"}}'
   curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"type":"typing","thread":"t-42","consumer":{"id":"u-7"},"typing":{"state":"composing"}}'
   curl -sS %[1]s/sim/conversations/latest
+
+Answer as the agent at %[1]s/ . Apps for Chatwoot's public API find an inbox
+called "sandbox" at %[3]s .
 
 Ctrl-C ends it.
 `

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -20,6 +21,8 @@ type settings struct {
 	report   config.Report
 	log      *slog.Logger
 	channels []chosenChannel
+	// public is the public listener when it is bound already.
+	public net.Listener
 }
 
 // chosenChannel is a channel of LPBRIDGE_CHANNELS, ready to be made.
@@ -36,10 +39,7 @@ func loadSettings(env environment) (*settings, error) {
 	l.Load("", &s.Config)
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)
-	p := parts{client: newChannelClient(s.Bridge.MaxInFlight), log: s.log}
-	if s.Bridge.PublicURL != nil {
-		p.publicURL = s.Bridge.PublicURL.String()
-	}
+	p := parts{client: newChannelClient(s.Bridge.MaxInFlight), log: s.log, publicURL: s.Bridge.PublicURL}
 	for _, a := range adapters {
 		if !slices.Contains(s.Bridge.Channels, a.name) {
 			a.ignore(l)

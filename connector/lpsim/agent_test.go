@@ -77,6 +77,16 @@ func TestContentNeedsItsFeature(t *testing.T) {
 	})
 }
 
+func TestLatestIsTheNewestConversation(t *testing.T) {
+	w := start(t, lpsim.Config{})
+	want(t, "status without a conversation", w.do("GET", "/sim/conversations/latest", "").status, 404)
+	w.open("ana")
+	newest := w.open("ben")
+	want(t, "the newest", w.do("GET", "/sim/conversations/latest", "").field(t, "conversationId"), any(newest.id))
+	want(t, "a message's status", w.do("POST", "/sim/conversations/latest/agent/messages", `{"text":"hello"}`).status, 201)
+	want(t, "its events", len(newest.view().Transcript), 1)
+}
+
 func TestAgentsMistakesNameTheField(t *testing.T) {
 	w := start(t, lpsim.Config{})
 	c := w.open("ana")
@@ -202,17 +212,4 @@ func TestInactivityClosesWhatWaitsForItsConsumer(t *testing.T) {
 		want(t, "its reason", waiting.view().CloseReason, "SYSTEM")
 		want(t, "answered", answered.view().Stage, "OPEN")
 	})
-}
-
-func TestLatestStandsForTheNewestConversation(t *testing.T) {
-	sim := lpsim.New(lpsim.Config{})
-	defer sim.Close()
-	if _, ok := sim.Conversation(lpsim.Latest); ok {
-		t.Error("a conversation was found where there is none")
-	}
-	sim.StartForeign("older")
-	want := sim.StartForeign("newer")
-	if c, ok := sim.Conversation(lpsim.Latest); !ok || c.ConversationID != want {
-		t.Errorf("found %q, want %q", c.ConversationID, want)
-	}
 }
