@@ -62,25 +62,39 @@ func (t *Thread) outdates(c *connector.ConversationChange) bool {
 }
 
 // follow turns the difference between what we knew of a conversation and its
-// new state into state events and a new row.
+// new state into state events and a change of the row. The change is worked out
+// again when it is made, for a lane may have moved the row on meanwhile.
 func (b *Bridge) follow(in *intake, t *thread, row Thread, c *connector.ConversationChange) error {
-	next := row
-	if next.Conversation != string(c.ConversationID) || !next.Open && !c.Closed() {
-		next.begin(string(c.ConversationID))
-	}
-	opens := !next.Announced && !c.Closed()
-	steps := next.apply(c)
-	if opens {
-		steps = slices.Insert(steps, 0, State{Conversation: StateOpen})
-		next.Announced = true
-	}
-	for _, s := range steps {
+	for _, s := range row.advance(c) {
 		if err := b.announce(in, t, c, s); err != nil {
 			return err
 		}
 	}
-	in.moves = append(in.moves, move{t, func(row *Thread) { row.take(next) }, func() { b.typingAfter(t, next) }})
+	in.moves = append(in.moves, move{
+		thread: t,
+		change: func(row *Thread) {
+			if !row.outdates(c) {
+				row.advance(c)
+			}
+		},
+		after: func() { b.typingAfter(t) },
+	})
 	return nil
+}
+
+// advance brings a row up to a conversation's state, which may be a new
+// conversation, and returns what changed.
+func (t *Thread) advance(c *connector.ConversationChange) []State {
+	if t.Conversation != string(c.ConversationID) || !t.Open && !c.Closed() {
+		t.begin(string(c.ConversationID))
+	}
+	opens := !t.Announced && !c.Closed()
+	steps := t.apply(c)
+	if opens {
+		steps = slices.Insert(steps, 0, State{Conversation: StateOpen})
+		t.Announced = true
+	}
+	return steps
 }
 
 // apply brings a row up to the conversation's state and returns what changed.
@@ -149,17 +163,6 @@ func closer(c *connector.ConversationChange) string {
 	}
 }
 
-// take adopts what a change of the conversation says, leaving alone what only
-// lanes know.
-func (t *Thread) take(next Thread) {
-	if t.Conversation != next.Conversation {
-		t.Sequence = next.Sequence
-	}
-	t.Conversation, t.Dialog, t.Survey = next.Conversation, next.Dialog, next.Survey
-	t.Open, t.Updated, t.Joined = next.Open, next.Updated, next.Joined
-	t.Former, t.Announced = next.Former, next.Announced
-}
-
 // announce journals a step in a conversation's life for the channel.
 func (b *Bridge) announce(in *intake, t *thread, c *connector.ConversationChange, s State) error {
 	if !b.wants(t.key.Channel, KindState) {
@@ -182,7 +185,8 @@ func (b *Bridge) announce(in *intake, t *thread, c *connector.ConversationChange
 
 // typingAfter ends the typing that a conversation's new state leaves no room
 // for.
-func (b *Bridge) typingAfter(t *thread, row Thread) {
+func (b *Bridge) typingAfter(t *thread) {
+	row := t.snapshot()
 	if !row.takesChatStates() {
 		b.consumerTyping.forget(t.key)
 	}

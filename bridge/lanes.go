@@ -15,13 +15,6 @@ const (
 	// laneShare is how many deliveries a lane gets before another one that is
 	// ready takes its worker.
 	laneShare = 16
-	// maxUnsettled is the most deliveries of one lane whose end is not on disk
-	// yet when the next one starts. Together with that next one it bounds how
-	// many deliveries of a lane a crash leaves in doubt.
-	maxUnsettled = 1
-	// maxInDoubt is how many entries at the head of a lane may have been
-	// delivered by a process that died.
-	maxInDoubt = maxUnsettled + 1
 	// loadRetry is the pause after the journal could not be read.
 	loadRetry = time.Second
 )
@@ -76,7 +69,8 @@ type laneWork struct {
 	loaded func(e *Entry)
 	// panicked judges a delivery that panicked.
 	panicked func(ctx context.Context, e *Entry, reason any) verdict
-	// inDoubt is told of an entry an earlier process may have delivered.
+	// inDoubt is told of an entry an earlier process may have delivered: one that
+	// a crash or a stop cut off.
 	inDoubt func(e *Entry)
 	gate    *gate
 
@@ -247,7 +241,8 @@ func (s *lanes) take(ctx context.Context, l *lane) []*Entry {
 	case s.stopping, len(l.queue) == 0:
 		s.rest(l)
 		return nil
-	case len(l.open) > maxUnsettled:
+	case len(l.open) > 0:
+		// Only what stands first in a lane can be in doubt after a crash.
 		l.state = unsettled
 		return nil
 	case s.gate.closedUntil().After(now):
@@ -279,7 +274,8 @@ func (s *lanes) load(ctx context.Context, l *lane) bool {
 		e := &page[i]
 		if e.Seq <= s.boot {
 			s.loaded(e)
-			if l.recovered && !s.clean && i < maxInDoubt {
+			cutOff := l.recovered && !s.clean && i == 0
+			if cutOff || e.Attempts > 0 && e.Last == Unknown {
 				s.inDoubt(e)
 			}
 		}
@@ -421,12 +417,11 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, dialog string, sequence i
 			return false, w.wait(ctx)
 		}
 	}
-	n := l.doubtful(matches)
-	if n == 0 {
+	if !l.inDoubt() || !matches(l.queue[0]) {
 		s.mu.Unlock()
 		return false, nil
 	}
-	settlements := s.drop(l, n, verdict{outcome: Delivered, final: Done, dialog: dialog, sequence: sequence, source: l.queue[n-1].ID})
+	settlements := s.drop(l, 1, verdict{outcome: Delivered, final: Done, dialog: dialog, sequence: sequence, source: l.queue[0].ID})
 	w := l.open[len(l.open)-1]
 	if l.state == waiting {
 		s.schedule.stop(&l.wake)
@@ -437,20 +432,10 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, dialog string, sequence i
 	return true, w.wait(ctx)
 }
 
-// doubtful returns how many entries from the head on an echo settles: those up
-// to the first match, for a later entry is only ever sent after the earlier
-// ones were answered.
-func (l *lane) doubtful(matches func(*Entry) bool) int {
-	for i, e := range l.queue[:min(len(l.queue), maxInDoubt)] {
-		tried := e.Attempts > 0 || (i == 0 && l.delivering)
-		if !tried {
-			return 0
-		}
-		if matches(e) {
-			return i + 1
-		}
-	}
-	return 0
+// inDoubt reports whether the lane's head may have been delivered already: a
+// delivery of it is under way, or one ended otherwise than delivered.
+func (l *lane) inDoubt() bool {
+	return len(l.queue) > 0 && (l.delivering || l.queue[0].Attempts > 0)
 }
 
 func (w *settling) wait(ctx context.Context) error {

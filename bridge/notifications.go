@@ -252,6 +252,10 @@ func (b *Bridge) takeAgentEvent(ctx context.Context, in *intake, t *thread, c *c
 	case connector.TypeContentEvent, connector.TypeRichContentEvent:
 		return b.takeAgentMessage(ctx, in, t, c)
 	case connector.TypeChatStateEvent:
+		if row := t.snapshot(); string(c.ConversationID) != row.Conversation && string(c.DialogID) != row.Survey {
+			b.metrics.drop("former_conversation")
+			return nil
+		}
 		in.cues = append(in.cues, cue{t, agentOf(c), typingOf(c.Event.ChatState)})
 	case connector.TypeAcceptStatusEvent:
 		return b.takeAgentReceipt(in, t, c)

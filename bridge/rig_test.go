@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +40,7 @@ type rig struct {
 	channel *channel
 	bridge  *bridge.Bridge
 	core    bridge.Core
+	door    *door
 	handler http.Handler
 	wire    *wire
 
@@ -53,6 +53,7 @@ type rig struct {
 type rigOptions struct {
 	journal       *bridgetest.Journal
 	sim           *lpsim.Sim
+	door          *door
 	channel       *channel
 	notifications bridge.Notifications
 	survey        bool
@@ -186,6 +187,13 @@ func (c *channel) ShowTyping(_ context.Context, cue bridge.TypingCue) error {
 	return nil
 }
 
+// events returns what was delivered.
+func (c *channel) events() []bridge.Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.delivered)
+}
+
 // got lists what was delivered, as "message:text" and the like.
 func (c *channel) got() []string {
 	c.mu.Lock()
@@ -248,14 +256,17 @@ func inBubble(t *testing.T, o rigOptions, test func(*testing.T, *rig)) {
 
 func newRig(t *testing.T, o rigOptions) *rig {
 	t.Helper()
-	r := &rig{t: t, journal: o.journal, sim: o.sim, channel: o.channel, stopped: make(chan error, 1)}
+	r := &rig{t: t, journal: o.journal, sim: o.sim, door: o.door, channel: o.channel, stopped: make(chan error, 1)}
 	if r.journal == nil {
 		r.journal = bridgetest.NewJournal()
 	}
 	if r.channel == nil {
 		r.channel = newChannel()
 	}
-	webhooks := &http.Client{Transport: handlerTransport{r}}
+	if r.door == nil {
+		r.door = &door{}
+	}
+	webhooks := &http.Client{Transport: r.door}
 	if r.sim == nil {
 		r.sim = lpsim.New(lpsim.Config{
 			WebhookClient: webhooks,
@@ -289,11 +300,12 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		mux.Handle(route.Pattern, route.Handler)
 	}
 	r.handler = mux
+	r.door.lead(mux)
 	ctx, cancel := context.WithCancel(t.Context())
 	r.stop = cancel
 	r.close = closeClient
 	started := make(chan struct{})
-	go func() { r.stopped <- r.bridge.Run(ctx, 10*time.Second, func() { close(started) }) }()
+	go func() { r.stopped <- r.bridge.Run(ctx, 5*time.Second, func() { close(started) }) }()
 	select {
 	case <-started:
 	case err := <-r.stopped:
@@ -343,15 +355,28 @@ func (r *rig) shutDown() {
 	}
 }
 
-// handlerTransport brings the simulator's webhooks to the bridge.
-type handlerTransport struct{ rig *rig }
+// door brings the simulator's webhooks to whichever bridge is behind it, if any.
+type door struct {
+	mu      sync.Mutex
+	handler http.Handler
+}
 
-func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if h.rig.handler == nil {
+// lead puts a bridge behind the door, or none for nil.
+func (d *door) lead(h http.Handler) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.handler = h
+}
+
+func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
+	d.mu.Lock()
+	h := d.handler
+	d.mu.Unlock()
+	if h == nil {
 		return nil, errors.New("connection refused")
 	}
 	rec := httptest.NewRecorder()
-	h.rig.handler.ServeHTTP(rec, r)
+	h.ServeHTTP(rec, r)
 	resp := rec.Result()
 	resp.Request = r
 	return resp, nil
@@ -361,9 +386,6 @@ func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 type testWriter struct{ t *testing.T }
 
 func (w testWriter) Write(p []byte) (int, error) {
-	if os.Getenv("RIGLOG") != "" {
-		os.Stderr.Write(p)
-	}
 	w.t.Log(strings.TrimSpace(string(p)))
 	return len(p), nil
 }
@@ -426,10 +448,4 @@ func consumerTexts(c lpsim.Conversation) []string {
 		}
 	}
 	return texts
-}
-
-func sortedCopy(in []string) []string {
-	out := slices.Clone(in)
-	slices.Sort(out)
-	return out
 }

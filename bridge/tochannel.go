@@ -157,12 +157,12 @@ func (e *Entry) author() Agent {
 }
 
 // markInDoubt treats an entry as sent and not answered, because the process
-// that may have sent it died.
+// that may have sent it ended first.
 func (b *Bridge) markInDoubt(e *Entry) {
 	if e.Kind != KindMessage {
 		return
 	}
-	e.Attempts++
+	e.Attempts = max(e.Attempts, 1)
 	e.Last = Unknown
 	if e.Lane.Direction == ToLivePerson && b.notified.Load() && e.NextTry.Before(b.inDoubt) {
 		e.NextTry = b.inDoubt

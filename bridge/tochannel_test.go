@@ -403,9 +403,9 @@ func TestSurvey(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		var question *bridge.Event
-		for i, e := range r.channel.delivered {
+		for _, e := range r.channel.events() {
 			if e.Kind == bridge.KindMessage && len(e.Message.QuickReplies) > 0 {
-				question = &r.channel.delivered[i]
+				question = &e
 			}
 		}
 		if question == nil || !question.Message.Survey {
@@ -494,9 +494,7 @@ func TestShutdownClearsTyping(t *testing.T) {
 // crash takes the process away: nothing more reaches LivePerson or the journal.
 func (r *rig) crash() *bridgetest.Journal {
 	r.wire.fail(func(*http.Request, string) (*http.Response, error) { return nil, errors.New("dead") })
-	handler := r.handler
-	r.handler = nil
-	_ = handler
+	r.door.lead(nil)
 	next := r.journal.Reopen()
 	r.stop()
 	<-r.stopped
@@ -513,7 +511,7 @@ func TestCrashWhileComposing(t *testing.T) {
 		time.Sleep(time.Second)
 		journal := r.crash()
 		time.Sleep(10 * time.Second)
-		again := newRig(t, rigOptions{journal: journal, sim: r.sim})
+		again := newRig(t, rigOptions{journal: journal, sim: r.sim, door: r.door})
 		time.Sleep(2 * time.Second)
 		if sees := r.conversation().AgentSees; sees.ConsumerTyping {
 			t.Errorf("typing is left behind: %+v", sees)
@@ -535,17 +533,14 @@ func TestCrashInMidAttempt(t *testing.T) {
 		r := newRig(t, rigOptions{})
 		r.begin("t-1")
 		r.journal.Break(errors.New("the disk is slow"))
-		handler := r.handler
-		r.handler = nil // LivePerson's webhooks find nobody
+		r.door.lead(nil) // LivePerson's webhooks find nobody
 		r.journal.Break(nil)
 		r.say("t-1", "e-1", "once only")
 		r.say("t-1", "e-2", "and then this")
 		synctest.Wait()
-		_ = handler
 		journal := r.crash()
 		time.Sleep(5 * time.Second)
-		again := newRig(t, rigOptions{journal: journal, sim: r.sim})
-		simTo(r, again)
+		again := newRig(t, rigOptions{journal: journal, sim: r.sim, door: r.door})
 		time.Sleep(2 * time.Minute)
 		if diff := cmp.Diff([]string{"hello", "once only", "and then this"}, consumerTexts(r.conversation())); diff != "" {
 			t.Errorf("transcript (-want +got):\n%s", diff)
@@ -555,8 +550,34 @@ func TestCrashInMidAttempt(t *testing.T) {
 	})
 }
 
-// simTo lets the webhooks of a crashed rig's simulator reach the next one.
-func simTo(old, next *rig) { old.handler = next.handler }
+// TestStopThatCutsADeliveryOff stops in order while an answer is awaited for
+// longer than the stop may take: the message counts as in doubt afterwards.
+func TestStopThatCutsADeliveryOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{})
+		r.begin("t-1")
+		r.sim.SetFaults(lpsim.Faults{LatencyMinMs: 60_000, LatencyMaxMs: 60_000})
+		r.say("t-1", "e-1", "once only")
+		time.Sleep(time.Second)
+		r.door.lead(nil) // the echo finds nobody
+		r.stop()
+		if err := <-r.stopped; err == nil {
+			t.Error("a stop that cut deliveries off did not say so")
+		}
+		r.close()
+		if err := r.journal.Close(); err != nil {
+			t.Error(err)
+		}
+		r.sim.SetFaults(lpsim.Faults{})
+		again := newRig(t, rigOptions{journal: r.journal.Reopen(), sim: r.sim, door: r.door})
+		time.Sleep(5 * time.Minute)
+		if diff := cmp.Diff([]string{"hello", "once only"}, consumerTexts(r.conversation())); diff != "" {
+			t.Errorf("transcript (-want +got):\n%s", diff)
+		}
+		again.shutDown()
+		r.sim.Close()
+	})
+}
 
 func FuzzNotification(f *testing.F) {
 	f.Add([]byte(`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[{"sequence":2,"originatorId":"a","originatorMetadata":{"id":"a","role":"ASSIGNED_AGENT"},"serverTimestamp":1528371199686,"event":{"type":"ContentEvent","message":"Olá 😉","contentType":"text/plain","quickReplies":{"type":"quickReplies","replies":[{"type":"button","title":"Yes","click":{"actions":[{"type":"publishText","text":"yep"}]}}]}},"dialogId":"d"}]}}`))

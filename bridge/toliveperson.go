@@ -255,47 +255,83 @@ func (b *Bridge) target(ctx context.Context, t *thread, ev *Event) (connector.Ta
 	}, nil
 }
 
-// open begins a conversation for the thread's consumer.
+// open begins a conversation for the thread's consumer, or takes over the one
+// the consumer has in another thread: LivePerson allows a consumer one, and it
+// follows the thread in which the consumer writes.
 func (b *Bridge) open(ctx context.Context, t *thread, ev *Event) error {
-	if err := b.meet(ctx, t, ev.Consumer); err != nil {
+	holder, err := b.meet(ctx, t, ev.Consumer)
+	if err != nil {
 		return err
+	}
+	if holder != nil {
+		defer b.threads.put(holder)
+		return b.takeOver(ctx, t, holder)
 	}
 	row := t.snapshot()
 	defer b.openings.begin()()
 	id, err := b.lp.Conversation(ctx, row.identity(), b.conversationRequest(ev.Consumer))
-	if errors.Is(err, connector.ErrAlreadyOpen) {
-		return b.takeOver(ctx, t)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, connector.ErrAlreadyOpen):
+		return b.askForConversation(ctx, t)
+	case connector.OutcomeOf(err) == Unknown:
+		// Asking again is safe: a conversation that was opened is then found.
+		return &connector.Error{Op: "open a conversation", Outcome: Retry, Err: err}
+	case err != nil:
 		return err
 	}
 	return b.opened(ctx, t, string(id))
 }
 
 // meet learns who the consumer is in LivePerson and remembers it before a
-// conversation exists, because notifications about it may come first.
-func (b *Bridge) meet(ctx context.Context, t *thread, c *Consumer) error {
+// conversation exists, because notifications about it may come first. It
+// returns the consumer's other thread that holds an open conversation, if there
+// is one; the caller gives it back.
+func (b *Bridge) meet(ctx context.Context, t *thread, c *Consumer) (holder *thread, err error) {
 	row := t.snapshot()
 	ext := row.ExtConsumer
 	if ext == "" {
 		if c == nil {
-			return &connector.Error{Op: "open", Outcome: Invalid, Err: errors.New("the event names no consumer")}
+			return nil, &connector.Error{Op: "open", Outcome: Invalid, Err: errors.New("the event names no consumer")}
 		}
 		ext = extConsumerID(row.Channel, c.ID)
 	}
 	id, err := b.lp.ConsumerID(ctx, connector.ConsumerIdentity(ext))
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if holder, err = b.holderOf(ctx, t, string(id)); err != nil {
+		return nil, err
 	}
 	if row.LPConsumer == string(id) && row.ExtConsumer == ext {
-		return nil
+		return holder, nil
 	}
-	return b.remember(ctx, t, func(row *Thread) {
+	err = b.remember(ctx, t, func(row *Thread) {
 		row.ExtConsumer, row.LPConsumer = ext, string(id)
 		if c != nil {
 			row.Consumer = c.ID
 		}
 	})
+	if err != nil {
+		b.threads.put(holder)
+		return nil, err
+	}
+	return holder, nil
+}
+
+// holderOf finds the consumer's other thread that holds an open conversation.
+func (b *Bridge) holderOf(ctx context.Context, t *thread, lpConsumer string) (*thread, error) {
+	other, err := b.threads.byLPConsumer(ctx, lpConsumer)
+	if err != nil {
+		return nil, &connector.Error{Op: "find the open conversation", Outcome: Retry, Err: err}
+	}
+	if other == nil {
+		return nil, nil
+	}
+	if held := other.snapshot(); other == t || !held.Open || held.Conversation == "" {
+		b.threads.put(other)
+		return nil, nil
+	}
+	return other, nil
 }
 
 // remember makes a change of the thread durable; failing to do so is worth
@@ -334,47 +370,43 @@ func (b *Bridge) ended(ctx context.Context, t *thread, conversation string) erro
 	})
 }
 
-// takeOver is what happens when LivePerson says that the consumer has an open
-// conversation already: another thread of the consumer holds it, or we lost
-// its id. A consumer has one conversation at most, so it follows the thread in
-// which the consumer writes.
-func (b *Bridge) takeOver(ctx context.Context, t *thread) error {
-	row := t.snapshot()
-	other, err := b.threads.byLPConsumer(ctx, row.LPConsumer)
-	if err != nil {
-		return &connector.Error{Op: "find the open conversation", Outcome: Retry, Err: err}
-	}
-	if other != nil && other != t {
-		defer b.threads.put(other)
-		if held := other.snapshot(); held.Open && held.Conversation != "" {
-			b.consumerTyping.forget(other.key)
-			if err := b.remember(ctx, other, func(row *Thread) {
-				row.Open, row.Conversation, row.Dialog, row.Survey = false, "", "", ""
-			}); err != nil {
-				return err
-			}
-			return b.remember(ctx, t, func(row *Thread) {
-				row.begin(held.Conversation)
-				row.Dialog, row.Survey, row.Sequence, row.Updated = held.Dialog, held.Survey, held.Sequence, held.Updated
-			})
+// takeOver moves the consumer's conversation from another thread to this one.
+func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
+	held := from.snapshot()
+	b.consumerTyping.forget(from.key)
+	if err := b.remember(ctx, from, func(row *Thread) {
+		if row.Conversation == held.Conversation {
+			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
 		}
-	} else if other == t {
-		b.threads.put(other)
-		if t.snapshot().Open {
-			return nil
-		}
+	}); err != nil {
+		return err
 	}
-	return b.askForConversation(ctx, t)
+	return b.remember(ctx, t, func(row *Thread) {
+		row.begin(held.Conversation)
+		row.Dialog, row.Survey, row.Sequence = held.Dialog, held.Survey, held.Sequence
+		row.Updated, row.Joined = held.Updated, held.Joined
+	})
 }
 
 // askForConversation asks the Monitoring API for the id of a conversation that
 // LivePerson says is open and we do not know.
 func (b *Bridge) askForConversation(ctx context.Context, t *thread) error {
+	// A notification may have named it meanwhile.
+	if row := t.snapshot(); row.Open && row.Conversation != "" {
+		return nil
+	}
 	row := t.snapshot()
 	found, err := b.lp.Engagement(ctx, connector.EngagementRequest{ConsumerID: string(row.identity())})
 	if err != nil || found.ConversationID == "" {
-		// A notification about the conversation may name it before the next try.
 		return &connector.Error{Op: "find the open conversation", Outcome: Retry, Err: errors.Join(connector.ErrAlreadyOpen, err)}
+	}
+	holder, err := b.threads.byPlace(ctx, string(found.ConversationID), "")
+	if err != nil {
+		return &connector.Error{Op: "find the open conversation", Outcome: Retry, Err: err}
+	}
+	defer b.threads.put(holder)
+	if holder != nil && holder != t && holder.snapshot().Conversation == string(found.ConversationID) {
+		return b.takeOver(ctx, t, holder)
 	}
 	return b.opened(ctx, t, string(found.ConversationID))
 }

@@ -381,12 +381,17 @@ func TestConsumerInTwoThreadsKeepsOneConversation(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		in("t-1", "e-3", "again from one")
+		if _, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "to one"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
 		if diff := cmp.Diff([]string{"from one", "from two", "again from one"}, consumerTexts(r.conversation())); diff != "" {
 			t.Errorf("transcript (-want +got):\n%s", diff)
 		}
-		for _, e := range r.channel.delivered {
-			if e.Kind == bridge.KindMessage && e.Thread != "t-2" {
-				t.Errorf("the agent's message went to %s, want t-2", e.Thread)
+		want := map[string]bridge.ThreadID{"to two": "t-2", "to one": "t-1"}
+		for _, e := range r.channel.events() {
+			if e.Kind == bridge.KindMessage && e.Thread != want[e.Message.Text] {
+				t.Errorf("the message %q went to %s", e.Message.Text, e.Thread)
 			}
 		}
 	})

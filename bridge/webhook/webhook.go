@@ -18,9 +18,14 @@ const path = "/channels/webhook"
 // maxBody is the longest request taken, in bytes.
 const maxBody = 1 << 20
 
-// typingInterval is the least time between two calls that say composing. The
-// receiver is told once a burst and once of its end, so this bounds only a
-// typist who starts and stops without end.
+// typingRefresh is how often composing is repeated while it lasts. A bridge that
+// was killed cannot say that typing ended, and repeats nothing either: that is
+// how the receiver knows.
+const typingRefresh = 5 * time.Second
+
+// typingInterval is the least time between two calls that say composing. As
+// composing that lasts is repeated more rarely, this bounds only a typist who
+// starts and stops without end.
 const typingInterval = time.Second
 
 // Webhook is the adapter of the generic channel.
@@ -66,8 +71,9 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 //
 // Nothing is known of the sender's client, so its composing is believed for a
 // time that is configured, without any refreshing, and never doubted after a
-// message. The receiver is told composing once a burst and then how it went on:
-// it keeps the last word until another comes.
+// message. The receiver is told composing again and again while it lasts and then
+// how it went on: it keeps the last word until another comes, but composing that
+// is not repeated for three times as long ends by itself.
 func (w *Webhook) Channel() bridge.Channel {
 	c := bridge.Channel{
 		Name: name,
@@ -80,7 +86,8 @@ func (w *Webhook) Channel() bridge.Channel {
 	if w.far != nil {
 		c.Delivers = []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState}
 		c.TypingOut = bridge.TypingTarget{
-			Shown: true, MinInterval: typingInterval, StopUnlimited: true, HasPaused: true, PerPerson: true,
+			Shown: true, MinInterval: typingInterval, StopUnlimited: true, Refresh: typingRefresh,
+			HasPaused: true, PerPerson: true,
 		}
 	}
 	return c

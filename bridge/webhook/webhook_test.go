@@ -361,3 +361,14 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+func TestComposingIsRepeatedSoThatItEndsWhenTheBridgeDies(t *testing.T) {
+	w, err := New(Config{AllowUnsigned: true, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}}, nil, &http.Client{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The README promises the receiver 5 s, and lets it miss two repetitions.
+	if got, want := w.Channel().TypingOut.Refresh, 5*time.Second; got != want {
+		t.Errorf("composing is repeated every %s, want %s", got, want)
+	}
+}

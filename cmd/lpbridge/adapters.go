@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
+
 	"lpbridge/bridge"
+	"lpbridge/bridge/chatwootapi"
 	"lpbridge/bridge/webhook"
 )
 
@@ -13,5 +16,13 @@ var adapters = []adapterEntry{
 		sample:  map[string]string{"WEBHOOK_TOKEN": "sample", "WEBHOOK_URL": "https://channel.example/events"},
 		sandbox: map[string]string{"WEBHOOK_ALLOW_UNSIGNED": "true"},
 		instead: []string{"WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE", "WEBHOOK_TOKEN", "WEBHOOK_TOKEN_FILE"},
+	}),
+	entry("chatwootapi", func(c chatwootapi.Config, core bridge.Core, p parts) (*chatwootapi.ChatwootAPI, error) {
+		c.PublicURL = cmp.Or(c.PublicURL, p.publicURL)
+		return chatwootapi.New(c, core, p.log)
+	}, about{
+		history: chatwootapi.HistoryKinds(),
+		sample:  map[string]string{"CHATWOOTAPI_INBOXES": "sample"},
+		sandbox: map[string]string{"CHATWOOTAPI_INBOXES": "sandbox"},
 	}),
 }

@@ -48,7 +48,7 @@ func deadLettersCommand(ctx context.Context, env environment) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
 	defer cancel()
-	client := &console.Client{BaseURL: adminURL(section.Bridge.AdminListen), HTTP: http.DefaultClient}
+	client := &console.Client{BaseURL: localURL(section.Bridge.AdminListen), HTTP: http.DefaultClient}
 	return deadLetters(ctx, env, client, filter, flags.Arg(0), flags.Args()[1:])
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"lpbridge/bridge"
@@ -12,7 +13,7 @@ import (
 // parts are what adapters are made with.
 type parts struct {
 	client    *http.Client
-	publicURL string
+	publicURL *url.URL
 	log       *slog.Logger
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func sampleChannels() ([]bridge.Channel, error) {
 	channels := make([]bridge.Channel, 0, len(adapters))
 	for _, a := range adapters {
 		l := config.NewLoader(envconfig.MapLookuper(a.sample))
-		build := a.load(l, parts{client: newChannelClient(1), log: slog.New(slog.DiscardHandler), publicURL: "https://bridge.example"})
+		build := a.load(l, parts{client: newChannelClient(1), log: slog.New(slog.DiscardHandler), publicURL: &url.URL{Scheme: "https", Host: "bridge.example"}})
 		if err := l.Err(); err != nil {
 			return nil, fmt.Errorf("sample of %s: %w", a.name, err)
 		}

@@ -24,7 +24,7 @@ func healthCheckCommand(ctx context.Context, env environment) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, adminURL(section.Bridge.AdminListen)+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, localURL(section.Bridge.AdminListen)+"/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -39,8 +39,8 @@ func healthCheckCommand(ctx context.Context, env environment) error {
 	return nil
 }
 
-// adminURL is where this machine reaches the admin listener.
-func adminURL(listen string) string {
+// localURL is where this machine reaches a listener of its own.
+func localURL(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return "http://" + listen

@@ -17,11 +17,17 @@ import (
 	"lpbridge/connector/lpsim"
 )
 
+// sandboxListen is where the sandbox serves channels unless told otherwise. It
+// is this machine only: the channels of the sandbox believe everybody.
+const sandboxListen = "127.0.0.1:8080"
+
 // sandboxDefaults make `lpbridge sandbox` work with nothing configured. They
 // are weaker than what the environment says.
 func sandboxDefaults(lookup lookuper, store, simulator string) map[string]string {
+	listen := lookupOr(lookup, "LPBRIDGE_LISTEN", sandboxListen)
 	defaults := map[string]string{
-		"LPBRIDGE_LISTEN":     "127.0.0.1:8080",
+		"LPBRIDGE_LISTEN":     listen,
+		"LPBRIDGE_PUBLIC_URL": localURL(listen),
 		"LPBRIDGE_STORE":      "sqlite:" + store,
 		"LPBRIDGE_LOG_FORMAT": "text",
 		"LPBRIDGE_LOG_LEVEL":  "warn",
@@ -52,11 +58,7 @@ func sandboxDefaults(lookup lookuper, store, simulator string) map[string]string
 
 // sandboxCommand runs simulator and bridge in one process.
 func sandboxCommand(ctx context.Context, env environment) error {
-	address := "127.0.0.1:8090"
-	if set, ok := env.lookup.Lookup("LPSIM_LISTEN"); ok {
-		address = set
-	}
-	simulator, err := listen("LPSIM_LISTEN", address)
+	simulator, err := listen("LPSIM_LISTEN", lookupOr(env.lookup, "LPSIM_LISTEN", "127.0.0.1:8090"))
 	if err != nil {
 		return err
 	}
@@ -88,6 +90,13 @@ func sandboxCommand(ctx context.Context, env environment) error {
 	return runBoth(ctx, env, a, sim, simulator, public)
 }
 
+func lookupOr(lookup lookuper, name, other string) string {
+	if set, ok := lookup.Lookup(name); ok {
+		return set
+	}
+	return other
+}
+
 // runBoth serves the simulator for as long as the bridge runs.
 func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net.Listener, public string) error {
 	server := &http.Server{Handler: sim, ReadHeaderTimeout: headerTime, ErrorLog: quiet(a.settings.log)}
@@ -116,6 +125,9 @@ Write as a consumer, type, and look at what the agent sees:
   curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"id":"evt-1","type":"message","thread":"t-42","consumer":{"id":"u-7","firstName":"Ana"},"message":{"text":"hello"}}'
   curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"type":"typing","thread":"t-42","consumer":{"id":"u-7"},"typing":{"state":"composing"}}'
   curl -sS %[1]s/sim/conversations/latest
+
+Answer as the agent at %[1]s/ . Apps for Chatwoot's public API find an inbox
+called "sandbox" at %[3]s .
 
 Ctrl-C ends it.
 `

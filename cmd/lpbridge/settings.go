@@ -36,10 +36,7 @@ func loadSettings(env environment) (*settings, error) {
 	l.Load("", &s.Config)
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)
-	p := parts{client: newChannelClient(s.Bridge.MaxInFlight), log: s.log}
-	if s.Bridge.PublicURL != nil {
-		p.publicURL = s.Bridge.PublicURL.String()
-	}
+	p := parts{client: newChannelClient(s.Bridge.MaxInFlight), log: s.log, publicURL: s.Bridge.PublicURL}
 	for _, a := range adapters {
 		if !slices.Contains(s.Bridge.Channels, a.name) {
 			a.ignore(l)

@@ -357,7 +357,18 @@ func (s *Sim) Conversation(id string) (Conversation, bool) {
 	return c.snapshot(), true
 }
 
+// Latest stands for the id of the newest conversation wherever one is asked for, so that a demonstration can be pasted
+// line by line.
+const Latest = "latest"
+
 func (s *Sim) find(id string) *conversation {
+	if id == Latest {
+		newest := s.newest(1)
+		if len(newest) == 0 {
+			return nil
+		}
+		id = newest[0].ConversationID
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if c := s.conversations[id]; c != nil {

@@ -78,21 +78,12 @@ func (s *Sim) handleConversations(handle register) {
 	handle("GET /sim/conversations/{id}", func(r *http.Request) (int, any, error) { return s.shown(r, http.StatusOK, nil) })
 }
 
-// chosen is the id of the conversation a request is about. LivePerson's ids are UUIDs, so none of them is "latest".
-func (s *Sim) chosen(r *http.Request) string {
-	id := r.PathValue("id")
-	if newest := s.newest(1); id == "latest" && len(newest) > 0 {
-		return newest[0].ConversationID
-	}
-	return id
-}
-
 // shown answers with the conversation as it is now, unless something went wrong.
 func (s *Sim) shown(r *http.Request, status int, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	c, ok := s.Conversation(s.chosen(r))
+	c, ok := s.Conversation(r.PathValue("id"))
 	if !ok {
 		return 0, nil, ErrUnknownConversation
 	}
@@ -109,14 +100,14 @@ func (s *Sim) handleAgent(handle register) {
 		if err := readBody(r, &body); err != nil {
 			return 0, nil, err
 		}
-		return s.shown(r, http.StatusOK, s.AgentTyping(s.chosen(r), body.ChatState, body.Agent))
+		return s.shown(r, http.StatusOK, s.AgentTyping(r.PathValue("id"), body.ChatState, body.Agent))
 	})
 	handle(agent+"messages", func(r *http.Request) (int, any, error) {
 		var body AgentMessage
 		if err := readBody(r, &body); err != nil {
 			return 0, nil, err
 		}
-		sent, err := s.AgentMessage(s.chosen(r), body)
+		sent, err := s.AgentMessage(r.PathValue("id"), body)
 		return http.StatusCreated, sent, err
 	})
 	handle(agent+"read", func(r *http.Request) (int, any, error) {
@@ -128,7 +119,7 @@ func (s *Sim) handleAgent(handle register) {
 		if err := readBody(r, &body); err != nil {
 			return 0, nil, err
 		}
-		sent, err := s.AgentRead(s.chosen(r), body.Status, body.Sequences, body.Agent)
+		sent, err := s.AgentRead(r.PathValue("id"), body.Status, body.Sequences, body.Agent)
 		return http.StatusOK, sent, err
 	})
 	handle(agent+"close", func(r *http.Request) (int, any, error) {
@@ -136,7 +127,7 @@ func (s *Sim) handleAgent(handle register) {
 		if err := readBody(r, &body); err != nil {
 			return 0, nil, err
 		}
-		return s.shown(r, http.StatusOK, s.AgentClose(s.chosen(r), body))
+		return s.shown(r, http.StatusOK, s.AgentClose(r.PathValue("id"), body))
 	})
 	handle(agent+"join", func(r *http.Request) (int, any, error) {
 		var body struct {
@@ -146,7 +137,7 @@ func (s *Sim) handleAgent(handle register) {
 		if err := readBody(r, &body); err != nil {
 			return 0, nil, err
 		}
-		_, err := s.AgentJoin(s.chosen(r), body.Agent, body.State)
+		_, err := s.AgentJoin(r.PathValue("id"), body.Agent, body.State)
 		return s.shown(r, http.StatusOK, err)
 	})
 	handle(agent+"leave", func(r *http.Request) (int, any, error) {
@@ -157,7 +148,7 @@ func (s *Sim) handleAgent(handle register) {
 		if err := readBody(r, &body); err != nil {
 			return 0, nil, err
 		}
-		return s.shown(r, http.StatusOK, s.AgentLeave(s.chosen(r), body.Agent, body.SkillID))
+		return s.shown(r, http.StatusOK, s.AgentLeave(r.PathValue("id"), body.Agent, body.SkillID))
 	})
 }
 

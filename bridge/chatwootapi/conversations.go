@@ -1,0 +1,277 @@
+package chatwootapi
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lpbridge/bridge"
+)
+
+// found is the conversation of a path and its owner.
+type found struct {
+	thread *conversation
+	person *person
+}
+
+// locate returns the conversation of the path. A contact-inbox sees its own
+// ones; with a proven identity also those the contact began elsewhere.
+func (a *ChatwootAPI) locate(ctx context.Context, c *call) (*found, error) {
+	p, err := a.person(ctx, c.source())
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.getConversation(ctx, parseID(c.PathValue("conversation")))
+	if err != nil {
+		return nil, err
+	}
+	if t.ContactInbox == p.inbox.ID {
+		return &found{t, p}, nil
+	}
+	if !p.inbox.Verified {
+		return nil, errNotFound
+	}
+	owner, err := a.person(ctx, t.key())
+	if err != nil {
+		return nil, err
+	}
+	if owner.contact.ID != p.contact.ID {
+		return nil, errNotFound
+	}
+	return &found{t, owner}, nil
+}
+
+// createConversation answers POST of a conversation.
+func (a *ChatwootAPI) createConversation(ctx context.Context, c *call) (any, error) {
+	p, err := a.person(ctx, c.source())
+	if err != nil {
+		return nil, err
+	}
+	id, err := a.records.NextID(ctx, kindConversation)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	t := &conversation{
+		ID: id, UUID: uuid.NewString(), Inbox: p.inbox.Inbox, Source: p.inbox.Source, ContactInbox: p.inbox.ID,
+		Consumer: p.contact.ID, Status: statusOpen, Attributes: c.params.object("custom_attributes"),
+		Created: now, Updated: now, Activity: now, WaitingSince: now, recent: &window{},
+	}
+	if err := a.accept(ctx, nil, t); err != nil {
+		return nil, err
+	}
+	a.conversations.put(id, t)
+	if tokens := p.tokens(); a.cable.listening(tokens) {
+		a.cable.send(tokens, "conversation.created", a.pushConversation(t, p, nil))
+	}
+	return a.conversationAnswer(t, p, nil), nil
+}
+
+// showConversation answers GET of one conversation.
+func (a *ChatwootAPI) showConversation(ctx context.Context, c *call) (any, error) {
+	f, err := a.locate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return a.withMessages(ctx, f.thread, f.person)
+}
+
+// withMessages is a conversation with all its messages, as Chatwoot answers it.
+func (a *ChatwootAPI) withMessages(ctx context.Context, t *conversation, p *person) (any, error) {
+	messages, err := all[message](ctx, a.records, kindMessage, formatID(t.ID))
+	if err != nil {
+		return nil, err
+	}
+	return a.conversationAnswer(t, p, messages), nil
+}
+
+// listConversations answers GET of the contact's conversations.
+func (a *ChatwootAPI) listConversations(ctx context.Context, c *call) (any, error) {
+	p, err := a.person(ctx, c.source())
+	if err != nil {
+		return nil, err
+	}
+	threads, err := a.visible(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]any, len(threads))
+	for i, t := range threads {
+		if answers[i], err = a.withMessages(ctx, t, p); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// visible returns the conversations a person may see.
+func (a *ChatwootAPI) visible(ctx context.Context, p *person) ([]*conversation, error) {
+	if !p.inbox.Verified {
+		return all[conversation](ctx, a.records, kindConversation, formatID(p.inbox.ID))
+	}
+	inboxes, err := all[contactInbox](ctx, a.records, kindContactInbox, formatID(p.contact.ID))
+	if err != nil {
+		return nil, err
+	}
+	var threads []*conversation
+	for _, ci := range inboxes {
+		some, err := all[conversation](ctx, a.records, kindConversation, formatID(ci.ID))
+		if err != nil {
+			return nil, err
+		}
+		threads = append(threads, some...)
+	}
+	return threads, nil
+}
+
+// resolveConversation answers toggle_status, which only ever resolves.
+func (a *ChatwootAPI) resolveConversation(ctx context.Context, c *call) (any, error) {
+	f, err := a.locate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+		if t.thread.Status == statusResolved {
+			return nil
+		}
+		t.thread.Closes++
+		t.report(eventID("close", t.thread.ID, int64(t.thread.Closes)), bridge.KindClose)
+		return a.resolve(ctx, t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.getConversation(ctx, f.thread.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.withMessages(ctx, t, f.person)
+}
+
+// resolve ends a conversation and asks for the contact's opinion, once.
+func (a *ChatwootAPI) resolve(ctx context.Context, t *turn) error {
+	t.thread.Status = statusResolved
+	t.thread.WaitingSince = time.Time{}
+	t.touch()
+	if !a.cfg.CSAT || t.thread.CSAT != 0 {
+		return nil
+	}
+	m, err := a.newMessage(ctx, t, typeTemplate)
+	if err != nil {
+		return err
+	}
+	m.Content, m.ContentType = orNull(csatText), contentCSAT
+	m.Attributes = map[string]any{"display_type": csatDisplay}
+	t.thread.CSAT = m.ID
+	t.addMessage(m, "")
+	return nil
+}
+
+// seenLimit is the most messages one call of update_last_seen marks as read.
+// What is left is marked by the next call.
+const seenLimit = 1000
+
+// updateLastSeen answers update_last_seen: the contact has read what agents
+// wrote so far.
+func (a *ChatwootAPI) updateLastSeen(ctx context.Context, c *call) (any, error) {
+	f, err := a.locate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+		t.thread.ContactSeen = t.now
+		t.touch()
+		return a.markSeen(ctx, t)
+	})
+	return emptyAnswer{}, err
+}
+
+func (a *ChatwootAPI) markSeen(ctx context.Context, t *turn) error {
+	var seen []bridge.EventID
+	visited := 0
+	err := each(ctx, a.records, kindMessage, formatID(t.thread.ID), t.thread.SeenUpTo, func(m *message) bool {
+		t.thread.SeenUpTo = m.ID
+		visited++
+		if m.Type == typeOutgoing && m.Status != messageRead {
+			before := *m
+			m.Status = messageRead
+			t.changeMessage(&before, m)
+			seen = append(seen, m.Event)
+		}
+		return visited >= seenLimit
+	})
+	if err != nil || len(seen) == 0 {
+		return err
+	}
+	t.report(eventID("seen", t.thread.ID, t.thread.SeenUpTo), bridge.KindReceipt).Receipt = &bridge.Receipt{
+		Status: bridge.ReceiptRead, MessageIDs: seen,
+	}
+	return nil
+}
+
+// toggleTyping answers toggle_typing. Other words than on and off have no
+// effect and are no error.
+func (a *ChatwootAPI) toggleTyping(ctx context.Context, c *call) (any, error) {
+	f, err := a.locate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	word, _ := c.params.text("typing_status")
+	state := map[string]bridge.TypingState{"on": bridge.Composing, "off": bridge.Stopped}[word]
+	if state == "" {
+		return emptyAnswer{}, nil
+	}
+	typing := event("", bridge.KindTyping, f.thread, f.person.contact, time.Now())
+	typing.Typing = &bridge.Typing{State: state}
+	a.cable.typing(f.person.inbox.Token, f.thread.ID, state == bridge.Composing)
+	return emptyAnswer{}, a.accept(ctx, []bridge.Event{typing})
+}
+
+// hungUp is told by the cable that the last socket of a contact is gone.
+func (a *ChatwootAPI) hungUp(threads []int64) {
+	for _, id := range threads {
+		a.core.Disconnected(bridge.ThreadID(formatID(id)))
+	}
+}
+
+// admit says whether a token of the cable is known.
+func (a *ChatwootAPI) admit(ctx context.Context, token string) (bool, error) {
+	_, err := a.contactInboxOf(ctx, token)
+	if errors.Is(err, bridge.ErrNoRecord) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (a *ChatwootAPI) contactInboxOf(ctx context.Context, token string) (*contactInbox, error) {
+	if len(token) > maxShortText {
+		return nil, bridge.ErrNoRecord
+	}
+	rec, err := a.records.Find(ctx, kindContactInbox, keyToken+token)
+	if err != nil {
+		return nil, err
+	}
+	return decode[contactInbox](rec)
+}
+
+// presence answers update_presence: the agents of the contact's open
+// conversations. LivePerson does not tell who is online, only who was assigned.
+func (a *ChatwootAPI) presence(ctx context.Context, token string) (any, error) {
+	ci, err := a.contactInboxOf(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	threads, err := all[conversation](ctx, a.records, kindConversation, formatID(ci.ID))
+	if err != nil {
+		return nil, err
+	}
+	users := map[string]string{}
+	for _, t := range threads {
+		if t.Status == statusOpen && t.Assignee != 0 {
+			users[formatID(t.Assignee)] = "online"
+		}
+	}
+	return presencePush{accountID, users}, nil
+}

@@ -1,0 +1,249 @@
+package chatwootapi
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"net/http"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// What the survey looks like.
+const (
+	csatText    = "Please rate this conversation"
+	csatDisplay = "emoji"
+)
+
+// csatDays is how many days a survey can be answered.
+const csatDays = 14
+
+// csatAnswer is the survey of a conversation. ConversationID is the database id
+// with Chatwoot; there is one number for both here.
+type csatAnswer struct {
+	ID             int64         `json:"id"`
+	Response       *csatResponse `json:"csat_survey_response"`
+	DisplayType    string        `json:"display_type"`
+	Content        *string       `json:"content"`
+	InboxAvatarURL string        `json:"inbox_avatar_url"`
+	InboxName      string        `json:"inbox_name"`
+	Locale         string        `json:"locale"`
+	ConversationID int64         `json:"conversation_id"`
+	CreatedAt      string        `json:"created_at"`
+}
+
+type csatResponse struct {
+	ID             int64   `json:"id"`
+	AccountID      int     `json:"account_id"`
+	ConversationID int64   `json:"conversation_id"`
+	MessageID      int64   `json:"message_id"`
+	Rating         int     `json:"rating"`
+	Feedback       *string `json:"feedback_message"`
+	ContactID      int64   `json:"contact_id"`
+	AgentID        *int64  `json:"assigned_agent_id"`
+	CreatedAt      string  `json:"created_at"`
+	UpdatedAt      string  `json:"updated_at"`
+	ReviewNotes    *string `json:"csat_review_notes"`
+	ReviewedAt     *string `json:"review_notes_updated_at"`
+	ReviewedBy     *int64  `json:"review_notes_updated_by_id"`
+}
+
+func (a *ChatwootAPI) csatAnswer(m *message, p *person) csatAnswer {
+	out := csatAnswer{
+		ID: m.ID, DisplayType: csatDisplay, InboxName: a.cfg.InboxName, Locale: "en", ConversationID: m.Conversation,
+		CreatedAt: iso(m.Created),
+	}
+	if r := m.Rating; r != nil {
+		out.Response = &csatResponse{
+			ID: r.ID, AccountID: accountID, ConversationID: m.Conversation, MessageID: m.ID, Rating: r.Score, Feedback: r.Feedback,
+			ContactID: p.contact.ID, AgentID: numberOrNull(r.Assignee), CreatedAt: iso(r.Created), UpdatedAt: iso(r.Updated),
+		}
+	}
+	return out
+}
+
+// surveyOf returns the conversation with the uuid and its survey's message.
+func (a *ChatwootAPI) surveyOf(ctx context.Context, id string) (*found, *message, error) {
+	if len(id) > maxShortText {
+		return nil, nil, errNotFound
+	}
+	rec, err := a.records.Find(ctx, kindConversation, keyUUID+id)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := decode[conversation](rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.CSAT == 0 {
+		return nil, nil, errNotFound
+	}
+	p, err := a.person(ctx, t.key())
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := a.messageOf(ctx, t, t.CSAT)
+	return &found{t, p}, m, err
+}
+
+// showCSAT answers GET of a survey.
+func (a *ChatwootAPI) showCSAT(ctx context.Context, c *call) (any, error) {
+	f, m, err := a.surveyOf(ctx, c.PathValue("uuid"))
+	if err != nil {
+		return nil, err
+	}
+	return a.csatAnswer(m, f.person), nil
+}
+
+// answerCSAT answers PATCH of a survey.
+func (a *ChatwootAPI) answerCSAT(ctx context.Context, c *call) (any, error) {
+	f, m, err := a.surveyOf(ctx, c.PathValue("uuid"))
+	if err != nil {
+		return nil, err
+	}
+	if surveyLocked(m.Created, time.Now()) {
+		return nil, errSurveyLocked
+	}
+	given, _ := c.params["message"].(map[string]any)
+	if m, err = a.submit(ctx, f, m.ID, given); err != nil {
+		return nil, err
+	}
+	return a.csatAnswer(m, f.person), nil
+}
+
+// surveyLocked counts calendar days, as Chatwoot does.
+func surveyLocked(sent, now time.Time) bool {
+	const day = 24 * time.Hour
+	return now.UTC().Truncate(day).Sub(sent.UTC().Truncate(day)) > csatDays*day
+}
+
+// surveyView is what the page shows.
+type surveyView struct {
+	Inbox    string
+	Message  string
+	Form     bool
+	Choices  []surveyChoice
+	Feedback string
+}
+
+type surveyChoice struct {
+	Score   int
+	Label   string
+	Checked bool
+}
+
+// maxFeedback keeps a form filled in by hand within what a message may have.
+const maxFeedback = 5000
+
+var surveyPage = template.Must(template.New("survey").Parse(`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{{.Inbox}}: survey</title>
+<style>
+body{font-family:system-ui,sans-serif;line-height:1.5;max-width:34rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}
+fieldset{border:1px solid #767676;border-radius:.5rem;margin:0 0 1rem}
+label{display:block;padding:.4rem 0}
+textarea{width:100%;box-sizing:border-box;font:inherit}
+button{font:inherit;padding:.6rem 1.2rem}
+:focus-visible{outline:3px solid #1f5fbf;outline-offset:2px}
+</style>
+</head>
+<body>
+<main>
+<h1>{{.Inbox}}</h1>
+{{with .Message}}<p role="status">{{.}}</p>{{end}}
+{{if .Form}}<form method="post">
+<fieldset>
+<legend>How do you rate this conversation?</legend>
+{{range .Choices}}<label><input type="radio" name="rating" value="{{.Score}}" required{{if .Checked}} checked{{end}}> {{.Label}}</label>
+{{end}}</fieldset>
+<p><label for="feedback">Anything you want to add (optional)</label>
+<textarea id="feedback" name="feedback_message" rows="4" maxlength="5000">{{.Feedback}}</textarea></p>
+<p><button type="submit">Send</button></p>
+</form>{{end}}
+</main>
+</body>
+</html>
+`))
+
+// showSurvey answers GET of the page a person can rate a conversation on. It is
+// 200 for any uuid, as with Chatwoot.
+func (a *ChatwootAPI) showSurvey(w http.ResponseWriter, r *http.Request) {
+	_, m, err := a.surveyOf(r.Context(), r.PathValue("uuid"))
+	if err != nil {
+		a.surveyFailed(w, r, err)
+		return
+	}
+	a.writeSurvey(w, r, http.StatusOK, a.surveyForm(m, ""))
+}
+
+// fillSurvey answers the page's own form, which works without script.
+func (a *ChatwootAPI) fillSurvey(w http.ResponseWriter, r *http.Request) {
+	f, m, err := a.surveyOf(r.Context(), r.PathValue("uuid"))
+	if err != nil {
+		a.surveyFailed(w, r, err)
+		return
+	}
+	given, err := readParams(w, r, 0)
+	if err != nil {
+		a.surveyFailed(w, r, err)
+		return
+	}
+	view := a.surveyForm(m, "")
+	if !view.Form {
+		a.writeSurvey(w, r, http.StatusUnprocessableEntity, view)
+		return
+	}
+	response := keepScalars(given, "rating", "feedback_message")
+	if _, feedback, ok := readRating(response); !ok || feedback != nil && len(*feedback) > 4*maxFeedback {
+		a.writeSurvey(w, r, http.StatusUnprocessableEntity, a.surveyForm(m, "Please choose one of the five ratings."))
+		return
+	}
+	values := params{"submitted_values": map[string]any{"csat_survey_response": response}}
+	if m, err = a.submit(r.Context(), f, m.ID, values); err != nil {
+		a.surveyFailed(w, r, err)
+		return
+	}
+	a.writeSurvey(w, r, http.StatusOK, a.surveyForm(m, "Thank you. Your rating was sent; you can still change it."))
+}
+
+// surveyForm is the form, filled with the answer given before, or a word that
+// it is too late.
+func (a *ChatwootAPI) surveyForm(m *message, note string) surveyView {
+	if surveyLocked(m.Created, time.Now()) {
+		return surveyView{Inbox: a.cfg.InboxName, Message: "This survey is closed."}
+	}
+	view := surveyView{Inbox: a.cfg.InboxName, Message: note, Form: true}
+	for i, label := range []string{"1 – very bad", "2 – bad", "3 – okay", "4 – good", "5 – very good"} {
+		view.Choices = append(view.Choices, surveyChoice{Score: i + 1, Label: label, Checked: m.Rating != nil && m.Rating.Score == i+1})
+	}
+	if m.Rating != nil && m.Rating.Feedback != nil {
+		view.Feedback = *m.Rating.Feedback
+	}
+	return view
+}
+
+func (a *ChatwootAPI) surveyFailed(w http.ResponseWriter, r *http.Request, err error) {
+	status, text := http.StatusOK, "There is no survey here."
+	if ref := a.refusalOf(r.Context(), err, pathSurvey); !errors.Is(err, bridge.ErrNoRecord) && ref.status != http.StatusNotFound {
+		status, text = ref.status, "This did not work. Please try again later."
+	}
+	a.writeSurvey(w, r, status, surveyView{Inbox: a.cfg.InboxName, Message: text})
+}
+
+func (a *ChatwootAPI) writeSurvey(w http.ResponseWriter, r *http.Request, status int, view surveyView) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'")
+	w.WriteHeader(status)
+	if err := surveyPage.Execute(w, view); err != nil {
+		a.log.DebugContext(r.Context(), "survey page not written", "err", err)
+	}
+}

@@ -1,0 +1,286 @@
+package chatwootapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// Deliver implements [bridge.Adapter]. Everything it does is a write to the
+// channel's own records, so an event it stored was delivered: apps that are not
+// connected read it when they come back.
+func (a *ChatwootAPI) Deliver(ctx context.Context, e *bridge.Event) error {
+	err := a.deliver(ctx, e)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*bridge.DeliveryError](err); ok {
+		return err
+	}
+	outcome := bridge.Retry
+	if errors.Is(err, bridge.ErrNoRecord) {
+		outcome = bridge.Invalid
+	}
+	return &bridge.DeliveryError{Outcome: outcome, Err: err}
+}
+
+func (a *ChatwootAPI) deliver(ctx context.Context, e *bridge.Event) error {
+	f, err := a.owner(ctx, e.Thread)
+	if err != nil {
+		return err
+	}
+	agent, err := a.agentNumber(ctx, e.Agent)
+	if err != nil {
+		return err
+	}
+	var do func(*turn) error
+	switch {
+	case e.Kind == bridge.KindMessage && e.Message != nil:
+		do = func(t *turn) error { return a.deliverMessage(ctx, t, e, agent) }
+	case e.Kind == bridge.KindReceipt && e.Receipt != nil:
+		do = func(t *turn) error { return a.deliverReceipt(ctx, t, e.Receipt) }
+	case e.Kind == bridge.KindState && e.State != nil:
+		do = func(t *turn) error { return a.deliverState(ctx, t, e, agent) }
+	default:
+		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: fmt.Errorf("an event of kind %s cannot be shown", e.Kind)}
+	}
+	return a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+		if e.Agent != nil {
+			t.performer = a.agentSender(agent)
+		}
+		return do(t)
+	})
+}
+
+// owner returns a thread's conversation and person.
+func (a *ChatwootAPI) owner(ctx context.Context, id bridge.ThreadID) (*found, error) {
+	t, err := a.getConversation(ctx, parseID(string(id)))
+	if err != nil {
+		return nil, fmt.Errorf("find conversation: %w", err)
+	}
+	p, err := a.person(ctx, t.key())
+	if err != nil {
+		return nil, fmt.Errorf("find contact: %w", err)
+	}
+	return &found{t, p}, nil
+}
+
+// agentNumber returns the number that stands for one of LivePerson's agents in
+// Chatwoot's JSON, 0 without an agent. It stays the same for good.
+func (a *ChatwootAPI) agentNumber(ctx context.Context, agent *bridge.Agent) (int64, error) {
+	if agent == nil {
+		return 0, nil
+	}
+	key := "agent:" + agent.ID
+	return a.agents.get(key, func() (int64, error) {
+		a.roster.Lock()
+		defer a.roster.Unlock()
+		rec, err := a.records.Find(ctx, kindAgent, key)
+		if !errors.Is(err, bridge.ErrNoRecord) {
+			return rec.ID, err
+		}
+		id, err := a.records.NextID(ctx, kindAgent)
+		if err != nil {
+			return 0, err
+		}
+		return id, a.records.Save(context.WithoutCancel(ctx), bridge.Record{Kind: kindAgent, ID: id, Keys: []string{key}, Time: time.Now()})
+	})
+}
+
+// deliverMessage stores an agent's message, once for each event.
+func (a *ChatwootAPI) deliverMessage(ctx context.Context, t *turn, e *bridge.Event, agent int64) error {
+	_, err := a.records.Find(ctx, kindMessage, keyEvent+string(e.ID))
+	if !errors.Is(err, bridge.ErrNoRecord) {
+		return err
+	}
+	m, err := a.newMessage(ctx, t, typeOutgoing)
+	if err != nil {
+		return err
+	}
+	m.Event, m.Agent, m.Content = e.ID, agent, orNull(e.Message.Text)
+	m.offer(e.Message.QuickReplies)
+	if err := a.link(ctx, m, e.Message.Attachments); err != nil {
+		return err
+	}
+	t.agentWrote()
+	t.addMessage(m, "")
+	return nil
+}
+
+// offer makes quick replies the choices of an input_select.
+func (m *message) offer(replies []bridge.QuickReply) {
+	if len(replies) == 0 {
+		return
+	}
+	items := make([]any, len(replies))
+	for i, r := range replies {
+		items[i] = map[string]any{"title": r.Title, "value": choiceValue(replies, r)}
+	}
+	m.ContentType, m.Replies, m.Attributes = contentSelect, replies, map[string]any{"items": items}
+}
+
+// choiceValue is what an answer brings back for a reply: what choosing it says,
+// because some apps send the value as a message, or its id where that could
+// mean two replies.
+func choiceValue(replies []bridge.QuickReply, r bridge.QuickReply) string {
+	said := cmp.Or(r.Text, r.Title)
+	for _, other := range replies {
+		if other.ID != r.ID && cmp.Or(other.Text, other.Title) == said {
+			return r.ID
+		}
+	}
+	return cmp.Or(said, r.ID)
+}
+
+// link adds an agent's files, which stay where they are.
+func (a *ChatwootAPI) link(ctx context.Context, m *message, files []bridge.Attachment) error {
+	for _, f := range files {
+		id, err := a.records.NextID(ctx, kindAttachment)
+		if err != nil {
+			return err
+		}
+		media, _, _ := strings.Cut(f.ContentType, ";")
+		m.Attachments = append(m.Attachments, attachment{
+			ID: id, Name: f.Name, ContentType: cmp.Or(strings.ToLower(strings.TrimSpace(media)), "application/octet-stream"), URL: f.URL,
+		})
+	}
+	return nil
+}
+
+// agentWrote changes the conversation as an agent's message does.
+func (t *turn) agentWrote() {
+	c := t.thread
+	c.WaitingSince = time.Time{}
+	if c.FirstReply.IsZero() {
+		c.FirstReply = t.now
+	}
+}
+
+// deliverReceipt passes on how far the contact's messages got.
+func (a *ChatwootAPI) deliverReceipt(ctx context.Context, t *turn, r *bridge.Receipt) error {
+	status := map[bridge.ReceiptStatus]string{
+		bridge.ReceiptDelivered: messageDelivered, bridge.ReceiptRead: messageRead, bridge.ReceiptFailed: messageFailed,
+	}[r.Status]
+	if status == "" {
+		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New("the receipt has an unknown status")}
+	}
+	for _, id := range r.MessageIDs {
+		if err := a.setStatus(ctx, t, id, status); err != nil {
+			return err
+		}
+	}
+	if status == messageRead {
+		t.thread.AgentSeen, t.thread.Unread = t.now, 0
+		t.touch()
+	}
+	return nil
+}
+
+// setStatus changes one message. One that history no longer keeps is left out.
+func (a *ChatwootAPI) setStatus(ctx context.Context, t *turn, id bridge.EventID, status string) error {
+	number, ours := strings.CutPrefix(string(id), messageEventPrefix)
+	if !ours {
+		return nil
+	}
+	m, err := a.messageOf(ctx, t.thread, parseID(number))
+	if errors.Is(err, bridge.ErrNoRecord) || errors.Is(err, errNotFound) {
+		return nil
+	}
+	if err != nil || !advances(m.Status, status) || t.changes(m.ID) {
+		return err
+	}
+	before := *m
+	m.Status = status
+	t.changeMessage(&before, m)
+	return nil
+}
+
+// changes says whether the turn already changes a message: a receipt may name
+// one twice.
+func (t *turn) changes(id int64) bool {
+	for _, n := range t.news {
+		if n.message.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// advances says whether a message's status may become next: it never falls
+// back, and what arrived did not fail.
+func advances(status, next string) bool {
+	order := map[string]int{messageSent: 0, messageFailed: 1, messageDelivered: 2, messageRead: 3}
+	return order[next] > order[status]
+}
+
+// deliverState follows the conversation in LivePerson.
+func (a *ChatwootAPI) deliverState(ctx context.Context, t *turn, e *bridge.Event, agent int64) error {
+	switch e.State.Conversation {
+	case bridge.StateJoined, bridge.StateTransferred:
+		t.thread.Assignee = agent
+	case bridge.StateSurvey:
+		t.thread.Survey = true
+	case bridge.StateSurveyEnded:
+		t.thread.Survey = false
+	case bridge.StateClosed:
+		return a.deliverClosed(ctx, t, e)
+	case bridge.StateOpen:
+		t.thread.LivePerson = heldIn(e)
+	}
+	t.touch()
+	return nil
+}
+
+// heldIn is LivePerson's conversation of an event, empty when it is not told.
+func heldIn(e *bridge.Event) string {
+	if e.Place == nil {
+		return ""
+	}
+	return e.Place.Conversation
+}
+
+// deliverClosed resolves the conversation. What the consumer closed was
+// resolved when the app asked for it, and may be open again by now; so may one
+// that had ended when the consumer wrote once more.
+func (a *ChatwootAPI) deliverClosed(ctx context.Context, t *turn, e *bridge.Event) error {
+	c := t.thread
+	if former := heldIn(e); former != "" && c.LivePerson != "" && former != c.LivePerson {
+		return nil
+	}
+	c.Survey = false
+	t.touch()
+	if c.Status == statusResolved || e.State.By == "consumer" && c.Closes > 0 {
+		return nil
+	}
+	return a.resolve(ctx, t)
+}
+
+// ShowTyping implements [bridge.Typist]. Apps that are not connected miss it.
+func (a *ChatwootAPI) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
+	f, err := a.owner(ctx, cue.Thread)
+	if err != nil {
+		return err
+	}
+	tokens := f.person.tokens()
+	if !a.cable.listening(tokens) {
+		return nil
+	}
+	agent, err := a.agentNumber(ctx, &cue.Agent)
+	if err != nil {
+		return err
+	}
+	name := "conversation.typing_off"
+	if cue.State == bridge.Composing {
+		name = "conversation.typing_on"
+	}
+	push := a.pushConversation(f.thread, f.person, a.newestMessage(ctx, f.thread.ID))
+	push.AccountID = 0
+	sender := a.agentSender(agent)
+	a.cable.send(tokens, name, typingPush{Conversation: push, User: sender, AccountID: accountID, Performer: sender})
+	return nil
+}

@@ -1,0 +1,144 @@
+package chatwootapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/rs/cors"
+
+	"lpbridge/bridge"
+)
+
+// The paths of the client API.
+const (
+	pathInbox    = "/public/api/v1/inboxes/{inbox}"
+	pathContacts = pathInbox + "/contacts"
+	pathContact  = pathContacts + "/{source}"
+	pathThreads  = pathContact + "/conversations"
+	pathThread   = pathThreads + "/{conversation}"
+	pathMessages = pathThread + "/messages"
+	pathMessage  = pathMessages + "/{message}"
+	pathCSAT     = "/public/api/v1/csat_survey/{uuid}"
+	pathSurvey   = "/survey/responses/{uuid}"
+	pathFile     = "/rails/active_storage/blobs/redirect/{token}/{name}"
+	pathThumb    = "/rails/active_storage/representations/redirect/{token}/{name}"
+	pathCable    = "/cable"
+	pathUnrouted = "/public/"
+)
+
+// call is one request of the client API: its parameters and, but for the
+// survey, its inbox.
+type call struct {
+	*http.Request
+	params params
+	inbox  *inbox
+}
+
+// source names the contact-inbox of the path.
+func (c *call) source() sourceKey {
+	return sourceKey{c.inbox.identifier, c.PathValue("source")}
+}
+
+// endpoint answers a call. The answer becomes JSON with status 200.
+type endpoint func(ctx context.Context, c *call) (any, error)
+
+// Routes implements [bridge.Adapter].
+func (a *ChatwootAPI) Routes() []bridge.Route {
+	anyOrigin := cors.New(cors.Options{
+		AllowedOrigins: []string{"*"},
+		AllowedMethods: []string{
+			http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+		},
+		AllowedHeaders:       []string{"*"},
+		MaxAge:               7200,
+		OptionsSuccessStatus: http.StatusOK,
+	})
+	var routes []bridge.Route
+	for _, r := range []struct {
+		methods []string
+		path    string
+		do      endpoint
+	}{
+		{[]string{"GET"}, pathInbox, a.showInbox},
+		{[]string{"POST"}, pathContacts, a.createContact},
+		{[]string{"GET"}, pathContact, a.showContact},
+		{[]string{"PATCH", "PUT"}, pathContact, a.updateContact},
+		{[]string{"GET"}, pathThreads, a.listConversations},
+		{[]string{"POST"}, pathThreads, a.createConversation},
+		{[]string{"GET"}, pathThread, a.showConversation},
+		{[]string{"POST"}, pathThread + "/toggle_status", a.resolveConversation},
+		{[]string{"POST"}, pathThread + "/toggle_typing", a.toggleTyping},
+		{[]string{"POST"}, pathThread + "/update_last_seen", a.updateLastSeen},
+		{[]string{"GET"}, pathMessages, a.listMessages},
+		{[]string{"POST"}, pathMessages, a.createMessage},
+		{[]string{"PATCH", "PUT"}, pathMessage, a.answerMessage},
+		{[]string{"GET"}, pathCSAT, a.showCSAT},
+		{[]string{"PATCH", "PUT"}, pathCSAT, a.answerCSAT},
+	} {
+		for _, method := range r.methods {
+			routes = append(routes, bridge.Route{Pattern: method + " " + r.path, Handler: anyOrigin.Handler(a.serve(r.path, r.do))})
+		}
+	}
+	return append(routes,
+		bridge.Route{Pattern: pathUnrouted, Handler: anyOrigin.Handler(http.HandlerFunc(unrouted))},
+		bridge.Route{Pattern: pathCable, Handler: a.cable},
+		bridge.Route{Pattern: "GET " + pathSurvey, Handler: http.HandlerFunc(a.showSurvey)},
+		bridge.Route{Pattern: "POST " + pathSurvey, Handler: http.HandlerFunc(a.fillSurvey)},
+		bridge.Route{Pattern: "GET " + pathFile, Handler: http.HandlerFunc(a.serveFile)},
+		bridge.Route{Pattern: "GET " + pathThumb, Handler: http.HandlerFunc(a.serveFile)},
+	)
+}
+
+// unrouted answers what Rails does not route, a wrong method included. It also
+// is where preflights of all endpoints arrive, which CORS answers before.
+func unrouted(w http.ResponseWriter, _ *http.Request) {
+	writeRefusal(w, &refusal{status: http.StatusNotFound})
+}
+
+// serve reads the parameters, finds the inbox, answers.
+func (a *ChatwootAPI) serve(path string, do endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, err := a.answer(w, r, do)
+		if err == nil {
+			err = writeAnswer(w, answer)
+		}
+		if err != nil {
+			writeRefusal(w, a.refusalOf(r.Context(), err, path))
+		}
+	})
+}
+
+func (a *ChatwootAPI) answer(w http.ResponseWriter, r *http.Request, do endpoint) (any, error) {
+	p, err := readParams(w, r, a.cfg.MaxAttachment)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{Request: r, params: p}
+	if name := r.PathValue("inbox"); name != "" {
+		if c.inbox = a.inboxes[name]; c.inbox == nil {
+			return nil, errNotFound
+		}
+	}
+	return do(r.Context(), c)
+}
+
+// showInbox answers GET on an inbox. There is no desk with opening hours here,
+// so the hours are Chatwoot's initial ones and switched off.
+func (a *ChatwootAPI) showInbox(_ context.Context, c *call) (any, error) {
+	return inboxAnswer{
+		Identifier: c.inbox.identifier, IdentityValidation: a.cfg.HMACMandatory, Name: a.cfg.InboxName, Timezone: "UTC",
+		WorkingHours: officeWeek(), CSAT: a.cfg.CSAT,
+	}, nil
+}
+
+func officeWeek() []workingDay {
+	week := make([]workingDay, 7)
+	for day := range week {
+		week[day] = workingDay{Day: day, ClosedAllDay: day == 0 || day == 6}
+		if !week[day].ClosedAllDay {
+			week[day].OpenHour, week[day].OpenMinutes = new(9), new(0)
+			week[day].CloseHour, week[day].CloseMinutes = new(17), new(0)
+		}
+	}
+	return week
+}

@@ -1,0 +1,228 @@
+package chatwootapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+
+	"lpbridge/bridge"
+)
+
+// answerMessage answers PATCH of a message: the contact's answer to a choice, a
+// form or a survey.
+func (a *ChatwootAPI) answerMessage(ctx context.Context, c *call) (any, error) {
+	f, err := a.locate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.submit(ctx, f, parseID(c.PathValue("message")), c.params)
+	if err != nil {
+		return nil, err
+	}
+	return a.messageAnswer(m, f.person.contact), nil
+}
+
+// submit stores the submitted values of a message and tells LivePerson what
+// they mean. The same values again change nothing.
+func (a *ChatwootAPI) submit(ctx context.Context, f *found, id int64, given params) (*message, error) {
+	values, submitted := submittedValues(given["submitted_values"])
+	s := submission{id: id, values: values, submitted: submitted, report: true}
+	m, err := a.keepSubmission(ctx, f, s)
+	if _, refused := errors.AsType[*bridge.FieldError](err); refused {
+		// The bridge no longer knows what was offered. The answer is the app's
+		// all the same.
+		a.log.InfoContext(ctx, "a choice came too late for LivePerson", "thread", f.thread.ID, "err", err)
+		s.report = false
+		m, err = a.keepSubmission(ctx, f, s)
+	}
+	return m, err
+}
+
+// submission is an answer to a message. report says whether LivePerson is told
+// which reply was chosen.
+type submission struct {
+	id        int64
+	values    any
+	submitted bool
+	report    bool
+}
+
+func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission) (m *message, err error) {
+	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+		if m, err = a.messageOf(ctx, t.thread, s.id); err != nil || !s.submitted {
+			return err
+		}
+		before := *m
+		if sameJSON(m.Attributes["submitted_values"], s.values) {
+			return nil
+		}
+		m.Attributes = maps.Clone(orEmpty(m.Attributes))
+		m.Attributes["submitted_values"] = s.values
+		m.Answers++
+		t.changeMessage(&before, m)
+		if s.report {
+			t.reportClick(m, s.values)
+		}
+		return a.rate(ctx, t, m, s.values)
+	})
+	return m, err
+}
+
+// messageOf returns a message of a conversation.
+func (a *ChatwootAPI) messageOf(ctx context.Context, t *conversation, id int64) (*message, error) {
+	rec, err := a.records.Get(ctx, kindMessage, id)
+	if err != nil {
+		return nil, err
+	}
+	m, err := decode[message](rec)
+	if err == nil && m.Conversation != t.ID {
+		err = errNotFound
+	}
+	return m, err
+}
+
+// submittedValues keeps what Chatwoot permits of an answer: an object or an
+// array of objects with a few members.
+func submittedValues(v any) (values any, submitted bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		return permitted(v), true
+	case []any:
+		kept := []any{}
+		for _, item := range v {
+			if m, ok := item.(map[string]any); ok {
+				kept = append(kept, permitted(m))
+			}
+		}
+		return kept, true
+	}
+	return nil, false
+}
+
+func permitted(m map[string]any) map[string]any {
+	out := keepScalars(m, "name", "title", "value")
+	if survey, ok := m["csat_survey_response"].(map[string]any); ok {
+		out["csat_survey_response"] = keepScalars(survey, "feedback_message", "rating")
+	}
+	return out
+}
+
+func keepScalars(m map[string]any, names ...string) map[string]any {
+	out := map[string]any{}
+	for _, name := range names {
+		v, given := m[name]
+		if _, ok := scalar(v); ok || given && v == nil {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// sameJSON says whether two values read the same in JSON.
+func sameJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// reportClick tells LivePerson which quick reply was chosen.
+func (t *turn) reportClick(m *message, values any) {
+	if m.Event == "" {
+		return
+	}
+	for _, v := range objects(values) {
+		if reply := chosen(m.Replies, v); reply != "" {
+			t.report(eventID("click", m.ID, int64(m.Answers)), bridge.KindClick).Click = &bridge.Click{MessageID: m.Event, ReplyID: reply}
+			return
+		}
+	}
+}
+
+func objects(values any) []map[string]any {
+	switch v := values.(type) {
+	case map[string]any:
+		return []map[string]any{v}
+	case []any:
+		var out []map[string]any
+		for _, item := range v {
+			if m, ok := item.(map[string]any); ok {
+				out = append(out, m)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// chosen returns the id of the reply that a submitted item means: by the value
+// it was offered with, else by its title or id.
+func chosen(replies []bridge.QuickReply, item map[string]any) string {
+	value, _ := scalar(item["value"])
+	title, _ := scalar(item["title"])
+	for _, means := range []func(bridge.QuickReply) bool{
+		func(r bridge.QuickReply) bool { return value == choiceValue(replies, r) },
+		func(r bridge.QuickReply) bool { return title != "" && title == r.Title },
+		func(r bridge.QuickReply) bool { return value != "" && (value == r.ID || value == r.Title) },
+	} {
+		if i := slices.IndexFunc(replies, means); i >= 0 {
+			return replies[i].ID
+		}
+	}
+	return ""
+}
+
+// rate keeps the rating in an answer to a satisfaction survey and tells
+// LivePerson. A rating that is none is kept as submitted only, as Chatwoot does.
+func (a *ChatwootAPI) rate(ctx context.Context, t *turn, m *message, values any) error {
+	if m.ContentType != contentCSAT {
+		return nil
+	}
+	for _, v := range objects(values) {
+		response, _ := v["csat_survey_response"].(map[string]any)
+		score, feedback, ok := readRating(response)
+		if !ok {
+			continue
+		}
+		if err := a.keepRating(ctx, t, m, score, feedback); err != nil {
+			return err
+		}
+		comment := ""
+		if feedback != nil {
+			comment = *feedback
+		}
+		t.report(eventID("rating", m.ID, int64(m.Answers)), bridge.KindRating).Rating = &bridge.Rating{Score: score, Comment: comment}
+		return nil
+	}
+	return nil
+}
+
+func readRating(response map[string]any) (score int, feedback *string, ok bool) {
+	text, _ := scalar(response["rating"])
+	score, err := strconv.Atoi(text)
+	if err != nil || score < 1 || score > 5 {
+		return 0, nil, false
+	}
+	if s, given := scalar(response["feedback_message"]); given {
+		feedback = &s
+	}
+	return score, feedback, true
+}
+
+func (a *ChatwootAPI) keepRating(ctx context.Context, t *turn, m *message, score int, feedback *string) error {
+	next := &rating{Score: score, Feedback: feedback, Assignee: t.thread.Assignee, Created: t.now, Updated: t.now}
+	if m.Rating != nil {
+		next.ID, next.Created = m.Rating.ID, m.Rating.Created
+	} else {
+		id, err := a.records.NextID(ctx, kindRating)
+		if err != nil {
+			return err
+		}
+		next.ID = id
+	}
+	m.Rating = next
+	return nil
+}

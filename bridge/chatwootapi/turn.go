@@ -1,0 +1,199 @@
+package chatwootapi
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// turn is one change of a conversation, made while its lock is held: what is
+// stored and what LivePerson is told becomes durable in one write, and then the
+// contact's apps are told.
+type turn struct {
+	person *person
+	now    time.Time
+	// was is the conversation before, thread the copy to change.
+	was, thread *conversation
+	events      []bridge.Event
+	stored      []recordable
+	news        []messageNews
+	// performer is the agent who caused it, nil for the contact.
+	performer *agentSender
+	// dirty says that the conversation itself changed.
+	dirty bool
+}
+
+// messageNews is a new or changed message to tell apps of.
+type messageNews struct {
+	message *message
+	// before is the message as it was, nil for a new one.
+	before *message
+	echo   string
+}
+
+// inThread makes a change of a conversation. When do changes nothing, nothing
+// is written.
+func (a *ChatwootAPI) inThread(ctx context.Context, p *person, id int64, do func(*turn) error) error {
+	unlock := a.threads.lock(id)
+	defer unlock()
+	was, err := a.getConversation(ctx, id)
+	if err != nil {
+		return err
+	}
+	next := *was
+	t := &turn{person: p, now: time.Now(), was: was, thread: &next}
+	if err := do(t); err != nil {
+		return err
+	}
+	if len(t.events) == 0 && len(t.stored) == 0 && !t.dirty {
+		return nil
+	}
+	next.Updated = t.now
+	if err := a.accept(ctx, t.events, append(t.stored, &next)...); err != nil {
+		a.conversations.forget(id)
+		return err
+	}
+	a.conversations.put(id, &next)
+	t.count()
+	a.announce(ctx, t)
+	return nil
+}
+
+// report adds an event for LivePerson.
+func (t *turn) report(id bridge.EventID, kind bridge.Kind) *bridge.Event {
+	t.events = append(t.events, event(id, kind, t.thread, t.person.contact, t.now))
+	return &t.events[len(t.events)-1]
+}
+
+// touch says that the conversation itself changed.
+func (t *turn) touch() { t.dirty = true }
+
+// addMessage stores a new message.
+func (t *turn) addMessage(m *message, echo string) {
+	t.thread.Activity = t.now
+	t.stored = append(t.stored, m)
+	t.news = append(t.news, messageNews{message: m, echo: echo})
+}
+
+// changeMessage stores a message that changed.
+func (t *turn) changeMessage(before, m *message) {
+	m.Updated = t.now
+	t.stored = append(t.stored, m)
+	t.news = append(t.news, messageNews{message: m, before: before})
+}
+
+// announce tells the contact's apps what the turn did.
+func (a *ChatwootAPI) announce(ctx context.Context, t *turn) {
+	tokens := t.person.tokens()
+	if !a.cable.listening(tokens) {
+		return
+	}
+	if t.was.Status != t.thread.Status {
+		a.sayConversation(ctx, tokens, "conversation.status_changed", t)
+	}
+	for _, n := range t.news {
+		a.sayMessage(tokens, t, n)
+	}
+	if t.deskChanged() {
+		a.sayConversation(ctx, tokens, "conversation.updated", t)
+	}
+}
+
+// deskChanged says whether something changed that Chatwoot sends
+// conversation.updated for.
+func (t *turn) deskChanged() bool {
+	was, is := t.was, t.thread
+	return was.Status != is.Status || was.Assignee != is.Assignee || !was.WaitingSince.Equal(is.WaitingSince) ||
+		!was.FirstReply.Equal(is.FirstReply)
+}
+
+func (a *ChatwootAPI) sayMessage(tokens []string, t *turn, n messageNews) {
+	m := a.pushMessage(n.message, t.thread, t.person)
+	m.EchoID, m.Performer = n.echo, t.performer
+	if n.before == nil {
+		a.cable.send(tokens, "message.created", m)
+		return
+	}
+	m.PreviousChanges = changesOf(n.before, n.message)
+	a.cable.send(tokens, "message.updated", m)
+}
+
+// changesOf names what changed in a message, with the values before and after.
+func changesOf(before, after *message) map[string][2]any {
+	changes := map[string][2]any{"updated_at": {iso(before.Updated), iso(after.Updated)}}
+	if before.Status != after.Status {
+		changes["status"] = [2]any{before.Status, after.Status}
+	}
+	if before.Answers != after.Answers {
+		changes["content_attributes"] = [2]any{orEmpty(before.Attributes), orEmpty(after.Attributes)}
+	}
+	return changes
+}
+
+func (a *ChatwootAPI) sayConversation(ctx context.Context, tokens []string, name string, t *turn) {
+	push := a.pushConversation(t.thread, t.person, a.newestOf(ctx, t))
+	push.Performer = t.performer
+	a.cable.send(tokens, name, push)
+}
+
+// newestOf returns the newest message after the turn, nil when there is none.
+func (a *ChatwootAPI) newestOf(ctx context.Context, t *turn) *message {
+	for i := len(t.news) - 1; i >= 0; i-- {
+		if t.news[i].before == nil {
+			return t.news[i].message
+		}
+	}
+	return a.newestMessage(ctx, t.thread.ID)
+}
+
+func (a *ChatwootAPI) newestMessage(ctx context.Context, id int64) *message {
+	last, err := newest[message](ctx, a.records, kindMessage, formatID(id), 0, 1)
+	if err != nil {
+		a.log.WarnContext(ctx, "event sent without its newest message", "thread", id, "err", err)
+	}
+	if len(last) == 0 {
+		return nil
+	}
+	return last[0]
+}
+
+// floodLimit is the most messages of one conversation in one minute before the
+// contact is refused, as Chatwoot has it.
+const floodLimit = 200
+
+// count remembers the messages that were added.
+func (t *turn) count() {
+	for _, n := range t.news {
+		if n.before == nil {
+			t.thread.recent.add(t.now)
+		}
+	}
+}
+
+// window counts the messages of the last minute.
+type window struct {
+	// times are in milliseconds since 1970, oldest first.
+	times []int64
+}
+
+func (w *window) add(now time.Time) {
+	w.trim(now)
+	// An agent is never refused, so the count may pass the limit; what is kept
+	// may not.
+	if len(w.times) < floodLimit {
+		w.times = append(w.times, now.UnixMilli())
+	}
+}
+
+func (w *window) full(now time.Time) bool {
+	w.trim(now)
+	return len(w.times) >= floodLimit
+}
+
+func (w *window) trim(now time.Time) {
+	start := now.Add(-time.Minute).UnixMilli()
+	past, _ := slices.BinarySearch(w.times, start)
+	w.times = slices.Delete(w.times, 0, past)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"lpbridge/connector"
+)
+
+// forgottenAnswers is the share of notifications whose acceptance LivePerson
+// never hears of and so repeats.
+const forgottenAnswers = 0.002
+
+// gate stands where LivePerson's webhooks go, because lpbridge is elsewhere
+// after each start. It knows when lpbridge promised to keep which message.
+type gate struct {
+	daemon *daemon
+	killer *killer
+	client *http.Client
+
+	mu  sync.Mutex
+	rng *rand.Rand
+	// taken says when each agent's message was first promised to be kept.
+	taken map[place]promise
+	// refused and forgotten count answers.
+	refused, forgotten int
+}
+
+// place is where LivePerson put a message.
+type place struct {
+	dialog   string
+	sequence int64
+}
+
+// promise is the time between a request and its 200.
+type promise struct{ asked, given time.Time }
+
+func newGate(d *daemon, k *killer, rng *rand.Rand) *gate {
+	return &gate{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[place]promise{}}
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	asked := time.Now()
+	status := g.forward(r, body)
+	if status != http.StatusOK {
+		g.mu.Lock()
+		g.refused++
+		g.mu.Unlock()
+		w.WriteHeader(status)
+		return
+	}
+	if g.note(body, promise{asked, time.Now()}) {
+		g.killer.reached(whileNotified)
+	}
+	if g.forgets() {
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// forward passes a notification on and returns lpbridge's answer.
+func (g *gate) forward(r *http.Request, body []byte) int {
+	address := g.daemon.address()
+	if address == "" {
+		return http.StatusBadGateway
+	}
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, "http://"+address+r.URL.Path, bytes.NewReader(body))
+	if err != nil {
+		return http.StatusBadGateway
+	}
+	req.Header = r.Header.Clone()
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return http.StatusBadGateway
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+// note remembers the promise for each agent's message in a notification and
+// reports whether there was one.
+func (g *gate) note(body []byte, p promise) bool {
+	n, err := connector.ParseNotification(body)
+	if err != nil {
+		return false
+	}
+	messages, ok := n.(*connector.MessagingEventNotification)
+	if !ok {
+		return false
+	}
+	found := false
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range messages.Changes {
+		c := &messages.Changes[i]
+		if c.Event.Type != connector.TypeContentEvent || c.FromConsumer() {
+			continue
+		}
+		found = true
+		at := place{string(c.DialogID), int64(c.Sequence)}
+		if _, known := g.taken[at]; !known {
+			g.taken[at] = p
+		}
+	}
+	return found
+}
+
+func (g *gate) forgets() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	forgets := g.rng.Float64() < forgottenAnswers
+	if forgets {
+		g.forgotten++
+	}
+	return forgets
+}

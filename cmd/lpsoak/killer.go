@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// moment is when lpbridge is killed. The worst ones are not left to chance.
+type moment int
+
+const (
+	// anyMoment is decided by a timer alone.
+	anyMoment moment = iota
+	// whileAccepting is while it makes a consumer's event durable.
+	whileAccepting
+	// whileDelivering is after the channel took an event and before lpbridge
+	// hears of it.
+	whileDelivering
+	// whileNotified is after it took a notification and before LivePerson hears
+	// of it.
+	whileNotified
+	moments
+)
+
+// killLimit is how long a chosen moment is waited for.
+const killLimit = 2 * time.Second
+
+// killer ends lpbridge at chosen moments and starts it again.
+type killer struct {
+	daemon *daemon
+
+	mu    sync.Mutex
+	armed moment
+	shot  chan struct{}
+	kills map[moment]int
+}
+
+// reached is called at each moment but anyMoment, by who acts in it. If
+// lpbridge is to die now, it is dead when reached returns.
+func (k *killer) reached(m moment) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.armed != m || k.shot == nil {
+		return
+	}
+	k.shoot(m)
+}
+
+// shoot kills and says so. The lock is held, so that nobody else goes on.
+func (k *killer) shoot(m moment) {
+	k.daemon.kill()
+	k.kills[m]++
+	close(k.shot)
+	k.shot = nil
+}
+
+// run kills n times, each when progress has come as far as its turn.
+func (k *killer) run(ctx context.Context, rng *rand.Rand, n int, progress func() float64) error {
+	for i := range n {
+		turn := (float64(i) + 0.2 + 0.6*rng.Float64()) / float64(n)
+		for progress() < turn {
+			if err := pause(ctx, 5*time.Millisecond); err != nil {
+				return err
+			}
+		}
+		if err := k.killOnce(ctx, moment(i)%moments, time.Duration(rng.Int64N(int64(200*time.Millisecond)))); err != nil {
+			return err
+		}
+		if err := pause(ctx, time.Duration(rng.Int64N(int64(600*time.Millisecond)))); err != nil {
+			return err
+		}
+		if err := k.daemon.start(ctx); err != nil {
+			return fmt.Errorf("after kill %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func (k *killer) killOnce(ctx context.Context, m moment, after time.Duration) error {
+	if err := pause(ctx, after); err != nil {
+		return err
+	}
+	shot := make(chan struct{})
+	k.mu.Lock()
+	k.armed, k.shot = m, shot
+	if m == anyMoment {
+		k.shoot(m)
+	}
+	k.mu.Unlock()
+	select {
+	case <-shot:
+	case <-time.After(killLimit):
+		k.mu.Lock()
+		if k.shot != nil {
+			k.shoot(anyMoment)
+		}
+		k.mu.Unlock()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// pause waits unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,355 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	typingHold = 3 * time.Second
+	// typingEnd is how long after the last word of an agent typing may be shown:
+	// LivePerson promises no end, so lpbridge gives up after a minute.
+	typingEnd = 70 * time.Second
+	// lookPause is the time between two looks at how far things are.
+	lookPause = 250 * time.Millisecond
+)
+
+// world is everything that runs.
+type world struct {
+	options
+	dir       string
+	daemon    *daemon
+	killer    *killer
+	gate      *gate
+	channel   *channel
+	consumers *consumers
+	agents    *agents
+	lp        *livePerson
+	people    []*consumer
+	served    []*agent
+	found     findings
+	counters  counters
+	mu        sync.Mutex
+}
+
+// rng gives every actor its own sequence, so that what they do does not depend
+// on each other.
+func (o options) rng(actor string, i int) *rand.Rand {
+	var sum uint64 = 14695981039346656037
+	for _, b := range []byte(fmt.Sprint(actor, i)) {
+		sum = (sum ^ uint64(b)) * 1099511628211
+	}
+	return rand.New(rand.NewPCG(o.seed, sum))
+}
+
+// soak runs everything and compares. Its error is of the soak itself; broken
+// promises are among the findings.
+func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error) {
+	dir := o.keep
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "lpsoak-"); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+	} else if err = os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := o.build(ctx, dir); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, "lpbridge.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	faults, err := json.Marshal(o.faults)
+	if err != nil {
+		return nil, err
+	}
+	sim, err := startSimulator(ctx, o.simulator, log, "LPSIM_FAULTS="+string(faults))
+	if err != nil {
+		return nil, err
+	}
+	defer sim.end()
+	w := &world{options: o, dir: dir, lp: &livePerson{base: sim.base}}
+	server, err := w.assemble(log)
+	if err != nil {
+		return nil, err
+	}
+	defer server.close()
+	if o.notifications {
+		if err := w.lp.notify(ctx, server.url+"/webhooks/liveperson"); err != nil {
+			return nil, err
+		}
+	}
+	w.daemon.env = w.environment(sim.base, server.url)
+	if err := w.daemon.start(ctx); err != nil {
+		return nil, fmt.Errorf("%w (log in %s)", err, dir)
+	}
+	defer w.daemon.kill()
+	if err := w.run(ctx, out); err != nil {
+		return nil, err
+	}
+	return &w.found, nil
+}
+
+// frontDoor is the soak's own listener.
+type frontDoor struct {
+	url    string
+	server *http.Server
+	done   chan error
+}
+
+func (f *frontDoor) close() {
+	f.server.Close()
+	<-f.done
+}
+
+// assemble puts the actors together and starts the listener of gate and channel.
+func (w *world) assemble(log *os.File) (*frontDoor, error) {
+	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte("a secret of the soak, 32 bytes!!"))
+	w.daemon = &daemon{path: w.bridge, log: log, died: func(err error) { w.breaks("lpbridge: %v", err) }}
+	w.killer = &killer{daemon: w.daemon, kills: map[moment]int{}}
+	w.gate = newGate(w.daemon, w.killer, w.rng("gate", 0))
+	w.agents = &agents{lp: w.lp}
+	var err, err2 error
+	w.channel, err = newChannel(secret, w.killer, w.rng("channel", 0))
+	w.consumers, err2 = newConsumers(w.options, secret, w.daemon, w.killer)
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	for i := range w.threads {
+		w.people = append(w.people, newConsumer(w.consumers, w.rng("consumer", i), i))
+		w.served = append(w.served, &agent{all: w.agents, rng: w.rng("agent", i), person: w.people[i].id, closes: i < w.closes})
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/liveperson", w.gate)
+	mux.Handle("POST /channel", w.channel)
+	f := &frontDoor{"http://" + l.Addr().String(), &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, make(chan error, 1)}
+	go func() { f.done <- f.server.Serve(l) }()
+	return f, nil
+}
+
+// environment configures lpbridge and nothing else.
+func (w *world) environment(simulator, front string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "LP") && !strings.HasPrefix(name, "WEBHOOK_") {
+			env = append(env, kv)
+		}
+	}
+	notifications := "on"
+	if !w.notifications {
+		notifications = "off"
+	}
+	return append(env,
+		"LPBRIDGE_LISTEN=127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN=127.0.0.1:0", "LPBRIDGE_CHANNELS=webhook",
+		"LPBRIDGE_STORE=sqlite:"+filepath.Join(w.dir, "lpbridge.db"), "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
+		"LPBRIDGE_ECHO_WAIT="+w.echoWait.String(), "LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client",
+		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT=3s",
+		"WEBHOOK_SECRET="+w.consumers.secret, "WEBHOOK_URL="+front+"/channel", "WEBHOOK_TIMEOUT=2s", "WEBHOOK_TYPING_HOLD="+typingHold.String(),
+	)
+}
+
+func (w *world) breaks(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.found.breaks(format, args...)
+}
+
+// run lets the traffic happen, waits for its end and looks at what is left.
+func (w *world) run(ctx context.Context, out io.Writer) error {
+	began := time.Now()
+	watching, stopWatching := context.WithCancel(ctx)
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	defer stopWatching()
+	watchers.Go(func() { w.agents.watch(watching) })
+	watchers.Go(func() { w.counters.watch(watching, w.daemon) })
+	fmt.Fprintf(out, "%d messages each way in %d threads, %d kills, seed %d\n", w.messages, w.threads, w.kills, w.seed)
+	if err := w.traffic(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "traffic ended after %.0f s, waiting for what is pending\n", time.Since(began).Seconds())
+	ended := time.Now()
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
+	w.found.note("drained after, s", fmt.Sprintf("%.1f", time.Since(ended).Seconds()))
+	if err := w.typingEnds(ctx); err != nil {
+		return err
+	}
+	w.found.note("typing ended after, s", fmt.Sprintf("%.1f", time.Since(ended).Seconds()))
+	if err := w.verify(ctx); err != nil {
+		return err
+	}
+	w.found.note("took, s", fmt.Sprintf("%.0f", time.Since(began).Seconds()))
+	return nil
+}
+
+// traffic lets everybody write while lpbridge is killed.
+func (w *world) traffic(ctx context.Context) error {
+	each := w.messages / w.threads
+	every := w.during / time.Duration(each)
+	group, ctx := errgroup.WithContext(ctx)
+	gone := make(chan struct{})
+	var writing sync.WaitGroup
+	for i := range w.people {
+		writing.Add(1)
+		group.Go(func() error {
+			defer writing.Done()
+			return w.people[i].write(ctx, each, every)
+		})
+		if w.notifications {
+			group.Go(func() error { return w.served[i].serve(ctx, each, every, gone) })
+		}
+	}
+	group.Go(func() error {
+		total := float64(each * w.threads)
+		err := w.killer.run(ctx, w.rng("killer", 0), w.kills, func() float64 { return float64(w.consumers.accepted.Load()) / total })
+		if err != nil {
+			return err
+		}
+		writing.Wait()
+		if err := w.calmDown(ctx); err != nil {
+			return err
+		}
+		defer close(gone)
+		return w.untilDelivered(ctx)
+	})
+	return group.Wait()
+}
+
+// calmDown ends all misbehaviour.
+func (w *world) calmDown(ctx context.Context) error {
+	w.channel.calmDown()
+	return w.lp.calmDown(ctx)
+}
+
+// untilDelivered waits until lpbridge has nothing pending: the last message may
+// open a conversation that agents have yet to see.
+func (w *world) untilDelivered(ctx context.Context) error {
+	for limit := time.Now().Add(w.drain); time.Now().Before(limit); {
+		if err := pause(ctx, 2*lookEvery); err != nil {
+			return err
+		}
+		if s, err := w.daemon.status(ctx); err == nil && s.Ready && s.Pending == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// settle waits until nothing is on its way any more, and says so when that does
+// not come.
+func (w *world) settle(ctx context.Context) error {
+	deadline := time.Now().Add(w.drain)
+	for quiet := 0; quiet < 3; {
+		s, err := w.daemon.status(ctx)
+		if err != nil {
+			return fmt.Errorf("status of lpbridge: %w", err)
+		}
+		stats, err := w.lp.stats(ctx)
+		if err != nil {
+			return err
+		}
+		quiet++
+		if s.Pending > 0 || stats.Webhooks.Stored > 0 {
+			quiet = 0
+		}
+		if time.Now().After(deadline) {
+			w.breaks("after %s lpbridge has %d events pending and LivePerson %d notifications", w.drain, s.Pending, stats.Webhooks.Stored)
+			return nil
+		}
+		if err := pause(ctx, lookPause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// typingEnds waits until nobody is shown as typing, on either side.
+func (w *world) typingEnds(ctx context.Context) error {
+	deadline := max(time.Until(time.Unix(0, w.agents.quiet.Load()).Add(typingEnd)), 3*typingHold)
+	limit := time.Now().Add(deadline)
+	for {
+		agentsSee, err := w.lp.typing(ctx)
+		if err != nil {
+			return err
+		}
+		consumersSee := w.channel.shownTyping()
+		if len(agentsSee)+len(consumersSee) == 0 {
+			return nil
+		}
+		if time.Now().After(limit) {
+			for _, c := range agentsSee {
+				w.breaks("the agent still sees %s typing", c)
+			}
+			for _, t := range consumersSee {
+				w.breaks("the channel still shows an agent typing in %s", t)
+			}
+			return nil
+		}
+		if err := pause(ctx, lookPause); err != nil {
+			return err
+		}
+	}
+}
+
+// verify compares both sides and ends lpbridge in order.
+func (w *world) verify(ctx context.Context) error {
+	by, err := transcripts(ctx, w.lp)
+	if err != nil {
+		return err
+	}
+	letters, err := w.daemon.deadLetters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range letters {
+		w.breaks("dead letter: %s %s of %s: %s after %d attempts", l.Direction, l.Kind, l.Thread, l.Outcome, l.Attempts)
+	}
+	stats, err := w.lp.stats(ctx)
+	if err != nil {
+		return err
+	}
+	if stats.Webhooks.Lost > 0 {
+		w.breaks("LivePerson gave up %d notifications", stats.Webhooks.Lost)
+	}
+	if err := w.daemon.stop(); err != nil {
+		w.breaks("%v", err)
+	}
+	for _, line := range w.daemon.odd() {
+		w.breaks("in the log: %s", line)
+	}
+	repeats := 0
+	for i, c := range w.people {
+		repeats += w.found.checkConsumer(c, by[c.id], !w.notifications)
+		if w.notifications {
+			w.found.checkAgent(w.served[i], by[c.id], w.channel.messagesOf(c.thread), w.gate.promises())
+			w.found.checkReceipts(w.served[i], by[c.id])
+		}
+	}
+	w.found.violations = append(w.found.violations, w.consumers.broken...)
+	w.summarise(stats, repeats)
+	return nil
+}

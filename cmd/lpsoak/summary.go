@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/console"
+	"lpbridge/connector/lpsim"
+)
+
+// adminTime bounds one look at the admin listener.
+const adminTime = 5 * time.Second
+
+// admin reads a page of the admin listener.
+func (d *daemon) adminGet(ctx context.Context, path string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.adminAddress()+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %d", path, resp.StatusCode)
+	}
+	return read(resp.Body)
+}
+
+func (d *daemon) status(ctx context.Context) (bridge.Status, error) {
+	var s bridge.Status
+	err := d.adminGet(ctx, "/status", func(r io.Reader) error { return json.NewDecoder(r).Decode(&s) })
+	return s, err
+}
+
+func (d *daemon) deadLetters(ctx context.Context) ([]console.Letter, error) {
+	var page console.Page
+	err := d.adminGet(ctx, "/deadletters", func(r io.Reader) error { return json.NewDecoder(r).Decode(&page) })
+	return page.DeadLetters, err
+}
+
+// counters adds up metrics over the lives of lpbridge. What a life counted
+// after its last look is lost with it.
+type counters struct {
+	mu    sync.Mutex
+	past  map[string]float64
+	last  map[string]float64
+	admin string
+}
+
+// counted are the metrics that are summed up over their labels.
+var counted = []string{"lpbridge_echoes_settled_total", "lpbridge_events_duplicate_total", "lpbridge_events_refused_total"}
+
+func (c *counters) watch(ctx context.Context, d *daemon) {
+	c.past, c.last = map[string]float64{}, map[string]float64{}
+	for pause(ctx, lookPause) == nil {
+		admin := d.adminAddress()
+		if admin == "" {
+			continue
+		}
+		sums := map[string]float64{}
+		if d.adminGet(ctx, "/metrics", func(r io.Reader) error { return sum(r, sums) }) != nil {
+			continue
+		}
+		c.mu.Lock()
+		if admin != c.admin {
+			for name, v := range c.last {
+				c.past[name] += v
+			}
+			c.admin = admin
+		}
+		c.last = sums
+		c.mu.Unlock()
+	}
+}
+
+// sum adds up the counted metrics of a scrape; deliveries by their outcome.
+func sum(r io.Reader, into map[string]float64) error {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		name, value, ok := strings.Cut(lines.Text(), " ")
+		if !ok || strings.HasPrefix(name, "#") {
+			continue
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			continue
+		}
+		base, labels, _ := strings.Cut(name, "{")
+		if slices.Contains(counted, base) {
+			into[base] += v
+		}
+		if _, rest, ok := strings.Cut(labels, `outcome="`); ok && base == "lpbridge_deliveries_total" {
+			outcome, _, _ := strings.Cut(rest, `"`)
+			into["deliveries that ended as "+outcome] += v
+		}
+	}
+	return lines.Err()
+}
+
+func (c *counters) totals() map[string]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	totals := maps.Clone(c.past)
+	for name, v := range c.last {
+		totals[name] += v
+	}
+	return totals
+}
+
+// messagesOf returns what the channel shows of a thread.
+func (c *channel) messagesOf(thread string) []arrival {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.thread(thread).messages)
+}
+
+func (g *gate) promises() map[place]promise {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.taken)
+}
+
+// summarise writes down what happened.
+func (w *world) summarise(stats lpsim.Stats, repeats int) {
+	n := w.found.note
+	n("messages accepted from consumers", w.consumers.accepted.Load())
+	n("messages of agents to the channel", w.agents.sent.Load())
+	kills := w.killer.kills
+	n("kills", fmt.Sprintf("%d (%d at any moment, %d accepting, %d delivering, %d notified)",
+		kills[anyMoment]+kills[whileAccepting]+kills[whileDelivering]+kills[whileNotified],
+		kills[anyMoment], kills[whileAccepting], kills[whileDelivering], kills[whileNotified]))
+	n("requests consumers had to repeat", w.consumers.retries.Load())
+	n("requests repeated after their acceptance", w.consumers.late.Load())
+	n("LivePerson: answers lost, requests lost", fmt.Sprintf("%d, %d", stats.LostAnswers, stats.LostRequests))
+	n("LivePerson: conversations", stats.Conversations)
+	n("LivePerson: notifications, refused, repeated", fmt.Sprintf("%d, %d, %d", stats.Webhooks.Attempts, w.gate.refused, stats.Webhooks.Retried))
+	n("LivePerson: duplicated, reordered, delayed", fmt.Sprintf("%d, %d, %d", stats.Webhooks.Duplicated, stats.Webhooks.Reordered, stats.Webhooks.Delayed))
+	n("acceptances LivePerson never heard of", w.gate.forgotten)
+	n("channel: answers lost, repeats it dropped", fmt.Sprintf("%d, %d", w.channel.lost, w.channel.repeats))
+	n("channel: typing events", w.channel.typing)
+	if !w.notifications {
+		n("messages LivePerson has more than once", repeats)
+	}
+	totals := w.counters.totals()
+	for _, name := range slices.Sorted(maps.Keys(totals)) {
+		n(strings.TrimPrefix(name, "lpbridge_")+", at least", totals[name])
+	}
+	if w.channel.unsigned > 0 {
+		w.breaks("the channel refused %d requests that were not signed or not events", w.channel.unsigned)
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"lpbridge/connector/lpsim"
+)
+
+// findings is what the soak found out.
+type findings struct {
+	violations []string
+	facts      []fact
+}
+
+// fact is one line of the summary.
+type fact struct {
+	name  string
+	value any
+}
+
+func (f *findings) breaks(format string, args ...any) {
+	f.violations = append(f.violations, fmt.Sprintf(format, args...))
+}
+
+func (f *findings) note(name string, value any) { f.facts = append(f.facts, fact{name, value}) }
+
+// maxShown is how many violations are printed.
+const maxShown = 40
+
+func (f *findings) print(out io.Writer) {
+	for _, fact := range f.facts {
+		fmt.Fprintf(out, "%-44s %v\n", fact.name, fact.value)
+	}
+	for i, v := range f.violations {
+		if i == maxShown {
+			fmt.Fprintf(out, "… and %d more\n", len(f.violations)-maxShown)
+			break
+		}
+		fmt.Fprintf(out, "BROKEN: %s\n", v)
+	}
+	if len(f.violations) == 0 {
+		fmt.Fprintln(out, "the promise held")
+	}
+}
+
+// transcripts are LivePerson's records by consumer, their conversations in the
+// order in which they began.
+func transcripts(ctx context.Context, lp *livePerson) (map[string][]lpsim.Conversation, error) {
+	all, err := lp.own(ctx)
+	if err != nil {
+		return nil, err
+	}
+	by := map[string][]lpsim.Conversation{}
+	for _, s := range all {
+		c, err := lp.conversation(ctx, s.ConversationID)
+		if err != nil {
+			return nil, err
+		}
+		by[personOf(s)] = append(by[personOf(s)], c)
+	}
+	return by, nil
+}
+
+// written are the messages of one side in a consumer's conversations. Private
+// notes are not meant for the consumer.
+func written(conversations []lpsim.Conversation, consumer bool) []told {
+	var found []told
+	for _, c := range conversations {
+		for _, e := range c.Transcript {
+			if e.Type == "ContentEvent" && (e.Role == lpsim.RoleConsumer) == consumer && e.Audience != "AGENTS_AND_MANAGERS" {
+				found = append(found, told{e.Text, place{e.DialogID, e.Sequence}})
+			}
+		}
+	}
+	return found
+}
+
+func texts(list []told) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = list[i].text
+	}
+	return out
+}
+
+// checkConsumer compares what a consumer said with what LivePerson has and
+// returns how many messages it has more than once, where that is allowed.
+func (f *findings) checkConsumer(c *consumer, conversations []lpsim.Conversation, repeatsAllowed bool) (repeats int) {
+	got := texts(written(conversations, true))
+	if repeatsAllowed {
+		once := firsts(got)
+		repeats, got = len(got)-len(once), once
+	}
+	if diff := difference(c.said, got); diff != "" {
+		f.breaks("%s to LivePerson: %s", c.thread, diff)
+	}
+	return repeats
+}
+
+// firsts drops repetitions of texts that are all different.
+func firsts(list []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool {
+		known := seen[s]
+		seen[s] = true
+		return known
+	})
+}
+
+// difference says in one line how two sequences differ, empty when they do not.
+func difference(want, got []string) string {
+	if slices.Equal(want, got) {
+		return ""
+	}
+	balance := map[string]int{}
+	for _, s := range want {
+		balance[s]++
+	}
+	for _, s := range got {
+		balance[s]--
+	}
+	var parts []string
+	for _, s := range slices.Sorted(maps.Keys(balance)) {
+		switch n := balance[s]; {
+		case n > 0:
+			parts = append(parts, fmt.Sprintf("%q is missing %d times", s, n))
+		case n < 0:
+			parts = append(parts, fmt.Sprintf("%q is there %d times too often", s, -n))
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "the order differs")
+	}
+	at := 0
+	for at < min(len(want), len(got)) && want[at] == got[at] {
+		at++
+	}
+	return fmt.Sprintf("%s; they part at %d of %d: want %s, got %s", strings.Join(parts, ", "), at, len(want), around(want, at), around(got, at))
+}
+
+// around shows the place where two sequences part.
+func around(list []string, at int) string {
+	return fmt.Sprintf("%.240q", list[max(0, min(at-1, len(list))):min(len(list), at+4)])
+}
+
+// checkAgent compares what agents told a consumer, what LivePerson has of that,
+// and what the channel shows. Where LivePerson's notifications came in another
+// order than the messages were written, that order counts.
+func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, shown []arrival, taken map[place]promise) {
+	record := written(conversations, false)
+	byPlace := func(x, y told) int {
+		return cmp.Or(cmp.Compare(x.place.dialog, y.place.dialog), cmp.Compare(x.place.sequence, y.place.sequence))
+	}
+	said := slices.SortedFunc(slices.Values(a.told), byPlace)
+	if kept := slices.SortedFunc(slices.Values(record), byPlace); !slices.Equal(said, kept) {
+		f.breaks("%s: the simulator's transcript is not what its agents were told to write", a.person)
+	}
+	got := make([]told, len(shown))
+	for i, s := range shown {
+		got[i] = told{s.text, s.place}
+		if want := fmt.Sprintf("%s:%d", s.place.dialog, s.place.sequence); s.id != want {
+			f.breaks("%s: the channel got event %s at place %s", a.person, s.id, want)
+		}
+	}
+	if sorted := slices.SortedFunc(slices.Values(got), byPlace); !slices.Equal(said, sorted) {
+		f.breaks("%s to the channel: %s", a.person, difference(texts(said), texts(sorted)))
+		return
+	}
+	f.checkOrder(a.person, shown, taken)
+}
+
+// checkOrder holds lpbridge to the order in which it accepted messages. Two
+// that it accepted at the same time may arrive either way.
+func (f *findings) checkOrder(person string, shown []arrival, taken map[place]promise) {
+	for i := range shown {
+		for _, later := range shown[i+1:] {
+			first, second := taken[later.place], taken[shown[i].place]
+			if !first.given.IsZero() && first.given.Before(second.asked) {
+				f.breaks("%s to the channel: %s was accepted before %s was sent and arrived after it", person, later.id, shown[i].id)
+			}
+		}
+	}
+}
+
+// checkReceipts wants the truth told to agents: all that reached the channel
+// was confirmed.
+func (f *findings) checkReceipts(a *agent, conversations []lpsim.Conversation) {
+	confirmed := map[place]bool{}
+	for _, c := range conversations {
+		for _, r := range c.AgentSees.Receipts {
+			if r.Status == "ACCEPT" {
+				confirmed[place{r.DialogID, r.Sequence}] = true
+			}
+		}
+	}
+	open := map[string]bool{}
+	for _, c := range conversations {
+		open[c.ConversationID] = c.Stage == "OPEN"
+	}
+	for _, t := range a.told {
+		if open[t.place.dialog] && !confirmed[t.place] {
+			f.breaks("%s: the agent was never told that message %d of %s arrived", a.person, t.place.sequence, t.place.dialog)
+		}
+	}
+}
