@@ -199,7 +199,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"cmd/lpsim":         {"connector/lpsim"},
 	}
 	switch {
-	case folder == "cmd/lpbridge":
+	case strings.HasPrefix(folder, "cmd/") && folder != "cmd/lpsim":
 		return true
 	case adapterFolders[folder]:
 		return other == "bridge" || other == "config" || strings.HasPrefix(other, folder+"/")
