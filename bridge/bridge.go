@@ -162,8 +162,8 @@ func (b *Bridge) Attach(a Adapter) error {
 	if _, taken := b.adapters[ch.Name]; taken {
 		return fmt.Errorf("attach: channel %s is there twice", ch.Name)
 	}
-	if _, shows := a.(Typist); shows != ch.TypingOut.Shown {
-		return fmt.Errorf("attach: channel %s declares typing it does not show, or the other way round", ch.Name)
+	if _, shows := a.(Typist); ch.TypingOut.Shown && !shows {
+		return fmt.Errorf("attach: channel %s declares typing it does not show", ch.Name)
 	}
 	b.adapters[ch.Name], b.channels[ch.Name] = a, ch
 	return nil

@@ -18,8 +18,13 @@ var chatStates = map[TypingState]connector.ChatState{
 }
 
 // consumerTypes hands a consumer's typing to the clock, unless there is no
-// conversation it could show in. Typing creates nothing.
+// conversation it could show in and none is about to be. Typing creates
+// nothing.
 func (b *Bridge) consumerTypes(ctx context.Context, key ThreadKey, state TypingState) {
+	if b.toLivePerson.busy(LaneKey{key.Channel, key.Thread, ToLivePerson}) {
+		b.consumerTyping.observe(key, Agent{}, state)
+		return
+	}
 	t, err := b.threads.get(ctx, key)
 	if err != nil || t == nil {
 		b.metrics.typed(ToLivePerson, "no_conversation")

@@ -164,8 +164,9 @@ type Journal interface {
 	// PendingCount is how many entries are pending.
 	PendingCount() int64
 
-	// Thread, ThreadByConversation (also by dialog) and ThreadByConsumer (by
-	// lp_consumer_id; the newest) return nil when there is none.
+	// Thread, ThreadByConversation (also by dialog, survey dialog and former
+	// conversation) and ThreadByConsumer (by lp_consumer_id) return nil when
+	// there is none, and of several the one saved last.
 	Thread(ctx context.Context, k ThreadKey) (*Thread, error)
 	ThreadByConversation(ctx context.Context, conversation string) (*Thread, error)
 	ThreadByConsumer(ctx context.Context, lpConsumer string) (*Thread, error)

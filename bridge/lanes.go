@@ -483,6 +483,13 @@ func (s *lanes) stop(ctx context.Context) error {
 	return nil
 }
 
+// busy reports whether a lane has entries to deliver or to settle.
+func (s *lanes) busy(key LaneKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byKey[key] != nil
+}
+
 // backlog reports how many lanes are known and how many deliveries run.
 func (s *lanes) backlog() (known, delivering int) {
 	s.mu.Lock()

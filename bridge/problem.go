@@ -1,9 +1,9 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -14,6 +14,9 @@ import (
 // its events.
 const busyRetryAfter = 5 * time.Second
 
+// trustedLength is how much of a body is given room before any of it is read.
+const trustedLength = 16 << 10
+
 // Problem is an error answer as of RFC 9457. Detail and Field never quote what
 // was sent.
 type Problem struct {
@@ -22,17 +25,22 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Field names the part of the request that is wrong.
 	Field string `json:"field,omitempty"`
-	// RetryAfter is sent as a header; 0 sends none.
+	// RetryAfter is sent as a header, in seconds rounded up; 0 sends none.
 	RetryAfter time.Duration `json:"-"`
 }
 
 // Error implements error.
-func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Title + ": " + p.Detail
+}
 
 // ServeHTTP writes the problem.
 func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if p.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(p.RetryAfter/time.Second)))
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((p.RetryAfter+time.Second-1)/time.Second), 10))
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
@@ -40,13 +48,21 @@ func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// ProblemOf translates an error of [Core.Accept] or [ReadJSON] into an answer.
+// ProblemOf translates an error of [Core.Accept], [ReadJSON] or [ReadBody] into
+// an answer. An error it does not know is one of storing: the sender is asked to
+// repeat, which loses nothing.
 func ProblemOf(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	if f, ok := errors.AsType[*FieldError](err); ok {
 		return &Problem{Status: http.StatusBadRequest, Title: "Bad Request", Detail: f.Error(), Field: f.Field}
+	}
+	if errors.Is(err, ErrRecordTaken) {
+		return &Problem{
+			Status: http.StatusConflict, Title: "Conflict",
+			Detail: "a name that must be unique belongs to something else",
+		}
 	}
 	return &Problem{
 		Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
@@ -71,7 +87,10 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 // ReadBody reads a request body no longer than limit bytes. Errors are
 // *[Problem].
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var body bytes.Buffer
+	// A stranger's word on the length is believed up to what costs nothing.
+	body.Grow(int(min(max(r.ContentLength, 0), limit, trustedLength)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, &Problem{
 			Status: http.StatusRequestEntityTooLarge, Title: "Content Too Large",
@@ -81,5 +100,5 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, &Problem{Status: http.StatusBadRequest, Title: "Bad Request", Detail: "the body could not be read"}
 	}
-	return body, nil
+	return body.Bytes(), nil
 }

@@ -187,10 +187,10 @@ func (m *threads) change(ctx context.Context, t *thread, fn func(*Thread)) error
 
 // index makes a thread found by what it now is. threads.mu is held.
 func (m *threads) index(t *thread, before, after Thread) {
-	if before.Conversation != after.Conversation || before.Dialog != after.Dialog || before.Survey != after.Survey {
+	if before.Conversation != after.Conversation || before.Dialog != after.Dialog || before.Survey != after.Survey || before.Former != after.Former {
 		m.unindex(t, before)
 	}
-	for _, id := range []string{after.Conversation, after.Dialog, after.Survey} {
+	for _, id := range []string{after.Former, after.Conversation, after.Dialog, after.Survey} {
 		if id != "" {
 			m.byConversation[id] = t
 		}
@@ -201,7 +201,7 @@ func (m *threads) index(t *thread, before, after Thread) {
 }
 
 func (m *threads) unindex(t *thread, row Thread) {
-	for _, id := range []string{row.Conversation, row.Dialog, row.Survey} {
+	for _, id := range []string{row.Former, row.Conversation, row.Dialog, row.Survey} {
 		if m.byConversation[id] == t {
 			delete(m.byConversation, id)
 		}

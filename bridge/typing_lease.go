@@ -56,8 +56,8 @@ type lease struct {
 	asked time.Time
 	// dropped says that a composing was given up unsent.
 	dropped bool
-	// lastCall is when the last call started; lastOn the last that said
-	// composing; lastLit the last that said composing or paused.
+	// lastCall is when the last call started, lastOn the last that said
+	// composing. lastLit is when the last ended that may have lit the indicator.
 	lastCall, lastOn, lastLit time.Time
 	// refresh is when composing is next repeated.
 	refresh time.Time
@@ -251,9 +251,11 @@ func (c *typingClock) queue(t *typingThread, who Agent, now time.Time) {
 	if p == nil || p.state == Stopped {
 		return
 	}
+	// An end that is on its way already is not held back.
+	waits := p.state == Composing || l.shown == Paused
 	p.state, l.end = Stopped, Stopped
 	c.withdraw(l)
-	if l.want() != Composing && !l.owed && (l.lit(t.side) || t.calling == l) {
+	if waits && l.want() != Composing && !l.owed && (l.lit(t.side) || t.calling == l) {
 		l.owed, l.clearBy = true, p.until
 	}
 }
@@ -314,7 +316,8 @@ func (c *typingClock) ageSource(s *typingSide, l *lease, now time.Time) {
 
 // ageTarget follows what the far side does by itself.
 func (l *lease) ageTarget(s *typingSide, now time.Time) {
-	if s.target.Expiry > 0 && l.lit(s) && l.want() != Composing && !now.Before(l.lastLit.Add(s.target.Expiry)) {
+	kept := l.want() == Composing && !l.owed && !l.atOnce
+	if s.target.Expiry > 0 && l.lit(s) && !kept && !now.Before(l.lastLit.Add(s.target.Expiry)) {
 		if l.shown == Paused && !l.gaveUp {
 			// Text was left in the field and its time is over: that is told.
 			l.endPaused()
@@ -326,7 +329,7 @@ func (l *lease) ageTarget(s *typingSide, now time.Time) {
 		l.owed, l.atOnce = false, false
 		l.forgive()
 	}
-	if l.shown == Composing {
+	if l.shown == Composing && !l.owed && !l.atOnce {
 		l.asked = time.Time{}
 	}
 }
@@ -496,9 +499,6 @@ func (l *lease) ends(s *typingSide, now time.Time) time.Time {
 // started takes note that a call begins.
 func (l *lease) started(s *typingSide, state TypingState, now time.Time) {
 	l.lastCall = now
-	if state != Stopped {
-		l.lastLit = now
-	}
 	if state == Composing {
 		l.lastOn, l.refresh, l.asked = now, now.Add(s.target.Refresh), time.Time{}
 		return
@@ -510,7 +510,10 @@ func (l *lease) started(s *typingSide, state TypingState, now time.Time) {
 }
 
 // ended takes note of how a call ended.
-func (l *lease) ended(s *typingSide, state TypingState, r typingResult, closing bool) {
+func (l *lease) ended(s *typingSide, state TypingState, r typingResult, now time.Time, closing bool) {
+	if state != Stopped && r.end != typingRefused {
+		l.lastLit = now
+	}
 	switch {
 	case r.end == typingApplied:
 		l.shown = state
@@ -525,9 +528,8 @@ func (l *lease) ended(s *typingSide, state TypingState, r typingResult, closing 
 	case closing, l.tries >= len(clearTries):
 		l.owed, l.atOnce, l.gaveUp = false, false, true
 	default:
-		l.owed = false
-		// A newer composing speaks for itself.
-		l.atOnce = l.atOnce && l.want() != Composing
+		// Trying again is no hurry, and a newer composing speaks for itself.
+		l.owed, l.atOnce = false, false
 		if r.pause > 0 {
 			l.firstTry = s.pause.until().Add(-clearTries[l.tries])
 		}

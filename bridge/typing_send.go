@@ -164,7 +164,7 @@ func (c *typingClock) finish(t *typingThread, call typingCall, r typingResult) {
 	l := t.calling
 	t.busy, t.calling = false, nil
 	if l != nil {
-		l.ended(t.side, call.State, r, c.closing.Load())
+		l.ended(t.side, call.State, r, now, c.closing.Load())
 		if call.State != Composing && r.end != typingApplied {
 			t.answer(errTypingNotCleared)
 		}

@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxIDLength is the longest thread, event or consumer id we take, in bytes.
@@ -19,6 +21,12 @@ func (e *Event) Validate() error {
 	if err := e.validateIdentity(); err != nil {
 		return err
 	}
+	if err := validateKind(e.Kind); err != nil {
+		return err
+	}
+	if err := e.validateParts(); err != nil {
+		return err
+	}
 	switch e.Kind {
 	case KindMessage:
 		return e.Message.validate()
@@ -30,13 +38,45 @@ func (e *Event) Validate() error {
 		return e.Click.validate()
 	case KindRating:
 		return e.Rating.validate()
-	case KindClose, KindReopen, KindProfile:
+	}
+	return nil
+}
+
+func validateKind(k Kind) error {
+	switch k {
+	case KindMessage, KindTyping, KindReceipt, KindClick, KindClose, KindReopen, KindProfile, KindRating:
 		return nil
 	case "":
 		return &FieldError{"type", "is required"}
-	default:
-		return &FieldError{"type", "is not one of message, typing, receipt, click, close, reopen, profile, rating"}
+	case KindState:
+		return &FieldError{"type", "state only goes to the channel"}
 	}
+	return &FieldError{"type", "is not one of message, typing, receipt, click, close, reopen, profile, rating"}
+}
+
+// validateParts refuses a part the kind has no use for: it would be lost
+// without a word, and most likely the type is wrong.
+func (e *Event) validateParts() error {
+	parts := [...]struct {
+		kind Kind
+		set  bool
+	}{
+		{KindMessage, e.Message != nil},
+		{KindTyping, e.Typing != nil},
+		{KindReceipt, e.Receipt != nil},
+		{KindClick, e.Click != nil},
+		{KindRating, e.Rating != nil},
+		{KindState, e.State != nil},
+	}
+	for _, p := range parts {
+		if p.set && p.kind != e.Kind {
+			return &FieldError{string(p.kind), "does not belong to an event of this type"}
+		}
+	}
+	if e.Agent != nil {
+		return &FieldError{"agent", "only goes to the channel"}
+	}
+	return nil
 }
 
 func (e *Event) validateIdentity() error {
@@ -46,7 +86,7 @@ func (e *Event) validateIdentity() error {
 	if err := validateID("thread", string(e.Thread)); err != nil {
 		return err
 	}
-	if e.Kind != KindTyping {
+	if e.Kind != KindTyping || e.ID != "" {
 		if err := validateID("id", string(e.ID)); err != nil {
 			return err
 		}
@@ -65,6 +105,8 @@ func validateID(field, id string) error {
 		return &FieldError{field, "is longer than " + strconv.Itoa(maxIDLength) + " bytes"}
 	case strings.ContainsFunc(id, unicode.IsControl):
 		return &FieldError{field, "has control characters"}
+	case !utf8.ValidString(id):
+		return &FieldError{field, "is not valid UTF-8"}
 	}
 	return nil
 }
@@ -74,14 +116,30 @@ func (m *Message) validate() error {
 		return &FieldError{"message", "is required"}
 	}
 	for i := range m.Attachments {
-		if m.Attachments[i].URL == "" {
-			return &FieldError{"message.attachments[" + strconv.Itoa(i) + "].url", "is required"}
+		if reason := validateURL(m.Attachments[i].URL); reason != "" {
+			return &FieldError{"message.attachments[" + strconv.Itoa(i) + "].url", reason}
 		}
+	}
+	if len(m.QuickReplies) > 0 {
+		return &FieldError{"message.quickReplies", "only goes to the channel"}
 	}
 	if m.Text == "" && len(m.Attachments) == 0 {
 		return &FieldError{"message.text", "is required when there are no attachments"}
 	}
 	return nil
+}
+
+// validateURL says what is wrong with the address of a file. Agents are shown
+// it, so nothing but a web page may come of it.
+func validateURL(address string) string {
+	if address == "" {
+		return "is required"
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return "is not an absolute http or https address"
+	}
+	return ""
 }
 
 func (t *Typing) validate() error {
@@ -98,6 +156,9 @@ func (t *Typing) validate() error {
 func (r *Receipt) validate() error {
 	if r == nil {
 		return &FieldError{"receipt", "is required"}
+	}
+	if r.Status == ReceiptFailed {
+		return &FieldError{"receipt.status", "failed only goes to the channel"}
 	}
 	if r.Status != ReceiptDelivered && r.Status != ReceiptRead {
 		return &FieldError{"receipt.status", "is not one of delivered, read"}

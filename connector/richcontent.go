@@ -11,7 +11,7 @@ const (
 	// deepestElement bounds how far nested rich content is followed; LivePerson's
 	// own templates stay below five.
 	deepestElement = 16
-	// fallbackLimit bounds the flattened text, in bytes.
+	// fallbackLimit bounds what is flattened, in bytes.
 	fallbackLimit = 16 << 10
 )
 
@@ -56,7 +56,10 @@ type flattener struct {
 // fallbackText gives text, rich content and quick replies as plain lines.
 func fallbackText(text string, rich, replies json.RawMessage) string {
 	var f flattener
-	f.line(text)
+	if text = strings.TrimRight(text, " \t\r\n"); text != "" {
+		// What somebody wrote is never cut; only what we add to it is bounded.
+		f.lines = append(f.lines, text)
+	}
 	f.element(rich, 0)
 	f.element(replies, 0)
 	return strings.Join(f.lines, "\n")

@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 )
 
@@ -355,7 +356,7 @@ func (c *Client) SetUserProfile(ctx context.Context, consumer ConsumerIdentity, 
 // repeatable turns an uncertain failure of a request that does no harm when
 // applied twice into one to be repeated. A refusal stays one.
 func repeatable(err error) error {
-	failed, ok := err.(*Error) //nolint:errorlint // ours, just made
+	failed, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
 	}

@@ -136,6 +136,9 @@ func (d *Domains) BaseURL(ctx context.Context, service string) (string, error) {
 		if base, ok := table.bases[service]; ok {
 			if !time.Now().Before(table.until) {
 				d.refresh(ctx, "")
+				if d.lastError("") != nil {
+					d.refresh(ctx, service)
+				}
 			}
 			return base, nil
 		}
@@ -162,35 +165,52 @@ func (d *Domains) Close() { d.flights.close() }
 
 // find asks for the list, and for the service alone when the list did not help.
 func (d *Domains) find(ctx context.Context, service string) (string, error) {
-	var firstErr error
-	for _, form := range []string{"", service} {
-		if flight := d.refresh(ctx, form); flight != nil {
-			_, err := flight.wait(ctx)
-			if ctx.Err() != nil {
-				return "", &Error{Op: domainOp, Err: ctx.Err()}
-			}
-			firstErr = betterError(firstErr, err)
-		} else {
-			firstErr = betterError(firstErr, d.lastError(form))
-		}
-		if table := d.known.Load(); table != nil {
-			if base, ok := table.bases[service]; ok {
-				return base, nil
-			}
-		}
-		if !d.otherFormMayHelp(firstErr) {
-			break
-		}
+	err := d.ask(ctx, "")
+	if ctx.Err() == nil && (err != nil || d.base(service) == "") && otherFormMayHelp(err) {
+		err = betterError(err, d.ask(ctx, service))
 	}
-	failed := &Error{Op: domainOp, Err: fmt.Errorf("account %s: service %s: %w", d.account, service, ErrNoService)}
-	if firstErr != nil {
-		failed.Err = fmt.Errorf("account %s: service %s: %w", d.account, service, firstErr)
+	if ctx.Err() != nil {
+		return "", &Error{Op: domainOp, Err: ctx.Err()}
 	}
-	return "", failed
+	// What was known before is better than nothing, if nothing new was found.
+	if base := d.base(service); base != "" {
+		return base, nil
+	}
+	return "", d.unfound(service, err)
+}
+
+// ask waits for a lookup, or gives the result of one that is too recent to repeat.
+func (d *Domains) ask(ctx context.Context, form string) error {
+	if flight := d.refresh(ctx, form); flight != nil {
+		_, err := flight.wait(ctx)
+		return err
+	}
+	return d.lastError(form)
+}
+
+// base is what is known of a service, empty if nothing.
+func (d *Domains) base(service string) string {
+	if table := d.known.Load(); table != nil {
+		return table.bases[service]
+	}
+	return ""
+}
+
+// unfound names what was looked for, keeping what LivePerson said about it.
+func (d *Domains) unfound(service string, cause error) *Error {
+	failed := &Error{Op: domainOp}
+	if inner, ok := errors.AsType[*Error](cause); ok {
+		failed.StatusCode, failed.RetryAfter, cause = inner.StatusCode, inner.RetryAfter, inner.Err
+	}
+	if cause == nil {
+		cause = ErrNoService
+	}
+	failed.Err = fmt.Errorf("account %s: service %s: %w", d.account, service, cause)
+	return failed
 }
 
 // otherFormMayHelp is true when LivePerson answered, but not with the service.
-func (d *Domains) otherFormMayHelp(err error) bool {
+func otherFormMayHelp(err error) bool {
 	if err == nil || errors.Is(err, ErrNoService) {
 		return true
 	}
@@ -241,7 +261,10 @@ func (d *Domains) store(form string, found *domainTable) {
 		if old := d.known.Load(); old != nil {
 			bases := maps.Clone(old.bases)
 			maps.Copy(bases, found.bases)
-			found = &domainTable{bases: bases, until: old.until, suspect: old.suspect}
+			found = &domainTable{bases: bases, until: found.until}
+			if old.until.After(time.Now()) {
+				found.until = old.until
+			}
 		}
 	}
 	d.known.Store(found)
@@ -264,14 +287,17 @@ func (d *Domains) lookUp(ctx context.Context, form string) (*domainTable, error)
 	if err != nil {
 		return nil, &Error{Op: domainOp, StatusCode: got.status, Err: err}
 	}
-	if got.status != http.StatusOK {
-		return nil, refusal(domainOp, got)
+	switch got.status {
+	case http.StatusOK:
+		return d.decode(ctx, form, got.body)
+	case http.StatusBadRequest, http.StatusNotFound:
+		return nil, &Error{Op: domainOp, StatusCode: got.status, Err: ErrNoService}
 	}
-	return d.decode(form, got.body)
+	return nil, refusal(domainOp, got)
 }
 
 // decode reads {"baseURIs":[...]} or, for one service, also the bare element.
-func (d *Domains) decode(form string, body []byte) (*domainTable, error) {
+func (d *Domains) decode(ctx context.Context, form string, body []byte) (*domainTable, error) {
 	type entry struct {
 		Service string `json:"service"`
 		BaseURI string `json:"baseURI"`
@@ -291,10 +317,10 @@ func (d *Domains) decode(form string, body []byte) (*domainTable, error) {
 		if e.Service == "" || e.BaseURI == "" || form != "" && e.Service != form {
 			continue
 		}
-		base, err := d.base(e.BaseURI)
+		base, err := d.complete(e.BaseURI)
 		if err != nil {
 			// One odd entry among hundreds must not hide the rest.
-			d.log.LogAttrs(context.Background(), slog.LevelWarn, "domain ignored", slog.String("account", string(d.account)),
+			d.log.LogAttrs(ctx, slog.LevelWarn, "domain ignored", slog.String("account", string(d.account)),
 				slog.String("service", e.Service), slog.Any("error", err))
 			continue
 		}
@@ -306,8 +332,8 @@ func (d *Domains) decode(form string, body []byte) (*domainTable, error) {
 	return table, nil
 }
 
-// base completes a bare host with the scheme of the domain API.
-func (d *Domains) base(host string) (string, error) {
+// complete adds the scheme of the domain API to a bare host.
+func (d *Domains) complete(host string) (string, error) {
 	host = strings.TrimSuffix(strings.TrimPrefix(host, d.api.Scheme+"://"), "/")
 	at, err := url.Parse(d.api.Scheme + "://" + host)
 	if err != nil || at.Host != host || at.Hostname() == "" {

@@ -51,11 +51,14 @@ func (c *Core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 		return done, err
 	}
 	for _, e := range events {
-		if e.Kind != bridge.KindTyping && c.known[e.ID] {
-			done.Duplicates++
-			continue
+		// Typing is not journalled, so its id, if any, is nobody's key.
+		if e.Kind != bridge.KindTyping {
+			if c.known[e.ID] {
+				done.Duplicates++
+				continue
+			}
+			c.known[e.ID] = true
 		}
-		c.known[e.ID] = true
 		done.Events++
 		c.events = append(c.events, e)
 	}

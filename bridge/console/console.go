@@ -1,0 +1,153 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"lpbridge/bridge"
+)
+
+// scrapeTimeout bounds one scrape; Prometheus gives up after 10 s by default.
+const scrapeTimeout = 10 * time.Second
+
+// Bridge is what the console asks of the running bridge. *[bridge.Bridge] is
+// one.
+type Bridge interface {
+	Status() bridge.Status
+	Ready(ctx context.Context) error
+}
+
+// DeadLetters are the events that are not delivered by themselves any more,
+// with the meaning of the methods in [bridge.Journal].
+type DeadLetters interface {
+	DeadLetters(ctx context.Context, after int64, limit int) ([]bridge.DeadLetter, error)
+	Revive(ctx context.Context, seq int64) (bool, error)
+	Discard(ctx context.Context, seq int64) (bool, error)
+}
+
+// Setting says where the value of one environment variable came from, never
+// what it is.
+type Setting struct {
+	Variable string `json:"variable"`
+	Origin   string `json:"origin"`
+}
+
+// Check is something besides the bridge that readiness depends on. Run should
+// heed its ctx, which ends after 2 s. The text of its error is shown and logged.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Options are the parts a console is made of.
+type Options struct {
+	// Bridge, DeadLetters and Gatherer are required.
+	Bridge      Bridge
+	DeadLetters DeadLetters
+	// Gatherer has the metrics to serve.
+	Gatherer prometheus.Gatherer
+	// Registerer takes the console's own metrics; nil keeps none.
+	Registerer prometheus.Registerer
+	// Checks are asked by /readyz besides the bridge.
+	Checks   []Check
+	Settings []Setting
+	Version  string
+	// Hosts are the domain names the console is reached by. IP addresses,
+	// localhost and names without a dot always work.
+	Hosts []string
+	// Logger may be nil for silence.
+	Logger *slog.Logger
+}
+
+// Console is the admin listener's handler. It must be closed once the listener
+// has shut down.
+type Console struct {
+	bridge   Bridge
+	letters  DeadLetters
+	settings []Setting
+	version  string
+	log      *slog.Logger
+
+	readiness *readiness
+	traffic   *trafficReader
+	actions   *prometheus.CounterVec
+	handler   http.Handler
+	checking  sync.WaitGroup
+}
+
+// New makes a console. It panics when metrics of the same names are registered
+// already, as [prometheus.Registerer] does.
+func New(o Options) *Console {
+	c := &Console{
+		bridge: o.Bridge, letters: o.DeadLetters, version: o.Version,
+		settings: append([]Setting{}, o.Settings...),
+		log:      o.Logger,
+		traffic:  &trafficReader{source: o.Gatherer},
+		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",
+		}, []string{"action"}),
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	checks := append([]Check{{Name: "bridge", Run: o.Bridge.Ready}}, o.Checks...)
+	c.readiness = newReadiness(checks, &c.checking, c.log)
+	c.register(o.Registerer)
+	c.handler = secure(o.Hosts, plainErrorsAsProblems(c.routes(o)))
+	return c
+}
+
+func (c *Console) register(reg prometheus.Registerer) {
+	if reg == nil {
+		return
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "lpbridge_build_info", Help: "Always 1; the label says which version runs.",
+		ConstLabels: prometheus.Labels{"version": c.version},
+	})
+	build.Set(1)
+	reg.MustRegister(build, c.actions)
+}
+
+func (c *Console) routes(o Options) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", serveHealth)
+	mux.HandleFunc("GET /readyz", c.readiness.serve)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		Registry: o.Registerer, EnableOpenMetrics: true, CoalesceGather: true,
+		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelWarn), Timeout: scrapeTimeout,
+	}))
+	mux.HandleFunc("GET /status", c.serveStatus)
+
+	mux.HandleFunc("GET /deadletters", c.list)
+	mux.HandleFunc("POST /deadletters/{seq}/replay", c.one(replay))
+	mux.HandleFunc("DELETE /deadletters/{seq}", c.one(discard))
+	mux.HandleFunc("POST /deadletters/replay", c.matching(replay))
+	mux.HandleFunc("POST /deadletters/discard", c.matching(discard))
+
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+
+	for _, f := range pageFiles() {
+		mux.Handle("GET "+f.path, f)
+	}
+	return mux
+}
+
+// ServeHTTP implements [http.Handler].
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// Close waits for readiness checks that still run. No request may be served
+// any more.
+func (c *Console) Close() { c.checking.Wait() }

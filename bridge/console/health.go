@@ -1,0 +1,183 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// readyCache keeps probes, however many, from writing to the journal more
+	// than once in this time.
+	readyCache = time.Second
+	// readyLimit is how long a check may take; kubelets wait one second by
+	// default and operators seldom more than a few.
+	readyLimit = 2 * time.Second
+)
+
+var errNoAnswer = fmt.Errorf("no answer within %s", readyLimit)
+
+// serveHealth says that the process turns, and nothing about its surroundings:
+// a restart mends none of those.
+func serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// Readiness is the answer of /readyz.
+type Readiness struct {
+	Ready bool `json:"ready"`
+	// NotReady names what is not ready.
+	NotReady []NotReady `json:"notReady,omitempty"`
+}
+
+// NotReady is a check that failed.
+type NotReady struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// readiness runs the checks at most once a second and all at the same time.
+type readiness struct {
+	probes []*probe
+	log    *slog.Logger
+
+	mu     sync.Mutex
+	newest *round
+	logged string
+}
+
+// round is one run of all checks. Answer is set before done is closed.
+type round struct {
+	done   chan struct{}
+	answer Readiness
+	at     time.Time
+}
+
+func newReadiness(checks []Check, owner *sync.WaitGroup, log *slog.Logger) *readiness {
+	r := &readiness{log: log}
+	for _, c := range checks {
+		r.probes = append(r.probes, &probe{check: c, owner: owner, free: make(chan struct{}, 1)})
+	}
+	return r
+}
+
+func (r *readiness) serve(w http.ResponseWriter, req *http.Request) {
+	answer := r.now(req.Context())
+	status := http.StatusOK
+	if !answer.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, answer)
+}
+
+// now returns an answer that is at most a second old. The first who asks for a
+// new one works it out for all who ask meanwhile, even when it goes away.
+func (r *readiness) now(ctx context.Context) Readiness {
+	r.mu.Lock()
+	current := r.newest
+	if current != nil && (!current.over() || time.Since(current.at) < readyCache) {
+		r.mu.Unlock()
+		return current.wait(ctx)
+	}
+	current = &round{done: make(chan struct{})}
+	r.newest = current
+	r.mu.Unlock()
+
+	current.answer = r.run(context.WithoutCancel(ctx))
+	current.at = time.Now()
+	close(current.done)
+	r.report(current.answer)
+	return current.answer
+}
+
+func (r *round) over() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *round) wait(ctx context.Context) Readiness {
+	select {
+	case <-r.done:
+		return r.answer
+	case <-ctx.Done():
+		return Readiness{NotReady: []NotReady{{Name: "request", Reason: "was given up"}}}
+	}
+}
+
+func (r *readiness) run(ctx context.Context) Readiness {
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	failures := make([]error, len(r.probes))
+	var running sync.WaitGroup
+	for i, p := range r.probes {
+		running.Go(func() { failures[i] = p.run(ctx) })
+	}
+	running.Wait()
+	answer := Readiness{Ready: true}
+	for i, err := range failures {
+		if err != nil {
+			answer.Ready = false
+			answer.NotReady = append(answer.NotReady, NotReady{Name: r.probes[i].check.Name, Reason: err.Error()})
+		}
+	}
+	return answer
+}
+
+// report logs readiness when it changes.
+func (r *readiness) report(answer Readiness) {
+	state := fmt.Sprint(answer.NotReady)
+	r.mu.Lock()
+	changed := state != r.logged
+	first := r.logged == ""
+	r.logged = state
+	r.mu.Unlock()
+	switch {
+	case !changed, first && answer.Ready:
+	case answer.Ready:
+		r.log.Info("ready again")
+	default:
+		for _, n := range answer.NotReady {
+			r.log.Warn("not ready", "check", n.Name, "reason", n.Reason)
+		}
+	}
+}
+
+// probe runs one check, and never a second time while a check that does not
+// heed its ctx still runs: a disk that hangs must not collect goroutines.
+type probe struct {
+	check Check
+	owner *sync.WaitGroup
+	free  chan struct{}
+}
+
+func (p *probe) run(ctx context.Context) error {
+	select {
+	case p.free <- struct{}{}:
+	default:
+		return errNoAnswer
+	}
+	result := make(chan error, 1)
+	p.owner.Go(func() {
+		defer func() { <-p.free }()
+		result <- p.check.Run(ctx)
+	})
+	select {
+	case err := <-result:
+		if errors.Is(err, context.DeadlineExceeded) {
+			return errNoAnswer
+		}
+		return err
+	case <-ctx.Done():
+		return errNoAnswer
+	}
+}

@@ -1,0 +1,384 @@
+// The operator's page. Everything it shows is set as text, never as markup.
+
+const statusEvery = 2000;
+const lettersEvery = 5000;
+const patience = 8000;
+const pageSize = 50;
+
+const $ = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat();
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+
+function text(node, value) {
+  // Untouched nodes keep selections and are not announced again.
+  if (node.textContent !== String(value)) node.textContent = value;
+}
+
+function copyOf(template) {
+  const node = $(template).content.firstElementChild.cloneNode(true);
+  const parts = {};
+  for (const part of node.querySelectorAll("[data-is]")) parts[part.dataset.is] = part;
+  return { node, parts };
+}
+
+function tone(node, value, words) {
+  node.dataset.tone = value;
+  text(node, words);
+}
+
+function duration(ms) {
+  const minutes = Math.floor(ms / 60000);
+  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))} s`;
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+async function call(method, path, body) {
+  const request = { method, cache: "no-store", signal: AbortSignal.timeout(method === "GET" ? patience : 30000) };
+  if (body) {
+    request.headers = { "Content-Type": "application/json" };
+    request.body = JSON.stringify(body);
+  }
+  const response = await fetch(path, request);
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.detail || answer.title || `status ${response.status}`);
+  return answer;
+}
+
+// Status
+
+let lastStatus = 0;
+
+async function refreshStatus() {
+  try {
+    showStatus(await call("GET", "/status"));
+    lastStatus = Date.now();
+  } catch {
+    tone($("state"), "bad", "No answer");
+    notice("The bridge does not answer. What is shown below may be out of date.");
+  }
+  showAge();
+}
+
+function showAge() {
+  const age = Date.now() - lastStatus;
+  text($("age"), lastStatus === 0 ? "" : age < 5000 ? "live" : `as of ${duration(age)} ago`);
+}
+
+function notice(words) {
+  text($("notice"), words);
+  $("notice").hidden = words === "";
+}
+
+function showStatus(s) {
+  text($("version"), s.version);
+  const missing = s.readiness.notReady ?? [];
+  if (s.readiness.ready) tone($("state"), "good", "Ready");
+  else tone($("state"), "warn", "Not ready");
+  notice(missing.map((m) => `Not ready: ${m.name}: ${m.reason}`).join(". "));
+
+  text($("pending"), number.format(s.pending));
+  showLivePerson(s.livePerson);
+  text($("notified"), s.notified ? "Arriving" : "Not seen");
+  text($("notified-detail"), s.notified ? "lost answers are settled by their echo" : "until then deliveries are at least once");
+  const started = new Date(s.started);
+  text($("uptime"), duration(Date.now() - started));
+  text($("started"), `since ${clock.format(started)}`);
+
+  showChannels(s.channels ?? [], s.traffic.channels);
+  showTyping(s.traffic.typing);
+  showSettings(s.settings);
+}
+
+function throttling(flow) {
+  if (!flow.throttledUntil) return "";
+  return `Told to wait, goes on in ${duration(new Date(flow.throttledUntil) - Date.now())}`;
+}
+
+function load(flow) {
+  return `${number.format(flow.inFlight)} of ${number.format(flow.limit)}`;
+}
+
+function showLivePerson(flow) {
+  text($("lp"), load(flow));
+  text($("lp-detail"), throttling(flow) || "deliveries under way");
+}
+
+// keyed keeps one node per key below a parent, so that a refresh moves nothing.
+function keyed(parent, template, keys, fill) {
+  const known = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  keys.forEach((key, place) => {
+    let node = known.get(String(key));
+    known.delete(String(key));
+    if (!node) {
+      const copy = copyOf(template);
+      node = copy.node;
+      node.dataset.key = key;
+      node.parts = copy.parts;
+    }
+    fill(node.parts, key);
+    if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
+  });
+  for (const node of known.values()) node.remove();
+}
+
+function showChannels(channels, traffic) {
+  const byName = new Map(channels.map((c) => [c.name, c]));
+  $("no-channels").hidden = channels.length > 0;
+  keyed($("channels"), "channel-card", [...byName.keys()], (parts, name) => showChannel(parts, byName.get(name), traffic[name]));
+  offerChannels([...byName.keys()]);
+}
+
+function showChannel(parts, channel, traffic) {
+  text(parts.name, channel.name);
+  const throttled = throttling(channel.flow);
+  tone(parts.state, throttled ? "warn" : "good", throttled ? "Throttled" : "Flowing");
+  text(parts.throttled, throttled);
+  parts.throttled.hidden = throttled === "";
+  showFlow(parts, "in", traffic?.toLivePerson);
+  showFlow(parts, "out", traffic?.toChannel);
+  text(parts.load, `${load(channel.flow)} deliveries to the channel, ${number.format(channel.flow.lanes)} lanes`);
+  parts.meter.max = Math.max(1, channel.flow.limit);
+  parts.meter.value = channel.flow.inFlight;
+  const abilities = [
+    ...(channel.reports ?? []).map((kind) => `reports ${kind}`),
+    ...(channel.delivers ?? []).map((kind) => `takes ${kind}`),
+  ];
+  if (channel.typingIn) abilities.push("reports typing");
+  if (channel.typingOut) abilities.push("shows typing");
+  const words = [...new Set(abilities)];
+  if (parts.abilities.dataset.words === words.join()) return;
+  parts.abilities.dataset.words = words.join();
+  parts.abilities.replaceChildren(...words.map((word) => {
+    const item = document.createElement("li");
+    item.textContent = word;
+    return item;
+  }));
+}
+
+function showFlow(parts, side, flow) {
+  const outcomes = Object.entries(flow?.deliveries ?? {});
+  const delivered = flow?.deliveries?.delivered ?? 0;
+  const failures = outcomes.filter(([outcome]) => outcome !== "delivered");
+  const failed = failures.reduce((sum, [, n]) => sum + n, 0);
+  text(parts[`${side}-accepted`], number.format(flow?.accepted ?? 0));
+  text(parts[`${side}-delivered`], number.format(delivered));
+  const cell = parts[`${side}-failed`];
+  text(cell, number.format(failed));
+  cell.toggleAttribute("data-some", failed > 0);
+  cell.title = failures.map(([outcome, n]) => `${outcome} ${number.format(n)}`).join(", ");
+}
+
+const typingWords = {
+  observed: "Changes seen",
+  composing_applied: "Told “composing”",
+  paused_applied: "Told “paused”",
+  stopped_applied: "Told “stopped”",
+  no_conversation: "Without a conversation",
+};
+
+function showTyping(typing) {
+  const sides = [["Consumers, to LivePerson", typing.toLivePerson], ["Agents, to channels", typing.toChannel]];
+  const byName = new Map(sides);
+  keyed($("typing"), "typing-card", sides.map(([name]) => name), (parts, name) => {
+    text(parts.name, name);
+    const counts = Object.entries(byName.get(name) ?? {});
+    const rows = counts.length > 0 ? counts.map(([result, n]) => [typingWords[result] ?? words(result), number.format(n)]) : [["Nothing yet", ""]];
+    const order = Object.values(typingWords);
+    rows.sort(([a], [b]) => place(order, a) - place(order, b) || a.localeCompare(b));
+    const state = JSON.stringify(rows);
+    if (parts.counts.dataset.state === state) return;
+    parts.counts.dataset.state = state;
+    parts.counts.replaceChildren(...rows.flatMap(([term, n]) => {
+      const dt = document.createElement("dt");
+      const dd = document.createElement("dd");
+      dt.textContent = term;
+      dd.textContent = n;
+      return [dt, dd];
+    }));
+  });
+}
+
+function place(order, word) {
+  const at = order.indexOf(word);
+  return at < 0 ? order.length : at;
+}
+
+function words(label) {
+  const plain = label.replaceAll("_", " ");
+  return plain.charAt(0).toUpperCase() + plain.slice(1);
+}
+
+function showSettings(settings) {
+  const state = JSON.stringify(settings);
+  if ($("settings").dataset.state === state) return;
+  $("settings").dataset.state = state;
+  $("settings").replaceChildren(...settings.map((s) => {
+    const row = document.createElement("tr");
+    for (const value of [s.variable, s.origin]) row.insertCell().textContent = value;
+    return row;
+  }));
+}
+
+// Dead letters
+
+let shown = pageSize;
+let matching = 0;
+let asked = 0;
+
+function filter() {
+  const chosen = {};
+  for (const [name, value] of new FormData($("filter"))) if (value) chosen[name] = value;
+  return chosen;
+}
+
+function offerChannels(names) {
+  const select = $("filter-channel");
+  const offered = new Set([...select.options].map((o) => o.value));
+  for (const name of names) if (!offered.has(name)) select.add(new Option(name, name));
+}
+
+async function readLetters() {
+  const found = [];
+  let after = 0;
+  let next = 0;
+  do {
+    const query = new URLSearchParams({ ...filter(), after, limit: Math.min(500, shown - found.length) });
+    const page = await call("GET", `/deadletters?${query}`);
+    found.push(...page.deadLetters);
+    next = page.next ?? 0;
+    after = next;
+  } while (next > 0 && found.length < shown);
+  return { found, more: next > 0 };
+}
+
+async function refreshLetters() {
+  const turn = ++asked;
+  try {
+    const { found, more } = await readLetters();
+    if (turn === asked) showLetters(found, more);
+  } catch {
+    if (turn === asked) text($("dead"), "?");
+  }
+}
+
+function showLetters(found, more) {
+  matching = found.length;
+  const narrowed = Object.keys(filter()).length > 0;
+  if (!narrowed) text($("dead"), number.format(matching) + (more ? "+" : ""));
+  const bySeq = new Map(found.map((l) => [String(l.seq), l]));
+  $("letters-scroll").hidden = matching === 0;
+  $("no-letters").hidden = matching > 0;
+  text($("no-letters"), narrowed ? "None match." : "None. Everything accepted was delivered or is on its way.");
+  $("more").hidden = !more;
+  $("replay-all").disabled = $("discard-all").disabled = matching === 0;
+  text($("replay-all"), narrowed ? "Replay matching" : "Replay all");
+  text($("discard-all"), narrowed ? "Discard matching" : "Discard all");
+  keyed($("letters"), "letter-row", [...bySeq.keys()], (parts, seq) => showLetter(parts, bySeq.get(seq)));
+}
+
+function showLetter(parts, l) {
+  text(parts.seq, l.seq);
+  text(parts.channel, l.channel);
+  text(parts.thread, l.thread);
+  parts.thread.title = l.thread;
+  text(parts.event, `${l.kind} ${l.direction === "to_channel" ? "to channel" : "to LivePerson"}`);
+  text(parts.outcome, l.outcome);
+  parts.outcome.dataset.tone = l.outcome === "invalid" || l.outcome === "unauthorized" ? "bad" : "warn";
+  text(parts.attempts, l.attempts);
+  text(parts.accepted, clock.format(new Date(l.accepted)));
+  text(parts.died, clock.format(new Date(l.died)));
+  parts.replay.setAttribute("aria-label", `Replay ${l.seq}`);
+  parts.discard.setAttribute("aria-label", `Discard ${l.seq}`);
+  parts.replay.onclick = () => act(() => call("POST", `/deadletters/${l.seq}/replay`), "replayed");
+  parts.discard.onclick = async () => {
+    if (await confirmed("Discard this event?", `The ${l.kind} with seq ${l.seq} will never be delivered.`, "Discard")) {
+      act(() => call("DELETE", `/deadletters/${l.seq}`), "discarded");
+    }
+  };
+}
+
+async function act(change, done) {
+  try {
+    const { count } = await change();
+    toast(`${number.format(count)} ${done}`);
+  } catch (failure) {
+    toast(failure.message);
+  }
+  refreshLetters();
+  refreshStatus();
+}
+
+async function sweep(path) {
+  const chosen = filter();
+  let body = Object.keys(chosen).length > 0 ? chosen : { all: true };
+  let count = 0;
+  for (;;) {
+    const done = await call("POST", path, body);
+    count += done.count;
+    if (!done.next) return { count };
+    body = { ...body, after: done.next, diedBefore: done.diedBefore };
+  }
+}
+
+function whichLetters() {
+  return Object.keys(filter()).length > 0 ? "all that match the filter, shown or not" : "all of them, shown or not";
+}
+
+$("replay-all").onclick = async () => {
+  if (await confirmed("Replay dead letters?", `This delivers ${whichLetters()}, at the end of their threads.`, "Replay")) {
+    act(() => sweep("/deadletters/replay"), "replayed");
+  }
+};
+
+$("discard-all").onclick = async () => {
+  if (await confirmed("Discard dead letters?", `This discards ${whichLetters()}. They will never be delivered.`, "Discard")) {
+    act(() => sweep("/deadletters/discard"), "discarded");
+  }
+};
+
+$("more").onclick = () => {
+  shown += pageSize;
+  refreshLetters();
+};
+
+$("filter").onchange = () => {
+  shown = pageSize;
+  refreshLetters();
+};
+
+function confirmed(title, words, yes) {
+  const dialog = $("confirm");
+  text($("confirm-title"), title);
+  text($("confirm-text"), words);
+  text($("confirm-yes"), yes);
+  $("confirm-yes").classList.toggle("danger", yes === "Discard");
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
+let toastEnd;
+function toast(words) {
+  text($("toast"), words);
+  $("toast").hidden = false;
+  clearTimeout(toastEnd);
+  toastEnd = setTimeout(() => { $("toast").hidden = true; }, 4000);
+}
+
+// A page nobody looks at asks for nothing; one call is under way at a time.
+async function forever(refresh, every) {
+  for (;;) {
+    if (!document.hidden) await refresh();
+    await new Promise((resolve) => setTimeout(resolve, every));
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refreshStatus();
+});
+
+forever(refreshStatus, statusEvery);
+forever(refreshLetters, lettersEvery);

@@ -1,0 +1,30 @@
+package console
+
+import (
+	"net/http"
+
+	"lpbridge/bridge"
+)
+
+// Report is the answer of /status.
+type Report struct {
+	bridge.Status
+	Version   string    `json:"version"`
+	Readiness Readiness `json:"readiness"`
+	Traffic   Traffic   `json:"traffic"`
+	Settings  []Setting `json:"settings"`
+}
+
+func (c *Console) serveStatus(w http.ResponseWriter, r *http.Request) {
+	report := Report{
+		Status: c.bridge.Status(), Version: c.version,
+		Readiness: c.readiness.now(r.Context()), Settings: c.settings,
+	}
+	traffic, err := c.traffic.read()
+	if err != nil {
+		// Counters are the lesser part: the rest is what is looked for in trouble.
+		c.log.Warn("metrics for the status could not be read", "error", err)
+	}
+	report.Traffic = traffic
+	writeJSON(w, http.StatusOK, report)
+}

@@ -1,0 +1,239 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// MinDedupeRetention is the least time idempotency keys are kept: LivePerson
+// repeats a notification for three days.
+const MinDedupeRetention = 72 * time.Hour
+
+// DefaultMaxPending is how many events may be pending unless Options say
+// otherwise.
+const DefaultMaxPending = 1_000_000
+
+// sentRetention is how long the place of a consumer's message in its dialog is
+// kept: a receipt that comes later finds nothing.
+const sentRetention = 30 * 24 * time.Hour
+
+// Options are what a journal is opened with.
+type Options struct {
+	// Store is the kind of store and where it is: "sqlite:" and a path.
+	Store string
+	// Retention is how long an event is kept after it was delivered; 0 deletes
+	// it with the transaction that records the delivery. Dead letters are kept
+	// until somebody revives or discards them.
+	Retention time.Duration
+	// DedupeRetention is how long idempotency keys are kept at least; 0 means
+	// [MinDedupeRetention], and less is an error.
+	DedupeRetention time.Duration
+	// HistoryRetention is how long records of the kinds in Expire are kept; 0
+	// keeps them for ever.
+	HistoryRetention time.Duration
+	// Expire names, by channel, the kinds of record that are history.
+	Expire map[string][]string
+	// MaxPending is how many events may be pending before Append answers
+	// [bridge.ErrBusy]; 0 means [DefaultMaxPending].
+	MaxPending int64
+	// Logger gets what an operator should know; it must not be nil.
+	Logger *slog.Logger
+	// Observe, if set, is told of every transaction that was tried. It runs on
+	// the writer and must not block.
+	Observe func(CommitInfo)
+}
+
+// CommitInfo describes one transaction.
+type CommitInfo struct {
+	// Entries is how many events it added, Steps how many calls it served.
+	Entries, Steps int
+	Duration       time.Duration
+	Err            error
+}
+
+// Stats are the numbers an operator watches.
+type Stats struct {
+	// Pending and Dead count events.
+	Pending, Dead int64
+	// Commits counts transactions since Open, Checkpoints the times the log was
+	// copied into the database.
+	Commits, Checkpoints int64
+	// DatabaseBytes and LogBytes are what the files take.
+	DatabaseBytes, LogBytes int64
+}
+
+// Journal is a [bridge.Journal] on disk. Open makes one.
+type Journal struct {
+	opts  Options
+	store *store
+	w     *writer
+	log   *slog.Logger
+	clean bool
+
+	pending atomic.Int64
+	// queued counts entries on their way to the writer.
+	queued atomic.Int64
+	dead   atomic.Int64
+
+	mu      sync.Mutex
+	started bool
+	closing bool
+	numbers map[counterKey]*numbers
+
+	// boot is the highest seq set aside before this process.
+	boot int64
+
+	stopPurge context.CancelFunc
+	purging   sync.WaitGroup
+}
+
+var _ bridge.Journal = (*Journal)(nil)
+
+// Open opens the journal, creating it where there is none, and takes it for
+// this process alone. The context bounds opening, not the journal.
+func Open(ctx context.Context, opts Options) (*Journal, error) {
+	path, err := opts.check()
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	s, err := openStore(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	j := &Journal{opts: opts, store: s, log: opts.Logger, numbers: map[counterKey]*numbers{}}
+	seq, err := j.load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", errors.Join(err, s.close()))
+	}
+	j.boot = seq
+	j.w = startWriter(j, seq)
+	return j, nil
+}
+
+// check fills in defaults and returns the path of the database.
+func (o *Options) check() (string, error) {
+	path, ok := strings.CutPrefix(o.Store, "sqlite:")
+	if !ok || path == "" {
+		return "", errors.New("store: must be sqlite: and the path of a file")
+	}
+	if o.DedupeRetention == 0 {
+		o.DedupeRetention = MinDedupeRetention
+	}
+	if o.DedupeRetention < MinDedupeRetention {
+		return "", fmt.Errorf("dedupe retention: must be at least %s", MinDedupeRetention)
+	}
+	if o.Retention < 0 || o.HistoryRetention < 0 {
+		return "", errors.New("retention: must not be negative")
+	}
+	if o.MaxPending == 0 {
+		o.MaxPending = DefaultMaxPending
+	}
+	if o.MaxPending < 0 {
+		return "", errors.New("max pending: must not be negative")
+	}
+	return path, nil
+}
+
+// load reads what is kept in memory, and returns the highest seq set aside.
+func (j *Journal) load(ctx context.Context) (int64, error) {
+	var pending, dead int64
+	if err := j.scan(ctx, countPending, &pending); err != nil {
+		return 0, fmt.Errorf("count pending events: %w", err)
+	}
+	if err := j.scan(ctx, countDead, &dead); err != nil {
+		return 0, fmt.Errorf("count dead letters: %w", err)
+	}
+	j.pending.Store(pending)
+	j.dead.Store(dead)
+	seq, _, err := j.meta(ctx, metaSeq)
+	if err != nil {
+		return 0, err
+	}
+	clean, known, err := j.meta(ctx, metaClean)
+	if err != nil {
+		return 0, err
+	}
+	// A journal that never started cut nothing off.
+	j.clean = !known || clean == 1
+	return seq, nil
+}
+
+// LastSeq implements [bridge.Journal].
+func (j *Journal) LastSeq() int64 { return j.boot }
+
+// Start implements [bridge.Journal].
+func (j *Journal) Start(committed func([]bridge.Entry)) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.started || j.closing {
+		return errors.New("journal: start: started or closed before")
+	}
+	if err := j.w.do(context.Background(), &startStep{wait: newWait(), committed: committed}); err != nil {
+		return fmt.Errorf("journal: start: %w", err)
+	}
+	j.started = true
+	ctx, cancel := context.WithCancel(context.Background())
+	j.stopPurge = cancel
+	j.purging.Go(func() { j.purgeLoop(ctx) })
+	return nil
+}
+
+// Close implements [bridge.Journal]. What was handed over before is committed;
+// calls that come later fail with [bridge.ErrStorage]. Close is called once.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	started := j.started
+	j.closing = true
+	j.mu.Unlock()
+	if started {
+		j.stopPurge()
+		j.purging.Wait()
+	}
+	if err := j.w.stop(&closeStep{wait: newWait(), j: j, started: started}); err != nil {
+		return errors.Join(fmt.Errorf("journal: close: %w", err), j.store.abandon())
+	}
+	if err := j.store.close(); err != nil {
+		return fmt.Errorf("journal: close: %w", err)
+	}
+	return nil
+}
+
+// Failed is closed once the disk or the database can no longer be trusted.
+// Nothing is tried again on the same files by this process: it should exit
+// with an error and be started anew. [Journal.Err] says what happened.
+func (j *Journal) Failed() <-chan struct{} { return j.w.failed }
+
+// Err returns why the journal failed, or nil.
+func (j *Journal) Err() error { return j.w.failure() }
+
+// Stats returns current numbers.
+func (j *Journal) Stats() Stats {
+	s := Stats{
+		Pending: j.pending.Load(), Dead: j.dead.Load(),
+		Commits: j.w.commits.Load(), Checkpoints: j.w.checkpoints.Load(),
+	}
+	s.DatabaseBytes, s.LogBytes = j.store.sizes()
+	return s
+}
+
+// PendingCount implements [bridge.Journal].
+func (j *Journal) PendingCount() int64 { return j.pending.Load() }
+
+// Clean implements [bridge.Journal].
+func (j *Journal) Clean() bool { return j.clean }
+
+// Check implements [bridge.Journal].
+func (j *Journal) Check(ctx context.Context) error {
+	if err := j.w.do(ctx, checkStep{newWait()}); err != nil {
+		return fmt.Errorf("journal: check: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+const (
+	// purgeEvery is how often old rows are looked for.
+	purgeEvery = time.Hour
+	// keysEvery is how often idempotency keys and places are. They lie scattered
+	// over their tables, so that a rare walk that finds many per page costs far
+	// less than many that find few.
+	keysEvery = 12 * time.Hour
+	// purgePause is what the writer has to itself after each range.
+	purgePause = 50 * time.Millisecond
+)
+
+// purgeLoop forgets what is old until ctx ends.
+func (j *Journal) purgeLoop(ctx context.Context) {
+	tick := time.NewTicker(purgeEvery)
+	defer tick.Stop()
+	var keys time.Time
+	for {
+		now := time.Now()
+		withKeys := now.Sub(keys) >= keysEvery
+		if withKeys {
+			keys = now
+		}
+		if err := j.purge(ctx, now, withKeys); err != nil && ctx.Err() == nil {
+			j.log.Error("journal: purge", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// purge walks the tables once and forgets what is old at the given time.
+func (j *Journal) purge(ctx context.Context, now time.Time, withKeys bool) error {
+	if j.opts.Retention > 0 {
+		if err := walk(ctx, j, doneBound, forgetDone, int64(0), math.MaxInt64, now.Add(-j.opts.Retention)); err != nil {
+			return fmt.Errorf("delivered events: %w", err)
+		}
+	}
+	if err := j.purgeRecords(ctx, now); err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	if !withKeys {
+		return nil
+	}
+	if err := walk(ctx, j, dedupeBound, forgetDedupe, []byte{}, endOfHashes, now); err != nil {
+		return fmt.Errorf("idempotency keys: %w", err)
+	}
+	if err := walk(ctx, j, sentBound, forgetSent, "", endOfText, now.Add(-sentRetention)); err != nil {
+		return fmt.Errorf("places of messages: %w", err)
+	}
+	return nil
+}
+
+// endOfHashes and endOfText come after every key there is: a hash has 16 bytes,
+// and no text holds a byte above 0xf7.
+var endOfHashes = []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
+
+const endOfText = "\xff\xff"
+
+// walk forgets rows older than cutoff, one range of keys after the other.
+func walk[K int64 | string | []byte](
+	ctx context.Context, j *Journal, bound, forget statement, from, end K, cutoff time.Time,
+) error {
+	for {
+		to := end
+		more, err := j.scanFound(ctx, bound, []any{from}, &to)
+		if err != nil {
+			return err
+		}
+		if !more {
+			to = end
+		}
+		s := &forgetStep{wait: newWait(), statement: forget, args: []any{from, to, micros(cutoff)}}
+		if err := j.w.do(ctx, s); err != nil {
+			return err
+		}
+		if !more {
+			return nil
+		}
+		from = to
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// forgetStep deletes what is old in one range of keys.
+type forgetStep struct {
+	wait
+	statement statement
+	args      []any
+}
+
+func (s *forgetStep) apply(t *transaction) error {
+	_, err := t.exec(s.statement, s.args...)
+	return err
+}
+
+// purgeRecords deletes history. Records have keys beside them, so they are
+// deleted one by one.
+func (j *Journal) purgeRecords(ctx context.Context, now time.Time) error {
+	if j.opts.HistoryRetention == 0 {
+		return nil
+	}
+	cutoff := now.Add(-j.opts.HistoryRetention)
+	for channel, kinds := range j.opts.Expire {
+		for _, kind := range kinds {
+			if err := j.purgeKind(ctx, channel, kind, cutoff); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (j *Journal) purgeKind(ctx context.Context, channel, kind string, cutoff time.Time) error {
+	var from int64
+	for {
+		to := int64(math.MaxInt64)
+		more, err := j.scanFound(ctx, recordBound, []any{channel, kind, from}, &to)
+		if err != nil {
+			return err
+		}
+		var ids []int64
+		args := []any{channel, kind, from, to, micros(cutoff)}
+		err = j.each(ctx, expiredRecords, args, func(scan func(...any) error) error {
+			var id int64
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			if err := j.RecordsOf(channel).Delete(ctx, kind, ids...); err != nil {
+				return err
+			}
+		}
+		if !more {
+			return nil
+		}
+		from = to
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pause leaves the writer to others for a moment.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(purgePause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

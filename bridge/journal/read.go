@@ -1,0 +1,144 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"lpbridge/bridge"
+)
+
+// scan reads the one row a statement always has.
+func (j *Journal) scan(ctx context.Context, s statement, dest ...any) error {
+	return readError(j.store.stmts[s].QueryRowContext(ctx).Scan(dest...))
+}
+
+// scanFound reads the row a statement may have and reports whether it had.
+func (j *Journal) scanFound(ctx context.Context, s statement, args []any, dest ...any) (bool, error) {
+	if err := j.w.usable(); err != nil {
+		return false, err
+	}
+	return j.store.find(ctx, s, args, dest...)
+}
+
+func (s *store) find(ctx context.Context, st statement, args []any, dest ...any) (bool, error) {
+	err := s.stmts[st].QueryRowContext(ctx, args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, readError(err)
+}
+
+// each calls row for every row of a statement. The rows are closed when it
+// returns: a reader that stays open keeps the log from being used again.
+func (j *Journal) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
+	if err := j.w.usable(); err != nil {
+		return err
+	}
+	rows, err := j.store.stmts[s].QueryContext(ctx, args...)
+	if err != nil {
+		return readError(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return readError(err)
+		}
+	}
+	return readError(rows.Err())
+}
+
+// readError marks an error of the database. The end of a context is the
+// caller's doing and stays what it is.
+func readError(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", bridge.ErrStorage, err)
+}
+
+// meta reads one of the journal's own numbers and reports whether it is set.
+func (j *Journal) meta(ctx context.Context, name string) (int64, bool, error) {
+	var value int64
+	found, err := j.store.find(ctx, metaOf, []any{name}, &value)
+	if err != nil {
+		return 0, false, fmt.Errorf("read %s: %w", name, err)
+	}
+	return value, found, nil
+}
+
+// Lanes implements [bridge.Journal].
+func (j *Journal) Lanes(ctx context.Context, after bridge.LaneKey, limit int) ([]bridge.LaneKey, error) {
+	var start string
+	if after != (bridge.LaneKey{}) {
+		start = laneName(after)
+	}
+	var lanes []bridge.LaneKey
+	err := j.each(ctx, lanesAfter, []any{start, limit}, func(scan func(...any) error) error {
+		var name string
+		if err := scan(&name); err != nil {
+			return err
+		}
+		lane, err := parseLane(name)
+		lanes = append(lanes, lane)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("journal: lanes: %w", err)
+	}
+	return lanes, nil
+}
+
+// PendingOf implements [bridge.Journal].
+func (j *Journal) PendingOf(ctx context.Context, lane bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error) {
+	var list []bridge.Entry
+	err := j.each(ctx, pendingOf, []any{laneName(lane), after, limit}, func(scan func(...any) error) error {
+		e, _, err := scanEntry(scan)
+		list = append(list, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("journal: pending events: %w", err)
+	}
+	return list, nil
+}
+
+// DeadLetters implements [bridge.Journal].
+func (j *Journal) DeadLetters(ctx context.Context, after int64, limit int) ([]bridge.DeadLetter, error) {
+	var list []bridge.DeadLetter
+	err := j.each(ctx, deadLetters, []any{after, limit}, func(scan func(...any) error) error {
+		e, settled, err := scanEntry(scan)
+		list = append(list, bridge.DeadLetter{Entry: e, Died: fromMicros(settled)})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("journal: dead letters: %w", err)
+	}
+	return list, nil
+}
+
+func scanEntry(scan func(...any) error) (bridge.Entry, int64, error) {
+	var row entry
+	if err := scan(row.dest()...); err != nil {
+		return bridge.Entry{}, 0, err
+	}
+	e, err := row.entry()
+	return e, row.settled, err
+}
+
+// SentAs implements [bridge.Journal].
+func (j *Journal) SentAs(ctx context.Context, dialog string, sequences []int64) ([]bridge.EventID, error) {
+	var list []bridge.EventID
+	for _, sequence := range sequences {
+		var source bridge.EventID
+		found, err := j.scanFound(ctx, sentAs, []any{dialog, sequence}, &source)
+		if err != nil {
+			return nil, fmt.Errorf("journal: sent as: %w", err)
+		}
+		if found {
+			list = append(list, source)
+		}
+	}
+	return list, nil
+}

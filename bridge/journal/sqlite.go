@@ -1,0 +1,298 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// minSQLite is the first release without the WAL-reset bug, which could
+// corrupt a database that is checkpointed while it is written.
+const minSQLite = 3_051_003
+
+// Sizes of page caches, in KiB. Readers look at single rows and short lists.
+const (
+	writerCacheKiB = 8 << 10
+	readerCacheKiB = 1 << 10
+)
+
+// readers is how many reading connections there may be.
+const readers = 4
+
+// checkpointPages is how long the write-ahead log may grow before its pages are
+// copied into the database: 16 MiB. Longer saves rewriting the same pages,
+// shorter saves disk and time at the next open after a crash.
+const checkpointPages = 4096
+
+// store is an open SQLite database: one connection that writes, some that read.
+type store struct {
+	path string
+	lock *os.File
+
+	writeDB *sql.DB
+	conn    *sql.Conn
+	readDB  *sql.DB
+	stmts   [allStatements]*sql.Stmt
+	// fresh says that the database was made by this open.
+	fresh bool
+}
+
+// openStore opens or creates the database at path and brings its schema up to
+// date. It fails when another process has it open.
+func openStore(ctx context.Context, path string) (*store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the database: %w", err)
+	}
+	// The lock comes first: merely opening and closing the database file would
+	// drop the locks SQLite holds on it for this process.
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	s := &store{path: path, lock: lock}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *store) open(ctx context.Context) error {
+	// SQLite gives its log and index files the mode of the database file.
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the database file: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("open the database file: %w", err)
+	}
+	if err := s.openWriter(ctx); err != nil {
+		return err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	if err := s.openReaders(ctx); err != nil {
+		return err
+	}
+	return s.prepare(ctx)
+}
+
+func (s *store) openWriter(ctx context.Context) error {
+	var err error
+	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)")); err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	s.writeDB.SetMaxOpenConns(1)
+	if s.conn, err = s.writeDB.Conn(ctx); err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	if err := s.checkVersion(ctx); err != nil {
+		return err
+	}
+	for _, p := range []struct{ name, set, want string }{
+		{"journal_mode", "WAL", "wal"},
+		{"synchronous", "FULL", "2"},
+		// We checkpoint ourselves: SQLite's automatic checkpoint swallows errors,
+		// and an fsync that failed unseen is data lost.
+		{"wal_autocheckpoint", "0", "0"},
+		{"cache_size", strconv.Itoa(-writerCacheKiB), strconv.Itoa(-writerCacheKiB)},
+		{"journal_size_limit", strconv.Itoa(checkpointPages * 4096 * 2), strconv.Itoa(checkpointPages * 4096 * 2)},
+		{"temp_store", "MEMORY", "2"},
+		// Deleted messages are overwritten, not merely unlinked.
+		{"secure_delete", "FAST", "2"},
+	} {
+		if err := s.setPragma(ctx, p.name, p.set, p.want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setPragma sets a pragma and reads it back: SQLite ignores what it does not
+// know and keeps what it cannot change.
+func (s *store) setPragma(ctx context.Context, name, value, want string) error {
+	var got string
+	if _, err := s.conn.ExecContext(ctx, "PRAGMA "+name+" = "+value); err != nil {
+		return fmt.Errorf("set %s: %w", name, err)
+	}
+	if err := s.conn.QueryRowContext(ctx, "PRAGMA "+name).Scan(&got); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if got != want {
+		return fmt.Errorf("set %s: the database has %q instead of %q", name, got, want)
+	}
+	return nil
+}
+
+func (s *store) checkVersion(ctx context.Context) error {
+	var version string
+	if err := s.conn.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
+		return fmt.Errorf("read SQLite's version: %w", err)
+	}
+	number := 0
+	for part := range strings.SplitSeq(version, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return fmt.Errorf("read SQLite's version: %w", err)
+		}
+		number = number*1000 + n
+	}
+	if number < minSQLite {
+		return fmt.Errorf("SQLite %s can corrupt its log, 3.51.3 is needed", version)
+	}
+	return nil
+}
+
+// migrate brings the schema up to date in one transaction.
+func (s *store) migrate(ctx context.Context) error {
+	var version int
+	if err := s.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("read the schema version: %w", err)
+	}
+	s.fresh = version == 0
+	if version > len(migrations) {
+		return fmt.Errorf("the database has schema version %d and this program knows up to %d: a newer release wrote it",
+			version, len(migrations))
+	}
+	if version == len(migrations) {
+		return nil
+	}
+	tx, err := s.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer tx.Rollback()
+	for _, m := range migrations[version:] {
+		if _, err := tx.ExecContext(ctx, m); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(len(migrations))); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func (s *store) openReaders(ctx context.Context) error {
+	var err error
+	s.readDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)", "query_only(1)",
+		"cache_size("+strconv.Itoa(-readerCacheKiB)+")"))
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	s.readDB.SetMaxOpenConns(readers)
+	s.readDB.SetMaxIdleConns(readers)
+	if err := s.readDB.PingContext(ctx); err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	return nil
+}
+
+func (s *store) prepare(ctx context.Context) error {
+	for i := range text {
+		var err error
+		if statement(i) < writerStatements {
+			s.stmts[i], err = s.conn.PrepareContext(ctx, text[i])
+		} else {
+			s.stmts[i], err = s.readDB.PrepareContext(ctx, text[i])
+		}
+		if err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkpoint copies the write-ahead log into the database once it is long
+// enough, and reports whether it was. It runs between transactions, on the
+// writing connection.
+func (s *store) checkpoint(ctx context.Context) (bool, error) {
+	pages, err := s.walPages(ctx, "NOOP")
+	if err != nil || pages < checkpointPages {
+		return false, err
+	}
+	_, err = s.walPages(ctx, "PASSIVE")
+	return true, err
+}
+
+// walPages runs a checkpoint of the given mode and returns how many pages of
+// the log are not in the database yet.
+func (s *store) walPages(ctx context.Context, mode string) (int, error) {
+	var busy, log, done int
+	err := s.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &done)
+	if err != nil {
+		return 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	return log - done, nil
+}
+
+// close closes the connections and gives up the lock. The last connection to
+// close copies the log into the database.
+func (s *store) close() error {
+	var errs []error
+	for _, stmt := range s.stmts {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	if s.readDB != nil {
+		errs = append(errs, s.readDB.Close())
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+	}
+	if s.writeDB != nil {
+		errs = append(errs, s.writeDB.Close())
+	}
+	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+// abandon lets go of a database that failed. The writing connection stays open
+// until the process ends: closing it would copy the log into the database, as
+// if the disk could still be trusted.
+func (s *store) abandon() error {
+	return errors.Join(s.readDB.Close(), s.lock.Close())
+}
+
+// sizes returns how many bytes the database and its log take on disk.
+func (s *store) sizes() (database, log int64) {
+	if fi, err := os.Stat(s.path); err == nil {
+		database = fi.Size()
+	}
+	if fi, err := os.Stat(s.path + "-wal"); err == nil {
+		log = fi.Size()
+	}
+	return database, log
+}
+
+// temporary reports whether a failed transaction was undone cleanly and the
+// next may succeed: no space, or somebody else's lock. Everything else is a
+// disk or a database that cannot be trusted any more.
+func temporary(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return true
+	}
+	return false
+}
+
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{"_pragma": pragmas}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}

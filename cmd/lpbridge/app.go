@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/console"
+	"lpbridge/bridge/journal"
+	"lpbridge/connector"
+	"lpbridge/lpauth"
+)
+
+const (
+	// headerTime ends connections that dribble their headers.
+	headerTime = 5 * time.Second
+	readTime   = 15 * time.Second
+	writeTime  = 30 * time.Second
+	idleTime   = 2 * time.Minute
+	maxHeader  = 32 << 10
+	// wedged is how much longer than its budget a stop may take before the
+	// process ends itself: a supervisor can only restart what is gone.
+	wedged = 5 * time.Second
+)
+
+// app is one running bridge with its listeners.
+type app struct {
+	settings *settings
+	lp       *livePerson
+	journal  *journal.Journal
+	bridge   *bridge.Bridge
+	registry *prometheus.Registry
+	public   net.Listener
+	admin    net.Listener
+}
+
+// livePerson is the account's side: who we are there and how to reach it.
+type livePerson struct {
+	domains   *lpauth.Domains
+	tokens    *lpauth.AppTokens
+	consumers *lpauth.ConsumerTokens
+	client    *connector.Client
+}
+
+func newLivePerson(s *settings) (*livePerson, error) {
+	c, account := s.LivePerson, lpauth.AccountID(s.LivePerson.AccountID)
+	transport := lpauth.NewTransport(lpauth.TransportOptions{MaxIdleConnsPerHost: s.Bridge.MaxInFlight})
+	var lp livePerson
+	var err error
+	if lp.domains, err = lpauth.NewDomains(lpauth.DomainsOptions{
+		AccountID: account, URL: c.DomainAPIURL.String(), AllowPlainHTTP: c.AllowPlainHTTP, Transport: transport, Logger: s.log,
+	}); err != nil {
+		return nil, err
+	}
+	if lp.tokens, err = lpauth.NewAppTokens(lpauth.AppTokensOptions{
+		AccountID: account, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
+		Domains: lp.domains, Transport: transport, Logger: s.log,
+	}); err != nil {
+		return nil, err
+	}
+	if lp.consumers, err = lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{
+		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport,
+	}); err != nil {
+		return nil, err
+	}
+	lp.client, err = connector.New(connector.Options{
+		AccountID: account, ClientID: c.ClientID, Domains: lp.domains, AppTokens: lp.tokens, Consumers: lp.consumers,
+		Transport: transport, Features: c.Features, Timeout: c.Timeout, Logger: s.log,
+	})
+	return &lp, err
+}
+
+// close ends what the clients still do in the background.
+func (lp *livePerson) close() {
+	lp.consumers.Close()
+	lp.tokens.Close()
+	lp.domains.Close()
+}
+
+// newApp binds the listeners, opens the journal and puts the parts together.
+// Nothing is accepted before run.
+func newApp(ctx context.Context, s *settings) (a *app, err error) {
+	a = &app{settings: s, registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			a.abandon()
+		}
+	}()
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
+		return nil, err
+	}
+	if a.admin, err = listen("LPBRIDGE_ADMIN_LISTEN", s.Bridge.AdminListen); err != nil {
+		return nil, err
+	}
+	if a.lp, err = newLivePerson(s); err != nil {
+		return nil, err
+	}
+	if a.journal, err = journal.Open(ctx, a.journalOptions()); err != nil {
+		return nil, err
+	}
+	return a, a.makeBridge()
+}
+
+// abandon releases what newApp got hold of before it failed.
+func (a *app) abandon() {
+	for _, l := range []net.Listener{a.public, a.admin} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if a.journal != nil {
+		a.journal.Close()
+	}
+	if a.lp != nil {
+		a.lp.close()
+	}
+}
+
+func listen(variable, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", variable, err)
+	}
+	return l, nil
+}
+
+func (a *app) journalOptions() journal.Options {
+	b := a.settings.Bridge
+	expire := map[string][]string{"": {bridge.OfferRecords}}
+	for _, ch := range a.settings.channels {
+		expire[ch.name] = ch.history
+	}
+	return journal.Options{
+		Store: b.Store.String(), Retention: b.Retention, DedupeRetention: b.DedupeRetention,
+		HistoryRetention: b.HistoryRetention, Expire: expire, MaxPending: int64(b.MaxPending), Logger: a.settings.log,
+	}
+}
+
+func (a *app) makeBridge() (err error) {
+	s, c := a.settings, a.settings.LivePerson
+	a.bridge, err = bridge.New(bridge.Options{
+		Account: connector.AccountID(c.AccountID), ClientID: c.ClientID, Journal: a.journal, Client: a.lp.client,
+		VerifySignature: func(header string, body []byte) error {
+			return lpauth.VerifySignature(c.ClientSecret.Reveal(), header, body)
+		},
+		Notifications: bridge.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait,
+		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
+		Conversation: bridge.ConversationDefaults{
+			SkillID: c.SkillID, CampaignID: c.CampaignID, EngagementID: c.EngagementID, Survey: slices.Contains(c.Features, "MULTI_DIALOG"),
+		},
+		Logger: s.log, Metrics: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	for _, ch := range s.channels {
+		adapter, err := ch.build(a.bridge.Core(ch.name))
+		if err != nil {
+			return err
+		}
+		if err := a.bridge.Attach(adapter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run serves until ctx ends or the journal fails, then stops in order: no new
+// requests, deliveries under way end, typing is cleared, the journal closes.
+func (a *app) run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stopWatching := a.watchJournal(ctx, fail)
+	defer stopWatching()
+	operating := a.console()
+	defer operating.Close()
+	admin, public := a.server(operating), a.server(a.publicHandler())
+	var serving sync.WaitGroup
+	serve := func(s *http.Server, l net.Listener) {
+		serving.Go(func() {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				fail(fmt.Errorf("serve: %w", err))
+			}
+		})
+	}
+	relaying, endRelaying := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRelaying()
+	relayed := make(chan error, 1)
+	started := make(chan struct{})
+	go func() {
+		relayed <- a.bridge.Run(relaying, a.settings.Bridge.ShutdownTimeout, func() { close(started) })
+	}()
+	var err error
+	select {
+	case err = <-relayed:
+		a.abandon()
+		return err
+	case <-started:
+	}
+	serve(admin, a.admin)
+	serve(public, a.public)
+	a.sayStarted()
+	<-ctx.Done()
+	a.settings.log.Info("stopping")
+	watchdog := time.AfterFunc(a.settings.Bridge.ShutdownTimeout+wedged, func() {
+		debug.SetTraceback("all")
+		panic("the stop took longer than LPBRIDGE_SHUTDOWN_TIMEOUT allows")
+	})
+	defer watchdog.Stop()
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.settings.Bridge.ShutdownTimeout)
+	defer cancel()
+	a.shutDown(stopping, "public", public)
+	endRelaying()
+	err = <-relayed
+	a.shutDown(stopping, "admin", admin)
+	serving.Wait()
+	a.lp.close()
+	err = errors.Join(err, a.journal.Close())
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	a.settings.log.Info("stopped")
+	return err
+}
+
+// watchJournal ends the process when the journal cannot be trusted any more.
+func (a *app) watchJournal(ctx context.Context, fail context.CancelCauseFunc) (stop func()) {
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-a.journal.Failed():
+			fail(errors.New("the journal failed; what was accepted is on disk"))
+		case <-done:
+		case <-ctx.Done():
+		}
+	})
+	return func() {
+		close(done)
+		watching.Wait()
+	}
+}
+
+func (a *app) shutDown(ctx context.Context, name string, s *http.Server) {
+	if err := s.Shutdown(ctx); err != nil {
+		a.settings.log.Warn("connections were cut", "listener", name, "error", err)
+		s.Close()
+	}
+}
+
+func (a *app) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: maxHeader, ErrorLog: quiet(a.settings.log),
+	}
+}
+
+func (a *app) publicHandler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range a.bridge.Routes() {
+		mux.Handle(r.Pattern, r.Handler)
+	}
+	return problems(mux)
+}
+
+// console makes the handler of the admin listener.
+func (a *app) console() *console.Console {
+	settings := make([]console.Setting, 0, len(a.settings.report.Settings))
+	for _, s := range a.settings.report.Settings {
+		settings = append(settings, console.Setting{Variable: s.Variable, Origin: string(s.Origin)})
+	}
+	return console.New(console.Options{
+		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(),
+		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
+	})
+}
+
+// sayStarted writes the one line an operator looks for.
+func (a *app) sayStarted() {
+	names := make([]string, len(a.settings.channels))
+	for i, ch := range a.settings.channels {
+		names[i] = ch.name
+	}
+	a.settings.log.Info("started", "version", version(), "account", a.settings.LivePerson.AccountID, "channels", names,
+		"listen", a.public.Addr().String(), "admin", a.admin.Addr().String())
+	for _, ch := range a.bridge.Channels() {
+		a.settings.log.Info("channel", "channel", ch.Name, "reports", ch.Reports, "delivers", ch.Delivers,
+			"typing_in", ch.TypingIn.Reported, "typing_out", ch.TypingOut.Shown)
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"lpbridge/bridge"
+	"lpbridge/config"
+)
+
+// gridRows are the kinds of event in the order of the grid.
+var gridRows = []bridge.Kind{
+	bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClick, bridge.KindState,
+	bridge.KindClose, bridge.KindReopen, bridge.KindProfile, bridge.KindRating,
+}
+
+// channelsCommand prints what every channel can do, as the code says it.
+func channelsCommand(_ context.Context, env environment) error {
+	channels, err := sampleChannels()
+	if err != nil {
+		return err
+	}
+	return writeGrid(env.stdout, channels)
+}
+
+// sampleChannels makes every adapter with its sample configuration and asks it
+// what it can do.
+func sampleChannels() ([]bridge.Channel, error) {
+	channels := make([]bridge.Channel, 0, len(adapters))
+	for _, a := range adapters {
+		l := config.NewLoader(envconfig.MapLookuper(a.sample))
+		build := a.load(l, parts{client: newChannelClient(1), log: slog.New(slog.DiscardHandler), publicURL: "https://bridge.example"})
+		if err := l.Err(); err != nil {
+			return nil, fmt.Errorf("sample of %s: %w", a.name, err)
+		}
+		adapter, err := build(unusedCore{})
+		if err != nil {
+			return nil, fmt.Errorf("sample of %s: %w", a.name, err)
+		}
+		channels = append(channels, adapter.Channel())
+	}
+	return channels, nil
+}
+
+// writeGrid writes the grid: a row for each kind of event, two columns for each
+// channel, one a direction.
+func writeGrid(w io.Writer, channels []bridge.Channel) error {
+	var b strings.Builder
+	b.WriteString("| |")
+	rule := "\n| --- |"
+	for _, ch := range channels {
+		fmt.Fprintf(&b, " `%s` → LivePerson | LivePerson → `%s` |", ch.Name, ch.Name)
+		rule += " --- | --- |"
+	}
+	b.WriteString(rule + "\n")
+	for _, kind := range gridRows {
+		fmt.Fprintf(&b, "| %s |", kind)
+		for _, ch := range channels {
+			fmt.Fprintf(&b, " %s | %s |", reported(ch, kind), delivered(ch, kind))
+		}
+		b.WriteString("\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func reported(ch bridge.Channel, kind bridge.Kind) string {
+	switch {
+	case kind == bridge.KindTyping && ch.TypingIn.Reported && ch.TypingIn.Repeats:
+		return "yes, silence of " + seconds(ch.TypingIn.Hold) + " ends it"
+	case kind == bridge.KindTyping && ch.TypingIn.Reported:
+		return "yes, held for " + seconds(ch.TypingIn.Hold)
+	case slices.Contains(ch.Reports, kind):
+		return "yes"
+	}
+	return "–"
+}
+
+func delivered(ch bridge.Channel, kind bridge.Kind) string {
+	switch {
+	case kind == bridge.KindTyping && ch.TypingOut.Shown && ch.TypingOut.Refresh > 0:
+		return "yes, repeated every " + seconds(ch.TypingOut.Refresh)
+	case kind == bridge.KindTyping && ch.TypingOut.Shown, slices.Contains(ch.Delivers, kind):
+		return "yes"
+	}
+	return "–"
+}
+
+// seconds writes a duration of the grid, all of which are short.
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'g', -1, 64) + " s"
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/config"
+)
+
+// channelIdle is how long an idle connection to a channel is kept; balancers
+// close theirs after a minute or later.
+const channelIdle = 30 * time.Second
+
+// settings is everything the environment says.
+type settings struct {
+	config.Config
+	report   config.Report
+	log      *slog.Logger
+	channels []chosenChannel
+}
+
+// chosenChannel is a channel of LPBRIDGE_CHANNELS, ready to be made.
+type chosenChannel struct {
+	adapterEntry
+	build func(bridge.Core) (bridge.Adapter, error)
+}
+
+// loadSettings reads the environment and reports all that is wrong with it at
+// once.
+func loadSettings(env environment) (*settings, error) {
+	l := config.NewLoader(env.lookup)
+	s := &settings{}
+	l.Load("", &s.Config)
+	l.Add(s.Bridge.CheckChannels(adapterNames()...))
+	s.log = newLogger(env, s.Bridge)
+	p := parts{client: newChannelClient(s.Bridge.MaxInFlight), log: s.log}
+	if s.Bridge.PublicURL != nil {
+		p.publicURL = s.Bridge.PublicURL.String()
+	}
+	for _, a := range adapters {
+		if !slices.Contains(s.Bridge.Channels, a.name) {
+			a.ignore(l)
+			continue
+		}
+		s.channels = append(s.channels, chosenChannel{a, a.load(l, p)})
+	}
+	s.report = l.Report()
+	return s, l.Err()
+}
+
+func adapterNames() []string {
+	names := make([]string, len(adapters))
+	for i, a := range adapters {
+		names[i] = a.name
+	}
+	return names
+}
+
+// newChannelClient is the client adapters call their channels with. It follows
+// no redirects: a body must not go where a channel's answer points.
+func newChannelClient(inFlight int) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, inFlight
+	transport.IdleConnTimeout = channelIdle
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func newLogger(env environment, b config.Bridge) *slog.Logger {
+	options := &slog.HandlerOptions{Level: b.Level()}
+	if b.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(env.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(env.stderr, options))
+}
+
+// warn tells of variables that have no effect.
+func (s *settings) warn(env environment) {
+	for _, w := range s.report.Warnings(env.all, config.Prefixes()...) {
+		s.log.Warn("a variable has no effect", "variable", w.Variable, "why", w.Message)
+	}
+}

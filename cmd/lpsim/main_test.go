@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sethvargo/go-envconfig"
+)
+
+// lines is a writer that can be read while it is written to.
+type lines struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+	once sync.Once
+	done chan struct{}
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.once.Do(func() { close(l.done) })
+	return l.data.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.data.String()
+}
+
+func TestItServesUntilItIsTold(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	out := &lines{done: make(chan struct{})}
+	ended := make(chan error, 1)
+	env := envconfig.MapLookuper(map[string]string{"LPSIM_LISTEN": "127.0.0.1:0", "LPSIM_SEED": "7", "LPSIM_CLIENT_SECRET": "not-to-be-printed", "LPSIM_WEBHOOK_URL": ""})
+	var log bytes.Buffer
+	go func() { ended <- run(ctx, env, out, &log, false) }()
+	<-out.done
+	greeting := out.String()
+	_, rest, _ := strings.Cut(greeting, "Agent's page        ")
+	page, _, _ := strings.Cut(rest, "\n")
+	resp, err := http.Get(page + "sim/faults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var faults struct{ Seed uint64 }
+	if err := json.NewDecoder(resp.Body).Decode(&faults); err != nil || faults.Seed != 7 {
+		t.Errorf("faults %+v, %v", faults, err)
+	}
+	if strings.Contains(greeting, "not-to-be-printed") {
+		t.Error("the secret is printed")
+	}
+	if !strings.Contains(greeting, "never use it in production") {
+		t.Error("it does not say what it is not")
+	}
+	// An open stream must not keep the process alive.
+	stream, err := http.Get(page + "sim/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("end: %v, log %s", err, log.String())
+	}
+}
+
+func TestBadSettingsNameTheirVariable(t *testing.T) {
+	for name, value := range map[string]string{
+		"LPSIM_FAULTS": `{"errorRate":2}`, "LPSIM_WEBHOOK_URL": "ftp://x", "LPSIM_WEBHOOK_RETRIES": "6", "LPSIM_WEBHOOK_RETENTION": "1",
+		"LPSIM_ACCOUNT_ID": "a/b", "LPSIM_MAX_TRANSCRIPT": "-1", "LPSIM_ECHO": "100h",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, log bytes.Buffer
+			err := run(t.Context(), envconfig.MapLookuper(map[string]string{name: value}), &out, &log, false)
+			if exitCode(err) != 2 || !strings.Contains(log.String(), name) {
+				t.Errorf("code %d, log %q", exitCode(err), log.String())
+			}
+		})
+	}
+	var out, log bytes.Buffer
+	if err := run(t.Context(), envconfig.MapLookuper(nil), &out, &log, true); exitCode(err) != 2 {
+		t.Errorf("arguments: %v", err)
+	}
+	if exitCode(errors.New("x")) != 1 || exitCode(nil) != 0 {
+		t.Error("exit codes")
+	}
+}

@@ -1,0 +1,280 @@
+package lpsim
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// request is the envelope of one request (Send API). The id is a string in the schema and an integer in some of
+// LivePerson's own examples.
+type request struct {
+	Kind            string          `json:"kind"`
+	ID              requestID       `json:"id"`
+	Type            string          `json:"type"`
+	Body            json.RawMessage `json:"body"`
+	Metadata        json.RawMessage `json:"metadata"`
+	EncodedMetadata string          `json:"encodedMetadata"`
+}
+
+// requestID is the id as it is echoed: always a string.
+type requestID string
+
+// UnmarshalJSON takes a string of 1 to 64 characters or an integer.
+func (id *requestID) UnmarshalJSON(data []byte) error {
+	var text string
+	if data[0] == '"' {
+		if err := json.Unmarshal(data, &text); err != nil {
+			return err
+		}
+	} else {
+		var number int64
+		if err := json.Unmarshal(data, &number); err != nil {
+			return err
+		}
+		text = string(data)
+	}
+	if n := utf8.RuneCountInString(text); n < 1 || n > 64 {
+		return &FieldError{"id", "want 1 to 64 characters"}
+	}
+	*id = requestID(text)
+	return nil
+}
+
+func (r *request) valid() bool {
+	return r.Kind == "req" && r.ID != "" && r.Type != "" && isObject(r.Body)
+}
+
+func isObject(data json.RawMessage) bool {
+	data = bytes.TrimLeft(data, " \t\r\n")
+	return len(data) > 0 && data[0] == '{'
+}
+
+func isArray(data json.RawMessage) bool {
+	data = bytes.TrimLeft(data, " \t\r\n")
+	return len(data) > 0 && data[0] == '['
+}
+
+// reply is one element of a batch's answer, or the answer of a SEND.
+type reply struct {
+	Code  string `json:"code"`
+	Body  any    `json:"body"`
+	ReqID string `json:"reqId"`
+}
+
+type replyMessage struct {
+	Msg string `json:"msg"`
+}
+
+const (
+	codeOK         = "OK"
+	codeBadRequest = "BAD_REQUEST"
+	msgBadRequest  = "Bad Request"
+	msgClosed      = "Bad Request, Conversation is close"
+	msgProfileSet  = "OK User Profile set successfully"
+	msgResolved    = "OK Conversation resolved successfully"
+)
+
+func refusal(id requestID, msg string) reply {
+	return reply{codeBadRequest, replyMessage{msg}, string(id)}
+}
+
+func success(id requestID, body any) reply { return reply{codeOK, body, string(id)} }
+
+// features reads Client-Properties. All three spellings of its type that are in use are accepted.
+func (c *call) features() ([]string, bool) {
+	header := c.Header.Get("Client-Properties")
+	if header == "" {
+		return nil, true
+	}
+	var properties struct {
+		Type     string   `json:"type"`
+		Features []string `json:"features"`
+	}
+	if json.Unmarshal([]byte(header), &properties) != nil {
+		return nil, false
+	}
+	known := slices.Contains([]string{".ClientProperties", "ClientProperties", ".ams.headers.ClientProperties"}, properties.Type)
+	return properties.Features, known
+}
+
+// createConversation is CONVERSATION: a batch of a profile and a request for a conversation, in that order, each
+// with its own outcome.
+func (s *Sim) createConversation(c *call) answer {
+	claims, authErr := s.authenticate(c, ConversationAPI)
+	if authErr != nil {
+		return authErr.answer(c.faults)
+	}
+	features, ok := c.features()
+	if !ok || !isJSON(c) || c.URL.Query().Get("v") != "3" || c.faults.RequestLimitAll && tooLong(c) {
+		return encodeReply(http.StatusBadRequest, refusal("", msgBadRequest))
+	}
+	var batch []request
+	if err := json.Unmarshal(c.body, &batch); err != nil || !validBatch(batch) {
+		return encodeReply(http.StatusBadRequest, refusal("", msgBadRequest))
+	}
+	replies := s.runBatch(c, claims, features, batch)
+	status := http.StatusOK
+	if slices.ContainsFunc(replies, func(r reply) bool { return r.Code != codeOK }) {
+		status = c.faults.BatchErrorStatus
+	}
+	body, _ := json.Marshal(replies)
+	return jsonAnswer(status, body)
+}
+
+// validBatch checks what makes a batch one at all; more requests may follow the two mandatory ones.
+func validBatch(batch []request) bool {
+	if len(batch) < 2 || batch[0].Type != "userprofile.SetUserProfile" || batch[1].Type != "cm.ConsumerRequestConversation" {
+		return false
+	}
+	return !slices.ContainsFunc(batch, func(r request) bool { return !r.valid() })
+}
+
+func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch []request) []reply {
+	owner := s.lockConsumer(claims.LPConsumerID)
+	defer owner.mu.Unlock()
+	replies := make([]reply, 0, len(batch))
+	for i, r := range batch {
+		switch {
+		case i == 1 && replies[0].Code != codeOK && c.faults.BatchAfterError == "skip":
+			replies = append(replies, refusal(r.ID, msgBadRequest))
+		case r.Type == "userprofile.SetUserProfile":
+			replies = append(replies, setProfile(owner, r))
+		case r.Type == "cm.ConsumerRequestConversation":
+			replies = append(replies, s.requestConversation(c, owner, claims, features, r))
+		default:
+			replies = append(replies, refusal(r.ID, msgBadRequest))
+		}
+	}
+	return replies
+}
+
+// setProfile keeps a profile whose engagement attributes are ones a connector may send.
+func setProfile(owner *consumer, r request) reply {
+	if !validProfile(r.Body) {
+		return refusal(r.ID, msgBadRequest)
+	}
+	owner.profile = r.Body
+	return success(r.ID, replyMessage{msgProfileSet})
+}
+
+// validProfile wants each SDE as {"type":"ctmrinfo","info":{}} or {"type":"personal","personal":{}}: only those two
+// are supported (Examples, engagement attributes).
+func validProfile(body json.RawMessage) bool {
+	var profile struct {
+		AuthenticatedData struct {
+			SDEs []struct {
+				Type     string          `json:"type"`
+				Info     json.RawMessage `json:"info"`
+				Personal json.RawMessage `json:"personal"`
+			} `json:"lp_sdes"`
+		} `json:"authenticatedData"`
+	}
+	if json.Unmarshal(body, &profile) != nil {
+		return false
+	}
+	for _, sde := range profile.AuthenticatedData.SDEs {
+		if !(sde.Type == "ctmrinfo" && isObject(sde.Info)) && !(sde.Type == "personal" && isObject(sde.Personal)) {
+			return false
+		}
+	}
+	return true
+}
+
+type conversationRequest struct {
+	BrandID     string          `json:"brandId"`
+	ChannelType string          `json:"channelType"`
+	TTR         *string         `json:"ttrDefName"`
+	Campaign    json.RawMessage `json:"campaignInfo"`
+	Context     json.RawMessage `json:"conversationContext"`
+	SkillID     json.RawMessage `json:"skillId"`
+}
+
+// ttrs are the response times the samples show, by name.
+var ttrs = map[string]TTR{"PRIORITIZED": {"PRIORITIZED", 600}, "NORMAL": {"NORMAL", 1200}, "URGENT": {"URGENT", 300}}
+
+func (r *conversationRequest) valid(account string) bool {
+	if r.BrandID != account || r.ChannelType != "" && r.ChannelType != "MESSAGING" {
+		return false
+	}
+	if r.TTR != nil && ttrs[*r.TTR].Type == "" {
+		return false
+	}
+	return (r.Campaign == nil || isObject(r.Campaign)) && (r.Context == nil || isObject(r.Context))
+}
+
+// skill is a string or a number; "-1" stands for all skills.
+func (r *conversationRequest) skill() string {
+	return orElse(strings.Trim(string(r.SkillID), `" `), "-1")
+}
+
+func (s *Sim) requestConversation(c *call, owner *consumer, claims consumerClaims, features []string, r request) reply {
+	var body conversationRequest
+	if json.Unmarshal(r.Body, &body) != nil || !body.valid(s.config.Account) {
+		return refusal(r.ID, msgBadRequest)
+	}
+	if busy(owner.current, c.faults) {
+		return refusal(r.ID, "Consumer request conversation failed: User "+claims.LPConsumerID+
+			" already has open conversation. Can't open another one.")
+	}
+	fresh := newConversation(claims, features, s.config.Now())
+	fresh.profile, fresh.campaign, fresh.context, fresh.skill = owner.profile, body.Campaign, body.Context, body.skill()
+	if body.TTR != nil {
+		fresh.ttr = ttrs[*body.TTR]
+	}
+	owner.current = fresh
+	s.begin(fresh, c)
+	return success(r.ID, map[string]string{"conversationId": fresh.id})
+}
+
+// busy tells whether a consumer's last conversation stands in the way of a new one.
+func busy(current *conversation, f *inForce) bool {
+	if current == nil {
+		return false
+	}
+	current.mu.Lock()
+	defer current.mu.Unlock()
+	if f.NewDuringSurvey == "allow" {
+		return current.state == stateOpen
+	}
+	return current.stage == stateOpen
+}
+
+func newConversation(claims consumerClaims, features []string, now time.Time) *conversation {
+	c := &conversation{
+		id: uuid.NewString(), consumer: claims, features: features, state: stateOpen, stage: stateOpen, skill: "-1",
+		ttr: ttrs["PRIORITIZED"], started: now, members: []Participant{{claims.LPConsumerID, RoleConsumer, "ACTIVE"}},
+	}
+	main := &dialog{Dialog: Dialog{DialogID: c.id, DialogType: dialogMain, State: stateOpen, Created: now}}
+	main.metaTs = c.touch(now)
+	c.dialogs = []*dialog{main}
+	return c
+}
+
+// begin makes a conversation known, first to look-ups and then to the world, which may answer at once.
+func (s *Sim) begin(c *conversation, cause *call) {
+	s.add(c)
+	s.stats.conversations.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.notifyConversation(c, cause)
+	s.perform(c, "open", "")
+}
+
+func tooLong(c *call) bool {
+	if c.faults.RequestLimitUnit == "bytes" {
+		return len(c.body) > c.faults.RequestLimit
+	}
+	return len(c.body) > c.faults.RequestLimit && utf8.RuneCount(c.body) > c.faults.RequestLimit
+}
+
+func encodeReply(status int, r reply) answer {
+	body, _ := json.Marshal(r)
+	return jsonAnswer(status, body)
+}

@@ -1,0 +1,149 @@
+package lpsim
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	sessionLife = 6 * time.Hour
+	sessionIdle = 30 * time.Minute
+	maxVisits   = 100_000
+)
+
+// The one campaign every consumer is eligible for.
+const (
+	campaignID   = 2695999112
+	engagementID = 2696029112
+	connectorID  = 2696029012
+)
+
+type visit struct {
+	visitor    string
+	page       string
+	begun      time.Time
+	seen       time.Time
+	engagement int
+}
+
+// visits are the Monitoring sessions.
+type visits struct {
+	mu   sync.Mutex
+	byID map[string]*visit
+}
+
+func newVisits() *visits { return &visits{byID: map[string]*visit{}} }
+
+// enter continues a session that is still alive, or begins one; isNew tells which.
+func (v *visits) enter(visitor, session string, now time.Time) (id string, found visit, isNew bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	known := v.byID[session]
+	if known == nil || known.visitor != visitor || now.Sub(known.begun) > sessionLife || now.Sub(known.seen) > sessionIdle {
+		if len(v.byID) >= maxVisits {
+			clear(v.byID)
+		}
+		known = &visit{visitor: orElse(visitor, rand.Text()), page: rand.Text()[:10], begun: now}
+		session, isNew = rand.Text()[:22], true
+		v.byID[session] = known
+	}
+	known.seen = now
+	known.engagement++
+	return session, *known, isNew
+}
+
+type engagementRequest struct {
+	ConsumerID string `json:"consumerId"`
+	Identities []struct {
+		Issuer  string `json:"iss"`
+		Level   string `json:"acr"`
+		Subject string `json:"sub"`
+	} `json:"identities"`
+	ClientProperties json.RawMessage   `json:"clientProperties"`
+	EntryPoints      []string          `json:"entryPoints"`
+	Attributes       []json.RawMessage `json:"engagementAttributes"`
+}
+
+func (r *engagementRequest) valid() bool {
+	for _, identity := range r.Identities {
+		if identity.Issuer == "" || identity.Subject == "" || identity.Level != "loa1" {
+			return false
+		}
+	}
+	return r.ClientProperties == nil || isObject(r.ClientProperties)
+}
+
+// consumers are the names under which an open conversation may be found.
+func (r *engagementRequest) consumers() []string {
+	list := []string{r.ConsumerID}
+	for _, identity := range r.Identities {
+		list = append(list, identity.Subject)
+	}
+	return list
+}
+
+// engagement is Monitoring's only call: it gives ids that route a conversation.
+func (s *Sim) engagement(c *call) answer {
+	var body engagementRequest
+	switch {
+	case c.path[2] != s.config.Account || c.path[4] != s.config.ClientID:
+		return plainError(http.StatusNotFound)
+	case !isJSON(c) || c.URL.Query().Get("v") != "1.0" || json.Unmarshal(c.body, &body) != nil || !isObject(c.body) || !body.valid():
+		return jsonAnswer(http.StatusBadRequest, []byte(`{"message":"Bad Request","internalCode":1}`))
+	case c.faults.Engagement == "loading":
+		data, _ := json.Marshal(map[string]any{
+			"time": s.config.Now().UnixMilli(), "message": "Loading account: " + s.config.Account + ", vid: null", "internalCode": 20,
+		})
+		return jsonAnswer(http.StatusInternalServerError, data)
+	case c.faults.Engagement == "unavailable":
+		return plainError(http.StatusServiceUnavailable)
+	}
+	query := c.URL.Query()
+	session, seen, isNew := s.visits.enter(query.Get("vid"), query.Get("sid"), s.config.Now())
+	reply := map[string]any{"sessionId": session, "visitorId": seen.visitor, "pageId": seen.page}
+	if c.faults.Engagement == "eligible" {
+		reply["engagementDetails"] = []map[string]any{s.engagementDetails(c, &body)}
+	}
+	data, _ := json.Marshal(reply)
+	status := http.StatusOK
+	if isNew {
+		status = http.StatusCreated
+	}
+	return jsonAnswer(status, data)
+}
+
+func (s *Sim) engagementDetails(c *call, r *engagementRequest) map[string]any {
+	details := map[string]any{
+		"campaignId": campaignID, "engagementId": engagementID, "engagementRevision": 3, "connectorId": connectorID,
+	}
+	for _, name := range r.consumers() {
+		if id := s.openConversation(name, c.faults); id != "" {
+			details["conversationId"], details["status"] = id, c.faults.EngagementWord
+			return details
+		}
+	}
+	details["contextId"], details["status"] = "1", "expose"
+	return details
+}
+
+// openConversation is the id of a consumer's open conversation, if there is one.
+func (s *Sim) openConversation(extConsumerID string, f *inForce) string {
+	if extConsumerID == "" {
+		return ""
+	}
+	s.mu.RLock()
+	known := s.consumers[s.tokens.consumerID(extConsumerID, f.IdentityIncludesApp)]
+	s.mu.RUnlock()
+	if known == nil {
+		return ""
+	}
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if !busy(known.current, f) {
+		return ""
+	}
+	return known.current.id
+}

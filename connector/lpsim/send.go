@@ -1,0 +1,444 @@
+package lpsim
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// outcome is what a SEND comes to: an answer by status, or a reply to the request.
+type outcome struct {
+	reply reply
+	auth  *authError
+}
+
+func refused(r *request, msg string) outcome { return outcome{reply: refusal(r.ID, msg)} }
+
+func granted(r *request, body any) outcome { return outcome{reply: success(r.ID, body)} }
+
+// send is SEND: one request on behalf of a consumer.
+func (s *Sim) send(c *call) answer {
+	claims, authErr := s.authenticate(c, SendAPI)
+	if authErr != nil {
+		return authErr.answer(c.faults)
+	}
+	var r request
+	features, ok := c.features()
+	if err := json.Unmarshal(c.body, &r); err != nil || !ok || !isJSON(c) || c.URL.Query().Get("v") != "3" || !r.valid() || !validMetadata(c, &r) {
+		return encodeReply(http.StatusBadRequest, refusal(r.ID, msgBadRequest))
+	}
+	out := s.act(c, claims, features, &r)
+	switch {
+	case out.auth != nil:
+		return out.auth.answer(c.faults)
+	case out.reply.Code != codeOK:
+		return encodeReply(sendErrorStatus(c.faults, out.reply), out.reply)
+	}
+	if n, isSequence := out.reply.Body.(int64); isSequence {
+		return jsonAnswer(http.StatusOK, sequenceReply(r.ID, n))
+	}
+	return encodeReply(http.StatusOK, out.reply)
+}
+
+func sendErrorStatus(f *inForce, r reply) int {
+	if r.Code == "NOT_FOUND" {
+		return http.StatusNotFound
+	}
+	return f.SendErrorStatus
+}
+
+// sequenceReply is written by hand: it is the answer of nearly every call.
+func sequenceReply(id requestID, n int64) []byte {
+	name, _ := json.Marshal(string(id))
+	b := make([]byte, 0, 64+len(name))
+	b = append(append(b, `{"reqId":`...), name...)
+	b = strconv.AppendInt(append(b, `,"code":"OK","body":{"sequence":`...), n, 10)
+	return append(b, "}}"...)
+}
+
+// validMetadata wants an array of objects with a type, and encodedMetadata of at most 5k of base64.
+func validMetadata(c *call, r *request) bool {
+	if r.EncodedMetadata != "" {
+		_, err := base64.StdEncoding.DecodeString(r.EncodedMetadata)
+		if err != nil || len(r.EncodedMetadata) > 5<<10 || c.faults.EncodedMetadata == "reject" {
+			return false
+		}
+	}
+	if len(r.Metadata) == 0 || string(r.Metadata) == "null" {
+		r.Metadata = nil
+		return true
+	}
+	var list []struct {
+		Type string          `json:"type"`
+		ID   json.RawMessage `json:"id"`
+	}
+	if json.Unmarshal(r.Metadata, &list) != nil {
+		return false
+	}
+	for _, m := range list {
+		var id string
+		if m.Type == "" || m.Type == "ExternalId" && (json.Unmarshal(m.ID, &id) != nil || len(id) > 64) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Sim) act(c *call, claims consumerClaims, features []string, r *request) outcome {
+	switch r.Type {
+	case "ms.PublishEvent":
+		return s.publish(c, claims, features, r)
+	case "cm.UpdateConversationField":
+		return s.update(c, claims, r)
+	case "userprofile.SetUserProfile":
+		owner := s.lockConsumer(claims.LPConsumerID)
+		defer owner.mu.Unlock()
+		out := setProfile(owner, *r)
+		if out.Code == codeOK && owner.current != nil {
+			owner.current.mu.Lock()
+			owner.current.profile = r.Body
+			owner.current.mu.Unlock()
+		}
+		return outcome{reply: out}
+	case "ms.GenerateURLForUploadFile":
+		return s.uploadURL(c, claims, r)
+	case "ms.GenerateURLForDownloadFile":
+		return s.downloadURL(c, claims, r)
+	}
+	return refused(r, msgBadRequest)
+}
+
+// publishBody is the body of ms.PublishEvent.
+type publishBody struct {
+	ConversationID string       `json:"conversationId"`
+	DialogID       string       `json:"dialogId"`
+	Event          publishEvent `json:"event"`
+}
+
+type publishEvent struct {
+	Type         string          `json:"type"`
+	ContentType  string          `json:"contentType"`
+	Message      json.RawMessage `json:"message"`
+	ChatState    string          `json:"chatState"`
+	Status       string          `json:"status"`
+	SequenceList []int64         `json:"sequenceList"`
+}
+
+func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *request) outcome {
+	var body publishBody
+	if json.Unmarshal(r.Body, &body) != nil || body.DialogID == "" {
+		return refused(r, msgBadRequest)
+	}
+	if (body.Event.ContentType != hostedFile || c.faults.RequestLimitAll) && tooLong(c) {
+		return refused(r, msgBadRequest)
+	}
+	conv, out := s.owned(c, claims, r, orElse(body.ConversationID, body.DialogID))
+	if conv == nil {
+		return out
+	}
+	conv.mu.Lock()
+	defer conv.mu.Unlock()
+	d := conv.dialog(body.DialogID)
+	if d == nil || body.ConversationID != "" && body.ConversationID != conv.id {
+		return s.unknown(c, r)
+	}
+	if d.State != stateOpen {
+		return refused(r, msgClosed)
+	}
+	if features != nil {
+		conv.features = features
+	}
+	return s.publishInto(c, conv, d, r, &body.Event)
+}
+
+// owned finds a conversation and checks that it is the consumer's own.
+func (s *Sim) owned(c *call, claims consumerClaims, r *request, id string) (*conversation, outcome) {
+	conv := s.find(id)
+	if conv == nil {
+		return nil, s.unknown(c, r)
+	}
+	if conv.consumer.LPConsumerID != claims.LPConsumerID {
+		return nil, outcome{auth: foreignConversation(c.faults)}
+	}
+	return conv, outcome{}
+}
+
+func foreignConversation(f *inForce) *authError {
+	if f.ForeignConversation == errAppInvalid.code {
+		return errAppInvalid
+	}
+	return errConsumerInvalid
+}
+
+func (s *Sim) unknown(c *call, r *request) outcome {
+	switch c.faults.UnknownConversation {
+	case "unauthorized":
+		return outcome{auth: foreignConversation(c.faults)}
+	case "not_found":
+		return outcome{reply: reply{"NOT_FOUND", replyMessage{"Not Found"}, string(r.ID)}}
+	}
+	return refused(r, msgBadRequest)
+}
+
+func (s *Sim) publishInto(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
+	switch e.Type {
+	case "ContentEvent":
+		return s.publishContent(c, conv, d, r, e)
+	case "ChatStateEvent":
+		return s.publishChatState(c, conv, d, r, e.ChatState)
+	case "AcceptStatusEvent":
+		return s.publishStatus(c, conv, d, r, e)
+	}
+	return refused(r, msgBadRequest)
+}
+
+func (s *Sim) publishContent(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
+	entry := Entry{
+		Role: RoleConsumer, OriginatorID: conv.consumer.LPConsumerID, Type: "ContentEvent", ContentType: e.ContentType,
+		Metadata: r.Metadata, RequestID: string(r.ID), Audience: audienceAll,
+	}
+	switch e.ContentType {
+	case "text/plain":
+		if len(e.Message) == 0 || e.Message[0] != '"' || json.Unmarshal(e.Message, &entry.Text) != nil || entry.Text == "" {
+			return refused(r, msgBadRequest)
+		}
+	case hostedFile:
+		if !s.validHostedFile(conv, e.Message) {
+			return refused(r, msgBadRequest)
+		}
+		entry.File = e.Message
+	default:
+		return refused(r, msgBadRequest)
+	}
+	conv.noteText(string(r.ID), entry.Text, s.config.MaxTranscript, &s.stats)
+	sequence := s.post(conv, d, entry, c)
+	if d.DialogType == dialogPCS {
+		s.answerSurvey(conv, entry.Text)
+	} else {
+		s.perform(conv, "message", entry.Text)
+	}
+	return granted(r, sequence)
+}
+
+// publishChatState keeps the state until another comes: neither time nor a message ends COMPOSING.
+func (s *Sim) publishChatState(c *call, conv *conversation, d *dialog, r *request, state string) outcome {
+	if !slices.Contains(ChatStates, state) {
+		return refused(r, msgBadRequest)
+	}
+	if d.DialogType == dialogPCS {
+		if c.faults.SurveyChatState == "reject" {
+			return refused(r, msgBadRequest)
+		}
+		return granted(r, int64(0))
+	}
+	s.stats.chatStates.Add(1)
+	s.setChatState(conv, d, originator{conv.consumer.LPConsumerID, RoleConsumer}, state, c)
+	return granted(r, int64(0))
+}
+
+var acceptStatuses = []string{"ACCEPT", "READ", "ACCESS", "NACK", "ACTION"}
+
+func (s *Sim) publishStatus(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
+	if !slices.Contains(acceptStatuses, e.Status) || len(e.SequenceList) == 0 {
+		return refused(r, msgBadRequest)
+	}
+	unknown := func(n int64) bool { return n < 0 || n >= d.next }
+	if slices.ContainsFunc(e.SequenceList, unknown) && c.faults.UnknownSequence == "reject" {
+		return refused(r, msgBadRequest)
+	}
+	if e.Status == "ACTION" && d.DialogType == dialogPCS && !s.clickSurvey(conv, e.SequenceList, r.Metadata) &&
+		c.faults.SurveyActionCheck == "reject" {
+		return refused(r, msgBadRequest)
+	}
+	s.stats.receipts.Add(1)
+	for _, n := range e.SequenceList {
+		conv.receipts = keep(conv.receipts, Receipt{d.DialogID, n, e.Status, s.config.Now()}, s.config.MaxTranscript)
+	}
+	return granted(r, s.post(conv, d, Entry{
+		Role: RoleConsumer, OriginatorID: conv.consumer.LPConsumerID, Type: "AcceptStatusEvent", Status: e.Status,
+		SequenceList: e.SequenceList, Metadata: r.Metadata, RequestID: string(r.ID),
+	}, c))
+}
+
+// fieldChange is one conversationField of cm.UpdateConversationField, of any kind.
+type fieldChange struct {
+	Field             string          `json:"field"`
+	Type              string          `json:"type"`
+	ConversationState string          `json:"conversationState"`
+	Dialog            json.RawMessage `json:"dialog"`
+	Rate              *int            `json:"csatRate"`
+	Resolution        *bool           `json:"csatResolutionConfirmation"`
+	Status            string          `json:"status"`
+	TTRType           string          `json:"ttrType"`
+	Value             *int            `json:"value"`
+}
+
+// update is cm.UpdateConversationField. An array of changes is checked as a whole before any of it is applied.
+func (s *Sim) update(c *call, claims consumerClaims, r *request) outcome {
+	var body struct {
+		ConversationID string          `json:"conversationId"`
+		Field          json.RawMessage `json:"conversationField"`
+	}
+	if json.Unmarshal(r.Body, &body) != nil || body.ConversationID == "" {
+		return refused(r, msgBadRequest)
+	}
+	changes, ok := fieldChanges(body.Field)
+	if !ok {
+		return refused(r, msgBadRequest)
+	}
+	conv, out := s.owned(c, claims, r, body.ConversationID)
+	if conv == nil {
+		return out
+	}
+	conv.mu.Lock()
+	defer conv.mu.Unlock()
+	msg := c.faults.UpdateMessage
+	for _, change := range changes {
+		if problem := checkChange(conv, &change); problem != "" {
+			return refused(r, problem)
+		}
+		if change.closes() {
+			msg = msgResolved
+		}
+	}
+	for _, change := range changes {
+		s.apply(c, conv, &change)
+	}
+	return granted(r, replyMessage{msg})
+}
+
+// fieldChanges reads one object or an array of them, as the Protocol Overview allows.
+func fieldChanges(data json.RawMessage) ([]fieldChange, bool) {
+	var list []fieldChange
+	if isArray(data) {
+		return list, json.Unmarshal(data, &list) == nil && len(list) > 0
+	}
+	var one fieldChange
+	if !isObject(data) || json.Unmarshal(data, &one) != nil {
+		return nil, false
+	}
+	return []fieldChange{one}, true
+}
+
+func (f *fieldChange) closes() bool {
+	return f.Field == "ConversationStateField" || f.Field == "DialogChange" || f.Field == "Stage"
+}
+
+// dialogChange is what a DialogChange says.
+func (f *fieldChange) dialogChange() (id, cause string, ok bool) {
+	var d struct {
+		DialogID    string `json:"dialogId"`
+		State       string `json:"state"`
+		ClosedCause string `json:"closedCause"`
+	}
+	if json.Unmarshal(f.Dialog, &d) != nil || f.Type != "UPDATE" || d.State != stateClose {
+		return "", "", false
+	}
+	return d.DialogID, d.ClosedCause, true
+}
+
+// checkChange tells why a change cannot be made, or nothing. Only the rating is possible after the end.
+func checkChange(c *conversation, f *fieldChange) string {
+	valid, open := false, c.stage == stateOpen
+	switch f.Field {
+	case "ConversationStateField":
+		valid, open = f.ConversationState == stateClose, c.state == stateOpen
+	case "Stage":
+		valid = f.ConversationState == stateClose
+	case "DialogChange":
+		id, _, ok := f.dialogChange()
+		d := c.dialog(id)
+		if valid = ok && d != nil; valid {
+			open = d.State == stateOpen
+		}
+	case "CSATRate":
+		valid = f.Rate != nil && *f.Rate >= 1 && *f.Rate <= 5 && f.Resolution != nil &&
+			slices.Contains([]string{"FILLED", "PARTIALLY_FILLED", "SKIPPED"}, f.Status)
+		open = true
+	case "TTRField":
+		valid = slices.Contains([]string{"CUSTOM", "NORMAL", "PRIORITIZED", "URGENT"}, f.TTRType) && f.Value != nil && *f.Value >= 0
+	}
+	switch {
+	case !valid:
+		return msgBadRequest
+	case !open:
+		return msgClosed
+	}
+	return ""
+}
+
+func (s *Sim) apply(c *call, conv *conversation, f *fieldChange) {
+	switch f.Field {
+	case "ConversationStateField":
+		s.closeMain(conv, RoleConsumer, "", c.faults.CloseStartsSurvey, c)
+	case "DialogChange":
+		id, cause, _ := f.dialogChange()
+		if conv.dialog(id).DialogType == dialogMain {
+			s.closeMain(conv, RoleConsumer, cause, true, c)
+		} else {
+			s.endSurvey(conv, RoleConsumer, cause, c)
+		}
+	case "Stage":
+		s.closeAll(conv, RoleConsumer, c)
+	case "CSATRate":
+		conv.csat = &CSAT{*f.Rate, *f.Resolution, f.Status}
+		s.changed(conv, c)
+	case "TTRField":
+		conv.ttr = TTR{f.TTRType, *f.Value}
+		s.changed(conv, c)
+	}
+}
+
+// changed stamps a conversation and announces it.
+func (s *Sim) changed(c *conversation, cause *call) {
+	c.touch(s.config.Now())
+	s.notifyConversation(c, cause)
+}
+
+// closeMain closes the main dialog; a survey follows when one is wanted and possible, and ends all otherwise.
+func (s *Sim) closeMain(c *conversation, by, cause string, survey bool, call *call) {
+	if c.state != stateOpen {
+		return
+	}
+	main := c.main()
+	s.endDialog(c, main, by, cause)
+	c.state, c.reason = stateClose, by
+	if survey && s.surveyPossible(c) {
+		s.startSurvey(c, s.config.Survey, call)
+		return
+	}
+	s.end(c, call)
+}
+
+// closeAll closes every dialog at once, without a survey.
+func (s *Sim) closeAll(c *conversation, by string, call *call) {
+	if c.stage != stateOpen {
+		return
+	}
+	for _, d := range c.dialogs {
+		if d.State == stateOpen {
+			s.endDialog(c, d, by, "")
+		}
+	}
+	c.state, c.reason, c.survey = stateClose, orElse(c.reason, by), nil
+	s.end(c, call)
+}
+
+func (s *Sim) endDialog(c *conversation, d *dialog, by, cause string) {
+	now := s.config.Now()
+	d.State, d.ClosedBy, d.ClosedCause, d.Ended, d.metaTs = stateClose, by, cause, &now, c.touch(now)
+}
+
+// end closes the conversation as a whole.
+func (s *Sim) end(c *conversation, call *call) {
+	now := s.config.Now()
+	c.stage, c.ended = stateClose, &now
+	c.touch(now)
+	if s.faults.Load().AgentLeavesOnClose {
+		c.members = slices.DeleteFunc(c.members, func(p Participant) bool { return p.Role == RoleAssignedAgent })
+	}
+	s.notifyConversation(c, call)
+	s.perform(c, "close", "")
+}

@@ -1,0 +1,235 @@
+package lpsim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// call is one request to a LivePerson API while it is worked on.
+type call struct {
+	*http.Request
+	faults *inForce
+	path   []string // the path's segments
+	body   []byte
+	early  []<-chan struct{} // notifications the answer waits for
+}
+
+// answer is what a call is answered with. Handlers return it instead of writing it, so that an answer can be late
+// or lost after the call was applied.
+type answer struct {
+	status     int
+	body       []byte
+	kind       string
+	retryAfter int
+	allow      string
+}
+
+const jsonType = "application/json;charset=utf-8"
+
+func jsonAnswer(status int, body []byte) answer {
+	return answer{status: status, body: body, kind: jsonType}
+}
+
+type handler func(*Sim, *call) answer
+
+// endpoints are looked up by API; the two messaging ones check their tokens themselves.
+var endpoints = map[API]struct {
+	methods string
+	handle  handler
+}{
+	DomainAPI:       {"GET", (*Sim).domain},
+	SentinelAPI:     {"POST GET", (*Sim).sentinel},
+	IDPAPI:          {"POST", (*Sim).idp},
+	ConversationAPI: {"POST", (*Sim).createConversation},
+	SendAPI:         {"POST", (*Sim).send},
+	SwiftAPI:        {"GET PUT", (*Sim).swift},
+	EngagementAPI:   {"POST", (*Sim).engagement},
+}
+
+// route tells which API a path belongs to. It is written out instead of left to http.ServeMux because a mux
+// redirects unclean paths, and LivePerson's answer to a missing account is an error of its own.
+func (s *Sim) route(path string) (API, bool) {
+	switch {
+	case strings.HasPrefix(path, "/api/account/"):
+		return routeAccount(strings.Split(path, "/")[4:])
+	case strings.HasPrefix(path, "/sentinel/"):
+		return SentinelAPI, true
+	case strings.HasPrefix(path, "/v1/AUTH_"):
+		return SwiftAPI, true
+	}
+	return "", false
+}
+
+func routeAccount(rest []string) (API, bool) {
+	switch strings.Join(rest, "/") {
+	case "messaging/consumer/conversation/send":
+		return SendAPI, true
+	case "messaging/consumer/conversation":
+		return ConversationAPI, true
+	case "consumer":
+		return IDPAPI, true
+	}
+	switch {
+	case len(rest) > 1 && rest[0] == "service":
+		return DomainAPI, true
+	case len(rest) == 3 && rest[0] == "app" && rest[2] == "engagement":
+		return EngagementAPI, true
+	}
+	return "", false
+}
+
+func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
+	c := &call{Request: r, faults: s.faults.Load(), path: strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")}
+	if api == SendAPI || api == ConversationAPI {
+		defer s.inProgress.Add(-1)
+		if n := s.inProgress.Add(1); c.faults.ConcurrencyLimit > 0 && n > int64(c.faults.ConcurrencyLimit) {
+			s.write(w, api, throttled(c.faults))
+			return
+		}
+	}
+	latency := c.faults.latency(api)
+	before := time.Duration(float64(latency) * c.faults.LatencyBeforeShare)
+	if pause(r.Context(), before) != nil {
+		return
+	}
+	if a, refused := s.refuse(c, api); refused {
+		if pause(r.Context(), latency-before) == nil {
+			s.write(w, api, a)
+		}
+		return
+	}
+	a := s.handle(w, c, api)
+	s.awaitEarly(c)
+	if pause(r.Context(), latency-before) != nil {
+		s.stats.abandoned.Add(1)
+		return
+	}
+	if c.faults.chance(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) {
+		s.stats.lostAnswers.Add(1)
+		panic(http.ErrAbortHandler)
+	}
+	s.write(w, api, a)
+}
+
+// refuse applies the faults that come before a call has any effect.
+func (s *Sim) refuse(c *call, api API) (answer, bool) {
+	f := c.faults
+	if o := f.outage(s.config.Now()); o != nil {
+		if o.Status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		return plainError(o.Status), true
+	}
+	if f.chance(rollLostRequest, api, f.LostRequestRate.of(api)) {
+		s.stats.lostRequests.Add(1)
+		panic(http.ErrAbortHandler)
+	}
+	if f.chance(rollError, api, f.ErrorRate.of(api)) {
+		return plainError(f.ErrorStatus), true
+	}
+	if f.chance(rollThrottle, api, f.ThrottleRate.of(api)) {
+		return throttled(f), true
+	}
+	return answer{}, false
+}
+
+func plainError(status int) answer {
+	return answer{status: status, body: []byte(http.StatusText(status) + "\n"), kind: "text/plain; charset=utf-8"}
+}
+
+func throttled(f *inForce) answer {
+	a := answer{status: http.StatusTooManyRequests, retryAfter: f.RetryAfterSeconds}
+	if f.ThrottleBody == "json" {
+		a.kind, a.body = jsonType, []byte(`{"code":"TOO_MANY_REQUESTS","body":{"msg":"Too many requests"}}`)
+	}
+	return a
+}
+
+func (s *Sim) handle(w http.ResponseWriter, c *call, api API) answer {
+	endpoint := endpoints[api]
+	if !strings.Contains(endpoint.methods, c.Method) {
+		a := plainError(http.StatusMethodNotAllowed)
+		a.allow = strings.ReplaceAll(endpoint.methods, " ", ", ")
+		return a
+	}
+	limit := int64(maxRequestBytes)
+	if api == SwiftAPI {
+		limit = maxUploadBytes
+	}
+	var err error
+	if c.body, err = readAll(http.MaxBytesReader(w, c.Body, limit), c.ContentLength); err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return plainError(http.StatusRequestEntityTooLarge)
+		}
+		return plainError(http.StatusBadRequest)
+	}
+	return endpoint.handle(s, c)
+}
+
+// maxRequestBytes is far above every documented limit, so that those are what a client meets.
+const maxRequestBytes = 1 << 20
+
+// readAll reads a body, in one piece when its length is known and modest.
+func readAll(body io.Reader, length int64) ([]byte, error) {
+	if length <= 0 || length > 64<<10 {
+		return io.ReadAll(body)
+	}
+	data := make([]byte, length)
+	_, err := io.ReadFull(body, data)
+	return data, err
+}
+
+// awaitEarly holds the answer until its notifications were tried, for at most the time a webhook may take.
+func (s *Sim) awaitEarly(c *call) {
+	if len(c.early) == 0 {
+		return
+	}
+	limit := time.NewTimer(time.Duration(c.faults.WebhookTimeoutMs) * time.Millisecond)
+	defer limit.Stop()
+	for _, delivered := range c.early {
+		select {
+		case <-delivered:
+		case <-limit.C:
+			return
+		case <-c.Context().Done():
+			return
+		}
+	}
+}
+
+func (s *Sim) write(w http.ResponseWriter, api API, a answer) {
+	s.stats.count(api, a.status)
+	h := w.Header()
+	if a.kind != "" {
+		h["Content-Type"] = []string{a.kind}
+	}
+	if a.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(a.retryAfter))
+	}
+	if a.allow != "" {
+		h.Set("Allow", a.allow)
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
+	w.WriteHeader(a.status)
+	w.Write(a.body)
+}
+
+// pause waits on a timer or until the client is gone.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

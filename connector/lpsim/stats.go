@@ -1,0 +1,85 @@
+package lpsim
+
+import (
+	"strconv"
+	"sync/atomic"
+)
+
+// Stats counts since the start of the simulator.
+type Stats struct {
+	// Calls counts answers by API and HTTP status.
+	Calls map[API]map[string]int64 `json:"calls"`
+	// LostAnswers were applied and not answered, LostRequests neither; Abandoned were applied and no longer wanted.
+	LostAnswers  int64 `json:"lostAnswers"`
+	LostRequests int64 `json:"lostRequests"`
+	Abandoned    int64 `json:"abandoned"`
+	// Conversations opened; ConsumerMessages, ChatStates and Receipts accepted from consumers.
+	Conversations    int64 `json:"conversations"`
+	ConsumerMessages int64 `json:"consumerMessages"`
+	ChatStates       int64 `json:"chatStates"`
+	Receipts         int64 `json:"receipts"`
+	// DuplicateRequests had the id, DuplicateTexts the text, of an earlier message of their conversation.
+	DuplicateRequests int64        `json:"duplicateRequests"`
+	DuplicateTexts    int64        `json:"duplicateTexts"`
+	Webhooks          WebhookStats `json:"webhooks"`
+}
+
+// WebhookStats counts notifications.
+type WebhookStats struct {
+	// State is up, failed, in transition, recovered (Webhooks Retry Policy), or disabled.
+	State string `json:"state"`
+	// Attempts were made; Delivered were answered 200 or 201, Refused otherwise, Failed not at all or too late.
+	Attempts  int64 `json:"attempts"`
+	Delivered int64 `json:"delivered"`
+	Refused   int64 `json:"refused"`
+	Failed    int64 `json:"failed"`
+	// Slow took longer than webhookSlowMs. Retried attempts were not the first of their notification.
+	Slow    int64 `json:"slow"`
+	Retried int64 `json:"retried"`
+	// Lost notifications will never be delivered: out of retries, past retention, disabled or too many stored.
+	Lost int64 `json:"lost"`
+	// Dropped, Duplicated, Reordered and Delayed are the faults' doing.
+	Dropped    int64 `json:"dropped"`
+	Duplicated int64 `json:"duplicated"`
+	Reordered  int64 `json:"reordered"`
+	Delayed    int64 `json:"delayed"`
+	// Stored notifications wait for delivery now.
+	Stored int64 `json:"stored"`
+}
+
+type stats struct {
+	calls                                               [7][600]atomic.Int64
+	lostAnswers, lostRequests, abandoned                atomic.Int64
+	conversations, messages, chatStates, receipts       atomic.Int64
+	duplicateRequests, duplicateTexts                   atomic.Int64
+	attempts, delivered, refused, failed, slow, retried atomic.Int64
+	lost, dropped, duplicated, reordered, delayed       atomic.Int64
+}
+
+func (s *stats) count(api API, status int) { s.calls[api.index()][status].Add(1) }
+
+// Stats is the state of all counters.
+func (s *Sim) Stats() Stats {
+	c := &s.stats
+	out := Stats{
+		Calls: map[API]map[string]int64{}, LostAnswers: c.lostAnswers.Load(), LostRequests: c.lostRequests.Load(),
+		Abandoned: c.abandoned.Load(), Conversations: c.conversations.Load(), ConsumerMessages: c.messages.Load(),
+		ChatStates: c.chatStates.Load(), Receipts: c.receipts.Load(), DuplicateRequests: c.duplicateRequests.Load(),
+		DuplicateTexts: c.duplicateTexts.Load(),
+		Webhooks: WebhookStats{
+			Attempts: c.attempts.Load(), Delivered: c.delivered.Load(), Refused: c.refused.Load(), Failed: c.failed.Load(),
+			Slow: c.slow.Load(), Retried: c.retried.Load(), Lost: c.lost.Load(), Dropped: c.dropped.Load(),
+			Duplicated: c.duplicated.Load(), Reordered: c.reordered.Load(), Delayed: c.delayed.Load(),
+		},
+	}
+	out.Webhooks.State, out.Webhooks.Stored = s.hooks.status()
+	for i, api := range apis {
+		out.Calls[api] = map[string]int64{}
+		for status := range c.calls[i] {
+			if n := c.calls[i][status].Load(); n > 0 {
+				out.Calls[api][strconv.Itoa(status)] = n
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,523 @@
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lpbridge/lpauth"
+)
+
+const okSequence = `{"reqId":"$ID","code":"OK","body":{"sequence":3}}`
+
+func TestSendOnTheWire(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		to    Target
+		event Event
+		want  string
+	}{
+		{
+			"text, not escaped for html", mainDialog, ContentEvent{Message: "a < b & \"c\"\n😉"},
+			`{"conversationId":"` + testConversation + `","dialogId":"` + testConversation + `","event":{"type":"ContentEvent","contentType":"text/plain","message":"a < b & \"c\"\n😉"}}`,
+		},
+		{
+			"survey answer with metadata", Target{"C", "PwT_YK91Sum3vu5H6T3YnA"}, ContentEvent{Message: "yep", Metadata: json.RawMessage(`[{"type":"ExternalId","id":"Yes-1234"}]`)},
+			`{"conversationId":"C","dialogId":"PwT_YK91Sum3vu5H6T3YnA","event":{"type":"ContentEvent","contentType":"text/plain","message":"yep"}}`,
+		},
+		{
+			"only the dialog known", Target{DialogID: "D"}, ContentEvent{Message: "x"},
+			`{"dialogId":"D","event":{"type":"ContentEvent","contentType":"text/plain","message":"x"}}`,
+		},
+		{
+			"file", Target{"C", "C"}, ContentEvent{File: &HostedFile{Caption: "logo", RelativePath: "/v1/AUTH_async-images/x.PNG", FileType: "PNG", Preview: "data:image/png;base64,iVBOR"}},
+			`{"conversationId":"C","dialogId":"C","event":{"type":"ContentEvent","contentType":"hosted/file","message":{"caption":"logo","relativePath":"/v1/AUTH_async-images/x.PNG","fileType":"PNG","preview":"data:image/png;base64,iVBOR"}}}`,
+		},
+		{
+			"typing", Target{"C", "C"}, ChatStateEvent{ChatState: ChatComposing},
+			`{"conversationId":"C","dialogId":"C","event":{"type":"ChatStateEvent","chatState":"COMPOSING"}}`,
+		},
+		{
+			"read", Target{"C", "C"}, AcceptStatusEvent{Status: Read, SequenceList: []Sequence{2, 3}},
+			`{"conversationId":"C","dialogId":"C","event":{"type":"AcceptStatusEvent","status":"READ","sequenceList":[2,3]}}`,
+		},
+		{
+			"click", Target{"C", "C"}, AcceptStatusEvent{Status: Action, SequenceList: []Sequence{1}, Metadata: json.RawMessage(`[{"type":"ExternalId","id":"Yes-1234"}]`)},
+			`{"conversationId":"C","dialogId":"C","event":{"type":"AcceptStatusEvent","status":"ACTION","sequenceList":[1]}}`,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lp := newLivePerson(t)
+			lp.HandleFunc(sendPath, reply(200, okSequence))
+			client, _ := testClient(t, lp.transport)
+			sequence, err := client.Send(t.Context(), ana, c.to, c.event)
+			if sequence != 3 || err != nil {
+				t.Fatalf("got %d, %v", sequence, err)
+			}
+			got := lp.received()
+			if len(got) != 1 || got[0].query != "v=3" {
+				t.Fatalf("%d requests, query %q", len(got), got[0].query)
+			}
+			for name, want := range map[string]string{
+				"Authorization": "app-1", "X-LP-ON-BEHALF": "jws-1", "Content-Type": "application/json",
+				"Client-Properties": `{"type":".ClientProperties","features":["RICH_CONTENT","QUICK_REPLIES"]}`,
+			} {
+				if have := got[0].header.Get(name); have != want {
+					t.Errorf("%s: %q, want %q", name, have, want)
+				}
+			}
+			var envelope struct {
+				Kind, ID, Type string
+				Body           json.RawMessage
+				Metadata       json.RawMessage
+			}
+			if err := json.Unmarshal([]byte(got[0].body), &envelope); err != nil {
+				t.Fatal(err)
+			}
+			if envelope.Kind != "req" || envelope.Type != "ms.PublishEvent" || envelope.ID == "" || len(envelope.ID) > 64 {
+				t.Errorf("envelope %+v", envelope)
+			}
+			if diff := cmp.Diff(c.want, string(envelope.Body)); diff != "" {
+				t.Errorf("body (-want +got):\n%s", diff)
+			}
+			if _, metadata, _ := c.event.wire(); string(metadata) != string(envelope.Metadata) {
+				t.Errorf("metadata %s, want %s", envelope.Metadata, metadata)
+			}
+		})
+	}
+}
+
+func TestRequestIDsAreUnique(t *testing.T) {
+	client, _ := testClient(t, newLivePerson(t).transport)
+	seen := make(map[string]bool)
+	for range 1000 {
+		id := client.requestID()
+		if seen[id] || len(id) > 64 {
+			t.Fatalf("id %q", id)
+		}
+		seen[id] = true
+	}
+}
+
+func TestSendRefusesWithoutAsking(t *testing.T) {
+	lp := newLivePerson(t)
+	client, _ := testClient(t, lp.transport)
+	for _, c := range []struct {
+		name  string
+		to    Target
+		event Event
+		wrong string
+	}{
+		{"no target", Target{}, ContentEvent{Message: "x"}, "dialogId"},
+		{"no event", mainDialog, nil, "event"},
+		{"empty text", mainDialog, ContentEvent{}, "message"},
+		{"file without path", mainDialog, ContentEvent{File: &HostedFile{FileType: "PNG"}}, "relativePath"},
+		{"file without type", mainDialog, ContentEvent{File: &HostedFile{RelativePath: "/x"}}, "fileType"},
+		{"chat state of our own", mainDialog, ChatStateEvent{ChatState: "SLEEPING"}, "chatState"},
+		{"status of our own", mainDialog, AcceptStatusEvent{Status: "SEEN", SequenceList: []Sequence{1}}, "status"},
+		{"no sequences", mainDialog, AcceptStatusEvent{Status: Read}, "sequenceList"},
+		{"broken metadata", mainDialog, ContentEvent{Message: "x", Metadata: json.RawMessage("[{")}, "metadata"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := client.Send(t.Context(), ana, c.to, c.event)
+			if OutcomeOf(err) != Invalid || !strings.Contains(err.Error(), c.wrong) {
+				t.Errorf("got %v, want invalid for %s", err, c.wrong)
+			}
+		})
+	}
+	if n := len(lp.received()); n != 0 {
+		t.Errorf("%d requests were made", n)
+	}
+}
+
+func TestSendOutcomes(t *testing.T) {
+	const auth = `{"kind":"resp","code":401,"body":{"title":"Invalid","details":"secret detail","errorCode":$CODE},"type":".ReqBody$ErrorResp"}`
+	authBody := func(code string) string { return strings.Replace(auth, "$CODE", code, 1) }
+	for _, c := range []struct {
+		name       string
+		status     int
+		retryAfter string
+		body       string
+		want       Outcome
+		uncertain  bool
+		is         error
+		after      time.Duration
+		attempts   int
+		text       string
+	}{
+		{name: "throttled", status: 429, want: Throttled, is: ErrThrottled, after: time.Second},
+		{name: "throttled with Retry-After", status: 429, retryAfter: "17", want: Throttled, is: ErrThrottled, after: 17 * time.Second},
+		{name: "throttled with a silly Retry-After", status: 429, retryAfter: "9999999999999", want: Throttled, is: ErrThrottled, after: time.Hour},
+		{name: "throttled with a short Retry-After", status: 429, retryAfter: "0", want: Throttled, is: ErrThrottled, after: time.Second},
+		{name: "closed", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, is: ErrClosed, text: "ms.PublishEvent: status 400 BAD_REQUEST: conversation is closed"},
+		{name: "closed on 200", status: 200, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, is: ErrClosed},
+		{name: "closed in capitals, body a string", status: 400, body: `{"code":"BAD_REQUEST","body":"CONVERSATION IS CLOSED"}`, want: Closed, is: ErrClosed},
+		{name: "too long", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"$ID"}`, want: Invalid, text: "ms.PublishEvent: status 400 BAD_REQUEST: bad request"},
+		{name: "not for the log", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Failed: User 77d338e4a1 said: my card is 4111 1111, ana@example.org"},"reqId":"$ID"}`, want: Invalid, text: "ms.PublishEvent: status 400 BAD_REQUEST: failed user * is *"},
+		{name: "refused on 200 with a strange code", status: 200, body: `{"code":"ana@example.org","body":{},"reqId":"$ID"}`, want: Invalid, text: "ms.PublishEvent: status 200: invalid"},
+		{name: "not found", status: 404, body: "<html>", want: Invalid},
+		{name: "forbidden", status: 403, want: Invalid},
+		{name: "unavailable", status: 503, retryAfter: "30", want: Retry, uncertain: true, after: 30 * time.Second},
+		{name: "internal", status: 500, body: `{"code":"INTERNAL_ERROR"}`, want: Retry, uncertain: true},
+		{name: "bad gateway", status: 502, want: Retry, uncertain: true},
+		{name: "gateway timeout", status: 504, want: Retry, uncertain: true},
+		{name: "redirect", status: 307, want: Retry},
+		{name: "expired app token, twice", status: 401, body: authBody("40102"), want: Unauthorized, is: lpauth.ErrInvalidAppJWT, attempts: 2},
+		{name: "another's conversation", status: 401, body: authBody("40103"), want: Unauthorized, is: lpauth.ErrInvalidConsumerJWS, attempts: 2},
+		{name: "consumer token missing", status: 401, body: authBody("40104"), want: Unauthorized, is: lpauth.ErrMissingCredential, attempts: 2},
+		{name: "app token missing", status: 401, body: authBody("40105"), want: Unauthorized, is: lpauth.ErrMissingCredential, attempts: 2},
+		{name: "401 without a word", status: 401, want: Unauthorized, attempts: 2},
+		{name: "brand missing", status: 400, body: strings.Replace(authBody("40001"), "401", "400", 1), want: Invalid, is: lpauth.ErrMissingParameter},
+		{name: "200 with html", status: 200, body: "<html>", want: Unknown, uncertain: true},
+		{name: "200 with nothing", status: 200, want: Unknown, uncertain: true},
+		{name: "200 cut short", status: 200, body: `{"reqId":"1","code":"OK","bo`, want: Unknown, uncertain: true},
+		{name: "200 without a code", status: 200, body: `{"reqId":"1"}`, want: Unknown, uncertain: true},
+		{name: "200 endless", status: 200, body: strings.Repeat(" ", answerLimit+1), want: Unknown, uncertain: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lp := newLivePerson(t)
+			lp.HandleFunc(sendPath, func(w http.ResponseWriter, r *http.Request) {
+				if c.retryAfter != "" {
+					w.Header().Set("Retry-After", c.retryAfter)
+				}
+				w.Header().Set("Location", "/elsewhere")
+				reply(c.status, c.body)(w, r)
+			})
+			client, _ := testClient(t, lp.transport)
+			sequence, err := client.Send(t.Context(), ana, mainDialog, ContentEvent{Message: "my words"})
+			if sequence != NoSequence {
+				t.Errorf("got sequence %d", sequence)
+			}
+			failed := asError(t, err)
+			if failed.Outcome != c.want || failed.Uncertain != c.uncertain || failed.RetryAfter != c.after || failed.StatusCode != c.status {
+				t.Errorf("got %v uncertain=%v after=%v status=%d, want %v %v %v %d (%v)",
+					failed.Outcome, failed.Uncertain, failed.RetryAfter, failed.StatusCode, c.want, c.uncertain, c.after, c.status, err)
+			}
+			if c.is != nil && !errors.Is(err, c.is) {
+				t.Errorf("got %v, want %v", err, c.is)
+			}
+			if n := len(lp.received()); n != max(c.attempts, 1) {
+				t.Errorf("%d attempts, want %d", n, max(c.attempts, 1))
+			}
+			if c.text != "" && err.Error() != c.text {
+				t.Errorf("text %q, want %q", err, c.text)
+			}
+			wantNoSecret(t, err, "my words", "secret detail", "app-1", "app-2", "jws-", "127.0.0.1", "v=3", "77d338", "4111", "example")
+		})
+	}
+}
+
+func wantNoSecret(t *testing.T, err error, secrets ...string) {
+	t.Helper()
+	for _, secret := range secrets {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q is in the error %q", secret, err)
+		}
+	}
+}
+
+func TestSendRefreshesWhatLivePersonComplainsAbout(t *testing.T) {
+	for _, c := range []struct {
+		name, code       string
+		wantApp, wantJWS string
+	}{
+		{"app token", "40102", "app-2", "jws-1"},
+		{"consumer token", "40103", "app-1", "jws-2"},
+		{"missing one", "40105", "app-2", "jws-2"},
+		{"no word", "null", "app-2", "jws-2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lp := newLivePerson(t)
+			lp.HandleFunc(sendPath, func(w http.ResponseWriter, r *http.Request) {
+				if len(lp.received()) == 1 {
+					reply(401, `{"kind":"resp","code":401,"body":{"errorCode":`+c.code+`}}`)(w, r)
+					return
+				}
+				reply(200, okSequence)(w, r)
+			})
+			client, _ := testClient(t, lp.transport)
+			if sequence, err := client.Send(t.Context(), ana, mainDialog, ContentEvent{Message: "x"}); sequence != 3 || err != nil {
+				t.Fatalf("got %d, %v", sequence, err)
+			}
+			got := lp.received()
+			if len(got) != 2 || got[1].header.Get("Authorization") != c.wantApp || got[1].header.Get("X-LP-ON-BEHALF") != c.wantJWS {
+				t.Errorf("%d attempts, the second with %q and %q", len(got), got[1].header.Get("Authorization"), got[1].header.Get("X-LP-ON-BEHALF"))
+			}
+			if got[0].body != got[1].body {
+				t.Error("the second attempt is not the same request")
+			}
+		})
+	}
+}
+
+func TestLostAnswersAreUnknownAndRefusedConnectionsAreNot(t *testing.T) {
+	hangUp := func(after string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, after)
+				_ = conn.Close()
+			}
+		}
+	}
+	for _, c := range []struct {
+		name        string
+		handler     http.HandlerFunc
+		dial        error
+		want        Outcome
+		invalidated int
+		is          error
+	}{
+		{"hung up before the answer", hangUp(""), nil, Unknown, 0, nil},
+		{"hung up within the header", hangUp("HTTP/1.1 200 OK\r\nCont"), nil, Unknown, 0, nil},
+		{"hung up within the body", hangUp("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"reqId\":\"1\",\"code\":\"OK\""), nil, Unknown, 0, nil},
+		{"hung up within a chunk", hangUp("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"req"), nil, Unknown, 0, nil},
+		{"silence", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, nil, Unknown, 0, context.DeadlineExceeded},
+		{"silence within the body", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, `{"code":`)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}, nil, Unknown, 0, nil},
+		{"connection refused", nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, Retry, 1, nil},
+		{"no such host", nil, &net.DNSError{Err: "no such host", Name: "va.msg.liveperson.net"}, Retry, 1, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				lp := newLivePerson(t)
+				if c.handler != nil {
+					lp.HandleFunc(sendPath, c.handler)
+				}
+				if c.dial != nil {
+					lp.transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, c.dial }
+				}
+				client, f := testClient(t, lp.transport)
+				_, err := client.Send(t.Context(), ana, mainDialog, ContentEvent{Message: "my words"})
+				failed := asError(t, err)
+				if failed.Outcome != c.want || failed.Uncertain != (c.want == Unknown) {
+					t.Errorf("got %v uncertain=%v, want %v (%v)", failed.Outcome, failed.Uncertain, c.want, err)
+				}
+				if c.is != nil && !errors.Is(err, c.is) {
+					t.Errorf("got %v, want %v", err, c.is)
+				}
+				if f.domains.invalidated != c.invalidated {
+					t.Errorf("domains invalidated %d times, want %d", f.domains.invalidated, c.invalidated)
+				}
+				if n := len(lp.received()); n > 1 {
+					t.Errorf("%d attempts", n)
+				}
+				wantNoSecret(t, err, "my words", "app-1", "jws-", "v=3")
+			})
+		})
+	}
+}
+
+func TestCancelledSends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lp := newLivePerson(t)
+		lp.HandleFunc(sendPath, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		client, _ := testClient(t, lp.transport)
+		before, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := client.Send(before, ana, mainDialog, ContentEvent{Message: "x"})
+		if OutcomeOf(err) != Retry || !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled before: %v", err)
+		}
+		during, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = client.Send(during, ana, mainDialog, ContentEvent{Message: "x"})
+		if OutcomeOf(err) != Unknown || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("cancelled under way: %v", err)
+		}
+	})
+}
+
+func TestFailuresBeforeSending(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		err   error
+		want  Outcome
+		after time.Duration
+	}{
+		{"credentials refused", &lpauth.Error{Op: "app token", StatusCode: 400, RetryAfter: time.Minute, Err: lpauth.ErrCredentialsRefused}, Unauthorized, time.Minute},
+		{"throttled", &lpauth.Error{Op: "app token", StatusCode: 429, Err: errors.New("x")}, Throttled, time.Second},
+		{"outage", &lpauth.Error{Op: "app token", StatusCode: 503, Err: errors.New("x")}, Retry, 0},
+		{"no answer", &lpauth.Error{Op: "app token", Err: &lpauth.AttemptError{Sent: true, Err: io.EOF}}, Retry, 0},
+		{"bad identity", &lpauth.Error{Op: "consumer token", StatusCode: 400, Err: errors.New("x")}, Invalid, 0},
+		{"bad account", &lpauth.Error{Op: "domain lookup", StatusCode: 401, Err: errors.New("x")}, Unauthorized, 0},
+		{"no such service", &lpauth.Error{Op: "domain lookup", StatusCode: 404, Err: lpauth.ErrNoService}, Retry, 0},
+		{"somebody else's error", errors.New("vault is sealed"), Retry, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lp := newLivePerson(t)
+			client, f := testClient(t, lp.transport)
+			f.tokens.err = c.err
+			_, err := client.Send(t.Context(), ana, mainDialog, ContentEvent{Message: "x"})
+			failed := asError(t, err)
+			if failed.Outcome != c.want || failed.RetryAfter != c.after || failed.Uncertain || !errors.Is(err, c.err) {
+				t.Errorf("got %v after %v uncertain=%v (%v), want %v after %v", failed.Outcome, failed.RetryAfter, failed.Uncertain, err, c.want, c.after)
+			}
+			if len(lp.received()) != 0 {
+				t.Error("a request was made")
+			}
+		})
+	}
+}
+
+func TestUpdateConversation(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		changes []ConversationField
+		want    string
+	}{
+		{"close", []ConversationField{ConversationStateField{}}, `{"field":"ConversationStateField","conversationState":"CLOSE"}`},
+		{"close without survey", []ConversationField{Stage{}}, `{"field":"Stage","conversationState":"CLOSE"}`},
+		{"close for a survey", []ConversationField{DialogChange{DialogID: "D"}}, `{"field":"DialogChange","type":"UPDATE","dialog":{"dialogId":"D","state":"CLOSE","closedCause":"Closed by consumer"}}`},
+		{"rate", []ConversationField{CSATRate{Rate: 5, ResolutionConfirmation: true}}, `{"field":"CSATRate","csatRate":5,"csatResolutionConfirmation":true,"status":"FILLED"}`},
+		{"skip the rating", []ConversationField{CSATRate{Status: CSATSkipped}}, `{"field":"CSATRate","csatRate":0,"csatResolutionConfirmation":false,"status":"SKIPPED"}`},
+		{"urgent", []ConversationField{TTRField{TTRType: "URGENT", Value: 300}}, `{"field":"TTRField","ttrType":"URGENT","value":300}`},
+		{"several", []ConversationField{TTRField{"NORMAL", 0}, Stage{}}, `[{"field":"TTRField","ttrType":"NORMAL","value":0},{"field":"Stage","conversationState":"CLOSE"}]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lp := newLivePerson(t)
+			lp.HandleFunc(sendPath, reply(200, `{"code":"OK","body":{"msg":"OK Conversation resolved successfully"},"reqId":"$ID"}`))
+			client, _ := testClient(t, lp.transport)
+			if err := client.UpdateConversation(t.Context(), ana, "C", c.changes...); err != nil {
+				t.Fatal(err)
+			}
+			var got struct {
+				Type string
+				Body struct {
+					ConversationID    string
+					ConversationField json.RawMessage
+				}
+			}
+			if err := json.Unmarshal([]byte(lp.received()[0].body), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.Type != "cm.UpdateConversationField" || got.Body.ConversationID != "C" || string(got.Body.ConversationField) != c.want {
+				t.Errorf("got %+v %s, want %s", got, got.Body.ConversationField, c.want)
+			}
+		})
+	}
+	lp := newLivePerson(t)
+	client, _ := testClient(t, lp.transport)
+	for _, wrong := range [][]ConversationField{nil, {nil}, {DialogChange{}}, {CSATRate{}}, {CSATRate{Rate: 6}}, {TTRField{}}, {TTRField{"NORMAL", -1}}} {
+		if err := client.UpdateConversation(t.Context(), ana, "C", wrong...); OutcomeOf(err) != Invalid {
+			t.Errorf("%v: %v", wrong, err)
+		}
+	}
+	if err := client.UpdateConversation(t.Context(), ana, "", Stage{}); OutcomeOf(err) != Invalid {
+		t.Errorf("no conversation: %v", err)
+	}
+	if len(lp.received()) != 0 {
+		t.Error("a request was made for nonsense")
+	}
+}
+
+// Closing twice does no harm, so a lost answer needs no search for an echo.
+func TestLostUpdatesAreToBeRepeated(t *testing.T) {
+	lp := newLivePerson(t)
+	lp.HandleFunc(sendPath, reply(200, "<html>"))
+	client, _ := testClient(t, lp.transport)
+	for name, err := range map[string]error{
+		"update":  client.UpdateConversation(t.Context(), ana, "C", Stage{}),
+		"profile": client.SetUserProfile(t.Context(), ana, UserProfile{FirstName: "Ana"}),
+	} {
+		if failed := asError(t, err); failed.Outcome != Retry || failed.Uncertain {
+			t.Errorf("%s: %v uncertain=%v", name, failed.Outcome, failed.Uncertain)
+		}
+	}
+}
+
+func TestOutcomeNames(t *testing.T) {
+	want := map[Outcome]string{
+		Delivered: "delivered", Throttled: "throttled", Unauthorized: "unauthorized", Closed: "closed",
+		Retry: "retry", Invalid: "invalid", Unknown: "unknown", Outcome(99): "outcome(99)",
+	}
+	for o, name := range want {
+		if o.String() != name {
+			t.Errorf("got %q, want %q", o, name)
+		}
+	}
+	if OutcomeOf(nil) != Delivered || OutcomeOf(io.EOF) != Unknown {
+		t.Error("nil is delivered, and a foreign error unknown")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	f := &fakeTokens{}
+	good := Options{AccountID: "1", Domains: &fakeDomains{}, AppTokens: f, Consumers: fakeConsumers{f}}
+	if _, err := New(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*Options){
+		"account id": func(o *Options) { o.AccountID = "" },
+		"domains":    func(o *Options) { o.Domains = nil },
+		"app tokens": func(o *Options) { o.AppTokens = nil },
+		"consumers":  func(o *Options) { o.Consumers = nil },
+		"features":   func(o *Options) { o.Features = []string{"rich content"} },
+	} {
+		o := good
+		spoil(&o)
+		if _, err := New(o); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func BenchmarkSend(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, `{"reqId":"1","code":"OK","body":{"sequence":3}}`)
+	}))
+	defer server.Close()
+	tokens := &fakeTokens{}
+	client, err := New(Options{AccountID: testAccount, Domains: at(server.URL), AppTokens: tokens, Consumers: fakeConsumers{tokens}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	event := ContentEvent{Message: strings.Repeat("twelve chars", 10)}
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := client.Send(b.Context(), ana, mainDialog, event); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkSendAlone leaves the network out: what the client itself costs.
+func BenchmarkSendAlone(b *testing.B) {
+	client, _ := testClient(b, roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"reqId":"1","code":"OK","body":{"sequence":3}}`))}, nil
+	}))
+	event := ContentEvent{Message: strings.Repeat("twelve chars", 10)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Send(b.Context(), ana, mainDialog, event); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// at is a source of one base for all services.
+type at string
+
+func (a at) BaseURL(context.Context, string) (string, error) { return string(a), nil }
+func (a at) Invalidate()                                     {}
