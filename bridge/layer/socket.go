@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,12 +82,13 @@ type socket struct {
 	// holds a replay, which the client asked for.
 	allowed int
 	dropped *dropReason
+	cut     context.CancelFunc // nil before the handshake
+	aborted bool
 	// wake tells the writer of packets, drained the reader that they are gone.
 	wake, drained chan struct{}
 }
 
-// serveSocket answers the request for a WebSocket. No cookie takes part, so
-// that another site cannot use somebody's login, and any origin may ask.
+// serveSocket answers the request for a WebSocket and serves it until it ends.
 func (l *Layer) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("session_token")
 	if token == "" {
@@ -96,47 +98,70 @@ func (l *Layer) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: subprotocols, InsecureSkipVerify: true})
-	if err != nil {
-		// Accept has answered.
-		return nil
+	protocol, ok := offered(r)
+	if !ok {
+		return invalidHeader("Sec-WebSocket-Protocol", "must be layer-3.0, layer-2.0 or layer-1.0")
 	}
-	ws.SetReadLimit(maxFrame)
 	u, release := l.users.hold(who.person.User)
 	defer release()
-	s := &socket{
-		ws: ws, log: l.log, user: u, session: who.session, version: protocolVersions[ws.Subprotocol()], allowed: maxQueue,
-		wake: make(chan struct{}, 1), drained: make(chan struct{}, 1),
-	}
-	if ws.Subprotocol() == "" && r.Header.Get("Sec-WebSocket-Protocol") != "" {
-		_ = ws.Close(websocket.StatusProtocolError, "the subprotocol must be layer-3.0, layer-2.0 or layer-1.0")
-		return nil
-	}
-	l.runSocket(context.WithoutCancel(r.Context()), s, token)
-	return nil
-}
-
-// runSocket serves a connection until it ends, at the latest with its session.
-func (l *Layer) runSocket(ctx context.Context, s *socket, token string) {
-	defer s.ws.CloseNow()
+	s := newSocket(l.log, u, who.session, protocolVersions[protocol])
+	// Whoever was told of the connection must not miss anything, so it is
+	// joined before it is accepted.
 	if !l.users.join(s) {
-		_ = s.ws.Close(dropRestart.code, dropRestart.text)
-		return
+		return errUnavailable
 	}
-	ctx, cancel := context.WithDeadline(ctx, s.session.Expires)
-	var helpers sync.WaitGroup
 	defer func() {
-		cancel()
-		helpers.Wait()
 		for _, thread := range l.users.part(s) {
 			l.core.Disconnected(thread)
 		}
 	}()
 	// The session may have ended between the check and joining.
-	if _, err := l.sessionOf(ctx, token); err != nil {
-		_ = s.ws.Close(dropSession.code, dropSession.text)
-		return
+	if _, err := l.authenticate(r.Context(), token); err != nil {
+		return err
 	}
+	// No cookie takes part, so that another site cannot use somebody's login,
+	// and any origin may ask.
+	s.ws, err = websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true})
+	if err != nil {
+		// Accept has answered.
+		return nil
+	}
+	l.runSocket(context.WithoutCancel(r.Context()), s)
+	return nil
+}
+
+// offered is the newest of our subprotocols that a client offers; none is well
+// if it offers none at all.
+func offered(r *http.Request) (string, bool) {
+	header := strings.ToLower(strings.Join(r.Header.Values("Sec-WebSocket-Protocol"), ","))
+	if header == "" {
+		return "", true
+	}
+	names := strings.FieldsFunc(header, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
+	for _, ours := range subprotocols {
+		if slices.Contains(names, ours) {
+			return ours, true
+		}
+	}
+	return "", false
+}
+
+func newSocket(log *slog.Logger, u *user, s *session, v version) *socket {
+	return &socket{
+		log: log, user: u, session: s, version: v, allowed: maxQueue,
+		wake: make(chan struct{}, 1), drained: make(chan struct{}, 1),
+	}
+}
+
+// runSocket serves a connection until it ends, at the latest with its session.
+func (l *Layer) runSocket(ctx context.Context, s *socket) {
+	defer s.ws.CloseNow()
+	s.ws.SetReadLimit(maxFrame)
+	ctx, cancel := context.WithDeadline(ctx, s.session.Expires)
+	s.opened(cancel)
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer cancel()
 	helpers.Go(func() {
 		defer cancel()
 		s.write(ctx)
@@ -295,6 +320,27 @@ func (s *socket) drop(why dropReason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropLocked(why)
+}
+
+// opened says how the connection can be cut off.
+func (s *socket) opened(cut context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut = cut
+	if s.aborted {
+		cut()
+	}
+}
+
+// abort cuts the connection off. A context that ends does so even while a
+// handshake waits for the client, which CloseNow does not.
+func (s *socket) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aborted = true
+	if s.cut != nil {
+		s.cut()
+	}
 }
 
 func (s *socket) dropLocked(why dropReason) {

@@ -146,17 +146,13 @@ func (u *users) endSession(id string, session int64) {
 	}
 }
 
-// close ends all sockets and waits for them.
+// close ends all sockets and waits for them. Those that do not take leave in
+// time are cut off.
 func (u *users) close(ctx context.Context) error {
 	u.mu.Lock()
 	u.closing = true
-	known := slices.Collect(maps.Values(u.known))
 	u.mu.Unlock()
-	for _, one := range known {
-		for _, s := range one.online() {
-			s.drop(dropRestart)
-		}
-	}
+	u.every(func(s *socket) { s.drop(dropRestart) })
 	gone := make(chan struct{})
 	go func() {
 		u.sockets.Wait()
@@ -166,7 +162,21 @@ func (u *users) close(ctx context.Context) error {
 	case <-gone:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+	}
+	u.every((*socket).abort)
+	<-gone
+	return nil
+}
+
+// every does something with all sockets.
+func (u *users) every(do func(*socket)) {
+	u.mu.Lock()
+	known := slices.Collect(maps.Values(u.known))
+	u.mu.Unlock()
+	for _, one := range known {
+		for _, s := range one.online() {
+			do(s)
+		}
 	}
 }
 

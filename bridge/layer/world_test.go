@@ -82,6 +82,7 @@ type world struct {
 	layer  *Layer
 	client *http.Client
 	log    *bytes.Buffer
+	apps   []*app
 	stop   func()
 }
 
@@ -111,6 +112,9 @@ func startWorld(t testing.TB, core *bridgetest.Core, cfg Config) *world {
 	w.client = &http.Client{Transport: transport}
 	w.stop = sync.OnceFunc(func() {
 		ctx := context.WithoutCancel(t.Context())
+		for _, a := range w.apps {
+			_ = a.ws.CloseNow()
+		}
 		if err := w.layer.Close(ctx); err != nil {
 			t.Error(err)
 		}
@@ -339,13 +343,19 @@ func (w *world) last() bridge.Event {
 	return events[len(events)-1]
 }
 
+// known is how many users something is going on of.
+func (w *world) known() int {
+	w.layer.users.mu.Lock()
+	defer w.layer.users.mu.Unlock()
+	return len(w.layer.users.known)
+}
+
 // app is a client's connection.
 type app struct {
-	t       testing.TB
-	ws      *websocket.Conn
-	next    int64
-	stamp   string
-	closing websocket.StatusCode
+	t     testing.TB
+	ws    *websocket.Conn
+	next  int64
+	stamp string
 }
 
 // connect opens a socket.
@@ -369,8 +379,9 @@ func (w *world) dial(token, protocol string) (*app, error) {
 		return nil, err
 	}
 	ws.SetReadLimit(1 << 20)
-	w.t.Cleanup(func() { _ = ws.CloseNow() })
-	return &app{t: w.t, ws: ws}, nil
+	a := &app{t: w.t, ws: ws}
+	w.apps = append(w.apps, a)
+	return a, nil
 }
 
 func (a *app) write(frame string) {
