@@ -85,7 +85,7 @@ func TestRecordedSession(t *testing.T) {
 	p = a.expect("create Message", "update Conversation")
 	m := at(p[0], "body", "data")
 	if at(m, "is_unread") != true || at(m, "recipient_status", me) != "sent" || at(m, "sender", "id") != "layer:///identities/agent" ||
-		at(m, "parts", 0, "mime_type") != "text/plain" || at(m, "parts", 0, "body") != "hello consumer" {
+		at(m, "notification", "text") != "hello consumer" || at(m, "parts", 0, "mime_type") != "text/plain" || at(m, "parts", 0, "body") != "hello consumer" {
 		t.Errorf("message %v", m)
 	}
 	if at(p[1], "body", "data", 1, "value") != 1.0 {

@@ -87,6 +87,14 @@ type messageAnswer struct {
 	IsUnread        bool                     `json:"is_unread"`
 	RecipientStatus map[string]receiptStatus `json:"recipient_status"`
 	UpdatedAt       *string                  `json:"updated_at"`
+	Notification    *notification            `json:"notification,omitempty"`
+}
+
+// notification is what a device may show. web-xdk tells its app of a new message
+// (messages:notify) only if there is one.
+type notification struct {
+	Title string `json:"title"`
+	Text  string `json:"text"`
 }
 
 type partAnswer struct {
@@ -193,6 +201,9 @@ func (v view) message(m *message) messageAnswer {
 	}
 	for i := range m.Parts {
 		a.Parts[i] = v.part(m, i)
+	}
+	if a.IsUnread && len(m.Parts) > 0 {
+		a.Notification = &notification{v.l.cfg.AgentName, m.Parts[0].Body}
 	}
 	return a
 }
