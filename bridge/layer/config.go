@@ -35,11 +35,11 @@ type Config struct {
 	AppIDs            []string      `env:"APP_IDS,required" desc:"App ids the apps log in with, as layer:///apps/staging/UUID or only their last part."`
 	ProviderKeys      []string      `env:"PROVIDER_KEYS" desc:"Public keys that identity tokens are verified with: PROVIDER/KEY=file.pem, or PROVIDER/KEY=base64: and the key's DER in base64. PROVIDER and KEY are the last parts of the token's iss and kid."`
 	Origins           []string      `env:"ORIGINS" desc:"Origins of web pages that may use the API, such as https://www.example.com. Without any no browser may."`
-	PublicURL         string        `env:"PUBLIC_URL" desc:"Base URL under which apps reach the public listener, without /layer; LPBRIDGE_PUBLIC_URL when empty."`
+	PublicURL         *url.URL      `env:"PUBLIC_URL" desc:"Base URL under which apps reach the public listener, without /layer; LPBRIDGE_PUBLIC_URL when empty."`
 	SessionTTL        time.Duration `env:"SESSION_TTL,default=720h" min:"1m" max:"8760h" desc:"How long a login lasts; never longer than history is kept."`
 	AgentID           string        `env:"AGENT_ID,default=agent" desc:"User id under which the apps know the agent. Other agents of a conversation get this id with a suffix."`
 	AgentName         string        `env:"AGENT_NAME,default=Agent" desc:"Display name of agents, whose real names LivePerson does not tell."`
-	AgentAvatarURL    string        `env:"AGENT_AVATAR_URL" desc:"Address of the agents' picture."`
+	AgentAvatarURL    *url.URL      `env:"AGENT_AVATAR_URL" desc:"Address of the agents' picture."`
 	StateKey          string        `env:"STATE_KEY,default=state" desc:"Key of a conversation's metadata that tells apps what became of it; apps cannot set it."`
 	MaxContent        int64         `env:"MAX_CONTENT,default=3145728" min:"4096" max:"67108864" desc:"Largest rich content an app may upload, in bytes."`
 	SandboxIdentities bool          `env:"SANDBOX_IDENTITIES,default=false" desc:"Whether POST /layer/sandbox/identity_token signs an identity token for anybody who asks. Never in production."`
@@ -47,12 +47,12 @@ type Config struct {
 
 // Validate reports everything wrong with the configuration, each problem
 // beginning with the name of its variable.
-func (c *Config) Validate() error {
+func (c Config) Validate() error {
 	_, err := c.providerKeys()
 	return errors.Join(c.validateAppIDs(), err, c.validateOrigins(), c.validateURLs(), c.validateAgent(), c.validateLimits())
 }
 
-func (c *Config) validateAppIDs() error {
+func (c Config) validateAppIDs() error {
 	if len(c.AppIDs) == 0 {
 		return errors.New("APP_IDS: at least one app id is required")
 	}
@@ -67,7 +67,7 @@ func (c *Config) validateAppIDs() error {
 	return nil
 }
 
-func (c *Config) validateOrigins() error {
+func (c Config) validateOrigins() error {
 	for i, origin := range c.Origins {
 		u, err := url.Parse(origin)
 		if err != nil || u.Host == "" || u.Scheme == "" || strings.Contains(origin, "*") || origin != u.Scheme+"://"+u.Host {
@@ -77,22 +77,30 @@ func (c *Config) validateOrigins() error {
 	return nil
 }
 
-func (c *Config) validateURLs() error {
+// validateURLs takes a missing PUBLIC_URL: another setting may stand in, so New
+// asks for it.
+func (c Config) validateURLs() error {
 	var errs []error
-	if u, err := url.Parse(c.PublicURL); err != nil || !isHTTP(u) || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		errs = append(errs, errors.New("PUBLIC_URL: must be an absolute http or https URL without query, here or in LPBRIDGE_PUBLIC_URL"))
+	if u := c.PublicURL; u != nil && (!isHTTP(u) || u.RawQuery != "" || u.Fragment != "" || u.User != nil) {
+		errs = append(errs, errors.New("PUBLIC_URL: must be an absolute http or https address without user, query and fragment"))
 	}
-	if c.AgentAvatarURL != "" {
-		if u, err := url.Parse(c.AgentAvatarURL); err != nil || !isHTTP(u) {
-			errs = append(errs, errors.New("AGENT_AVATAR_URL: must be an absolute http or https URL"))
-		}
+	if u := c.AgentAvatarURL; u != nil && !isHTTP(u) {
+		errs = append(errs, errors.New("AGENT_AVATAR_URL: must be an absolute http or https address"))
 	}
 	return errors.Join(errs...)
 }
 
 func isHTTP(u *url.URL) bool { return u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") }
 
-func (c *Config) validateAgent() error {
+// avatar is the address of the agents' picture, if any.
+func (c Config) avatar() string {
+	if c.AgentAvatarURL == nil {
+		return ""
+	}
+	return c.AgentAvatarURL.String()
+}
+
+func (c Config) validateAgent() error {
 	var errs []error
 	if err := checkUserID(c.AgentID); err != nil {
 		errs = append(errs, fmt.Errorf("AGENT_ID: %w", err))
@@ -106,7 +114,7 @@ func (c *Config) validateAgent() error {
 	return errors.Join(errs...)
 }
 
-func (c *Config) validateLimits() error {
+func (c Config) validateLimits() error {
 	var errs []error
 	if c.SessionTTL < minSessionTTL || c.SessionTTL > maxSessionTTL {
 		errs = append(errs, fmt.Errorf("SESSION_TTL: must be between %s and %s", minSessionTTL, maxSessionTTL))
@@ -121,7 +129,7 @@ func (c *Config) validateLimits() error {
 type keyName struct{ provider, key string }
 
 // providerKeys reads the keys. Its errors name an entry by its place.
-func (c *Config) providerKeys() (map[keyName]*rsa.PublicKey, error) {
+func (c Config) providerKeys() (map[keyName]*rsa.PublicKey, error) {
 	keys := map[keyName]*rsa.PublicKey{}
 	for i, entry := range c.ProviderKeys {
 		name, source, found := strings.Cut(entry, "=")
@@ -177,7 +185,7 @@ func parseKey(der []byte) (*rsa.PublicKey, error) {
 }
 
 // knowsApp reports whether apps with the id may log in.
-func (c *Config) knowsApp(id string) bool {
+func (c Config) knowsApp(id string) bool {
 	if id == "" {
 		return false
 	}
@@ -185,6 +193,6 @@ func (c *Config) knowsApp(id string) bool {
 }
 
 // isAgent reports whether a user id is one of those that agents are shown with.
-func (c *Config) isAgent(user string) bool {
+func (c Config) isAgent(user string) bool {
 	return user == c.AgentID || strings.HasPrefix(user, c.AgentID+agentMark)
 }

@@ -8,11 +8,18 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"lpbridge/bridge/bridgetest"
+	"lpbridge/config"
 )
 
 func TestConfig(t *testing.T) {
@@ -73,11 +80,11 @@ func TestConfig(t *testing.T) {
 		{"any origin", func(c *Config) { c.Origins = []string{"*"} }, "ORIGINS: entry 1 must be"},
 		{"origin with a path", func(c *Config) { c.Origins = []string{"https://a.example/"} }, "ORIGINS: entry 1 must be"},
 		{"pattern of origins", func(c *Config) { c.Origins = []string{"https://*.example"} }, "ORIGINS: entry 1 must be"},
-		{"no public URL", func(c *Config) { c.PublicURL = "" }, "PUBLIC_URL: must be"},
-		{"public URL of a socket", func(c *Config) { c.PublicURL = "wss://a.example" }, "PUBLIC_URL: must be"},
+		{"public URL of a socket", func(c *Config) { c.PublicURL.Scheme = "wss" }, "PUBLIC_URL: must be"},
+		{"public URL with a query", func(c *Config) { c.PublicURL.RawQuery = "a=b" }, "PUBLIC_URL: must be"},
 		{"no agent", func(c *Config) { c.AgentID = "" }, "AGENT_ID: is required"},
 		{"no agent's name", func(c *Config) { c.AgentName = "" }, "AGENT_NAME: is required"},
-		{"avatar that is no URL", func(c *Config) { c.AgentAvatarURL = "a.png" }, "AGENT_AVATAR_URL: must be"},
+		{"avatar that is no URL", func(c *Config) { c.AgentAvatarURL = &url.URL{Path: "a.png"} }, "AGENT_AVATAR_URL: must be"},
 		{"state key with a dot", func(c *Config) { c.StateKey = "a.b" }, "STATE_KEY: is required"},
 		{"short session", func(c *Config) { c.SessionTTL = time.Second }, "SESSION_TTL: must be"},
 		{"no content", func(c *Config) { c.MaxContent = 0 }, "MAX_CONTENT: must be"},
@@ -93,8 +100,49 @@ func TestConfig(t *testing.T) {
 			}
 		})
 	}
+	cfg := testConfig()
+	cfg.PublicURL = nil
+	if _, err := New(cfg, bridgetest.NewCore(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "PUBLIC_URL: is required") {
+		t.Errorf("without any public URL: %v", err)
+	}
 	all := Config{}
 	if problems := strings.Split(all.Validate().Error(), "\n"); len(problems) < 6 {
 		t.Errorf("not all problems are told at once: %q", problems)
+	}
+}
+
+// TestLoad reads the configuration as the program does.
+func TestLoad(t *testing.T) {
+	var loaded struct {
+		Layer Config `env:",prefix=LAYER_"`
+	}
+	_, err := config.Load(&loaded, envconfig.MapLookuper(map[string]string{
+		"LAYER_APP_IDS": "layer:///apps/staging/1, sandbox", "LAYER_ORIGINS": "https://a.example,https://b.example:8443",
+		"LAYER_PUBLIC_URL": "https://chat.example/bridge", "LAYER_PROVIDER_KEYS": inlineProvider("p", "k", providerKey()),
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := loaded.Layer
+	if len(c.AppIDs) != 2 || len(c.Origins) != 2 || c.AgentID != "agent" || c.SessionTTL != 720*time.Hour || c.StateKey != "state" {
+		t.Errorf("loaded %+v", c)
+	}
+	l, err := New(c, bridgetest.NewCore(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.base != "https://chat.example/bridge/layer" {
+		t.Errorf("base %s", l.base)
+	}
+	var wrong struct {
+		Layer Config `env:",prefix=LAYER_"`
+	}
+	if _, err = config.Load(&wrong, envconfig.MapLookuper(map[string]string{"LAYER_ORIGINS": "*"})); err == nil {
+		t.Fatal("a wrong configuration was loaded")
+	}
+	for _, name := range []string{"LAYER_APP_IDS", "LAYER_ORIGINS", "LAYER_PROVIDER_KEYS"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named in: %v", name, err)
+		}
 	}
 }

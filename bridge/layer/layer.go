@@ -66,13 +66,16 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
 	}
+	if cfg.PublicURL == nil {
+		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or in LPBRIDGE_PUBLIC_URL", channelName)
+	}
 	keys, err := cfg.providerKeys()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
 	}
 	l := &Layer{
-		cfg: cfg, base: strings.TrimRight(cfg.PublicURL, "/") + mount,
-		core: core, records: core.Records(), log: logger.With("channel", channelName), keys: keys,
+		cfg: cfg, base: strings.TrimRight(cfg.PublicURL.String(), "/") + mount,
+		core: core, records: core.Records(), log: logger, keys: keys,
 	}
 	l.nonces.records = l.records
 	if cfg.SandboxIdentities {

@@ -3,7 +3,9 @@ package layer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -169,8 +171,9 @@ const (
 	// replayHorizon is how far back changes are replayed. The SDKs start anew
 	// after 30 h.
 	replayHorizon = 48 * time.Hour
-	// maxReplay is how many turns one replay brings at most, the newest.
-	maxReplay = 5000
+	// maxReplay is how many bytes of changes one replay brings, more or less:
+	// the newest.
+	maxReplay = 16 << 20
 )
 
 // replay sends the changes since a time, and then the response. It takes the
@@ -205,31 +208,36 @@ func (l *Layer) replay(ctx context.Context, a *ask) error {
 
 // changesSince shows the changes since a time, oldest first. Those at that very
 // time are among them: the client may have seen only some.
-func (l *Layer) changesSince(ctx context.Context, v view, u *user, from time.Time) ([]any, error) {
-	var sets []*changeSet
+func (l *Layer) changesSince(ctx context.Context, v view, u *user, from time.Time) ([]json.RawMessage, error) {
+	var bodies []json.RawMessage // the newest first
+	var failed error
+	size := 0
 	err := each(ctx, l.records, kindChange, u.id, 0, 0, func(set *changeSet) bool {
-		if set.At.Before(from) || len(sets) == maxReplay {
+		if set.At.Before(from) || size > maxReplay {
 			return false
 		}
-		sets = append(sets, set)
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
-	var bodies []any
-	for i := len(sets) - 1; i >= 0; i-- {
-		for _, c := range sets[i].Changes {
-			body, err := l.changeBody(ctx, v, c)
-			if err != nil {
-				return nil, err
+		for _, c := range slices.Backward(set.Changes) {
+			var body json.RawMessage
+			if body, failed = l.encodedChange(ctx, v, c); failed != nil {
+				return false
 			}
 			if body != nil {
 				bodies = append(bodies, body)
+				size += len(body)
 			}
 		}
+		return true
+	})
+	slices.Reverse(bodies)
+	return bodies, errors.Join(err, failed)
+}
+
+func (l *Layer) encodedChange(ctx context.Context, v view, c change) (json.RawMessage, error) {
+	body, err := l.changeBody(ctx, v, c)
+	if err != nil || body == nil {
+		return nil, err
 	}
-	return bodies, nil
+	return encode(body)
 }
 
 // handleSignal takes typing. A signal that makes no sense gets no answer.

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -311,7 +312,7 @@ func TestDiscovery(t *testing.T) {
 }
 
 func TestIdentities(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.AgentAvatarURL = "https://chat.example/a.png" })
+	w := newWorld(t, func(c *Config) { c.AgentAvatarURL = &url.URL{Scheme: "https", Host: "chat.example", Path: "/a.png"} })
 	token := w.login("consumer-1")
 	w.login("consumer-2")
 	for _, tc := range []struct {
@@ -330,7 +331,7 @@ func TestIdentities(t *testing.T) {
 		}
 	}
 	list := w.must(200, token, "GET", "/identities?page_size=100", "")
-	if list.has(0, "display_name") != "Peer" || list.header.Get("Layer-Count") != "1" {
+	if list.has(0, "display_name") != "Peer" || list.has(0, "avatar_url") != "https://chat.example/a.png" || list.header.Get("Layer-Count") != "1" {
 		t.Errorf("list: %v", list.body)
 	}
 }

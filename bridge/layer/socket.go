@@ -286,7 +286,7 @@ func (s *socket) pushNumbered(kind string, body func(counter int64) any) {
 }
 
 // pushReplay queues changes that were asked for, however many they are.
-func (s *socket) pushReplay(changes []any) {
+func (s *socket) pushReplay(changes []json.RawMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.allowed += len(changes)

@@ -128,7 +128,7 @@ func (v view) identity(user string) basicIdentity {
 	if user == v.person.User {
 		i.DisplayName, i.AvatarURL = v.person.DisplayName, orNull(v.person.AvatarURL)
 	} else {
-		i.DisplayName, i.AvatarURL = v.l.cfg.AgentName, orNull(v.l.cfg.AgentAvatarURL)
+		i.DisplayName, i.AvatarURL = v.l.cfg.AgentName, orNull(v.l.cfg.avatar())
 	}
 	return i
 }

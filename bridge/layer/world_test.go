@@ -65,7 +65,7 @@ func inlineProvider(provider, id string, key *rsa.PrivateKey) string {
 func testConfig(change ...func(*Config)) Config {
 	cfg := Config{
 		AppIDs: []string{testApp}, ProviderKeys: []string{inlineProvider(testProvider, testKeyID, providerKey())},
-		Origins: []string{testOrigin}, PublicURL: "https://chat.example", SessionTTL: time.Hour,
+		Origins: []string{testOrigin}, PublicURL: &url.URL{Scheme: "https", Host: "chat.example"}, SessionTTL: time.Hour,
 		AgentID: "agent", AgentName: "Peer", StateKey: "state", MaxContent: 64 << 10,
 	}
 	for _, c := range change {

@@ -16,6 +16,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -25,6 +26,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,8 +37,6 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/layer"
-
-	"crypto/tls"
 )
 
 const (
@@ -87,9 +87,13 @@ func serve(t *testing.T, secure bool) side {
 	} else {
 		s.base = "http://" + server.Listener.Addr().String()
 	}
+	public, err := url.Parse(s.base)
+	if err != nil {
+		t.Fatal(err)
+	}
 	core := bridgetest.NewCore()
 	channel, err := layer.New(layer.Config{
-		AppIDs: []string{app}, Origins: []string{origin}, PublicURL: s.base, SessionTTL: time.Hour, AgentID: "agent", AgentName: "Agent",
+		AppIDs: []string{app}, Origins: []string{origin}, PublicURL: public, SessionTTL: time.Hour, AgentID: "agent", AgentName: "Agent",
 		StateKey: "state", MaxContent: 3 << 20, SandboxIdentities: true,
 	}, core, slog.New(slog.DiscardHandler))
 	if err != nil {
