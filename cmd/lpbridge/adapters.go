@@ -5,6 +5,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/chatwootapi"
+	"lpbridge/bridge/layer"
 	"lpbridge/bridge/webhook"
 )
 
@@ -24,5 +25,13 @@ var adapters = []adapterEntry{
 		history: chatwootapi.HistoryKinds(),
 		sample:  map[string]string{"CHATWOOTAPI_INBOXES": "sample"},
 		sandbox: map[string]string{"CHATWOOTAPI_INBOXES": "sandbox"},
+	}),
+	entry("layer", func(c layer.Config, core bridge.Core, p parts) (*layer.Layer, error) {
+		c.PublicURL = cmp.Or(c.PublicURL, p.publicURL)
+		return layer.New(c, core, p.log)
+	}, about{
+		history: layer.HistoryKinds(),
+		sample:  map[string]string{"LAYER_APP_IDS": "sample", "LAYER_SANDBOX_IDENTITIES": "true"},
+		sandbox: map[string]string{"LAYER_APP_IDS": "sandbox", "LAYER_SANDBOX_IDENTITIES": "true"},
 	}),
 }
