@@ -497,7 +497,9 @@ func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
 	if !row.Open || row.Conversation == "" {
 		return nil
 	}
-	if err := b.consumerTyping.clear(ctx, t.key); err != nil {
+	clearing, cancel := context.WithTimeout(ctx, typingCallTimeout)
+	defer cancel()
+	if err := b.consumerTyping.clear(clearing, t.key); err != nil {
 		b.log.Info("typing was not confirmed to have ended before a close", "channel", row.Channel, "error", err)
 	}
 	b.consumerTyping.forget(t.key)
