@@ -59,7 +59,7 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 		w.far = newReceiver(cfg, auth, client)
 	}
 	if cfg.AllowUnsigned {
-		log.Warn("WEBHOOK_ALLOW_UNSIGNED is set: every request to "+path+" is believed")
+		log.Warn("WEBHOOK_ALLOW_UNSIGNED is set: every request to " + path + " is believed")
 	}
 	if w.far != nil && w.far.exposed() {
 		log.Warn("WEBHOOK_URL is plain http to another machine: messages travel unencrypted")
