@@ -119,6 +119,8 @@ type cursor struct {
 	Begun bool `json:"begun,omitempty"`
 	// Newest is the newest lastMessageDate up to which everything was read.
 	Newest time.Time `json:"newest,omitzero"`
+	// Read is by our clock when that was so.
+	Read time.Time `json:"read,omitzero"`
 
 	record int64
 }

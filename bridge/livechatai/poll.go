@@ -33,6 +33,8 @@ const (
 	// holdBack is how far behind the newest message a cursor stays at most when
 	// a round could not read everything.
 	holdBack = 10 * time.Minute
+	// keepReadEvery is how often the time of a round without news is kept.
+	keepReadEvery = 10 * time.Minute
 	// verifyEvery is how often a conversation that is open in LivePerson and not
 	// on the pages that were read is looked at by itself, and verifyAtOnce how
 	// many of them one round looks at.
@@ -200,18 +202,16 @@ func (p *poller) cursor(ctx context.Context, agent string) (*cursor, error) {
 // relayed.
 func (c *cursor) floor(now time.Time) time.Time {
 	floor := now.Add(-history)
-	if c.Newest.IsZero() {
+	switch read := c.Read.Add(-overlap); {
+	case c.Read.IsZero():
 		floor = time.Time{}
-	} else if read := c.Newest.Add(-overlap); read.Before(floor) {
+	case read.Before(floor):
 		floor = read
 	}
 	if c.Start.IsZero() {
 		return floor
 	}
-	if start := c.Start.Add(-overlap); start.After(floor) {
-		return start
-	}
-	return floor
+	return later(floor, c.Start.Add(-overlap))
 }
 
 // since is the lastMessageDate down to which the list is walked.
@@ -242,18 +242,19 @@ func (p *poller) round(ctx context.Context, agent string) error {
 // advance keeps how far the list was read. What failed is tried again, and what
 // may have been overlooked because the pages moved is walked over again.
 func (p *poller) advance(ctx context.Context, c *cursor, list walked, held bool) error {
+	next, now := *c, time.Now().UTC()
 	newest := list.newest
 	if held {
 		newest = newest.Add(-holdBack)
 	}
-	if c.Begun && !newest.After(c.Newest) {
-		return nil
-	}
-	next := *c
-	next.Begun = true
-	if newest.After(c.Newest) && !newest.IsZero() {
+	if newest.After(c.Newest) {
 		next.Newest = newest
 	}
+	next.Begun = true
+	if c.Begun && next.Newest.Equal(c.Newest) && now.Sub(c.Read) < keepReadEvery {
+		return nil
+	}
+	next.Read = now
 	if err := p.book.saveCursor(ctx, &next); err != nil {
 		return err
 	}

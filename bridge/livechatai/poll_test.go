@@ -249,7 +249,55 @@ func TestResolvedBeforeWeSawItIsNotOpened(t *testing.T) {
 		p.far.Say("chat_1", "hello")
 		p.far.Change("chat_1", func(c *livechataitest.Conversation) { c.IsResolved = true })
 		p.rounds(time.Minute)
+		p.push(`{"type":"changed","conversationId":"chat_1"}`, 200)
 		p.want()
+	})
+}
+
+// TestPushOfAnOldConversation does not bring up what was said long before.
+func TestPushOfAnOldConversation(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, p *polled) {
+		p.rounds(5 * time.Second)
+		p.open("chat_1")
+		p.far.Change("chat_1", func(c *livechataitest.Conversation) { c.IsAgent = false })
+		p.far.Say("chat_1", "long ago")
+		p.rounds(72 * time.Hour)
+		p.far.Change("chat_1", func(c *livechataitest.Conversation) { c.IsAgent = true })
+		p.far.Say("chat_1", "for a person")
+		id := p.far.Say("chat_1", "hello?")
+		p.push(fmt.Sprintf(`{"type":"message","conversationId":"chat_1","messageId":%q,"text":"hello?"}`, id), 200)
+		p.rounds(time.Minute)
+		p.want("chat_1: hello?", "chat_1: for a person")
+	})
+}
+
+func TestRolesCanBeConfigured(t *testing.T) {
+	inBubble(t, func(c *Config) { c.ConsumerRoles = []string{"visitor", "guest"} }, func(t *testing.T, p *polled) {
+		p.open("chat_1")
+		p.rounds(5 * time.Second)
+		for _, role := range []string{"user", "visitor", "guest"} {
+			p.far.Write("chat_1", livechataitest.Message{Role: role, Content: "of a " + role})
+		}
+		p.rounds(20 * time.Second)
+		p.want("chat_1: of a visitor", "chat_1: of a guest")
+	})
+}
+
+func TestVisitorsPictureIsAnAttachment(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, p *polled) {
+		p.open("chat_1")
+		p.rounds(5 * time.Second)
+		p.far.Write("chat_1", livechataitest.Message{Role: "user", Type: "IMAGE", Content: "https://f.example/a.png"})
+		p.far.Write("chat_1", livechataitest.Message{Role: "user", Type: "IMAGE", Content: "file-7"})
+		p.rounds(20 * time.Second)
+		var got []bridge.Message
+		for _, e := range p.core.Events() {
+			got = append(got, *e.Message)
+		}
+		want := []bridge.Message{{Attachments: []bridge.Attachment{{URL: "https://f.example/a.png"}}}, {Text: "file-7"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("messages (-want +got):\n%s", diff)
+		}
 	})
 }
 
@@ -339,8 +387,8 @@ func TestUnknownRolesAreToldOnce(t *testing.T) {
 	})
 }
 
-// TestRolesCanBeConfigured also covers a vendor whose operators are "user" as
-// well: then ids tell our replies apart.
+// TestOwnRepliesAreKnownByTheirIds covers a vendor whose operators are "user" as
+// well.
 func TestOwnRepliesAreKnownByTheirIds(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, p *polled) {
 		p.far.ReplyRole = "user"
