@@ -123,6 +123,9 @@ type cursor struct {
 	Read time.Time `json:"read,omitzero"`
 
 	record int64
+	// held is since when rounds could not read everything; zero when the last
+	// one did.
+	held time.Time
 }
 
 // book keeps the channel's records.

@@ -30,8 +30,8 @@ const (
 	// history is how much of what the visitor had said before is relayed when a
 	// conversation comes to LivePerson. It is more after an outage.
 	history = 24 * time.Hour
-	// holdBack is how far behind the newest message a cursor stays at most when
-	// a round could not read everything.
+	// holdBack is how long a cursor stays where it is because rounds cannot read
+	// everything. What fails is remembered by itself.
 	holdBack = 10 * time.Minute
 	// keepReadEvery is how often the time of a round without news is kept.
 	keepReadEvery = 10 * time.Minute
@@ -236,27 +236,32 @@ func (p *poller) round(ctx context.Context, agent string) error {
 	if err := r.all(ctx, list); err != nil {
 		return err
 	}
-	return p.advance(ctx, c, list, r.failed > 0 || list.shifted)
+	return p.advance(ctx, c, list, r.failed == 0 && !list.shifted)
 }
 
-// advance keeps how far the list was read. What failed is tried again, and what
-// may have been overlooked because the pages moved is walked over again.
-func (p *poller) advance(ctx context.Context, c *cursor, list walked, held bool) error {
+// advance keeps how far the list was read. After a round that could not read
+// everything, or may have overlooked something because the pages moved, the same
+// stretch is walked over again, though not for ever.
+func (p *poller) advance(ctx context.Context, c *cursor, list walked, complete bool) error {
 	next, now := *c, time.Now().UTC()
-	newest := list.newest
-	if held {
-		newest = newest.Add(-holdBack)
-	}
-	if newest.After(c.Newest) {
-		next.Newest = newest
-	}
 	next.Begun = true
-	if c.Begun && next.Newest.Equal(c.Newest) && now.Sub(c.Read) < keepReadEvery {
-		return nil
+	switch {
+	case complete:
+		next.held = time.Time{}
+		next.Newest = later(c.Newest, list.newest)
+		if c.Read.IsZero() || !next.Newest.Equal(c.Newest) || now.Sub(c.Read) >= keepReadEvery {
+			next.Read = now
+		}
+	case c.held.IsZero():
+		next.held = now
+	case now.Sub(c.held) >= holdBack:
+		next.held = now
+		next.Newest = later(c.Newest, list.newest)
 	}
-	next.Read = now
-	if err := p.book.saveCursor(ctx, &next); err != nil {
-		return err
+	if next.Begun != c.Begun || !next.Newest.Equal(c.Newest) || !next.Read.Equal(c.Read) {
+		if err := p.book.saveCursor(ctx, &next); err != nil {
+			return err
+		}
 	}
 	*c = next
 	return nil

@@ -557,7 +557,8 @@ func TestManyConversations(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		var want []string
 		for i := range 350 {
-			p.far.Say(fmt.Sprintf("chat_%03d", i), "hello")
+			p.far.Say(fmt.Sprintf("chat_%03d", 349-i), "hello")
+			time.Sleep(10 * time.Second)
 			want = append(want, fmt.Sprintf("chat_%03d: hello", i))
 		}
 		pages := 0
