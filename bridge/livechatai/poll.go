@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +58,7 @@ const (
 )
 
 // poller asks LiveChatAI for visitors' messages. Its fields are used by one
-// round at a time, except roles and lastTraffic.
+// round at a time, except roles, lastTraffic and pushed.
 type poller struct {
 	*LiveChatAI
 
@@ -73,6 +74,31 @@ type poller struct {
 	pruned      time.Time
 
 	lastTraffic atomic.Int64
+	pushed      pushed
+}
+
+// pushed are the conversations that were heard of by push since the last round.
+type pushed struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (p *pushed) add(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ids == nil {
+		p.ids = map[string]bool{}
+	}
+	p.ids[id] = true
+}
+
+// take returns them and forgets them.
+func (p *pushed) take() map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ids := p.ids
+	p.ids = nil
+	return ids
 }
 
 // watch is what is remembered of a conversation between two rounds.
@@ -126,6 +152,7 @@ func (p *poller) poll(ctx context.Context) (time.Duration, error) {
 	if err := p.load(ctx); err != nil {
 		return p.backOff(err), fmt.Errorf("poll: %w", err)
 	}
+	p.watchPushed()
 	for _, agent := range p.cfg.AgentIDs {
 		if err := p.round(ctx, agent); err != nil {
 			return p.backOff(err), fmt.Errorf("poll: %w", err)
@@ -165,12 +192,33 @@ func (p *poller) load(ctx context.Context) error {
 		}
 		for _, k := range list {
 			after = k.record
-			p.watched[k.ID] = &watch{agent: k.Agent, open: true, taken: k.Taken, date: k.Listed, settled: !k.Listed.IsZero()}
+			p.watched[k.ID] = &watch{agent: p.lister(k.Agent), open: true, taken: k.Taken, date: k.Listed, settled: !k.Listed.IsZero()}
 		}
 		if len(list) < page {
 			p.loaded = true
 			return nil
 		}
+	}
+}
+
+// lister is the AI agent in whose rounds a conversation is looked after that is
+// in no list.
+func (p *poller) lister(agent string) string {
+	if slices.Contains(p.cfg.AgentIDs, agent) {
+		return agent
+	}
+	return p.cfg.AgentIDs[0]
+}
+
+// watchPushed takes conversations that only pushes told of under watch, so that
+// their end is noticed.
+func (p *poller) watchPushed() {
+	for id := range p.pushed.take() {
+		if w := p.watched[id]; w != nil {
+			w.open = true
+			continue
+		}
+		p.watched[id] = &watch{agent: p.lister(""), open: true, checked: time.Now()}
 	}
 }
 

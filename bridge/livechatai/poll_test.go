@@ -685,6 +685,29 @@ func (p *polled) push(body string, status int) {
 	}
 }
 
+// TestEndOfAPushedConversationIsNoticed has one that the AI still answers, so
+// that polling would not look at it, and also restarts.
+func TestEndOfAPushedConversationIsNoticed(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		inBubble(t, nil, func(t *testing.T, p *polled) {
+			p.far.Open(livechataitest.Conversation{ID: "chat_1", Agent: aiAgent})
+			p.rounds(5 * time.Second)
+			id := p.far.Say("chat_1", "hello")
+			p.push(fmt.Sprintf(`{"type":"message","conversationId":"chat_1","messageId":%q,"text":"hello"}`, id), 200)
+			p.rounds(time.Minute)
+			p.far.Say("chat_1", "not pushed, for the AI")
+			if restart {
+				p.restart(nil)
+			}
+			p.rounds(time.Minute)
+			p.want("chat_1: hello")
+			p.far.Change("chat_1", func(c *livechataitest.Conversation) { c.IsResolved = true })
+			p.rounds(time.Minute)
+			p.want("chat_1: hello", "chat_1: close")
+		})
+	}
+}
+
 func TestHintReadsAtOnce(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, p *polled) {
 		p.open("chat_1")

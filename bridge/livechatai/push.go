@@ -328,8 +328,9 @@ func (l *LiveChatAI) takePushedMessage(ctx context.Context, p push) (bridge.Acce
 		return bridge.Accepted{}, err
 	}
 	accepted, err := l.core.Accept(ctx, []bridge.Event{p.event(k)}, record)
-	if accepted.Events > 0 {
+	if accepted.Events > 0 && len(l.cfg.AgentIDs) > 0 {
 		l.poll.traffic()
+		l.poll.pushed.add(p.ConversationID)
 	}
 	return accepted, err
 }
