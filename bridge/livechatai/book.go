@@ -130,12 +130,16 @@ type cursor struct {
 
 // book keeps the channel's records.
 type book struct {
-	records bridge.Records
+	core    bridge.Core
 	seed    maphash.Seed
 	stripes [64]sync.Mutex
 }
 
-func newBook(r bridge.Records) *book { return &book{records: r, seed: maphash.MakeSeed()} }
+func newBook(c bridge.Core) *book { return &book{core: c, seed: maphash.MakeSeed()} }
+
+// records asks the core only when they are needed: an adapter whose abilities are
+// all that is wanted is made with a core that has none.
+func (b *book) records() bridge.Records { return b.core.Records() }
 
 // lock keeps others from changing a conversation's record.
 func (b *book) lock(conversation string) (unlock func()) {
@@ -147,7 +151,7 @@ func (b *book) lock(conversation string) (unlock func()) {
 // conversation returns what is known of a conversation; its record is 0 when
 // nothing is.
 func (b *book) conversation(ctx context.Context, id string) (*known, error) {
-	r, err := b.records.Find(ctx, conversationRecords, id)
+	r, err := b.records().Find(ctx, conversationRecords, id)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return &known{ID: id}, nil
 	}
@@ -169,7 +173,7 @@ func decodeKnown(r bridge.Record) (*known, error) {
 // recordOf encodes what is known of a conversation.
 func (b *book) recordOf(ctx context.Context, k *known) (bridge.Record, error) {
 	if k.record == 0 {
-		id, err := b.records.NextID(ctx, conversationRecords)
+		id, err := b.records().NextID(ctx, conversationRecords)
 		if err != nil {
 			return bridge.Record{}, err
 		}
@@ -192,13 +196,13 @@ func (b *book) save(ctx context.Context, k *known) error {
 	if err != nil {
 		return err
 	}
-	return b.records.Save(ctx, r)
+	return b.records().Save(ctx, r)
 }
 
 // page lists conversations below a parent, at most limit, whose records come
 // after the one given.
 func (b *book) page(ctx context.Context, parent string, after int64, limit int) ([]*known, error) {
-	records, err := b.records.List(ctx, conversationRecords, parent, bridge.Page{After: after, Limit: limit})
+	records, err := b.records().List(ctx, conversationRecords, parent, bridge.Page{After: after, Limit: limit})
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +218,7 @@ func (b *book) page(ctx context.Context, parent string, after int64, limit int) 
 // cursor returns how far an AI agent's list was read; its record is 0 when it
 // never was.
 func (b *book) cursor(ctx context.Context, agent string) (*cursor, error) {
-	r, err := b.records.Find(ctx, cursorRecords, agent)
+	r, err := b.records().Find(ctx, cursorRecords, agent)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return &cursor{Agent: agent}, nil
 	}
@@ -231,7 +235,7 @@ func (b *book) cursor(ctx context.Context, agent string) (*cursor, error) {
 
 func (b *book) saveCursor(ctx context.Context, c *cursor) error {
 	if c.record == 0 {
-		id, err := b.records.NextID(ctx, cursorRecords)
+		id, err := b.records().NextID(ctx, cursorRecords)
 		if err != nil {
 			return err
 		}
@@ -241,7 +245,7 @@ func (b *book) saveCursor(ctx context.Context, c *cursor) error {
 	if err != nil {
 		return err
 	}
-	return b.records.Save(ctx, bridge.Record{Kind: cursorRecords, ID: c.record, Keys: []string{c.Agent}, Data: data})
+	return b.records().Save(ctx, bridge.Record{Kind: cursorRecords, ID: c.record, Keys: []string{c.Agent}, Data: data})
 }
 
 // The keys of a reply record: which part of which event it is, and its id at
@@ -261,7 +265,7 @@ func (b *book) isReply(ctx context.Context, messageID string) (bool, error) {
 }
 
 func (b *book) hasReply(ctx context.Context, key string) (bool, error) {
-	_, err := b.records.Find(ctx, ReplyRecords, key)
+	_, err := b.records().Find(ctx, ReplyRecords, key)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return false, nil
 	}
@@ -270,7 +274,7 @@ func (b *book) hasReply(ctx context.Context, key string) (bool, error) {
 
 // keepReply remembers a reply that is there. messageID may be empty.
 func (b *book) keepReply(ctx context.Context, event bridge.EventID, part int, conversation, messageID string) error {
-	id, err := b.records.NextID(ctx, ReplyRecords)
+	id, err := b.records().NextID(ctx, ReplyRecords)
 	if err != nil {
 		return err
 	}
@@ -278,5 +282,5 @@ func (b *book) keepReply(ctx context.Context, event bridge.EventID, part int, co
 	if messageID != "" {
 		keys = append(keys, replyIDKey(messageID))
 	}
-	return b.records.Save(ctx, bridge.Record{Kind: ReplyRecords, ID: id, Parent: conversation, Keys: keys})
+	return b.records().Save(ctx, bridge.Record{Kind: ReplyRecords, ID: id, Parent: conversation, Keys: keys})
 }

@@ -62,7 +62,7 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 		return nil, fmt.Errorf("livechatai: %w", err)
 	}
 	l := &LiveChatAI{
-		core: core, log: log, far: newClient(cfg, client), users: u, book: newBook(core.Records()), cfg: cfg,
+		core: core, log: log, far: newClient(cfg, client), users: u, book: newBook(core), cfg: cfg,
 		flight: flights{texts: map[flight]int{}},
 	}
 	l.poll = newPoller(l)

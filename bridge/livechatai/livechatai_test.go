@@ -144,6 +144,15 @@ func TestChannelDeclaresItsCadence(t *testing.T) {
 	}
 }
 
+// TestChannelNeedsNoCore has the grid of abilities in mind, for which channels
+// are made without a journal.
+func TestChannelNeedsNoCore(t *testing.T) {
+	l := adapterOf(t, livechataitest.New(), nil, slog.New(slog.DiscardHandler), nil)
+	if l.Channel().Name != name || len(l.Routes()) != 1 {
+		t.Errorf("channel %+v", l.Channel())
+	}
+}
+
 func TestRepliesSayAllThatAnAgentSent(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -584,7 +584,7 @@ func (p *poller) forget(ctx context.Context, id string, now time.Time) error {
 	if now.Sub(later(k.Ended, k.Newest)) < forgetAfter {
 		return nil
 	}
-	return p.book.records.Delete(ctx, conversationRecords, k.record)
+	return p.book.records().Delete(ctx, conversationRecords, k.record)
 }
 
 func later(a, b time.Time) time.Time {

@@ -256,7 +256,7 @@ func TestResolvedBeforeWeSawItIsNotOpened(t *testing.T) {
 
 // TestPushOfAnOldConversation does not bring up what was said long before.
 func TestPushOfAnOldConversation(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, p *polled) {
+	inBubble(t, func(c *Config) { c.PollIdle = 5 * time.Minute }, func(t *testing.T, p *polled) {
 		p.rounds(5 * time.Second)
 		p.open("chat_1")
 		p.far.Change("chat_1", func(c *livechataitest.Conversation) { c.IsAgent = false })
