@@ -37,11 +37,18 @@ func (b *sandbox) paste(t *testing.T) []string {
 			method = http.MethodPost
 			header.Set(line[2], line[3])
 		}
-		a := do(t, method, here.Replace(line[1]), header, line[4])
-		if a.status != http.StatusOK {
-			t.Fatalf("%s answered %d: %s", line[1], a.status, a.body)
-		}
-		answers = append(answers, strings.TrimSpace(a.body))
+		await(t, line[1], func() bool {
+			a := do(t, method, here.Replace(line[1]), header, line[4])
+			// Whoever is faster than the bridge repeats the last line.
+			if method == http.MethodGet && a.status == http.StatusNotFound {
+				return false
+			}
+			if a.status != http.StatusOK {
+				t.Fatalf("%s answered %d: %s", line[1], a.status, a.body)
+			}
+			answers = append(answers, strings.TrimSpace(a.body))
+			return true
+		})
 	}
 	if n := strings.Count(string(example[1]), "curl "); n != len(answers) {
 		t.Fatalf("%d of the README's %d lines were understood", len(answers), n)
