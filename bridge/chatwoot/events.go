@@ -380,6 +380,11 @@ const (
 	recordResolved = "resolved"
 )
 
+// HistoryKinds names the kinds of record that may be deleted when they are
+// older than history is kept. Which thread a contact wrote in last is kept, for
+// without it a changed profile would find no conversation.
+func HistoryKinds() []string { return []string{recordResolved} }
+
 // ownResolve is how long after this bridge resolved a conversation a report of
 // it is taken for the effect of that. Chatwoot does not say who did it.
 const ownResolve = 2 * time.Minute

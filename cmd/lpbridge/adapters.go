@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/chatwoot"
 	"lpbridge/bridge/chatwootapi"
 	"lpbridge/bridge/layer"
 	"lpbridge/bridge/livechatai"
@@ -26,6 +27,15 @@ var adapters = []adapterEntry{
 		history: chatwootapi.HistoryKinds(),
 		sample:  map[string]string{"CHATWOOTAPI_INBOXES": "sample"},
 		sandbox: map[string]string{"CHATWOOTAPI_INBOXES": "sandbox"},
+	}),
+	entry("chatwoot", func(c chatwoot.Config, core bridge.Core, p parts) (*chatwoot.Chatwoot, error) {
+		return chatwoot.New(c, core, p.client, p.log)
+	}, about{
+		history: chatwoot.HistoryKinds(),
+		sample: map[string]string{
+			"CHATWOOT_BASE_URL": "https://chatwoot.example", "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "sample",
+			"CHATWOOT_SECRETS": "sample", "CHATWOOT_RECEIPTS": "true",
+		},
 	}),
 	entry("livechatai", func(c livechatai.Config, core bridge.Core, p parts) (*livechatai.LiveChatAI, error) {
 		return livechatai.New(c, core, p.client, p.log)
