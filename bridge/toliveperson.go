@@ -116,7 +116,7 @@ func (b *Bridge) judge(ctx context.Context, e *Entry, o Outcome, err error) verd
 		}
 		v.next = now.Add(retryPause(e.Attempts + 1))
 	case Unknown:
-		v.next = now.Add(b.doubt(e))
+		v.next = now.Add(max(b.doubt(e), retryAfter(err)))
 	case Throttled:
 		v.next = now.Add(max(retryAfter(err), minThrottle))
 	case Unauthorized:

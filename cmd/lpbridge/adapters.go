@@ -6,6 +6,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/chatwootapi"
 	"lpbridge/bridge/layer"
+	"lpbridge/bridge/livechatai"
 	"lpbridge/bridge/webhook"
 )
 
@@ -25,6 +26,14 @@ var adapters = []adapterEntry{
 		history: chatwootapi.HistoryKinds(),
 		sample:  map[string]string{"CHATWOOTAPI_INBOXES": "sample"},
 		sandbox: map[string]string{"CHATWOOTAPI_INBOXES": "sandbox"},
+	}),
+	entry("livechatai", func(c livechatai.Config, core bridge.Core, p parts) (*livechatai.LiveChatAI, error) {
+		return livechatai.New(c, core, p.client, p.log)
+	}, about{
+		history: []string{livechatai.ReplyRecords},
+		sample: map[string]string{
+			"LIVECHATAI_API_KEY": "sample", "LIVECHATAI_AGENT_IDS": "sample", "LIVECHATAI_SECRET": "sample-of-a-secret",
+		},
 	}),
 	entry("layer", func(c layer.Config, core bridge.Core, p parts) (*layer.Layer, error) {
 		c.PublicURL = cmp.Or(c.PublicURL, p.publicURL)
