@@ -26,7 +26,7 @@ func TestDocuments(t *testing.T) {
 			if got.code != exitOK || got.stderr != "" {
 				t.Fatalf("exit code %d: %s", got.code, got.stderr)
 			}
-			path := filepath.Join("..", "..", filepath.FromSlash(tc.file))
+			path := filepath.Join(root, filepath.FromSlash(tc.file))
 			page, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -76,6 +76,28 @@ func TestReplaceRegion(t *testing.T) {
 		if got != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
 			t.Errorf("%s: %q, %v; want %q, %q", tc.name, got, err, tc.want, tc.err)
 		}
+	}
+}
+
+// TestGuideIsTheREADMEs: a newcomer copies the lines of either.
+func TestGuideIsTheREADMEs(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide := fmt.Sprintf(sandboxGuide, "http://127.0.0.1:8090", "http://127.0.0.1:8081", "http://127.0.0.1:8080")
+	n := 0
+	for line := range strings.Lines(guide) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "curl ") {
+			continue
+		}
+		n++
+		if !strings.Contains(string(readme), line+"\n") {
+			t.Errorf("README.md lacks the guide's line %s", line)
+		}
+	}
+	if n < 3 {
+		t.Errorf("the guide has %d lines to copy", n)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -72,6 +73,33 @@ func TestDeadLetters(t *testing.T) {
 	if got := outcome(t, admin, "deadletters", "list"); got.code != exitFailed || !strings.Contains(got.stderr, "refused") {
 		t.Errorf("without a bridge: exit code %d: %s", got.code, got.stderr)
 	}
+}
+
+// TestSecretsFromFiles: both sides believe a bridge whose secrets are in files,
+// as editors and orchestrators write them.
+func TestSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	dir := t.TempDir()
+	changes := map[string]string{"LP_CLIENT_SECRET": "sandbox-secret\n", "WEBHOOK_SECRET": channelSecret + "\r\n"}
+	for name, text := range maps.Clone(changes) {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		changes[name], changes[name+"_FILE"] = "", path
+	}
+	p := s.run(changes)
+	s.post(p, message("a", "a1", "hello"))
+	s.awaitTexts("a", "hello")
+	if _, err := s.sim.AgentMessage(s.conversations("a")[0].ConversationID, lpsim.AgentMessage{Text: "good day"}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the agent's message", func() bool {
+		e, ok := s.far.find(func(e farEvent) bool { return e.Message.Text == "good day" })
+		return ok && e.signed
+	})
+	p.terminate()
 }
 
 // TestFullJournal: what cannot be kept is not answered for.
