@@ -80,10 +80,10 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 		seen: newMemory(),
 	}
 	if c.unsigned {
-		log.Warn("CHATWOOT_ALLOW_UNSIGNED is set: whoever knows the secret in the webhook's address is believed", "channel", name)
+		log.Warn("CHATWOOT_ALLOW_UNSIGNED is set: whoever knows the secret in the webhook's address is believed")
 	}
 	if c.far.exposed() {
-		log.Warn("CHATWOOT_BASE_URL is plain http to another machine: token and messages travel unencrypted", "channel", name)
+		log.Warn("CHATWOOT_BASE_URL is plain http to another machine: token and messages travel unencrypted")
 	}
 	return c, nil
 }
@@ -143,7 +143,7 @@ func (c *Chatwoot) accept(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := c.believe(r, body); err != nil {
-		c.log.DebugContext(r.Context(), "a webhook is not believed", "channel", name, "reason", err)
+		c.log.DebugContext(r.Context(), "a webhook is not believed", "reason", err)
 		w.Header().Set("WWW-Authenticate", "Chatwoot-Signature")
 		return &bridge.Problem{Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error()}
 	}

@@ -71,7 +71,7 @@ func (c *Chatwoot) read(ctx context.Context, body []byte, delivery string) (news
 	case eventContactUpdated:
 		return c.readContact(ctx, body, delivery)
 	}
-	c.log.DebugContext(ctx, "a webhook is not of interest", "channel", name)
+	c.log.DebugContext(ctx, "a webhook is not of interest")
 	return news{}, nil
 }
 

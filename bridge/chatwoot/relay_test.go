@@ -524,15 +524,21 @@ func TestRecordedSession(t *testing.T) {
 		r.at(100)
 		want := []string{
 			"0.1 CONVERSATION", "0.1 ContentEvent", "10.0 COMPOSING", "14.0 ACTIVE", "20.0 COMPOSING",
-			"24.0 ContentEvent", "24.0 ContentEvent", "24.0 ACTIVE", "40.0 SetUserProfile", "60.0 CLOSE",
+			"24.0 ACTIVE", "24.0 ContentEvent", "24.0 ContentEvent", "40.0 SetUserProfile", "60.0 CLOSE",
 		}
-		if diff := cmp.Diff(want, r.lp.timeline()); diff != "" {
+		// Typing ends after the first of the two messages of second 24 or after
+		// the second.
+		got := r.lp.timeline()
+		if len(got) == len(want) && got[5] == "24.0 ContentEvent" {
+			slices.Sort(got[5:8])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("calls of LivePerson (-want +got):\n%s", diff)
 		}
 		want = []string{
 			"0.1 status:open", "5.0 status:open", "5.0 typing:on", "8.0 message:Can you show me?", "8.0 typing:off",
 		}
-		got := r.far.timeline()
+		got = r.far.timeline()
 		slices.Sort(got)
 		slices.Sort(want)
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -70,7 +70,7 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 		l.door = newDoor(cfg.Secret)
 	}
 	if l.far.exposed() {
-		log.Warn("LIVECHATAI_BASE_URL is plain http to another machine: messages and the key travel unencrypted", "channel", name)
+		log.Warn("LIVECHATAI_BASE_URL is plain http to another machine: messages and the key travel unencrypted")
 	}
 	return l, nil
 }

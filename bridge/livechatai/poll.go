@@ -335,7 +335,7 @@ func (p *poller) walk(ctx context.Context, agent string, since time.Time) (walke
 			return walked{}, failed
 		}
 		if list.spoilt > 0 {
-			p.log.DebugContext(ctx, "conversations of the list could not be read", "channel", name, "count", list.spoilt)
+			p.log.DebugContext(ctx, "conversations of the list could not be read", "count", list.spoilt)
 		}
 		if page == 1 {
 			total = list.total
@@ -488,7 +488,7 @@ func (r *reading) judge(ctx context.Context, item listed, err error) error {
 	if f == nil {
 		f = &failure{}
 		r.failing[item.ID] = f
-		r.log.Warn("a conversation cannot be read", "channel", name, "error", err)
+		r.log.Warn("a conversation cannot be read", "error", err)
 	}
 	f.item, f.agent = item, r.agent
 	f.retry = time.Now().Add(min(firstBackOff<<min(f.count, 10), maxBackOff))

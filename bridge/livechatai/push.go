@@ -109,7 +109,7 @@ func (l *LiveChatAI) accept(rw http.ResponseWriter, r *http.Request) (bridge.Acc
 		return bridge.Accepted{}, err
 	}
 	if err := l.door.verify(r.Header, body, time.Now()); err != nil {
-		l.log.DebugContext(r.Context(), "a push is not believed", "channel", name, "reason", err)
+		l.log.DebugContext(r.Context(), "a push is not believed", "reason", err)
 		rw.Header().Set("WWW-Authenticate", "Signature")
 		return bridge.Accepted{}, &bridge.Problem{Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error()}
 	}
@@ -363,7 +363,7 @@ func (l *LiveChatAI) takeHint(ctx context.Context, p push) (bridge.Accepted, err
 	problem := bridge.ProblemOf(errors.New("not read"))
 	problem.Detail = "the conversation could not be read, send it again"
 	if failed, ok := errors.AsType[*callError](err); ok {
-		l.log.InfoContext(ctx, "a conversation that changed could not be read", "channel", name, "error", failed)
+		l.log.InfoContext(ctx, "a conversation that changed could not be read", "error", failed)
 		problem.RetryAfter = max(problem.RetryAfter, failed.retryAfter)
 		return bridge.Accepted{}, problem
 	}

@@ -35,7 +35,7 @@ func (l *LiveChatAI) fetch(ctx context.Context, item listed, agent string, c *cu
 		return taken{}, failed
 	}
 	if spoilt > 0 {
-		l.log.DebugContext(ctx, "messages could not be read", "channel", name, "count", spoilt)
+		l.log.DebugContext(ctx, "messages could not be read", "count", spoilt)
 	}
 	return l.take(ctx, conv, item, agent, c)
 }
@@ -196,7 +196,7 @@ func (r *reader) event(ctx context.Context, m message) (bridge.Event, bool) {
 		if f, ok := errors.AsType[*bridge.FieldError](err); ok {
 			field = f.Field
 		}
-		r.log.WarnContext(ctx, "a visitor's message cannot be relayed", "channel", name, "field", field)
+		r.log.WarnContext(ctx, "a visitor's message cannot be relayed", "field", field)
 		return bridge.Event{}, false
 	}
 	return e, true
@@ -241,7 +241,7 @@ func (p *poller) strange(ctx context.Context, role string) {
 	if !p.roles.add(word) {
 		return
 	}
-	p.log.InfoContext(ctx, "messages of a role that is not the visitor's are not relayed", "channel", name, "role", word)
+	p.log.InfoContext(ctx, "messages of a role that is not the visitor's are not relayed", "role", word)
 }
 
 // words are the words told in the log so far, at most maxRoles.

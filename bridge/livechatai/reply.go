@@ -64,7 +64,7 @@ func (l *LiveChatAI) reply(ctx context.Context, e *bridge.Event, i int, part rep
 	}
 	if err := l.book.keepReply(ctx, e.ID, i, string(e.Thread), id); err != nil {
 		// The reply is there. Failing now would write it a second time.
-		l.log.WarnContext(ctx, "a reply's id was not kept", "channel", name, "error", err)
+		l.log.WarnContext(ctx, "a reply's id was not kept", "error", err)
 	}
 	return nil
 }
@@ -188,7 +188,7 @@ func (l *LiveChatAI) end(ctx context.Context, e *bridge.Event) error {
 		return failed.delivery()
 	}
 	if err := l.keepEnd(ctx, e); err != nil {
-		l.log.WarnContext(ctx, "the end of a conversation was not kept", "channel", name, "error", err)
+		l.log.WarnContext(ctx, "the end of a conversation was not kept", "error", err)
 	}
 	return nil
 }
