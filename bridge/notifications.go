@@ -225,8 +225,12 @@ func (b *Bridge) takeEcho(in *intake, t *thread, c *connector.MessagingChange) {
 // delivery is in doubt. It returns once the journal has it.
 func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
 	key := LaneKey{e.thread.key.Channel, e.thread.key.Thread, ToLivePerson}
+	late, err := b.late(ctx, e)
+	if err != nil {
+		return err
+	}
 	settled, err := b.toLivePerson.echo(ctx, key, e.dialog, e.sequence, func(entry *Entry) bool {
-		if entry.Kind != KindMessage || e.thread.placed(e.dialog, e.sequence) {
+		if late || entry.Kind != KindMessage || e.thread.placed(e.dialog, e.sequence) {
 			return false
 		}
 		ev, err := entry.event()
@@ -238,12 +242,22 @@ func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
 	return err
 }
 
-// placed reports whether a message of ours is known to have got this place or a
-// later one.
-func (t *thread) placed(dialog string, sequence int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.Dialog == dialog && sequence <= t.Sequence
+// late reports whether an echo tells of a message whose place was noted when
+// its dialog was the thread's, as one does that LivePerson repeats after a close.
+// Without that knowledge it would settle a newer message with the same words,
+// which would then never be sent.
+func (b *Bridge) late(ctx context.Context, e echo) (bool, error) {
+	row := e.thread.snapshot()
+	if e.dialog == row.Dialog {
+		return false, nil
+	}
+	if !b.wants(row.Channel, KindReceipt) {
+		// No places are kept for this channel. To send a message twice is better
+		// than to lose one.
+		return e.dialog != row.Survey, nil
+	}
+	known, err := b.journal.SentAs(ctx, e.dialog, []int64{e.sequence})
+	return len(known) > 0, err
 }
 
 // takeAgentEvent sorts what somebody on LivePerson's side did.

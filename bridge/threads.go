@@ -3,8 +3,13 @@ package bridge
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 )
+
+// earlierDialogs is how many dialogs besides its own a thread in memory knows
+// the last place of.
+const earlierDialogs = 4
 
 // threadsKept is how many threads nobody works on stay in memory.
 const threadsKept = 16384
@@ -16,6 +21,10 @@ type thread struct {
 	mu sync.Mutex
 	// Thread is guarded by mu.
 	Thread
+	// earlier are the last places of our messages in other dialogs than Dialog,
+	// the newest dialog last; also guarded by mu. An older one is for the journal
+	// to know.
+	earlier []sent
 	// saving serialises writes, so that an older state never follows a newer
 	// one to disk.
 	saving sync.Mutex
@@ -178,6 +187,9 @@ func (m *threads) change(ctx context.Context, t *thread, fn func(*Thread)) error
 	before := t.Thread
 	fn(&t.Thread)
 	after := t.Thread
+	if after.Dialog != before.Dialog && before.Sequence >= 0 {
+		t.noteEarlier(before.Dialog, before.Sequence)
+	}
 	t.mu.Unlock()
 	m.mu.Lock()
 	m.index(t, before, after)
@@ -224,5 +236,32 @@ func (m *threads) place(key ThreadKey, dialog string, sequence int64) {
 	defer t.mu.Unlock()
 	if t.Dialog == dialog {
 		t.Sequence = max(t.Sequence, sequence)
+		return
 	}
+	t.noteEarlier(dialog, sequence)
+}
+
+// noteEarlier notes a place in another dialog than the thread's own. mu is held.
+func (t *thread) noteEarlier(dialog string, sequence int64) {
+	for i := range t.earlier {
+		if p := &t.earlier[i]; p.dialog == dialog {
+			p.sequence = max(p.sequence, sequence)
+			return
+		}
+	}
+	if len(t.earlier) == earlierDialogs {
+		t.earlier = slices.Delete(t.earlier, 0, 1)
+	}
+	t.earlier = append(t.earlier, sent{dialog, sequence})
+}
+
+// placed reports whether a message of ours is known to have got this place or a
+// later one.
+func (t *thread) placed(dialog string, sequence int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.Dialog == dialog {
+		return sequence <= t.Sequence
+	}
+	return slices.ContainsFunc(t.earlier, func(p sent) bool { return p.dialog == dialog && sequence <= p.sequence })
 }
