@@ -33,6 +33,9 @@ const (
 	// typingMatch is how late composing may arrive and still count as what was
 	// sent; composing that changes nothing is rightly not passed on.
 	typingMatch = 900 * time.Millisecond
+	// typingApart is how far apart two composing of a thread are that count:
+	// lpbridge tells LivePerson of at most one a second.
+	typingApart = 1200 * time.Millisecond
 )
 
 // load drives one system after the other against the same upstream.
@@ -312,10 +315,16 @@ func (l *load) collect(ctx context.Context, events []event, accepted []time.Dura
 		shown[t.Thread] = append(shown[t.Thread], time.Unix(0, t.At))
 	}
 	var out latencies
+	typedLast := map[int]time.Time{}
 	for i, e := range events {
 		switch {
 		case e.due.IsZero():
 		case e.number < 0:
+			before := typedLast[e.thread]
+			typedLast[e.thread] = e.due
+			if e.due.Sub(before) < typingApart {
+				continue
+			}
 			out.typed++
 			if at, ok := firstAfter(shown[e.thread], e.due); ok {
 				out.typing = append(out.typing, at)

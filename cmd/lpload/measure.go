@@ -257,11 +257,11 @@ func (r *run) manyThreads(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bridge.end()) }()
-	if _, err := r.pour(ctx, bridge, 1000, 100); err != nil {
+	// The memory of a process that has worked, so that only the threads differ.
+	if _, err := r.pour(ctx, bridge, 5000, 100); err != nil {
 		return err
 	}
-	few, err := r.saturate(ctx, bridge, 100, r.stage)
-	if err != nil {
+	if err := pause(ctx, r.stage/2); err != nil {
 		return err
 	}
 	before, err := bridge.memory()
@@ -272,6 +272,10 @@ func (r *run) manyThreads(ctx context.Context) (err error) {
 		return err
 	}
 	if err := pause(ctx, r.stage/2); err != nil {
+		return err
+	}
+	after, err := bridge.memory()
+	if err != nil {
 		return err
 	}
 	quiet, err := bridge.cpu()
@@ -285,7 +289,7 @@ func (r *run) manyThreads(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	after, err := bridge.memory()
+	few, err := r.saturate(ctx, bridge, 100, r.stage)
 	if err != nil {
 		return err
 	}
