@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +36,17 @@ func TestWithoutNotifications(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "messages LivePerson has more than once") {
 		t.Errorf("repetitions are not counted:\n%s", out.String())
+	}
+}
+
+func TestOldJournalIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, journalFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, log bytes.Buffer
+	if code := execute(t.Context(), []string{"-keep=" + dir}, &out, &log); code != exitBroken || !strings.Contains(log.String(), "-keep") {
+		t.Errorf("exit code %d, says %q", code, log.String())
 	}
 }
 
