@@ -11,7 +11,7 @@ import (
 const (
 	// laneWindow is the most entries of one lane kept in memory; the rest stays
 	// in the journal until the lane gets there.
-	laneWindow = 64
+	laneWindow = 32
 	// laneShare is how many deliveries a lane gets before another one that is
 	// ready takes its worker.
 	laneShare = 16
@@ -163,6 +163,10 @@ func (s *lanes) add(e *Entry) {
 	case len(l.queue) >= laneWindow:
 		l.behind, l.missed = true, true
 	default:
+		if e.Event != nil {
+			// The journal has the encoded form; one of the two is enough in memory.
+			e.Payload = nil
+		}
 		l.queue = append(l.queue, e)
 		l.last = e.Seq
 	}

@@ -123,7 +123,7 @@ func (b *Bridge) judge(ctx context.Context, e *Entry, o Outcome, err error) verd
 		// A refused credential is the operator's to mend; events wait for that.
 		v.next = now.Add(retryPause(e.Attempts + len(retryPauses)/2))
 	default:
-		v.next = now.Add(max(retryPause(e.Attempts+1), retryAfter(err)))
+		v.next = now.Add(max(pauseAfter(e.Lane.Direction, e.Attempts+1), retryAfter(err)))
 	}
 	if ctx.Err() != nil {
 		v.uncounted, v.next = true, time.Time{}
@@ -142,7 +142,7 @@ func (b *Bridge) judge(ctx context.Context, e *Entry, o Outcome, err error) verd
 func (b *Bridge) doubt(e *Entry) time.Duration {
 	switch {
 	case e.Lane.Direction == ToChannel:
-		return retryPause(e.Attempts + 1)
+		return pauseAfter(ToChannel, e.Attempts+1)
 	case e.Kind == KindMessage && b.notified.Load():
 		return b.opts.EchoWait
 	case e.Attempts == 0:

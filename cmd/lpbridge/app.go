@@ -33,6 +33,9 @@ const (
 	doorShare = 4
 	// adminTime is what an operator's last request may take; it is part of wedged.
 	adminTime = time.Second
+	// consumersKept is how many consumers' tokens stay in memory, at about a
+	// kilobyte each; one more in turn costs a call to LivePerson.
+	consumersKept = 32768
 	// wedged is how much longer than its budget a stop may take before the
 	// process ends itself: a supervisor can only restart what is gone.
 	wedged = 5 * time.Second
@@ -74,7 +77,7 @@ func newLivePerson(s *settings) (*livePerson, error) {
 		return nil, err
 	}
 	if lp.consumers, err = lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{
-		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport,
+		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport, CacheSize: consumersKept,
 	}); err != nil {
 		return nil, err
 	}
