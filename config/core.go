@@ -36,7 +36,7 @@ type Bridge struct {
 	DedupeRetention  time.Duration `env:"DEDUPE_RETENTION,default=72h" min:"72h" desc:"How long a repeated event is recognised. LivePerson repeats notifications for three days."`
 	HistoryRetention time.Duration `env:"HISTORY_RETENTION,default=720h" min:"1s" desc:"How long the history is kept that the channels served by the bridge itself show their consumers."`
 	DeadletterAfter  time.Duration `env:"DEADLETTER_AFTER,default=24h" min:"1s" desc:"How long delivery of an event is tried before it becomes a dead letter."`
-	EchoWait         time.Duration `env:"ECHO_WAIT,default=15s" min:"0s" desc:"How long to wait for LivePerson's notification of a message whose sending got no answer, before sending it again."`
+	EchoWait         time.Duration `env:"ECHO_WAIT,default=35s" min:"0s" desc:"How long to wait for LivePerson's notification of a message whose sending got no answer, before sending it again. LivePerson repeats a notification that found nobody 30 s later, or after pauses that double."`
 }
 
 // LivePerson is the account and how it is reached.
