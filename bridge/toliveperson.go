@@ -416,21 +416,40 @@ func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog stri
 }
 
 // takeOver moves the consumer's conversation from another thread to this one.
+// Typing there ends first, for afterwards nobody could say so.
 func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
+	typing := b.endTyping(ctx, from.key)
 	held := from.snapshot()
-	b.consumerTyping.forget(from.key)
-	if err := b.remember(ctx, from, func(row *Thread) {
+	left := b.remember(ctx, from, func(row *Thread) {
 		if row.Conversation == held.Conversation {
 			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
 		}
-	}); err != nil {
-		return err
-	}
-	return b.remember(ctx, t, func(row *Thread) {
+	})
+	taken := b.remember(ctx, t, func(row *Thread) {
 		row.begin(held.Conversation)
 		row.Dialog, row.Survey, row.Sequence = held.Dialog, held.Survey, held.Sequence
 		row.Updated, row.Joined = held.Updated, held.Joined
 	})
+	if typing != nil {
+		b.consumerTyping.recover([]ThreadKey{t.key})
+	}
+	if left != nil {
+		return left
+	}
+	return taken
+}
+
+// endTyping tells LivePerson that the consumer of a thread does not type, if it
+// was told otherwise, and forgets what was typed.
+func (b *Bridge) endTyping(ctx context.Context, key ThreadKey) error {
+	ctx, cancel := context.WithTimeout(ctx, typingCallTimeout)
+	defer cancel()
+	err := b.consumerTyping.clear(ctx, key)
+	if err != nil {
+		b.log.Info("typing was not confirmed to have ended", "channel", key.Channel, "error", err)
+	}
+	b.consumerTyping.forget(key)
+	return err
 }
 
 // askForConversation asks the Monitoring API for the id of a conversation that
@@ -539,12 +558,8 @@ func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
 	if !row.Open || row.Conversation == "" {
 		return nil
 	}
-	clearing, cancel := context.WithTimeout(ctx, typingCallTimeout)
-	defer cancel()
-	if err := b.consumerTyping.clear(clearing, t.key); err != nil {
-		b.log.Info("typing was not confirmed to have ended before a close", "channel", row.Channel, "error", err)
-	}
-	b.consumerTyping.forget(t.key)
+	// A close is not held up by typing that cannot be told.
+	_ = b.endTyping(ctx, t.key)
 	var change connector.ConversationField = connector.ConversationStateField{}
 	switch {
 	case row.Survey != "":
