@@ -130,7 +130,13 @@ func (s *story) live(t *testing.T) []string {
 	s.calm()
 	s.r.journal.Break(nil)
 	s.r.channel.refuseWith(nil)
-	time.Sleep(90 * time.Minute)
+	time.Sleep(time.Hour)
+	// An end of typing that was refused for long is told again when something
+	// happens in the thread.
+	for thread := range storyThreads {
+		s.say(step{thread: thread}, 1)
+	}
+	time.Sleep(time.Hour)
 	s.judge()
 	s.r.shutDown()
 	s.r.sim.Close()

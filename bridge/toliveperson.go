@@ -10,6 +10,10 @@ import (
 	"lpbridge/connector"
 )
 
+// surveyPatience is how many attempts a message waits for the news of a survey
+// that must be under way.
+const surveyPatience = 2
+
 // identity is who a thread's consumer is towards LivePerson.
 func (t *Thread) identity() connector.ConsumerIdentity {
 	return connector.ConsumerIdentity(t.ExtConsumer)
@@ -230,12 +234,28 @@ func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *Entry, ev *Event
 		if !mayHaveArrived(err) {
 			refused()
 		}
-		if connector.OutcomeOf(err) != Closed || reopened {
+		if connector.OutcomeOf(err) != Closed {
+			return sent{}, err
+		}
+		if reopened {
+			if e.Attempts >= surveyPatience {
+				b.endUnknownSurvey(ctx, row)
+			}
 			return sent{}, err
 		}
 		if err := b.ended(ctx, t, string(target.ConversationID), string(target.DialogID)); err != nil {
 			return sent{}, err
 		}
+	}
+}
+
+// endUnknownSurvey ends a survey we were not told of: LivePerson says that the
+// conversation is open and that its main dialog is closed, so a message could
+// go nowhere until the survey ends (Post Conversation Survey).
+func (b *Bridge) endUnknownSurvey(ctx context.Context, row Thread) {
+	err := b.lp.UpdateConversation(ctx, row.identity(), connector.ConversationID(row.Conversation), connector.Stage{})
+	if err != nil {
+		b.log.Info("a survey that holds up messages was not ended", "channel", row.Channel, "error", err)
 	}
 }
 
@@ -420,6 +440,7 @@ func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog stri
 func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
 	typing := b.endTyping(ctx, from.key)
 	held := from.snapshot()
+	t.inherit(from)
 	left := b.remember(ctx, from, func(row *Thread) {
 		if row.Conversation == held.Conversation {
 			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
