@@ -41,6 +41,9 @@ func (b *Bridge) followConversation(ctx context.Context, c *connector.Conversati
 	t.following.Lock()
 	defer t.following.Unlock()
 	row, moves := t.standing()
+	if b.threads.heldByOther(string(c.ConversationID), t) {
+		return true, nil
+	}
 	if row.outdates(c) {
 		b.metrics.drop("stale")
 		// It may be known only because it came before and could not be kept.

@@ -327,7 +327,14 @@ func (s *lanes) takeEarlier(l *lane, e *Entry) {
 	at := len(l.queue)
 	cutOff := l.recovered && !s.clean && at == 0
 	if cutOff || e.Attempts > 0 && e.Last == Unknown {
-		s.inDoubt(e)
+		attempts := e.Attempts
+		if s.inDoubt(e); e.Attempts > attempts {
+			// The next process must know even if this one ends in order. Without
+			// Durable the journal does not call back.
+			s.journal.Settle(Settlement{
+				Seq: e.Seq, Lane: l.key, Outcome: e.Last, Final: Pending, Attempts: e.Attempts, NextTry: e.NextTry,
+			})
+		}
 	}
 	if cutOff || e.Attempts > 0 {
 		l.earlier = at + 1

@@ -24,8 +24,9 @@ type thread struct {
 	saving sync.Mutex
 	// unsaved says that the journal refused the last write. Guarded by saving.
 	unsaved bool
-	// following serialises conversation notifications, so that two that come at
-	// once do not tell the channel of the same step.
+	// following serialises what conversation notifications and take-overs do to
+	// the thread, so that two notifications that come at once do not tell the
+	// channel of the same step, and none gives back what was taken over.
 	following sync.Mutex
 	// main and aside are the places of our messages in Dialog and in another
 	// dialog, such as a survey. Guarded by mu.
@@ -227,6 +228,14 @@ func (m *threads) claim(t *thread, lpConsumer string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.byConsumer[lpConsumer] = t
+}
+
+// heldByOther reports whether a conversation is found in another thread.
+func (m *threads) heldByOther(conversation string, t *thread) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	holder := m.byConversation[conversation]
+	return holder != nil && holder != t
 }
 
 // placedIn returns the thread of a conversation or a dialog if it is in memory,

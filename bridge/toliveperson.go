@@ -439,14 +439,27 @@ func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog stri
 // Typing there ends first, for afterwards nobody could say so.
 func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
 	typing := b.endTyping(ctx, from.key)
+	// News of the conversation waits until it is known whose it is.
+	from.following.Lock()
+	defer from.following.Unlock()
 	held := from.snapshot()
 	t.inherit(from)
-	left := b.remember(ctx, from, func(row *Thread) {
+	err := b.remember(ctx, from, func(row *Thread) {
 		if row.Conversation == held.Conversation {
 			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
 		}
 	})
-	taken := b.remember(ctx, t, func(row *Thread) {
+	if err != nil {
+		// Both would hold it after a crash. The message is tried again, and that
+		// must find the holder.
+		_ = b.remember(ctx, from, func(row *Thread) {
+			if row.Conversation == "" {
+				*row = held
+			}
+		})
+		return err
+	}
+	err = b.remember(ctx, t, func(row *Thread) {
 		row.begin(held.Conversation)
 		row.Dialog, row.Survey, row.Sequence = held.Dialog, held.Survey, held.Sequence
 		row.Updated, row.Joined = held.Updated, held.Joined
@@ -454,10 +467,7 @@ func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
 	if typing != nil {
 		b.consumerTyping.recover([]ThreadKey{t.key})
 	}
-	if left != nil {
-		return left
-	}
-	return taken
+	return err
 }
 
 // endTyping tells LivePerson that the consumer of a thread does not type, if it
