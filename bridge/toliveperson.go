@@ -62,8 +62,12 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*Entry) verdic
 	began := time.Now()
 	place, err := b.relayToLivePerson(ctx, batch)
 	outcome := connector.OutcomeOf(err)
-	b.account(outcome, err)
+	busy := errors.Is(err, errFilesBusy)
+	if !busy {
+		b.account(outcome, err)
+	}
 	v := b.judge(ctx, e, outcome, err)
+	v.uncounted = v.uncounted || busy
 	if outcome == Delivered && e.Kind == KindMessage {
 		v.dialog, v.sequence = place.dialog, place.sequence
 		if b.wants(e.Lane.Channel, KindReceipt) {
@@ -185,7 +189,7 @@ func (b *Bridge) relayToLivePerson(ctx context.Context, batch []*Entry) (sent, e
 	defer b.threads.put(t)
 	switch ev.Kind {
 	case KindMessage:
-		return b.sendMessage(ctx, t, ev)
+		return b.sendMessage(ctx, t, e, ev)
 	case KindReceipt:
 		return sent{}, b.sendReceipt(ctx, t, batch)
 	case KindClick:
@@ -204,18 +208,21 @@ func (b *Bridge) relayToLivePerson(ctx context.Context, batch []*Entry) (sent, e
 	}
 }
 
-// sendMessage sends a consumer's text, into a new conversation when there is
-// none or the one we knew has ended.
-func (b *Bridge) sendMessage(ctx context.Context, t *thread, ev *Event) (sent, error) {
+// sendMessage sends a consumer's text or file, into a new conversation when there
+// is none or the one we knew has ended.
+func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *Entry, ev *Event) (sent, error) {
+	m, release, err := b.prepare(ctx, e, ev)
+	if err != nil {
+		return sent{}, err
+	}
+	defer release()
 	for reopened := false; ; reopened = true {
 		target, err := b.target(ctx, t, ev)
 		if err != nil {
 			return sent{}, err
 		}
 		row := t.snapshot()
-		sequence, err := b.lp.Send(ctx, row.identity(), target, connector.ContentEvent{
-			Message: ev.Message.Text, Metadata: metadataOf(ev),
-		})
+		sequence, err := b.publish(ctx, row.identity(), target, m)
 		if connector.OutcomeOf(err) == Closed && !reopened {
 			if err := b.ended(ctx, t, string(target.ConversationID)); err != nil {
 				return sent{}, err
