@@ -103,8 +103,10 @@ func newApp(ctx context.Context, s *settings) (*app, error) {
 func (a *app) build(ctx context.Context) (err error) {
 	s := a.settings
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
-		return err
+	if a.public = s.public; a.public == nil {
+		if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
+			return err
+		}
 	}
 	if a.admin, err = listen("LPBRIDGE_ADMIN_LISTEN", s.Bridge.AdminListen); err != nil {
 		return err

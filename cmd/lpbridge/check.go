@@ -71,12 +71,30 @@ func (c *checker) checkStore(s *settings) {
 		c.report("store", "", errors.New("LPBRIDGE_STORE: only sqlite:PATH can be used by this version"))
 		return
 	}
-	dir := existing(filepath.Dir(store.Path()))
-	probe, err := os.CreateTemp(dir, ".lpbridge-check-*")
-	if err == nil {
-		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	if err := probeStore(store.Path()); err != nil {
+		c.report("store", "", fmt.Errorf("LPBRIDGE_STORE: %w", err))
+		return
 	}
-	c.report("store", "can be written", err)
+	c.report("store", "can be written", nil)
+}
+
+// probeStore finds out whether the database can be made or written.
+func probeStore(path string) error {
+	probe, err := os.CreateTemp(existing(filepath.Dir(path)), ".lpbridge-check-*")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return err
+	}
+	database, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return database.Close()
 }
 
 // existing is the nearest directory upwards that is there.

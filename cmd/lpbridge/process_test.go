@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lpbridge/bridge/console"
 )
 
 // patience is how long something that must happen may take. It is no
@@ -193,6 +195,16 @@ func (p *process) awaitStart() *process {
 	record := p.awaitLine("started")
 	p.public, p.admin = "http://"+record["listen"].(string), "http://"+record["admin"].(string)
 	return p
+}
+
+// status is the bridge's own account of itself.
+func (p *process) status(t *testing.T) (report console.Report) {
+	t.Helper()
+	a := get(t, p.admin+"/status")
+	if err := json.Unmarshal([]byte(a.body), &report); a.status != http.StatusOK || err != nil {
+		t.Fatalf("/status answered %d: %v: %s", a.status, err, a.body)
+	}
+	return report
 }
 
 // finished is what became of a command.

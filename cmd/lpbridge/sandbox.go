@@ -23,11 +23,10 @@ const sandboxListen = "127.0.0.1:8080"
 
 // sandboxDefaults make `lpbridge sandbox` work with nothing configured. They
 // are weaker than what the environment says.
-func sandboxDefaults(lookup lookuper, store, simulator string) map[string]string {
-	listen := lookupOr(lookup, "LPBRIDGE_LISTEN", sandboxListen)
+func sandboxDefaults(lookup lookuper, store, simulator, public string) map[string]string {
 	defaults := map[string]string{
-		"LPBRIDGE_LISTEN":     listen,
-		"LPBRIDGE_PUBLIC_URL": localURL(listen),
+		"LPBRIDGE_LISTEN":     sandboxListen,
+		"LPBRIDGE_PUBLIC_URL": localURL(public),
 		"LPBRIDGE_STORE":      "sqlite:" + store,
 		"LPBRIDGE_LOG_FORMAT": "text",
 		"LPBRIDGE_LOG_LEVEL":  "warn",
@@ -63,6 +62,13 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	defer simulator.Close()
+	// Bound before anything is read, because the channels must know their own
+	// address, which may be a free port.
+	public, err := listen("LPBRIDGE_LISTEN", lookupOr(env.lookup, "LPBRIDGE_LISTEN", sandboxListen))
+	if err != nil {
+		return err
+	}
+	defer public.Close()
 	// The simulator forgets everything when it ends, so a journal that remembers
 	// its conversations would be of no use to the next run.
 	dir, err := os.MkdirTemp("", "lpbridge-sandbox-")
@@ -70,24 +76,24 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	defaults := sandboxDefaults(env.lookup, filepath.Join(dir, "lpbridge.db"), simulator.Addr().String())
+	defaults := sandboxDefaults(env.lookup, filepath.Join(dir, "lpbridge.db"), simulator.Addr().String(), public.Addr().String())
 	env.lookup = envconfig.MultiLookuper(env.lookup, envconfig.MapLookuper(defaults))
 	s, err := loadSettings(env)
 	if err != nil {
 		return err
 	}
 	s.warn(env)
+	s.public = public
 	a, err := newApp(ctx, s)
 	if err != nil {
 		return err
 	}
-	public := "http://" + a.public.Addr().String()
 	sim := lpsim.New(lpsim.Config{
 		Account: s.LivePerson.AccountID, ClientID: s.LivePerson.ClientID, ClientSecret: s.LivePerson.ClientSecret.Reveal(),
-		Webhooks: lpsim.Webhooks{URL: public + "/webhooks/liveperson", RetentionSeconds: 3600},
+		Webhooks: lpsim.Webhooks{URL: localURL(public.Addr().String()) + "/webhooks/liveperson", RetentionSeconds: 3600},
 		Logger:   s.log,
 	})
-	return runBoth(ctx, env, a, sim, simulator, public)
+	return runBoth(ctx, env, a, sim, simulator)
 }
 
 func lookupOr(lookup lookuper, name, other string) string {
@@ -98,7 +104,7 @@ func lookupOr(lookup lookuper, name, other string) string {
 }
 
 // runBoth serves the simulator for as long as the bridge runs.
-func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net.Listener, public string) error {
+func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net.Listener) error {
 	server := &http.Server{Handler: sim, ReadHeaderTimeout: headerTime, ErrorLog: quiet(a.settings.log)}
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -106,7 +112,7 @@ func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net
 			a.settings.log.Error("the simulator ended", "error", err)
 		}
 	})
-	fmt.Fprintf(env.stdout, sandboxGuide, "http://"+l.Addr().String(), "http://"+a.admin.Addr().String(), public)
+	fmt.Fprintf(env.stdout, sandboxGuide, "http://"+l.Addr().String(), "http://"+a.admin.Addr().String(), localURL(a.public.Addr().String()))
 	err := a.run(ctx)
 	err = errors.Join(err, server.Close())
 	sim.Close()

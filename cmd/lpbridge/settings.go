@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -20,6 +21,8 @@ type settings struct {
 	report   config.Report
 	log      *slog.Logger
 	channels []chosenChannel
+	// public is the public listener when it is bound already.
+	public net.Listener
 }
 
 // chosenChannel is a channel of LPBRIDGE_CHANNELS, ready to be made.

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestCheck: every line of the check, for surroundings that work and ones that
+// do not.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + deadAddress(t)
+	for _, tc := range []struct {
+		name    string
+		changes map[string]string
+		code    int
+		want    []string
+	}{
+		{"misspelt", map[string]string{"LP_ACOUNT_ID": "1", "LPBRIDGE_LOGLEVEL": "debug"}, exitOK, []string{
+			"warn  LPBRIDGE_LOGLEVEL      has no effect: no such setting; did you mean LPBRIDGE_LOG_LEVEL?",
+			"warn  LP_ACOUNT_ID           has no effect: no such setting; did you mean LP_ACCOUNT_ID?",
+		}},
+		{"wrong secret", map[string]string{"LP_CLIENT_SECRET": "hunter2"}, exitFailed, []string{
+			"ok    domain sentinel", "FAIL  AppJWT ", "1 of the checks failed",
+		}},
+		{"unknown account", map[string]string{"LP_ACCOUNT_ID": "87654321"}, exitFailed, []string{
+			"FAIL  domain asyncMessagingEnt ", "FAIL  domain sentinel ", "FAIL  domain idp ", "FAIL  AppJWT ",
+		}},
+		{"nobody at the domain API", map[string]string{"LP_DOMAIN_API_URL": nobody}, exitFailed, []string{
+			"FAIL  domain asyncMessagingEnt ", "FAIL  AppJWT ", "ok    webhook WEBHOOK_URL",
+		}},
+		{"nobody at the channel", map[string]string{"WEBHOOK_URL": nobody}, exitFailed, []string{
+			"ok    AppJWT ", "FAIL  webhook WEBHOOK_URL ", "1 of the checks failed",
+		}},
+		{"plain http to LivePerson", map[string]string{"LP_DOMAIN_API_URL": "http://api.example"}, exitConfig, []string{
+			"LP_DOMAIN_API_URL: must be https",
+		}},
+		{"no channel to write to", map[string]string{"WEBHOOK_URL": ""}, exitOK, []string{
+			"ok    webhook WEBHOOK_URL    not set: messages of agents do not reach the channel",
+		}},
+		{"no notifications", map[string]string{"LP_NOTIFICATIONS": "off"}, exitOK, []string{"warn  notifications "}},
+		{"store below a file", map[string]string{"LPBRIDGE_STORE": "sqlite:" + filepath.Join(file, "lpbridge.db")}, exitFailed, []string{
+			"FAIL  store ", "not a directory",
+		}},
+		{"store is a directory", map[string]string{"LPBRIDGE_STORE": "sqlite:" + filepath.Dir(file)}, exitFailed, []string{
+			"FAIL  store ", "is a directory",
+		}},
+		{"store of another kind", map[string]string{"LPBRIDGE_STORE": "postgres://u:hunter2@db.invalid/d"}, exitFailed, []string{
+			"FAIL  store ", "LPBRIDGE_STORE",
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got := outcome(t, s.with(tc.changes), "check")
+			if got.code != tc.code {
+				t.Errorf("exit code %d, want %d", got.code, tc.code)
+			}
+			all := got.stdout + got.stderr
+			for _, want := range tc.want {
+				if !strings.Contains(all, want) {
+					t.Errorf("no %q in:\n%s", want, all)
+				}
+			}
+			for _, secret := range []string{"hunter2", "sandbox-secret", channelSecret} {
+				if strings.Contains(all, secret) {
+					t.Errorf("the check shows a secret:\n%s", all)
+				}
+			}
+		})
+	}
+}
+
+// TestCheckAllWell compares the whole page. It is also right beside a running
+// bridge, whose journal it must leave alone.
+func TestCheckAllWell(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.run(nil)
+	got := outcome(t, s.with(map[string]string{"LPBRIDGE_PUBLIC_URL": "https://bridge.example"}), "check")
+	if got.code != exitOK || got.stderr != "" {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+	host := strings.TrimPrefix(s.settings["LP_DOMAIN_API_URL"], "http://")
+	want, err := os.ReadFile(filepath.Join("testdata", "check.txt"))
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(got.stdout, host, "SIMULATOR")
+	if *update {
+		if err := os.WriteFile(filepath.Join("testdata", "check.txt"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want = []byte(text)
+	}
+	if diff := cmp.Diff(string(want), text); diff != "" {
+		t.Errorf("the check's page differs (-want +got):\n%s", diff)
+	}
+	s.post(p, message("a", "a1", "hello"))
+	s.awaitTexts("a", "hello")
+	p.terminate()
+}
+
+// TestHealthCheck is what a container's supervisor sees.
+func TestHealthCheck(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.run(nil)
+	admin := map[string]string{"LPBRIDGE_ADMIN_LISTEN": strings.TrimPrefix(p.admin, "http://")}
+	if got := outcome(t, admin, "healthcheck"); got.code != exitOK || got.stdout+got.stderr != "" {
+		t.Errorf("of a running bridge: exit code %d: %s", got.code, got.stdout+got.stderr)
+	}
+	p.terminate()
+	if got := outcome(t, admin, "healthcheck"); got.code != exitFailed || !strings.Contains(got.stderr, "refused") {
+		t.Errorf("of no bridge: exit code %d: %s", got.code, got.stderr)
+	}
+	starting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(starting.Close)
+	admin["LPBRIDGE_ADMIN_LISTEN"] = strings.TrimPrefix(starting.URL, "http://")
+	if got := outcome(t, admin, "healthcheck"); got.code != exitFailed || !strings.Contains(got.stderr, "not ready: status 503") {
+		t.Errorf("of a bridge that is not ready: exit code %d: %s", got.code, got.stderr)
+	}
+	if got := outcome(t, map[string]string{"LPBRIDGE_ADMIN_LISTEN": "nonsense"}, "healthcheck"); got.code != exitConfig {
+		t.Errorf("of a wrong address: exit code %d: %s", got.code, got.stderr)
+	}
+}
+
+func TestAdminURL(t *testing.T) {
+	for listen, want := range map[string]string{
+		":8081": "http://127.0.0.1:8081", "0.0.0.0:8081": "http://127.0.0.1:8081", "[::]:8081": "http://127.0.0.1:8081",
+		"127.0.0.1:1": "http://127.0.0.1:1", "[::1]:8081": "http://[::1]:8081", "10.0.0.7:8081": "http://10.0.0.7:8081",
+		"localhost:8081": "http://localhost:8081",
+	} {
+		if got := localURL(listen); got != want {
+			t.Errorf("localURL(%q) = %q, want %q", listen, got, want)
+		}
+	}
+}
+
+// deadAddress is one of this machine at which nobody listens.
+func deadAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
