@@ -21,7 +21,7 @@ const (
 	maxPixels = 25_000_000
 	// maxDecoded is the memory one preview may take. A picture that needs more is
 	// sent without.
-	maxDecoded = 192 << 20
+	maxDecoded = 128 << 20
 	// maxPreviewBytes is the most a preview may weigh before base64 makes it a
 	// third longer: LivePerson takes 30 KB of data URI ("File Sharing" page).
 	maxPreviewBytes = 22_000
