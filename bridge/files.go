@@ -82,17 +82,16 @@ func (b *Bridge) share(ctx context.Context, in *intake, row Thread, f *connector
 	return nil
 }
 
-// mediaTypeOf translates LivePerson's fileType, which agents' clients fill in
-// and which is empty or something else for types nobody listed.
+// mediaTypes are those of the file types LivePerson's schema names (HostedFile),
+// and a few more that agents' clients may fill in.
+var mediaTypes = map[string]string{
+	"JPG": "image/jpeg", "JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp",
+	"PDF": "application/pdf", "TXT": "text/plain", "MP4": "video/mp4", "MP3": "audio/mpeg",
+}
+
+// mediaTypeOf translates LivePerson's fileType, which need not be one of those.
 func mediaTypeOf(fileType string) string {
-	switch fileType = strings.ToLower(fileType); fileType {
-	case "jpg", "jpeg":
-		return "image/jpeg"
-	case "png", "gif", "webp":
-		return "image/" + fileType
-	}
-	media, _, _ := strings.Cut(mime.TypeByExtension("."+fileType), ";")
-	return cmp.Or(media, "application/octet-stream")
+	return cmp.Or(mediaTypes[strings.ToUpper(fileType)], "application/octet-stream")
 }
 
 // fileName makes a name to save a file under of its caption.
