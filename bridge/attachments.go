@@ -10,7 +10,6 @@ import (
 	"unicode"
 
 	"lpbridge/connector"
-	"lpbridge/lpauth"
 )
 
 // AttachmentHandling is how consumers' attachments reach LivePerson.
@@ -141,16 +140,17 @@ func (b *Bridge) publish(ctx context.Context, who connector.ConsumerIdentity, to
 	if err := b.store(ctx, who, m); err != nil {
 		return 0, err
 	}
+	refused := b.toLivePerson.sending(m.entry, string(to.DialogID))
 	sequence, err := b.lp.Send(ctx, who, to, m.content())
-	if m.file == nil {
-		return sequence, err
-	}
-	switch connector.OutcomeOf(err) {
-	case Delivered:
-		b.metrics.attachments.WithLabelValues(m.entry.Lane.Channel, "uploaded").Inc()
-	case Invalid:
+	if m.file != nil && connector.OutcomeOf(err) == Invalid {
 		b.sendLink(m, notTaken)
-		return b.lp.Send(ctx, who, to, m.content())
+		sequence, err = b.lp.Send(ctx, who, to, m.content())
+	}
+	switch {
+	case err == nil && m.file != nil:
+		b.metrics.attachments.WithLabelValues(m.entry.Lane.Channel, "uploaded").Inc()
+	case err != nil && !mayHaveArrived(err):
+		refused()
 	}
 	return sequence, err
 }
@@ -166,7 +166,7 @@ func (b *Bridge) store(ctx context.Context, who connector.ConsumerIdentity, m *o
 	case outcome == Delivered:
 	case ctx.Err() != nil, outcome == Throttled:
 		return err
-	case outcome == Invalid, errors.Is(err, lpauth.ErrNoService):
+	case outcome == Invalid, errors.Is(err, connector.ErrNoService):
 		b.sendLink(m, notTaken)
 		return nil
 	case m.lastTry():
@@ -197,6 +197,9 @@ func (b *Bridge) rememberUpload(ctx context.Context, e *Entry, at string) error 
 
 // uploadedFor is the event whose file lies at a path, empty when none does.
 func (b *Bridge) uploadedFor(ctx context.Context, at string) (EventID, error) {
+	if at == "" {
+		return "", nil
+	}
 	record, err := b.journal.RecordsOf(coreRecords).Find(ctx, UploadRecords, at)
 	if errors.Is(err, ErrNoRecord) {
 		return "", nil

@@ -27,6 +27,8 @@ const (
 	typingInFlight = 16
 	// lanesPage is how many lanes recovery reads at a time.
 	lanesPage = 1000
+	// cutOffWait is how long deliveries that were cut off may take to end.
+	cutOffWait = time.Second
 	// notifiedFlag remembers that LivePerson's webhooks reach us.
 	notifiedFlag = "liveperson_notified"
 )
@@ -97,6 +99,7 @@ type Bridge struct {
 
 	threads  *threads
 	openings openings
+	turns    turns
 	schedule *schedule
 	adapters map[string]Adapter
 	channels map[string]Channel
@@ -264,6 +267,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	b.ready.Store(false)
 	err := b.stop(context.WithoutCancel(ctx), drain)
 	endWork()
+	b.awaitCutOff(context.WithoutCancel(ctx))
 	endClocks()
 	parts.Wait()
 	return err
@@ -300,6 +304,19 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 		return errors.New("stop: deliveries were cut off, they are settled after the next start")
 	}
 	return nil
+}
+
+// awaitCutOff gives deliveries whose context has ended the time to say so: the
+// journal is closed next, and must know which are in doubt.
+func (b *Bridge) awaitCutOff(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, cutOffWait)
+	defer cancel()
+	for _, l := range b.allLanes() {
+		if err := l.stop(ctx); err != nil {
+			b.log.Error("a delivery does not end", "error", err)
+			return
+		}
+	}
 }
 
 // makeLanes builds the lanes of both directions. Channels get lanes of their

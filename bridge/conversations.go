@@ -10,10 +10,10 @@ import (
 	"lpbridge/connector"
 )
 
-// takeConversation sorts one change of a conversation. It always carries the
+// relayConversation takes one change of a conversation. It always carries the
 // whole state, so an older one than we know is of no use
 // (ExConversationChangeNotification, metaDataLastUpdateTs).
-func (b *Bridge) takeConversation(ctx context.Context, in *intake, c *connector.ConversationChange) error {
+func (b *Bridge) relayConversation(ctx context.Context, c *connector.ConversationChange) error {
 	if c.Type == "DELETE" || c.BrandID != "" && c.BrandID != b.opts.Account {
 		b.metrics.drop("foreign")
 		return nil
@@ -26,13 +26,20 @@ func (b *Bridge) takeConversation(ctx context.Context, in *intake, c *connector.
 		b.metrics.drop("foreign")
 		return nil
 	}
-	in.held = append(in.held, t)
+	defer b.threads.put(t)
+	t.following.Lock()
+	defer t.following.Unlock()
 	row := t.snapshot()
 	if row.outdates(c) {
 		b.metrics.drop("stale")
-		return nil
+		// It may be known only because it came before and could not be kept.
+		return b.threads.save(ctx, t)
 	}
-	return b.follow(in, t, row, c)
+	var in intake
+	if err := b.follow(&in, t, row, c); err != nil {
+		return err
+	}
+	return b.keepIntake(ctx, &in)
 }
 
 func (b *Bridge) threadOfConversation(ctx context.Context, c *connector.ConversationChange) (*thread, error) {
@@ -52,13 +59,24 @@ func (b *Bridge) threadOfConversation(ctx context.Context, c *connector.Conversa
 func (t *Thread) outdates(c *connector.ConversationChange) bool {
 	id := string(c.ConversationID)
 	switch {
-	case c.LastUpdate != 0 && c.LastUpdate <= t.Updated:
+	case c.LastUpdate != 0 && c.LastUpdate < t.Updated:
 		return true
+	case c.LastUpdate != 0 && c.LastUpdate == t.Updated && id == t.Conversation:
+		// The end may come in the same millisecond.
+		return !c.Closed() || !t.Open && !t.Announced
 	case id == t.Former && !c.Closed():
-		return true
+		// Late news, unless a survey keeps open what we found closed.
+		return id != t.Conversation || !inSurvey(c)
 	default:
 		return id != t.Conversation && c.Closed()
 	}
+}
+
+// inSurvey reports whether only a survey keeps a conversation open.
+func inSurvey(c *connector.ConversationChange) bool {
+	main, has := c.MainDialog()
+	survey, follows := c.SurveyDialog()
+	return has && main.Closed() && follows && !survey.Closed()
 }
 
 // follow turns the difference between what we knew of a conversation and its

@@ -57,6 +57,7 @@ func (g *gate) throttled(after time.Duration) {
 	}
 	if now.Sub(g.narrowed) >= narrowEvery {
 		g.narrowed = now
+		g.grown = 0
 		g.now = max(g.now/2, min(minInFlight, g.most))
 	}
 }

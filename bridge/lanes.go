@@ -11,7 +11,7 @@ import (
 const (
 	// laneWindow is the most entries of one lane kept in memory; the rest stays
 	// in the journal until the lane gets there.
-	laneWindow = 64
+	laneWindow = 32
 	// laneShare is how many deliveries a lane gets before another one that is
 	// ready takes its worker.
 	laneShare = 16
@@ -42,8 +42,13 @@ type verdict struct {
 type lanes struct {
 	laneWork
 
-	mu         sync.Mutex
-	byKey      map[LaneKey]*lane
+	mu    sync.Mutex
+	byKey map[LaneKey]*lane
+	// sentTo finds the lanes whose first entry may lie in a dialog without our
+	// knowing, for an echo may come after the conversation went to another thread.
+	sentTo map[string][]*lane
+	// newest is the highest Seq that was ever added.
+	newest     int64
 	ready      []*lane
 	running    int
 	recovering bool
@@ -110,23 +115,31 @@ type lane struct {
 	// recovered says that nothing was loaded yet and entries of an earlier
 	// process may be there.
 	recovered bool
-	// delivering says that the head is with deliver now.
-	delivering bool
-	wake       alarm
+	// loading is closed when the reading under way has ended; nil when there is
+	// none.
+	loading chan struct{}
+	// sentTo are the dialogs in which the first entry may lie without our
+	// knowing.
+	sentTo []string
+	// earlier is how many entries at the head an earlier process may have sent.
+	earlier int
+	wake    alarm
 	// open are the settlements that are not on disk yet.
 	open []*settling
 }
 
 // settling is a settlement on its way to disk.
 type settling struct {
-	sequence int64
-	dialog   string
-	done     chan struct{}
-	err      error
+	Settlement
+	// refused is how often the journal did not take it.
+	refused int
+	again   alarm
+	done    chan struct{}
+	err     error
 }
 
 func newLanes(w laneWork) *lanes {
-	l := &lanes{laneWork: w, byKey: map[LaneKey]*lane{}, recovering: true}
+	l := &lanes{laneWork: w, byKey: map[LaneKey]*lane{}, sentTo: map[string][]*lane{}, recovering: true}
 	l.rested = sync.NewCond(&l.mu)
 	return l
 }
@@ -136,6 +149,7 @@ func newLanes(w laneWork) *lanes {
 func (s *lanes) add(e *Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.newest = e.Seq
 	l := s.byKey[e.Lane]
 	if l == nil {
 		l = &lane{key: e.Lane, behind: s.recovering, recovered: s.recovering}
@@ -149,6 +163,10 @@ func (s *lanes) add(e *Entry) {
 	case len(l.queue) >= laneWindow:
 		l.behind, l.missed = true, true
 	default:
+		if e.Event != nil {
+			// The journal has the encoded form; one of the two is enough in memory.
+			e.Payload = nil
+		}
 		l.queue = append(l.queue, e)
 		l.last = e.Seq
 	}
@@ -164,12 +182,20 @@ func (s *lanes) enqueue(l *lane) {
 		return
 	}
 	l.state = queued
+	s.ready = append(s.ready, l)
 	if s.running < s.gate.limit() {
 		s.running++
-		s.spawn(func(ctx context.Context) { s.work(ctx, l) })
-		return
+		first := s.firstReady()
+		s.spawn(func(ctx context.Context) { s.work(ctx, first) })
 	}
-	s.ready = append(s.ready, l)
+}
+
+// firstReady takes the lane that has waited longest for a worker.
+func (s *lanes) firstReady() *lane {
+	l := s.ready[0]
+	s.ready[0] = nil
+	s.ready = s.ready[1:]
+	return l
 }
 
 // work serves lanes until none is ready.
@@ -190,10 +216,7 @@ func (s *lanes) nextReady() *lane {
 		}
 		return nil
 	}
-	l := s.ready[0]
-	s.ready[0] = nil
-	s.ready = s.ready[1:]
-	return l
+	return s.firstReady()
 }
 
 // serve delivers from one lane until it must wait, is empty or had its share.
@@ -256,35 +279,63 @@ func (s *lanes) take(ctx context.Context, l *lane) []*Entry {
 	for n < len(l.queue) && s.together != nil && s.together(l.queue[0], l.queue[n]) {
 		n++
 	}
-	l.delivering = true
 	return slices.Clone(l.queue[:n])
 }
 
-// load reads the next window of a lane from the journal. It gives up the lock
-// meanwhile.
+// load reads the next window of a lane from the journal, or waits for somebody
+// who does. It gives up the lock meanwhile.
 func (s *lanes) load(ctx context.Context, l *lane) bool {
+	if reading := l.loading; reading != nil {
+		s.mu.Unlock()
+		defer s.mu.Lock()
+		select {
+		case <-reading:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
 	l.missed = false
+	l.loading = make(chan struct{})
 	s.mu.Unlock()
 	page, err := s.journal.PendingOf(ctx, l.key, l.last, laneWindow)
 	s.mu.Lock()
+	close(l.loading)
+	l.loading = nil
 	if err != nil {
 		return false
 	}
+	full := len(page) == laneWindow
 	for i := range page {
 		e := &page[i]
+		if e.Seq > s.boot && e.Seq > s.newest {
+			// It is on disk and not handed over yet: it comes by itself.
+			full = false
+			break
+		}
 		if e.Seq <= s.boot {
-			s.loaded(e)
-			cutOff := l.recovered && !s.clean && i == 0
-			if cutOff || e.Attempts > 0 && e.Last == Unknown {
-				s.inDoubt(e)
-			}
+			s.takeEarlier(l, e)
 		}
 		l.queue = append(l.queue, e)
 		l.last = e.Seq
 	}
 	l.recovered = false
-	l.behind = l.missed || len(page) == laneWindow
+	l.behind = l.missed || full
 	return true
+}
+
+// takeEarlier takes an entry accepted by an earlier process, which may have
+// delivered it: when it was cut off, the first.
+func (s *lanes) takeEarlier(l *lane, e *Entry) {
+	s.loaded(e)
+	at := len(l.queue)
+	cutOff := l.recovered && !s.clean && at == 0
+	if cutOff || e.Attempts > 0 && e.Last == Unknown {
+		s.inDoubt(e)
+	}
+	if cutOff || e.Attempts > 0 {
+		l.earlier = at + 1
+	}
 }
 
 // rest puts a lane aside that has nothing to do, and forgets it when the
@@ -310,7 +361,6 @@ func (s *lanes) wait(l *lane, until time.Time) {
 // finish makes a verdict durable and moves the lane on.
 func (s *lanes) finish(l *lane, batch []*Entry, v verdict) {
 	s.mu.Lock()
-	l.delivering = false
 	// An echo may have settled the entry while its answer was awaited.
 	if len(l.queue) == 0 || l.queue[0] != batch[0] {
 		s.mu.Unlock()
@@ -352,17 +402,22 @@ func (s *lanes) drop(l *lane, n int, v verdict) []Settlement {
 		if v.final == Dead {
 			st.Attempts++
 		}
-		w := &settling{done: make(chan struct{})}
 		if i == n-1 {
 			st.Dialog, st.Sequence, st.Source, st.Follow = v.dialog, v.sequence, v.source, v.follow
-			w.dialog, w.sequence = v.dialog, v.sequence
 		}
+		w := &settling{done: make(chan struct{})}
 		st.Durable = func(err error) { s.durable(l, w, err) }
+		w.Settlement = st
 		l.open = append(l.open, w)
 		settlements = append(settlements, st)
 	}
 	clear(l.queue[:n])
 	l.queue = l.queue[n:]
+	l.earlier = max(l.earlier-n, 0)
+	for _, dialog := range l.sentTo {
+		s.unsend(l, dialog)
+	}
+	l.sentTo = nil
 	return settlements
 }
 
@@ -374,10 +429,17 @@ func (s *lanes) settle(settlements []Settlement) {
 	}
 }
 
-// durable is told that a settlement is on disk.
+// durable is told that a settlement is on disk, or that the journal refused it:
+// then it is handed over again, for otherwise the entry would be delivered once
+// more after a restart.
 func (s *lanes) durable(l *lane, w *settling, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil && !s.stopping {
+		w.refused++
+		s.schedule.set(&w.again, time.Now().Add(retryPause(w.refused)), func() { s.journal.Settle(w.Settlement) })
+		return
+	}
 	w.err = err
 	close(w.done)
 	l.open = slices.DeleteFunc(l.open, func(o *settling) bool { return o == w })
@@ -391,37 +453,73 @@ func (s *lanes) durable(l *lane, w *settling, err error) {
 	}
 }
 
-// echo settles the entry that a consumer's own event, reported by LivePerson,
-// proves to have arrived. It returns when that is on disk, and at once when no
-// entry is in doubt. matches compares an entry with the reported event.
-func (s *lanes) echo(ctx context.Context, key LaneKey, dialog string, sequence int64, matches func(*Entry) bool) (settledOne bool, err error) {
+// sending notes that the first entry of a lane is about to be sent to a dialog.
+// The returned function takes that back: it did not arrive.
+func (s *lanes) sending(e *Entry, dialog string) (refused func()) {
 	s.mu.Lock()
-	l := s.byKey[key]
-	if l == nil && s.recovering {
-		l = &lane{key: key, behind: true, recovered: true, state: queued}
-		s.byKey[key] = l
-		if !s.load(ctx, l) {
-			s.enqueue(l)
-			s.mu.Unlock()
-			return false, ErrStorage
+	defer s.mu.Unlock()
+	l := s.byKey[e.Lane]
+	if l == nil || len(l.queue) == 0 || l.queue[0] != e || slices.Contains(l.sentTo, dialog) {
+		return func() {}
+	}
+	l.sentTo = append(l.sentTo, dialog)
+	s.sentTo[dialog] = append(s.sentTo[dialog], l)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(l.queue) > 0 && l.queue[0] == e {
+			l.sentTo = slices.DeleteFunc(l.sentTo, func(d string) bool { return d == dialog })
+			s.unsend(l, dialog)
 		}
-		s.enqueue(l)
 	}
-	if l == nil {
+}
+
+func (s *lanes) unsend(l *lane, dialog string) {
+	left := slices.DeleteFunc(s.sentTo[dialog], func(o *lane) bool { return o == l })
+	if s.sentTo[dialog] = left; len(left) == 0 {
+		delete(s.sentTo, dialog)
+	}
+}
+
+// arrival is a consumer's own message as LivePerson reports it.
+type arrival struct {
+	dialog   string
+	sequence int64
+	// current says that the dialog is the one its thread writes to.
+	current bool
+	// matches compares it with an entry.
+	matches func(*Entry) bool
+}
+
+// echo settles the entry that an arrival proves to have been delivered. It
+// returns when that is on disk, and at once when no entry is in doubt.
+func (s *lanes) echo(ctx context.Context, key LaneKey, a arrival) (settledOne bool, err error) {
+	s.mu.Lock()
+	l, err := s.laneForEcho(ctx, key)
+	if err != nil {
 		s.mu.Unlock()
-		return false, nil
+		return false, err
 	}
-	for _, w := range l.open {
-		if w.dialog == dialog && w.sequence == sequence {
+	var n int
+	for _, l = range slices.Concat([]*lane{l}, s.sentTo[a.dialog]) {
+		if l == nil {
+			continue
+		}
+		if w := l.settlingAt(a); w != nil {
 			s.mu.Unlock()
 			return false, w.wait(ctx)
 		}
+		if n = l.doubtful(a); n > 0 {
+			break
+		}
 	}
-	if !l.inDoubt() || !matches(l.queue[0]) {
+	if n == 0 {
 		s.mu.Unlock()
 		return false, nil
 	}
-	settlements := s.drop(l, 1, verdict{outcome: Delivered, final: Done, dialog: dialog, sequence: sequence, source: l.queue[0].ID})
+	settlements := s.drop(l, n, verdict{
+		outcome: Delivered, final: Done, dialog: a.dialog, sequence: a.sequence, source: l.queue[n-1].ID,
+	})
 	w := l.open[len(l.open)-1]
 	if l.state == waiting {
 		s.schedule.stop(&l.wake)
@@ -432,10 +530,48 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, dialog string, sequence i
 	return true, w.wait(ctx)
 }
 
-// inDoubt reports whether the lane's head may have been delivered already: a
-// delivery of it is under way, or one ended otherwise than delivered.
-func (l *lane) inDoubt() bool {
-	return len(l.queue) > 0 && (l.delivering || l.queue[0].Attempts > 0)
+// laneForEcho finds a lane, or nil. One that may hold entries of an earlier
+// process is read first: the echo will not come again.
+func (s *lanes) laneForEcho(ctx context.Context, key LaneKey) (*lane, error) {
+	l := s.byKey[key]
+	if l == nil && s.recovering {
+		l = &lane{key: key, behind: true, recovered: true}
+		s.byKey[key] = l
+		s.enqueue(l)
+	}
+	for l != nil && l.recovered {
+		if !s.load(ctx, l) {
+			return nil, ErrStorage
+		}
+	}
+	return l, nil
+}
+
+// settlingAt returns the settlement of the entry that got the arrival's place.
+func (l *lane) settlingAt(a arrival) *settling {
+	for _, w := range l.open {
+		if w.Dialog == a.dialog && w.Sequence == a.sequence {
+			return w
+		}
+	}
+	return nil
+}
+
+// doubtful returns how many entries from the head on an arrival settles: those
+// up to the first match, for a later entry is only ever sent after the earlier
+// ones were answered.
+func (l *lane) doubtful(a arrival) int {
+	for i, e := range l.queue {
+		earlier, sent := i < l.earlier, i == 0 && len(l.sentTo) > 0
+		if !earlier && !sent {
+			return 0
+		}
+		there := earlier && a.current || sent && slices.Contains(l.sentTo, a.dialog)
+		if there && a.matches(e) {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 func (w *settling) wait(ctx context.Context) error {

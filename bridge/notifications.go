@@ -85,6 +85,9 @@ type intake struct {
 	cues   []cue
 	moves  []move
 	held   []*thread
+	// patience is until when events of conversations we do not know may wait
+	// for those that are being opened.
+	patience time.Time
 }
 
 // echo is a consumer's own message coming back.
@@ -113,7 +116,7 @@ type move struct {
 }
 
 func (b *Bridge) relayNotification(ctx context.Context, n connector.Notification) error {
-	var in intake
+	in := intake{patience: time.Now().Add(openingWait)}
 	defer func() {
 		for _, t := range in.held {
 			b.threads.put(t)
@@ -130,7 +133,7 @@ func (b *Bridge) relayNotification(ctx context.Context, n connector.Notification
 	case *connector.ExConversationChangeNotification:
 		b.metrics.dropMany("unreadable", len(n.Unreadable))
 		for i := range n.Changes {
-			if err := b.takeConversation(ctx, &in, &n.Changes[i]); err != nil {
+			if err := b.relayConversation(ctx, &n.Changes[i]); err != nil {
 				return err
 			}
 		}
@@ -192,21 +195,14 @@ func (b *Bridge) takeEvent(ctx context.Context, in *intake, c *connector.Messagi
 // threadOf finds whose an event is: by conversation, by dialog, or by consumer
 // when the notification overtook the answer that names the conversation.
 func (b *Bridge) threadOf(ctx context.Context, in *intake, c *connector.MessagingChange) (*thread, error) {
-	find := func() (*thread, error) {
-		t, err := b.threads.byPlace(ctx, string(c.ConversationID), string(c.DialogID))
+	conversation, dialog := string(c.ConversationID), string(c.DialogID)
+	t, err := b.openings.wait(ctx, in.patience, func() (*thread, error) {
+		t, err := b.threads.byPlace(ctx, conversation, dialog)
 		if t == nil && err == nil && c.FromConsumer() {
 			t, err = b.threads.byLPConsumer(ctx, c.OriginatorID)
 		}
 		return t, err
-	}
-	t, err := find()
-	if t == nil && err == nil {
-		err = b.openings.wait(ctx, openingWait, func() (bool, error) {
-			var err error
-			t, err = find()
-			return t != nil, err
-		})
-	}
+	}, func() *thread { return b.threads.placedIn(conversation, dialog) })
 	if t != nil {
 		in.held = append(in.held, t)
 	}
@@ -230,29 +226,28 @@ func (b *Bridge) takeEcho(in *intake, t *thread, c *connector.MessagingChange) {
 // settleEcho settles the delivery an echo proves, and does nothing when no
 // delivery is in doubt. It returns once the journal has it.
 func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
-	key := LaneKey{e.thread.key.Channel, e.thread.key.Thread, ToLivePerson}
-	var uploaded EventID
-	if e.path != "" {
-		var err error
-		if uploaded, err = b.uploadedFor(ctx, e.path); err != nil {
+	row := e.thread.snapshot()
+	if e.dialog != row.Dialog {
+		// The row knows no places of a survey.
+		if known, err := b.journal.SentAs(ctx, e.dialog, []int64{e.sequence}); len(known) > 0 || err != nil {
 			return err
 		}
 	}
-	settled, err := b.toLivePerson.echo(ctx, key, e.dialog, e.sequence, func(entry *Entry) bool {
-		return entry.Kind == KindMessage && !e.thread.placed(e.dialog, e.sequence) && e.proves(entry, uploaded)
+	uploaded, err := b.uploadedFor(ctx, e.path)
+	if err != nil {
+		return err
+	}
+	key := LaneKey{row.Channel, row.ID, ToLivePerson}
+	settled, err := b.toLivePerson.echo(ctx, key, arrival{
+		dialog: e.dialog, sequence: e.sequence, current: e.dialog == row.Dialog || e.dialog == row.Survey,
+		matches: func(entry *Entry) bool {
+			return entry.Kind == KindMessage && !e.thread.placed(e.dialog, e.sequence) && e.proves(entry, uploaded)
+		},
 	})
 	if settled {
 		b.metrics.echoes.Inc()
 	}
 	return err
-}
-
-// placed reports whether a message of ours is known to have got this place or a
-// later one.
-func (t *thread) placed(dialog string, sequence int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.Dialog == dialog && sequence <= t.Sequence
 }
 
 // takeAgentEvent sorts what somebody on LivePerson's side did.
@@ -421,25 +416,35 @@ func (o *openings) begin() (end func()) {
 	}
 }
 
-// wait calls found after each opening that ends, until it is true, no opening
-// is left, or the time is over.
-func (o *openings) wait(ctx context.Context, most time.Duration, found func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, most)
+// wait looks for a thread, and again after each opening that ends, until there
+// is one, no opening is left, or the time is over. What an opening that ended
+// leads to is in memory.
+func (o *openings) wait(ctx context.Context, until time.Time, find func() (*thread, error), again func() *thread) (*thread, error) {
+	// Openings are counted before looking: one that ends in between is then seen
+	// either way.
+	count, ended := o.underWay()
+	t, err := find()
+	if t != nil || err != nil || count == 0 {
+		return t, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	for {
-		o.mu.Lock()
-		count, ended := o.count, o.ended
-		o.mu.Unlock()
-		if count == 0 {
-			return nil
-		}
+	for count > 0 {
 		select {
 		case <-ended:
 		case <-ctx.Done():
-			return nil
+			return nil, nil
 		}
-		if ok, err := found(); ok || err != nil {
-			return err
+		count, ended = o.underWay()
+		if t := again(); t != nil {
+			return t, nil
 		}
 	}
+	return nil, nil
+}
+
+func (o *openings) underWay() (count int, ended <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.count, o.ended
 }

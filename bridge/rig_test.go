@@ -155,7 +155,6 @@ type channel struct {
 	delivered []bridge.Event
 	cues      []bridge.TypingCue
 	refuse    func(*bridge.Event) error
-	settled   func(*bridge.Event) (bool, error)
 }
 
 func newChannel() *channel {

@@ -19,6 +19,15 @@ type thread struct {
 	// saving serialises writes, so that an older state never follows a newer
 	// one to disk.
 	saving sync.Mutex
+	// unsaved says that the journal refused the last write. Guarded by saving.
+	unsaved bool
+	// following serialises conversation notifications, so that two that come at
+	// once do not tell the channel of the same step.
+	following sync.Mutex
+	// aside is a dialog other than Dialog that got a message of ours, such as a
+	// survey, and asideSequence the highest place there. Guarded by mu.
+	aside         string
+	asideSequence int64
 
 	// users and place are guarded by threads.mu.
 	users int
@@ -131,7 +140,7 @@ func (m *threads) adopt(row Thread) *thread {
 	if t == nil {
 		t = &thread{key: key, Thread: row}
 		m.byKey[key] = t
-		m.index(t, Thread{}, row)
+		m.indexLoaded(t, row)
 	}
 	m.use(t)
 	return t
@@ -170,7 +179,7 @@ func (m *threads) forget(t *thread) {
 
 // change applies fn to a thread and makes the result durable. When the journal
 // refuses, memory keeps what fn did: it is the truth of the moment, and the
-// next change carries it to disk.
+// next change or [threads.save] carries it to disk.
 func (m *threads) change(ctx context.Context, t *thread, fn func(*Thread)) error {
 	t.saving.Lock()
 	defer t.saving.Unlock()
@@ -182,7 +191,40 @@ func (m *threads) change(ctx context.Context, t *thread, fn func(*Thread)) error
 	m.mu.Lock()
 	m.index(t, before, after)
 	m.mu.Unlock()
-	return m.journal.SaveThread(ctx, after)
+	err := m.journal.SaveThread(ctx, after)
+	t.unsaved = err != nil
+	return err
+}
+
+// save makes a thread durable that the journal refused to write.
+func (m *threads) save(ctx context.Context, t *thread) error {
+	t.saving.Lock()
+	defer t.saving.Unlock()
+	if !t.unsaved {
+		return nil
+	}
+	err := m.journal.SaveThread(ctx, t.snapshot())
+	t.unsaved = err != nil
+	return err
+}
+
+// claim makes notifications about a consumer whose conversation is not known
+// find this thread.
+func (m *threads) claim(t *thread, lpConsumer string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.byConsumer[lpConsumer] = t
+}
+
+// placedIn returns the thread of a conversation or a dialog if it is in memory,
+// as it is while somebody works on it.
+func (m *threads) placedIn(conversation, dialog string) *thread {
+	return m.known(func() *thread {
+		if t := m.byConversation[conversation]; t != nil {
+			return t
+		}
+		return m.byConversation[dialog]
+	})
 }
 
 // index makes a thread found by what it now is. threads.mu is held.
@@ -195,8 +237,22 @@ func (m *threads) index(t *thread, before, after Thread) {
 			m.byConversation[id] = t
 		}
 	}
-	if after.LPConsumer != "" {
+	// A thread that holds the consumer's conversation stays the one that is found.
+	if held := m.byConsumer[after.LPConsumer]; after.LPConsumer != "" && (held == nil || held == t || after.Open || !held.snapshot().Open) {
 		m.byConsumer[after.LPConsumer] = t
+	}
+}
+
+// indexLoaded makes a thread found that was read from the journal, unless
+// memory knows better. threads.mu is held.
+func (m *threads) indexLoaded(t *thread, row Thread) {
+	for _, id := range []string{row.Former, row.Conversation, row.Dialog, row.Survey} {
+		if id != "" && m.byConversation[id] == nil {
+			m.byConversation[id] = t
+		}
+	}
+	if row.LPConsumer != "" && m.byConsumer[row.LPConsumer] == nil {
+		m.byConsumer[row.LPConsumer] = t
 	}
 }
 
@@ -211,18 +267,34 @@ func (m *threads) unindex(t *thread, row Thread) {
 	}
 }
 
-// place notes the place a message of ours got, if the thread is in memory; the
-// journal notes it in any case.
+// place notes the place a message of ours got, in the thread that has the
+// dialog now, if it is in memory; the journal notes it in any case.
 func (m *threads) place(key ThreadKey, dialog string, sequence int64) {
 	m.mu.Lock()
-	t := m.byKey[key]
+	t := m.byConversation[dialog]
+	if t == nil {
+		t = m.byKey[key]
+	}
 	m.mu.Unlock()
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.Dialog == dialog {
+	switch dialog {
+	case t.Dialog:
 		t.Sequence = max(t.Sequence, sequence)
+	case t.aside:
+		t.asideSequence = max(t.asideSequence, sequence)
+	default:
+		t.aside, t.asideSequence = dialog, sequence
 	}
+}
+
+// placed reports whether a message of ours is known to have got this place or a
+// later one.
+func (t *thread) placed(dialog string, sequence int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return dialog == t.Dialog && sequence <= t.Sequence || dialog == t.aside && sequence <= t.asideSequence
 }

@@ -65,7 +65,8 @@ func (b *Bridge) relayToChannel(ctx context.Context, e *Entry) error {
 	if s, ok := adapter.(Settler); ok && e.Attempts > 0 && e.Last == Unknown {
 		arrived, err := s.Settled(ctx, ev)
 		if err != nil {
-			return err
+			// As long as it is not known, it must not be delivered again.
+			return &DeliveryError{Outcome: Unknown, RetryAfter: retryAfter(err), Err: err}
 		}
 		if arrived {
 			b.metrics.echoes.Inc()

@@ -54,6 +54,8 @@ func firstOf(r *Receipt) EventID {
 type sent struct {
 	dialog   string
 	sequence int64
+	// survey says that the dialog is not the main one.
+	survey bool
 }
 
 // deliverToLivePerson makes one delivery and judges its end.
@@ -70,7 +72,9 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*Entry) verdic
 	v.uncounted = v.uncounted || busy
 	if outcome == Delivered && e.Kind == KindMessage {
 		v.dialog, v.sequence = place.dialog, place.sequence
-		if b.wants(e.Lane.Channel, KindReceipt) {
+		// What went into a survey is remembered for its echo: the thread's row
+		// knows the last place in the main dialog only.
+		if b.wants(e.Lane.Channel, KindReceipt) || place.survey {
 			v.source = e.ID
 		}
 	}
@@ -116,14 +120,14 @@ func (b *Bridge) judge(ctx context.Context, e *Entry, o Outcome, err error) verd
 		}
 		v.next = now.Add(retryPause(e.Attempts + 1))
 	case Unknown:
-		v.next = now.Add(b.doubt(e))
+		v.next = now.Add(max(b.doubt(e), retryAfter(err)))
 	case Throttled:
 		v.next = now.Add(max(retryAfter(err), minThrottle))
 	case Unauthorized:
 		// A refused credential is the operator's to mend; events wait for that.
 		v.next = now.Add(retryPause(e.Attempts + len(retryPauses)/2))
 	default:
-		v.next = now.Add(max(retryPause(e.Attempts+1), retryAfter(err)))
+		v.next = now.Add(max(pauseAfter(e.Lane.Direction, e.Attempts+1), retryAfter(err)))
 	}
 	if ctx.Err() != nil {
 		v.uncounted, v.next = true, time.Time{}
@@ -142,7 +146,7 @@ func (b *Bridge) judge(ctx context.Context, e *Entry, o Outcome, err error) verd
 func (b *Bridge) doubt(e *Entry) time.Duration {
 	switch {
 	case e.Lane.Direction == ToChannel:
-		return retryPause(e.Attempts + 1)
+		return pauseAfter(ToChannel, e.Attempts+1)
 	case e.Kind == KindMessage && b.notified.Load():
 		return b.opts.EchoWait
 	case e.Attempts == 0:
@@ -187,6 +191,9 @@ func (b *Bridge) relayToLivePerson(ctx context.Context, batch []*Entry) (sent, e
 		return sent{}, &connector.Error{Op: "relay", Outcome: Retry, Err: err}
 	}
 	defer b.threads.put(t)
+	if err := b.threads.save(ctx, t); err != nil {
+		return sent{}, &connector.Error{Op: "remember the thread", Outcome: Retry, Err: err}
+	}
 	switch ev.Kind {
 	case KindMessage:
 		return b.sendMessage(ctx, t, e, ev)
@@ -223,17 +230,22 @@ func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *Entry, ev *Event
 		}
 		row := t.snapshot()
 		sequence, err := b.publish(ctx, row.identity(), target, m)
-		if connector.OutcomeOf(err) == Closed && !reopened {
-			if err := b.ended(ctx, t, string(target.ConversationID)); err != nil {
-				return sent{}, err
-			}
-			continue
+		if err == nil {
+			return sent{string(target.DialogID), int64(sequence), string(target.DialogID) != row.Dialog}, nil
 		}
-		if err != nil {
+		if connector.OutcomeOf(err) != Closed || reopened {
 			return sent{}, err
 		}
-		return sent{string(target.DialogID), int64(sequence)}, nil
+		if err := b.ended(ctx, t, string(target.ConversationID), string(target.DialogID)); err != nil {
+			return sent{}, err
+		}
 	}
+}
+
+// mayHaveArrived reports whether a failed call may have been applied.
+func mayHaveArrived(err error) bool {
+	e, ok := errors.AsType[*connector.Error](err)
+	return !ok || e.Uncertain
 }
 
 func metadataOf(ev *Event) json.RawMessage {
@@ -264,9 +276,20 @@ func (b *Bridge) target(ctx context.Context, t *thread, ev *Event) (connector.Ta
 
 // open begins a conversation for the thread's consumer, or takes over the one
 // the consumer has in another thread: LivePerson allows a consumer one, and it
-// follows the thread in which the consumer writes.
+// follows the thread in which the consumer writes. Threads of one consumer do
+// this in turn.
 func (b *Bridge) open(ctx context.Context, t *thread, ev *Event) error {
-	holder, err := b.meet(ctx, t, ev.Consumer)
+	row := t.snapshot()
+	ext, err := row.externalConsumer(ev.Consumer)
+	if err != nil {
+		return err
+	}
+	done, err := b.turns.take(ctx, ext)
+	if err != nil {
+		return &connector.Error{Op: "open", Outcome: Retry, Err: err}
+	}
+	defer done()
+	holder, err := b.meet(ctx, t, ext, ev.Consumer)
 	if err != nil {
 		return err
 	}
@@ -274,9 +297,8 @@ func (b *Bridge) open(ctx context.Context, t *thread, ev *Event) error {
 		defer b.threads.put(holder)
 		return b.takeOver(ctx, t, holder)
 	}
-	row := t.snapshot()
 	defer b.openings.begin()()
-	id, err := b.lp.Conversation(ctx, row.identity(), b.conversationRequest(ev.Consumer))
+	id, err := b.lp.Conversation(ctx, connector.ConsumerIdentity(ext), b.conversationRequest(ev.Consumer))
 	switch {
 	case errors.Is(err, connector.ErrAlreadyOpen):
 		return b.askForConversation(ctx, t)
@@ -289,19 +311,23 @@ func (b *Bridge) open(ctx context.Context, t *thread, ev *Event) error {
 	return b.opened(ctx, t, string(id))
 }
 
-// meet learns who the consumer is in LivePerson and remembers it before a
-// conversation exists, because notifications about it may come first. It
-// returns the consumer's other thread that holds an open conversation, if there
-// is one; the caller gives it back.
-func (b *Bridge) meet(ctx context.Context, t *thread, c *Consumer) (holder *thread, err error) {
-	row := t.snapshot()
-	ext := row.ExtConsumer
-	if ext == "" {
-		if c == nil {
-			return nil, &connector.Error{Op: "open", Outcome: Invalid, Err: errors.New("the event names no consumer")}
-		}
-		ext = extConsumerID(row.Channel, c.ID)
+// externalConsumer is the ext_consumer_id of the thread's consumer, who is the
+// one that wrote first.
+func (t *Thread) externalConsumer(c *Consumer) (string, error) {
+	switch {
+	case t.ExtConsumer != "":
+		return t.ExtConsumer, nil
+	case c == nil:
+		return "", &connector.Error{Op: "open", Outcome: Invalid, Err: errors.New("the event names no consumer")}
 	}
+	return extConsumerID(t.Channel, c.ID), nil
+}
+
+// meet learns who the consumer is in LivePerson and remembers it before a
+// conversation exists, because notifications about it may come first: they find
+// this thread. It returns the consumer's other thread that holds an open
+// conversation, if there is one; the caller gives it back.
+func (b *Bridge) meet(ctx context.Context, t *thread, ext string, c *Consumer) (holder *thread, err error) {
 	id, err := b.lp.ConsumerID(ctx, connector.ConsumerIdentity(ext))
 	if err != nil {
 		return nil, err
@@ -309,7 +335,8 @@ func (b *Bridge) meet(ctx context.Context, t *thread, c *Consumer) (holder *thre
 	if holder, err = b.holderOf(ctx, t, string(id)); err != nil {
 		return nil, err
 	}
-	if row.LPConsumer == string(id) && row.ExtConsumer == ext {
+	b.threads.claim(t, string(id))
+	if row := t.snapshot(); row.LPConsumer == string(id) && row.ExtConsumer == ext {
 		return holder, nil
 	}
 	err = b.remember(ctx, t, func(row *Thread) {
@@ -351,8 +378,14 @@ func (b *Bridge) remember(ctx context.Context, t *thread, fn func(*Thread)) erro
 }
 
 // opened notes a thread's new conversation, whose main dialog has its id (Send
-// API, CONVERSATION).
+// API, CONVERSATION). A notification may have given it to another thread of the
+// consumer before.
 func (b *Bridge) opened(ctx context.Context, t *thread, conversation string) error {
+	holder := b.threads.placedIn(conversation, "")
+	defer b.threads.put(holder)
+	if holder != nil && holder != t && holder.snapshot().Conversation == conversation {
+		return b.takeOver(ctx, t, holder)
+	}
 	return b.remember(ctx, t, func(row *Thread) {
 		if row.Conversation == conversation && row.Open {
 			return
@@ -361,17 +394,25 @@ func (b *Bridge) opened(ctx context.Context, t *thread, conversation string) err
 	})
 }
 
-// begin makes a conversation the thread's own.
+// begin makes a conversation the thread's own. One that it had before goes on.
 func (t *Thread) begin(conversation string) {
+	t.Open = true
+	if t.Former == conversation {
+		t.Former = ""
+	}
+	if t.Conversation == conversation {
+		return
+	}
 	t.Conversation, t.Dialog, t.Survey = conversation, conversation, ""
-	t.Open, t.Sequence, t.Joined, t.Announced = true, -1, "", false
+	t.Sequence, t.Joined, t.Announced = -1, "", false
 }
 
-// ended notes that a conversation takes no more messages.
-func (b *Bridge) ended(ctx context.Context, t *thread, conversation string) error {
+// ended notes that a dialog takes no more messages, and with it the
+// conversation, unless a survey has begun meanwhile.
+func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog string) error {
 	b.consumerTyping.forget(t.key)
 	return b.remember(ctx, t, func(row *Thread) {
-		if row.Conversation == conversation {
+		if row.Conversation == conversation && (row.Survey == "" || row.Survey == dialog) {
 			row.Open, row.Survey, row.Former = false, "", conversation
 		}
 	})
@@ -412,9 +453,6 @@ func (b *Bridge) askForConversation(ctx context.Context, t *thread) error {
 		return &connector.Error{Op: "find the open conversation", Outcome: Retry, Err: err}
 	}
 	defer b.threads.put(holder)
-	if holder != nil && holder != t && holder.snapshot().Conversation == string(found.ConversationID) {
-		return b.takeOver(ctx, t, holder)
-	}
 	return b.opened(ctx, t, string(found.ConversationID))
 }
 
@@ -504,7 +542,9 @@ func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
 	if !row.Open || row.Conversation == "" {
 		return nil
 	}
-	if err := b.consumerTyping.clear(ctx, t.key); err != nil {
+	clearing, cancel := context.WithTimeout(ctx, typingCallTimeout)
+	defer cancel()
+	if err := b.consumerTyping.clear(clearing, t.key); err != nil {
 		b.log.Info("typing was not confirmed to have ended before a close", "channel", row.Channel, "error", err)
 	}
 	b.consumerTyping.forget(t.key)
@@ -523,7 +563,7 @@ func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
 		// Whether a survey follows, the next notification says.
 		return nil
 	}
-	return b.ended(ctx, t, row.Conversation)
+	return b.ended(ctx, t, row.Conversation, row.Survey)
 }
 
 // sendProfile changes what agents see of the consumer. Without a conversation

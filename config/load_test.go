@@ -64,6 +64,9 @@ type kitchen struct {
 	hidden   int
 }
 
+// A field nobody outside can set is no variable.
+var _ = kitchen{}.hidden
+
 var good = map[string]string{"DEEP_NAME": "n", "DEEP_TAGS": "t", "DEEP_CODE": "c"}
 
 func with(base map[string]string, more ...string) map[string]string {

@@ -274,7 +274,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		}},
 		{"stranger not found", "stranger is refused", func(m *model) { m.serve = answering(404) }},
 		{"refusal is no problem", "stranger is refused", func(m *model) {
-			m.serve = func(m *model, w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 401) }
+			m.serve = func(m *model, w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusUnauthorized) }
 		}},
 		{"refusal repeats text", "stranger is refused", func(m *model) {
 			m.serve = func(m *model, w http.ResponseWriter, r *http.Request) {

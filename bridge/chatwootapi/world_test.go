@@ -33,7 +33,6 @@ type world struct {
 	core *bridgetest.Core
 	api  *ChatwootAPI
 	mux  *http.ServeMux
-	log  *bytes.Buffer
 }
 
 // newWorld builds a channel with two inboxes; change may change more.

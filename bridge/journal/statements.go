@@ -129,13 +129,6 @@ CREATE TABLE meta (
 `,
 }
 
-// The states of an event.
-const (
-	statePending = 0
-	stateDone    = 1
-	stateDead    = 2
-)
-
 // Names in meta.
 const (
 	metaClean = "clean"

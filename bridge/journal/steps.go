@@ -137,16 +137,12 @@ func (s *appendStep) finish(err error) {
 // settleStep records how a delivery ended.
 type settleStep struct{ bridge.Settlement }
 
-// Settle implements [bridge.Journal]. A settlement with Durable or Follow is
-// committed as soon as the writer is free; others wait a few milliseconds for
-// a transaction to ride along with. When the disk is full, settlements are kept
+// Settle implements [bridge.Journal]. It waits up to two milliseconds for
+// a transaction to ride along with, for a flush of its own would hold up those
+// who wait for an answer. When the disk is full, settlements are kept
 // and tried again until they succeed or the journal is closed.
 func (j *Journal) Settle(s bridge.Settlement) {
-	patience := settlePatience
-	if s.Durable != nil || len(s.Follow) > 0 {
-		patience = 0
-	}
-	j.w.push(&settleStep{s}, patience)
+	j.w.push(&settleStep{s}, settlePatience)
 }
 
 func (s *settleStep) kept() bool { return true }

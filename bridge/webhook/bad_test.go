@@ -181,7 +181,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			"no token", Config{Token: config.NewSecret(token)}, func() *http.Request { return request(message) }, 401,
-			`{"status":401,"title":"Unauthorized","detail":"Authorization does not carry the bearer token"}`,
+			`{"status":401,"title":"Unauthorized","detail":"the Authorization header does not carry the bearer token"}`,
 			map[string]string{"WWW-Authenticate": "Bearer"},
 		},
 		{

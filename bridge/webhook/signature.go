@@ -37,7 +37,7 @@ var (
 	errBadTimestamp = errors.New("webhook-timestamp is not a number of seconds since 1970")
 	errOutOfTime    = errors.New("webhook-timestamp is more than five minutes from now")
 	errBadSignature = errors.New("webhook-signature matches none of the secrets")
-	errBadToken     = errors.New("Authorization does not carry the bearer token")
+	errBadToken     = errors.New("the Authorization header does not carry the bearer token")
 )
 
 // verifier reports why a request is not believed, nil when it is. It sees the

@@ -59,10 +59,10 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 		w.far = newReceiver(cfg, auth, client)
 	}
 	if cfg.AllowUnsigned {
-		log.Warn("WEBHOOK_ALLOW_UNSIGNED is set: every request to "+path+" is believed", "channel", name)
+		log.Warn("WEBHOOK_ALLOW_UNSIGNED is set: every request to " + path + " is believed")
 	}
 	if w.far != nil && w.far.exposed() {
-		log.Warn("WEBHOOK_URL is plain http to another machine: messages travel unencrypted", "channel", name)
+		log.Warn("WEBHOOK_URL is plain http to another machine: messages travel unencrypted")
 	}
 	return w, nil
 }
@@ -128,7 +128,7 @@ func (w *Webhook) accept(rw http.ResponseWriter, r *http.Request) (bridge.Accept
 		return bridge.Accepted{}, err
 	}
 	if err := w.auth.verify(r.Header, body); err != nil {
-		w.log.DebugContext(r.Context(), "a request is not believed", "channel", name, "reason", err)
+		w.log.DebugContext(r.Context(), "a request is not believed", "reason", err)
 		rw.Header().Set("WWW-Authenticate", w.auth.challenge())
 		return bridge.Accepted{}, &bridge.Problem{
 			Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error(),

@@ -28,6 +28,14 @@ const (
 	writeTime  = 30 * time.Second
 	idleTime   = 2 * time.Minute
 	maxHeader  = 32 << 10
+	// doorShare is the part of a stop's time that requests under way may take: a
+	// client that dribbles its body must not cost deliveries theirs.
+	doorShare = 4
+	// adminTime is what an operator's last request may take; it is part of wedged.
+	adminTime = time.Second
+	// consumersKept is how many consumers' tokens stay in memory, at about a
+	// kilobyte each; one more in turn costs a call to LivePerson.
+	consumersKept = 32768
 	// wedged is how much longer than its budget a stop may take before the
 	// process ends itself: a supervisor can only restart what is gone.
 	wedged = 5 * time.Second
@@ -69,7 +77,7 @@ func newLivePerson(s *settings) (*livePerson, error) {
 		return nil, err
 	}
 	if lp.consumers, err = lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{
-		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport,
+		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport, CacheSize: consumersKept,
 	}); err != nil {
 		return nil, err
 	}
@@ -206,10 +214,12 @@ func (a *app) run(ctx context.Context) error {
 	}
 	relaying, endRelaying := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRelaying()
+	budget := a.settings.Bridge.ShutdownTimeout
+	closing := budget / doorShare
 	relayed := make(chan error, 1)
 	started := make(chan struct{})
 	go func() {
-		relayed <- a.bridge.Run(relaying, a.settings.Bridge.ShutdownTimeout, func() { close(started) })
+		relayed <- a.bridge.Run(relaying, budget-closing, func() { close(started) })
 	}()
 	var err error
 	select {
@@ -223,17 +233,15 @@ func (a *app) run(ctx context.Context) error {
 	a.sayStarted()
 	<-ctx.Done()
 	a.settings.log.Info("stopping")
-	watchdog := time.AfterFunc(a.settings.Bridge.ShutdownTimeout+wedged, func() {
+	watchdog := time.AfterFunc(budget+wedged, func() {
 		debug.SetTraceback("all")
 		panic("the stop took longer than LPBRIDGE_SHUTDOWN_TIMEOUT allows")
 	})
 	defer watchdog.Stop()
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.settings.Bridge.ShutdownTimeout)
-	defer cancel()
-	a.shutDown(stopping, "public", public)
+	a.shutDown(ctx, closing, "public", public)
 	endRelaying()
 	err = <-relayed
-	a.shutDown(stopping, "admin", admin)
+	a.shutDown(ctx, adminTime, "admin", admin)
 	serving.Wait()
 	a.lp.close()
 	err = errors.Join(err, a.journal.Close())
@@ -262,7 +270,10 @@ func (a *app) watchJournal(ctx context.Context, fail context.CancelCauseFunc) (s
 	}
 }
 
-func (a *app) shutDown(ctx context.Context, name string, s *http.Server) {
+// shutDown lets requests under way end in the given time and cuts the others.
+func (a *app) shutDown(ctx context.Context, within time.Duration, name string, s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		a.settings.log.Warn("connections were cut", "listener", name, "error", err)
 		s.Close()

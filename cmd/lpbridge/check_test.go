@@ -136,7 +136,7 @@ func TestHealthCheck(t *testing.T) {
 	}
 }
 
-func TestAdminURL(t *testing.T) {
+func TestLocalURL(t *testing.T) {
 	for listen, want := range map[string]string{
 		":8081": "http://127.0.0.1:8081", "0.0.0.0:8081": "http://127.0.0.1:8081", "[::]:8081": "http://127.0.0.1:8081",
 		"127.0.0.1:1": "http://127.0.0.1:1", "[::1]:8081": "http://[::1]:8081", "10.0.0.7:8081": "http://10.0.0.7:8081",

@@ -16,9 +16,9 @@ import (
 // deadLettersTime bounds one call of the command to the running bridge.
 const deadLettersTime = time.Minute
 
-const deadLettersUsage = `Usage: lpbridge deadletters [flags] list
-       lpbridge deadletters [flags] replay SEQ… | replay -all
-       lpbridge deadletters [flags] discard SEQ… | discard -all
+const deadLettersUsage = `Usage: lpbridge deadletters list [flags]
+       lpbridge deadletters replay SEQ… | replay -all [flags]
+       lpbridge deadletters discard SEQ… | discard -all [flags]
 
 It asks the running bridge of the same environment. Flags:
 `
@@ -36,9 +36,9 @@ func deadLettersCommand(ctx context.Context, env environment) error {
 	flags.StringVar(&filter.Channel, "channel", "", "only letters of this channel")
 	flags.StringVar(&filter.Outcome, "outcome", "", "only letters that ended so, such as invalid")
 	flags.BoolVar(&filter.All, "all", false, "replay or discard every letter the other flags leave")
-	if err := flags.Parse(env.args); err != nil || flags.NArg() == 0 {
-		flags.Usage()
-		return errUsage
+	verb, seqs, err := parseVerb(flags, env.args)
+	if err != nil {
+		return err
 	}
 	var section struct {
 		Bridge config.Bridge `env:",prefix=LPBRIDGE_"`
@@ -49,7 +49,23 @@ func deadLettersCommand(ctx context.Context, env environment) error {
 	ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
 	defer cancel()
 	client := &console.Client{BaseURL: localURL(section.Bridge.AdminListen), HTTP: http.DefaultClient}
-	return deadLetters(ctx, env, client, filter, flags.Arg(0), flags.Args()[1:])
+	return deadLetters(ctx, env, client, filter, verb, seqs)
+}
+
+// parseVerb takes flags before and after the verb.
+func parseVerb(flags *flag.FlagSet, args []string) (verb string, seqs []string, err error) {
+	if flags.Parse(args) != nil {
+		return "", nil, errUsage
+	}
+	if flags.NArg() == 0 {
+		flags.Usage()
+		return "", nil, errUsage
+	}
+	verb = flags.Arg(0)
+	if flags.Parse(flags.Args()[1:]) != nil {
+		return "", nil, errUsage
+	}
+	return verb, flags.Args(), nil
 }
 
 // deadLetters carries out one of the command's verbs.
@@ -63,7 +79,11 @@ func deadLetters(ctx context.Context, env environment, client *console.Client, f
 		return listDeadLetters(ctx, env, client, filter)
 	case one == nil:
 		return fmt.Errorf("%w: %q is not list, replay or discard", errUsage, verb)
-	case len(seqs) == 0:
+	case filter.All == (len(seqs) > 0):
+		return fmt.Errorf("%w: %s takes either numbers of dead letters or -all", errUsage, verb)
+	case filter.All:
+		// To the bridge All means that nothing else is set.
+		filter.All = filter.Channel == "" && filter.Outcome == ""
 		n, err := many(ctx, filter)
 		fmt.Fprintf(env.stdout, "%s: %d\n", verb, n)
 		return err

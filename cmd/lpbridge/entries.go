@@ -56,6 +56,7 @@ func entry[C any, A bridge.Adapter](name string, build func(C, bridge.Core, part
 		load: func(l *config.Loader, p parts) func(bridge.Core) (bridge.Adapter, error) {
 			section := new(C)
 			l.Load(prefix(name), section)
+			p.log = p.log.With("channel", name)
 			return func(core bridge.Core) (bridge.Adapter, error) { return build(*section, core, p) }
 		},
 		ignore: func(l *config.Loader) {

@@ -17,8 +17,8 @@ import (
 	"lpbridge/config"
 )
 
-// gridRows are the kinds of event in the order of the grid.
-var gridRows = []bridge.Kind{
+// gridKinds are the kinds of event in the order of the grid's columns.
+var gridKinds = []bridge.Kind{
 	bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClick, bridge.KindState,
 	bridge.KindClose, bridge.KindReopen, bridge.KindProfile, bridge.KindRating,
 }
@@ -51,21 +51,25 @@ func sampleChannels() ([]bridge.Channel, error) {
 	return channels, nil
 }
 
-// writeGrid writes the grid: a row for each kind of event, two columns for each
+// writeGrid writes the grid: a column for each kind of event, two rows for each
 // channel, one a direction.
 func writeGrid(w io.Writer, channels []bridge.Channel) error {
 	var b strings.Builder
 	b.WriteString("| |")
 	rule := "\n| --- |"
-	for _, ch := range channels {
-		fmt.Fprintf(&b, " `%s` → LivePerson | LivePerson → `%s` |", ch.Name, ch.Name)
-		rule += " --- | --- |"
+	for _, kind := range gridKinds {
+		fmt.Fprintf(&b, " %s |", kind)
+		rule += " --- |"
 	}
 	b.WriteString(rule + "\n")
-	for _, kind := range gridRows {
-		fmt.Fprintf(&b, "| %s |", kind)
-		for _, ch := range channels {
-			fmt.Fprintf(&b, " %s | %s |", reported(ch, kind), delivered(ch, kind))
+	for _, ch := range channels {
+		fmt.Fprintf(&b, "| `%s` → LivePerson |", ch.Name)
+		for _, kind := range gridKinds {
+			fmt.Fprintf(&b, " %s |", reported(ch, kind))
+		}
+		fmt.Fprintf(&b, "\n| LivePerson → `%s` |", ch.Name)
+		for _, kind := range gridKinds {
+			fmt.Fprintf(&b, " %s |", delivered(ch, kind))
 		}
 		b.WriteString("\n")
 	}
@@ -76,7 +80,7 @@ func writeGrid(w io.Writer, channels []bridge.Channel) error {
 func reported(ch bridge.Channel, kind bridge.Kind) string {
 	switch {
 	case kind == bridge.KindTyping && ch.TypingIn.Reported && ch.TypingIn.Repeats:
-		return "yes, silence of " + seconds(ch.TypingIn.Hold) + " ends it"
+		return "yes, ends after " + seconds(ch.TypingIn.Hold) + " of silence"
 	case kind == bridge.KindTyping && ch.TypingIn.Reported:
 		return "yes, held for " + seconds(ch.TypingIn.Hold)
 	case slices.Contains(ch.Reports, kind):

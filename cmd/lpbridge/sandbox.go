@@ -112,6 +112,10 @@ func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net
 			a.settings.log.Error("the simulator ended", "error", err)
 		}
 	})
+	// Tokens are fetched before anybody is invited to paste three lines at once.
+	if _, err := a.lp.tokens.Token(ctx); err != nil {
+		a.settings.log.Warn("the simulator gave no token", "error", err)
+	}
 	fmt.Fprintf(env.stdout, sandboxGuide, "http://"+l.Addr().String(), "http://"+a.admin.Addr().String(), localURL(a.public.Addr().String()))
 	err := a.run(ctx)
 	err = errors.Join(err, server.Close())

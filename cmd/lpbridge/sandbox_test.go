@@ -77,7 +77,7 @@ var plainJSON = http.Header{"Content-Type": {"application/json"}}
 func TestSandbox(t *testing.T) {
 	t.Parallel()
 	temporary := t.TempDir()
-	b := newSandbox(t, map[string]string{"TMPDIR": temporary, "WEBHOOK_TYPING_HOLD": "1s"})
+	b := newSandbox(t, map[string]string{"TMPDIR": temporary, "WEBHOOK_TYPING_HOLD": "3s"})
 	if a := get(t, b.admin+"/readyz"); a.status != http.StatusOK {
 		t.Errorf("/readyz answered %d: %s", a.status, a.body)
 	}

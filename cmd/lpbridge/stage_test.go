@@ -57,7 +57,9 @@ func newStage(t *testing.T) *stage {
 	}
 	s.settings = map[string]string{
 		"LPBRIDGE_LISTEN": "127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN": "127.0.0.1:0", "LPBRIDGE_CHANNELS": "webhook",
-		"LPBRIDGE_STORE":     "sqlite:" + filepath.Join(t.TempDir(), "lpbridge.db"),
+		"LPBRIDGE_STORE": "sqlite:" + filepath.Join(t.TempDir(), "lpbridge.db"),
+		// Nothing here ends because a call took too long for a busy machine.
+		"LP_TIMEOUT":         "5m",
 		"LPBRIDGE_ECHO_WAIT": "2s",
 		"LP_ACCOUNT_ID":      "sandbox", "LP_CLIENT_ID": "sandbox-client", "LP_CLIENT_SECRET": "sandbox-secret",
 		"LP_DOMAIN_API_URL": livePerson.URL, "LP_NOTIFICATIONS": "on",

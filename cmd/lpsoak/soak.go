@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	typingHold = 3 * time.Second
+	journalFile = "lpbridge.db"
+	typingHold  = 3 * time.Second
 	// typingEnd is how long after the last word of an agent typing may be shown:
 	// LivePerson promises no end, so lpbridge gives up after a minute.
 	typingEnd = 70 * time.Second
@@ -67,6 +68,10 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 		defer os.RemoveAll(dir)
 	} else if err = os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
+	}
+	// An old journal knows all the ids of this run as duplicates.
+	if _, err := os.Stat(filepath.Join(dir, journalFile)); err == nil {
+		return nil, errors.New("-keep: the directory holds the journal of an earlier run")
 	}
 	if err := o.build(ctx, dir); err != nil {
 		return nil, err
@@ -163,7 +168,7 @@ func (w *world) environment(simulator, front string) []string {
 	}
 	return append(env,
 		"LPBRIDGE_LISTEN=127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN=127.0.0.1:0", "LPBRIDGE_CHANNELS=webhook",
-		"LPBRIDGE_STORE=sqlite:"+filepath.Join(w.dir, "lpbridge.db"), "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
+		"LPBRIDGE_STORE=sqlite:"+filepath.Join(w.dir, journalFile), "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
 		"LPBRIDGE_ECHO_WAIT="+w.echoWait.String(), "LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client",
 		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT=3s",
 		"WEBHOOK_SECRET="+w.consumers.secret, "WEBHOOK_URL="+front+"/channel", "WEBHOOK_TIMEOUT=2s", "WEBHOOK_TYPING_HOLD="+typingHold.String(),

@@ -257,6 +257,7 @@ type FieldError struct {
 	Reason string
 }
 
+// Error returns the field and what is wrong with it.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 
 // ParseFaults reads faults from JSON. Unknown names, wrong types and values out of range are errors that name the

@@ -72,9 +72,7 @@ func (s *Sim) startSurvey(c *conversation, survey *Survey, cause *call) {
 		members: []Participant{{c.consumer.LPConsumerID, RoleConsumer, "ACTIVE"}, {bot.ID, RoleAgent, "ACTIVE"}, {uuid.NewString(), RoleReader, "ACTIVE"}},
 	}
 	c.dialogs = append(c.dialogs, d)
-	for _, p := range d.members[1:] {
-		c.members = append(c.members, p)
-	}
+	c.members = append(c.members, d.members[1:]...)
 	s.mu.Lock()
 	s.dialogs[d.DialogID] = c
 	s.mu.Unlock()

@@ -1,0 +1,227 @@
+package chatwoot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// typingTimeout keeps a slow Chatwoot from having messages wait for typing that
+// is worthless by then.
+const typingTimeout = 2 * time.Second
+
+const (
+	// settlePages is how many pages of messages are searched for one that may
+	// have arrived; a page has 20.
+	settlePages = 10
+	// settleSlack is how far clocks may differ when a message is older than the
+	// one that is looked for.
+	settleSlack = 10 * time.Minute
+)
+
+// newMessage is the body of a message to create (Chatwoot, Application API:
+// Create New Message).
+type newMessage struct {
+	Content     string         `json:"content"`
+	MessageType string         `json:"message_type"`
+	Private     bool           `json:"private"`
+	ContentType string         `json:"content_type"`
+	Attributes  map[string]any `json:"content_attributes"`
+}
+
+// item is a reply to choose from.
+type item struct {
+	Title string `json:"title"`
+	Value string `json:"value"`
+}
+
+// Deliver implements [bridge.Adapter]. Chatwoot has no idempotency key: a
+// message carries the event's id so that [Chatwoot.Settled] finds it. All else
+// may be repeated without harm.
+func (c *Chatwoot) Deliver(ctx context.Context, e *bridge.Event) error {
+	id, err := conversationOf(e.Thread)
+	if err != nil {
+		return err
+	}
+	switch e.Kind {
+	case bridge.KindMessage:
+		return c.post(ctx, id, e)
+	case bridge.KindState:
+		return c.follow(ctx, id, e.State)
+	case bridge.KindReceipt:
+		return c.mark(ctx, id, e.Receipt)
+	}
+	return invalid(fmt.Sprintf("kind %s does not go to Chatwoot", e.Kind))
+}
+
+// conversationOf reads the number back that became the thread's id.
+func conversationOf(thread bridge.ThreadID) (int64, error) {
+	id, err := strconv.ParseInt(string(thread), 10, 64)
+	if err != nil || id < 1 {
+		return 0, invalid("the thread is not the number of a conversation")
+	}
+	return id, nil
+}
+
+func invalid(why string) error {
+	return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New(why)}
+}
+
+func (c *Chatwoot) post(ctx context.Context, id int64, e *bridge.Event) error {
+	m := newMessage{
+		Content: contentOf(e.Message, c.markdown), MessageType: "outgoing", ContentType: "text",
+		Attributes: map[string]any{markKey: e.ID},
+	}
+	if replies := e.Message.QuickReplies; len(replies) > 0 {
+		items := make([]item, len(replies))
+		for i, r := range replies {
+			items[i] = item{Title: r.Title, Value: r.ID}
+		}
+		m.ContentType, m.Attributes["items"] = "input_select", items
+	}
+	if m.Content == "" && len(e.Message.QuickReplies) == 0 {
+		return invalid("the message has nothing that Chatwoot can show")
+	}
+	return c.far.call(ctx, request{method: http.MethodPost, path: c.far.ofConversation(id, "messages"), body: m}, nil)
+}
+
+// follow has Chatwoot's conversation go the way of LivePerson's. One that the
+// consumer's side closed was resolved in Chatwoot to begin with, and may be open
+// again by now.
+func (c *Chatwoot) follow(ctx context.Context, id int64, s *bridge.State) error {
+	switch s.Conversation {
+	case bridge.StateOpen, bridge.StateJoined:
+		if c.onOpen == leave {
+			return nil
+		}
+		return c.toggle(ctx, id, statusOpen)
+	case bridge.StateClosed:
+		if c.onClose == leave || s.By == "consumer" {
+			return nil
+		}
+		if err := c.noteResolve(ctx, id); err != nil {
+			return &bridge.DeliveryError{Outcome: bridge.Retry, Err: fmt.Errorf("note that a conversation is resolved: %w", err)}
+		}
+		return c.toggle(ctx, id, statusResolved)
+	}
+	return nil
+}
+
+func (c *Chatwoot) toggle(ctx context.Context, id int64, status string) error {
+	return c.far.call(ctx, request{
+		method: http.MethodPost, path: c.far.ofConversation(id, "toggle_status"), body: map[string]string{"status": status},
+	}, nil)
+}
+
+// mark sets how far the consumer's messages got. Chatwoot refuses it with 403
+// for inboxes that are not API inboxes, which is no fault of the token.
+func (c *Chatwoot) mark(ctx context.Context, id int64, r *bridge.Receipt) error {
+	body := map[string]string{"status": string(r.Status)}
+	if r.Status == bridge.ReceiptFailed {
+		body["external_error"] = "not delivered to LivePerson"
+	}
+	done := map[int64]bool{}
+	for _, event := range r.MessageIDs {
+		message, ok := messageOfID(event)
+		if !ok || done[message] {
+			continue
+		}
+		done[message] = true
+		err := c.far.call(ctx, request{
+			method: http.MethodPatch, path: c.far.ofConversation(id, "messages", strconv.FormatInt(message, 10)), body: body,
+		}, nil)
+		if refused, ok := errors.AsType[*statusError](err); ok && refused.status == http.StatusForbidden {
+			return invalid("only messages of API inboxes have a status that can be set")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ShowTyping implements [bridge.Typist]. Chatwoot shows it under the name of the
+// token's owner.
+func (c *Chatwoot) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
+	id, err := conversationOf(cue.Thread)
+	if err != nil {
+		return err
+	}
+	status := "off"
+	if cue.State == bridge.Composing {
+		status = "on"
+	}
+	return c.far.call(ctx, request{
+		method: http.MethodPost, path: c.far.ofConversation(id, "toggle_typing_status"), timeout: typingTimeout,
+		body: map[string]any{"typing_status": status, "is_private": false},
+	}, nil)
+}
+
+// listed is a message in a list (Chatwoot, Application API: Get messages).
+type listed struct {
+	ID         int64             `json:"id"`
+	CreatedAt  stamp             `json:"created_at"`
+	Attributes contentAttributes `json:"content_attributes"`
+}
+
+// Settled implements [bridge.Settler]: it looks for the event's id among the
+// messages of the conversation. A bot may not list messages and so cannot tell;
+// what is no message may be repeated.
+func (c *Chatwoot) Settled(ctx context.Context, e *bridge.Event) (bool, error) {
+	if e.Kind != bridge.KindMessage || c.tokenKind == kindBot {
+		return false, nil
+	}
+	id, err := conversationOf(e.Thread)
+	if err != nil {
+		return false, err
+	}
+	before := int64(0)
+	for range settlePages {
+		page, err := c.list(ctx, id, before)
+		if err != nil {
+			return false, err
+		}
+		oldest, found := search(page, e.ID)
+		if found || oldest == nil {
+			return found, nil
+		}
+		older := !e.Time.IsZero() && oldest.CreatedAt.Before(e.Time.Add(-settleSlack))
+		if older || before != 0 && oldest.ID >= before {
+			return false, nil
+		}
+		before = oldest.ID
+	}
+	return false, nil
+}
+
+func (c *Chatwoot) list(ctx context.Context, id, before int64) ([]listed, error) {
+	var page struct {
+		Payload []listed `json:"payload"`
+	}
+	r := request{method: http.MethodGet, path: c.far.ofConversation(id, "messages")}
+	if before > 0 {
+		r.query = url.Values{"before": {strconv.FormatInt(before, 10)}}
+	}
+	err := c.far.call(ctx, r, &page)
+	return page.Payload, err
+}
+
+// search returns the oldest message of a page, nil when it is empty, and whether
+// one of them shows the event.
+func search(page []listed, event bridge.EventID) (oldest *listed, found bool) {
+	for i := range page {
+		if page[i].Attributes.Mark == event {
+			return &page[i], true
+		}
+		if oldest == nil || page[i].ID < oldest.ID {
+			oldest = &page[i]
+		}
+	}
+	return oldest, false
+}

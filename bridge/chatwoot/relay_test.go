@@ -1,0 +1,593 @@
+package chatwoot
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/bridgetest"
+	"lpbridge/connector"
+	"lpbridge/connector/lpsim"
+	"lpbridge/lpauth"
+)
+
+// queueTime is how long Chatwoot takes to report what we did.
+const queueTime = 300 * time.Millisecond
+
+// relay is the real bridge between a stub of Chatwoot and a simulated
+// LivePerson, all in one bubble of fake time and without sockets.
+type relay struct {
+	t       *testing.T
+	sim     *lpsim.Sim
+	far     *stub
+	lp      *lpWire
+	handler http.Handler
+	journal *bridgetest.Journal
+	// returning are webhooks about our own calls that are on their way.
+	returning sync.WaitGroup
+	lastID    int
+}
+
+// lpWire records the bridge's calls of LivePerson's message API.
+type lpWire struct {
+	next http.RoundTripper
+
+	mu    sync.Mutex
+	began time.Time
+	calls []string
+}
+
+func (w *lpWire) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
+		trace.WroteHeaders()
+	}
+	w.mu.Lock()
+	if what := lpCall(r.URL.Path, string(body)); what != "" {
+		w.calls = append(w.calls, fmt.Sprintf("%.1f %s", time.Since(w.began).Seconds(), what))
+	}
+	w.mu.Unlock()
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return w.next.RoundTrip(r)
+}
+
+// lpCall names a call as a timeline does.
+func lpCall(path, body string) string {
+	if strings.HasSuffix(path, "/consumer/conversation") {
+		return "CONVERSATION"
+	}
+	if !strings.HasSuffix(path, "/conversation/send") {
+		return ""
+	}
+	for _, word := range []string{"COMPOSING", "PAUSE", "ACTIVE", "ACCEPT", "READ", "NACK", "ACTION", "ContentEvent", "CLOSE", "CSATRate", "SetUserProfile"} {
+		if strings.Contains(body, `"`+word+`"`) || strings.Contains(body, "."+word) {
+			return word
+		}
+	}
+	return "?"
+}
+
+// timeline lists the calls but for receipts, which follow every message.
+func (w *lpWire) timeline() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var lines []string
+	for _, c := range w.calls {
+		if !strings.HasSuffix(c, " ACCEPT") {
+			lines = append(lines, c)
+		}
+	}
+	return lines
+}
+
+// inBubble runs a test with a relay in fake time and stops it in order.
+func inBubble(t *testing.T, change func(*Config), test func(*testing.T, *relay)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(recordedAt.Truncate(time.Second)))
+		r := newRelay(t, change)
+		test(t, r)
+	})
+}
+
+func newRelay(t *testing.T, change func(*Config)) *relay {
+	t.Helper()
+	r := &relay{t: t, far: newStub(t), journal: bridgetest.NewJournal(), lastID: 100}
+	r.far.hook = func(payload map[string]any) {
+		r.returning.Go(func() {
+			time.Sleep(queueTime)
+			r.webhook(payload)
+		})
+	}
+	r.sim = lpsim.New(lpsim.Config{
+		WebhookClient: &http.Client{Transport: front{r}},
+		Webhooks:      lpsim.Webhooks{URL: "http://bridge.test/webhooks/liveperson", RetentionSeconds: 3600},
+	})
+	r.lp = &lpWire{next: r.sim.Transport(), began: time.Now()}
+	client, closeClient := livePerson(t, r.lp)
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	b, err := bridge.New(bridge.Options{
+		Account: "sandbox", ClientID: "sandbox-client", Journal: r.journal, Client: client,
+		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature("sandbox-secret", header, body) },
+		Notifications:   bridge.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 16,
+		Logger: log, Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := goodConfig(t)
+	if change != nil {
+		change(&cfg)
+	}
+	r.far.owner = cfg.tokenKind()
+	c, err := New(cfg, b.Core(name), &http.Client{Transport: r.far}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Attach(c); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	for _, route := range b.Routes() {
+		mux.Handle(route.Pattern, route.Handler)
+	}
+	r.handler = mux
+	r.run(b, closeClient)
+	return r
+}
+
+// run starts the bridge and has it stopped at the test's end.
+func (r *relay) run(b *bridge.Bridge, closeClient func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	stopped, started := make(chan error, 1), make(chan struct{})
+	go func() { stopped <- b.Run(ctx, 10*time.Second, func() { close(started) }) }()
+	select {
+	case <-started:
+	case err := <-stopped:
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		r.returning.Wait()
+		stop()
+		if err := <-stopped; err != nil {
+			r.t.Errorf("stop: %v", err)
+		}
+		closeClient()
+		if err := r.journal.Close(); err != nil {
+			r.t.Errorf("close the journal: %v", err)
+		}
+		r.sim.Close()
+	})
+}
+
+func livePerson(t *testing.T, transport http.RoundTripper) (*connector.Client, func()) {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	domains, err := lpauth.NewDomains(lpauth.DomainsOptions{AccountID: "sandbox", URL: "http://127.0.0.1:8090", Transport: transport})
+	must(err)
+	tokens, err := lpauth.NewAppTokens(lpauth.AppTokensOptions{
+		AccountID: "sandbox", ClientID: "sandbox-client", ClientSecret: "sandbox-secret", Domains: domains, Transport: transport,
+	})
+	must(err)
+	consumers, err := lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{AccountID: "sandbox", Domains: domains, AppTokens: tokens, Transport: transport})
+	must(err)
+	client, err := connector.New(connector.Options{
+		AccountID: "sandbox", ClientID: "sandbox-client", Domains: domains, AppTokens: tokens, Consumers: consumers,
+		Transport: transport, Features: []string{"MULTI_DIALOG", "QUICK_REPLIES", "RICH_CONTENT"}, Timeout: 10 * time.Second,
+	})
+	must(err)
+	return client, func() {
+		consumers.Close()
+		tokens.Close()
+		domains.Close()
+	}
+}
+
+// front brings LivePerson's webhooks to the bridge.
+type front struct{ relay *relay }
+
+func (f front) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	f.relay.handler.ServeHTTP(rec, r)
+	resp := rec.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+// webhook has Chatwoot send a payload.
+func (r *relay) webhook(payload any) {
+	rec := httptest.NewRecorder()
+	r.handler.ServeHTTP(rec, signed(accountSecret, encode(r.t, payload)))
+	if rec.Code != http.StatusOK {
+		r.t.Errorf("a webhook was answered %d %s", rec.Code, rec.Body)
+	}
+}
+
+// says has the consumer write a message.
+func (r *relay) says(text string) {
+	r.t.Helper()
+	r.lastID++
+	p := fixture(r.t, "message_created")
+	p["id"], p["content"], p["created_at"] = r.lastID, text, time.Now().UTC().Format(time.RFC3339Nano)
+	p["conversation"].(map[string]any)["updated_at"] = float64(time.Now().UnixMilli()) / 1000
+	r.far.mu.Lock()
+	r.far.status = statusOpen
+	r.far.mu.Unlock()
+	r.webhook(p)
+}
+
+// types has the consumer's client send on or off.
+func (r *relay) types(state string) { r.webhook(fixture(r.t, "conversation_typing_"+state)) }
+
+// begin has the consumer write first, waits until nothing of it matters any
+// more, and starts the clocks.
+func (r *relay) begin() string {
+	r.t.Helper()
+	r.says("hello")
+	time.Sleep(time.Minute)
+	r.lp.mu.Lock()
+	r.lp.calls, r.lp.began = nil, time.Now()
+	r.lp.mu.Unlock()
+	r.far.restartClock()
+	return r.conversation().ConversationID
+}
+
+// at waits until so many seconds after begin.
+func (r *relay) at(seconds float64) {
+	time.Sleep(time.Until(r.far.began.Add(time.Duration(seconds * float64(time.Second)))))
+}
+
+func (r *relay) conversation() lpsim.Conversation {
+	r.t.Helper()
+	all := r.sim.Conversations()
+	if len(all) == 0 {
+		r.t.Fatal("there is no conversation")
+	}
+	c, _ := r.sim.Conversation(all[0].ConversationID)
+	return c
+}
+
+// texts are what the consumer wrote, as the agent reads it.
+func texts(c lpsim.Conversation) []string {
+	var out []string
+	for _, e := range c.Transcript {
+		if e.Role == lpsim.RoleConsumer && e.Type == "ContentEvent" {
+			out = append(out, e.Text)
+		}
+	}
+	return out
+}
+
+func (r *relay) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestConsumerTyping has the timelines of a consumer at Chatwoot's clients,
+// which say on once and never again.
+func TestConsumerTyping(t *testing.T) {
+	type step struct {
+		at   float64
+		what string
+	}
+	tests := []struct {
+		name  string
+		steps []step
+		want  []string
+	}{
+		{"D5 long typing", []step{{0, "on"}, {34, "off"}}, []string{"0.0 COMPOSING", "30.0 PAUSE"}},
+		{"D6 phantom of the Enter key", []step{{0, "on"}, {5, "off"}, {8, "message"}, {8.1, "on"}, {12.1, "off"}},
+			[]string{"0.0 COMPOSING", "5.0 ACTIVE", "8.0 ContentEvent"}},
+		{"D7 message overtakes typing", []step{{3, "message"}, {3.2, "on"}, {7, "off"}}, []string{"3.0 ContentEvent"}},
+		{"D24 private note", []step{{0, "on_private"}, {5, "on_user"}, {6, "on_bot"}}, nil},
+		{"message while typing", []step{{0, "on"}, {3, "message"}, {7, "off"}}, []string{"0.0 COMPOSING", "3.0 ContentEvent", "3.0 ACTIVE"}},
+		{"off comes first", []step{{0, "off"}, {0.1, "on"}}, []string{"0.1 COMPOSING", "30.1 PAUSE"}},
+		{"two registrations", []step{{0, "on"}, {0.1, "on"}, {4, "off"}, {4.1, "off"}}, []string{"0.0 COMPOSING", "4.0 ACTIVE"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, r *relay) {
+				r.begin()
+				for _, s := range tt.steps {
+					r.at(s.at)
+					if s.what == "message" {
+						r.says("and another thing")
+					} else {
+						r.types(s.what)
+					}
+				}
+				r.at(100)
+				if diff := cmp.Diff(tt.want, r.lp.timeline()); diff != "" {
+					t.Errorf("calls of LivePerson (-want +got):\n%s", diff)
+				}
+				if sees := r.conversation().AgentSees; sees.ConsumerTyping {
+					t.Error("the agent still sees the consumer typing")
+				}
+				if calls := r.far.timeline("typing", "message"); len(calls) != 0 {
+					t.Errorf("Chatwoot was called: %v", calls)
+				}
+			})
+		})
+	}
+}
+
+func TestTypingOfNobodysConversationOpensNone(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *relay) {
+		r.types("on")
+		time.Sleep(time.Minute)
+		if n := len(r.sim.Conversations()); n != 0 {
+			t.Errorf("%d conversations, want none", n)
+		}
+	})
+}
+
+// TestAgentTyping has what Chatwoot is told while an agent types. All of it comes
+// back as webhooks, none of which may reach LivePerson.
+func TestAgentTyping(t *testing.T) {
+	tests := []struct {
+		name string
+		act  func(r *relay, id string)
+		want []string
+	}{
+		{"D13 long typing", func(r *relay, id string) {
+			r.must(r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}))
+			r.at(40)
+			r.must(r.sim.AgentTyping(id, "ACTIVE", lpsim.Agent{}))
+		}, []string{"0.0 typing:on", "15.0 typing:on", "30.0 typing:on", "40.0 typing:off"}},
+		{"stop is lost", func(r *relay, id string) {
+			r.must(r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}))
+		}, []string{"0.0 typing:on", "15.0 typing:on", "30.0 typing:on", "45.0 typing:on", "60.0 typing:off"}},
+		{"message ends it", func(r *relay, id string) {
+			r.must(r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}))
+			r.at(4)
+			_, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "I see"})
+			r.must(err)
+		}, []string{"0.0 typing:on", "4.0 message:I see", "4.0 typing:off"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, r *relay) {
+				id := r.begin()
+				_, err := r.sim.AgentJoin(id, lpsim.Agent{}, "")
+				r.must(err)
+				tt.act(r, id)
+				r.at(150)
+				if diff := cmp.Diff(tt.want, r.far.timeline("typing", "message")); diff != "" {
+					t.Errorf("calls of Chatwoot (-want +got):\n%s", diff)
+				}
+				if calls := r.lp.timeline(); len(calls) != 0 {
+					t.Errorf("LivePerson was called: %v", calls)
+				}
+			})
+		})
+	}
+}
+
+// TestNothingOfOursComesBack is the loop guard: every call of ours returns as a
+// webhook.
+func TestNothingOfOursComesBack(t *testing.T) {
+	inBubble(t, func(c *Config) { c.Receipts = true }, func(t *testing.T, r *relay) {
+		id := r.begin()
+		_, err := r.sim.AgentJoin(id, lpsim.Agent{}, "")
+		r.must(err)
+		for _, text := range []string{"one", "two {{ contact.name }}", "three"} {
+			_, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: text})
+			r.must(err)
+		}
+		_, err = r.sim.AgentRead(id, "", nil, lpsim.Agent{})
+		r.must(err)
+		r.at(10)
+		r.must(r.sim.AgentClose(id, lpsim.AgentClose{}))
+		// The consumer writes before Chatwoot's report of our own resolve is there.
+		r.at(10.1)
+		r.says("one more thing")
+		r.at(300)
+		want := []string{"0.0 message:one", "0.0 message:two {\u200b{ contact.name }}", "0.0 message:three"}
+		if diff := cmp.Diff(want, r.far.timeline("message")); diff != "" {
+			t.Errorf("messages (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"0.0 status:open", "10.0 status:resolved", "10.1 status:open"}, r.far.timeline("status")); diff != "" {
+			t.Errorf("status (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"0.0 receipt:101:read"}, r.far.timeline("receipt")); diff != "" {
+			t.Errorf("receipts (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"10.1 CONVERSATION", "10.1 ContentEvent"}, r.lp.timeline()); diff != "" {
+			t.Errorf("calls of LivePerson (-want +got):\n%s", diff)
+		}
+		second := r.conversation()
+		if diff := cmp.Diff([]string{"one more thing"}, texts(second)); diff != "" || second.State != "OPEN" {
+			t.Errorf("the new conversation is %s (-want +got):\n%s", second.State, diff)
+		}
+	})
+}
+
+// TestLostAnswer has the answer to a message lost after Chatwoot took it.
+func TestLostAnswer(t *testing.T) {
+	for kind, want := range map[string][]string{
+		kindUser: {"message:Hello", "list"},
+		kindBot:  {"message:Hello", "message:Hello"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			inBubble(t, func(c *Config) { c.TokenKind = kind }, func(t *testing.T, r *relay) {
+				id := r.begin()
+				r.far.lose = 1
+				_, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "Hello"})
+				r.must(err)
+				r.at(60)
+				var got []string
+				for _, c := range r.far.timeline("message", "list") {
+					_, what, _ := strings.Cut(c, " ")
+					got = append(got, what)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestChoice has a consumer choose a reply of an agent's message, reported by
+// message_updated.
+func TestChoice(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *relay) {
+		id := r.begin()
+		_, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "Shall we?", QuickReplies: json.RawMessage(`["Yes","No"]`)})
+		r.must(err)
+		r.at(5)
+		if diff := cmp.Diff([]string{"0.0 message:Shall we? [Yes=0] [No=1]"}, r.far.timeline("message")); diff != "" {
+			t.Fatalf("calls (-want +got):\n%s", diff)
+		}
+		p := fixture(t, "message_updated_submitted")
+		attributes := p["content_attributes"].(map[string]any)
+		attributes[markKey] = r.far.messages[0]["content_attributes"].(map[string]any)[markKey]
+		attributes["submitted_values"] = []any{map[string]any{"title": "No", "value": "1"}}
+		r.webhook(p)
+		// Any later change of the message reports the choice again.
+		p["conversation"].(map[string]any)["updated_at"] = 1781697700.5
+		r.webhook(p)
+		r.at(10)
+		if diff := cmp.Diff([]string{"5.0 ACTION", "5.0 ContentEvent"}, r.lp.timeline()); diff != "" {
+			t.Errorf("calls of LivePerson (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"hello", "No"}, texts(r.conversation())); diff != "" {
+			t.Errorf("transcript (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestRecordedSession plays what a Chatwoot sent of one conversation, by an
+// account webhook and an API inbox's, while an agent answers in LivePerson.
+func TestRecordedSession(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *relay) {
+		agent := []struct {
+			at  float64
+			act func(id string) error
+		}{
+			{5, func(id string) error { _, err := r.sim.AgentJoin(id, lpsim.Agent{}, ""); return err }},
+			{5, func(id string) error { return r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}) }},
+			{8, func(id string) error {
+				_, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "Can you show me?"})
+				return err
+			}},
+		}
+		for _, line := range session(t) {
+			for len(agent) > 0 && agent[0].at < line.At {
+				r.at(agent[0].at)
+				r.must(agent[0].act(r.conversation().ConversationID))
+				agent = agent[1:]
+			}
+			r.at(line.At)
+			request := signed(accountSecret, line.Body)
+			if strings.HasPrefix(line.Delivery, "b") {
+				request = signed(inboxSecret, line.Body)
+			}
+			request.Header.Set(headerDelivery, line.Delivery)
+			rec := httptest.NewRecorder()
+			r.handler.ServeHTTP(rec, request)
+			if rec.Code != http.StatusOK {
+				t.Fatalf("%s was answered %d %s", line.Delivery, rec.Code, rec.Body)
+			}
+		}
+		r.at(100)
+		want := []string{
+			"0.1 CONVERSATION", "0.1 ContentEvent", "10.0 COMPOSING", "14.0 ACTIVE", "20.0 COMPOSING",
+			"24.0 ACTIVE", "24.0 ContentEvent", "24.0 ContentEvent", "40.0 SetUserProfile", "60.0 CLOSE",
+		}
+		// Typing ends after the first of the two messages of second 24 or after
+		// the second.
+		got := r.lp.timeline()
+		if len(got) == len(want) && got[5] == "24.0 ContentEvent" {
+			slices.Sort(got[5:8])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("calls of LivePerson (-want +got):\n%s", diff)
+		}
+		want = []string{
+			"0.1 status:open", "5.0 status:open", "5.0 typing:on", "8.0 message:Can you show me?", "8.0 typing:off",
+		}
+		got = r.far.timeline()
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("calls of Chatwoot (-want +got):\n%s", diff)
+		}
+		c := r.conversation()
+		transcript := []string{
+			"Hello, my parcel is broken", "Here is a photo",
+			"parcel.jpg https://chat.example.com/rails/active_storage/blobs/redirect/c2ln/parcel.jpg",
+		}
+		if diff := cmp.Diff(transcript, texts(c)); diff != "" {
+			t.Errorf("transcript (-want +got):\n%s", diff)
+		}
+		if n := len(r.sim.Conversations()); n != 1 || c.State != "CLOSE" || c.ExtConsumerID != "chatwoot:10" {
+			t.Errorf("%d conversations, the last %s of %s; want one, closed, of chatwoot:10", n, c.State, c.ExtConsumerID)
+		}
+		if !strings.Contains(string(c.Profile), "Alice Novak") {
+			t.Error("the agent does not see the changed name")
+		}
+	})
+}
+
+// sessionLine is one request of a recorded session.
+type sessionLine struct {
+	// At is in seconds since the first one.
+	At       float64         `json:"at"`
+	Delivery string          `json:"delivery"`
+	Body     json.RawMessage `json:"body"`
+}
+
+func session(t *testing.T) []sessionLine {
+	t.Helper()
+	file, err := os.Open("testdata/session.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var lines []sessionLine
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, maxBody)
+	for scanner.Scan() {
+		var l sessionLine
+		if err := json.Unmarshal(scanner.Bytes(), &l); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, l)
+	}
+	if err := scanner.Err(); err != nil || len(lines) == 0 {
+		t.Fatalf("%d lines, %v", len(lines), err)
+	}
+	return lines
+}

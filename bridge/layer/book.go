@@ -1,0 +1,265 @@
+package layer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// The kinds of record the channel keeps.
+const (
+	kindIdentity     = "identity"
+	kindSession      = "session"
+	kindNonceKey     = "nonce_key"
+	kindConversation = "conversation"
+	kindMessage      = "message"
+	// kindChange holds what one turn changed, for Event.replay.
+	kindChange = "change"
+	// kindContent holds rich content: one line of JSON, then the bytes.
+	kindContent = "content"
+)
+
+// HistoryKinds names the kinds of record that may be deleted when they are
+// older than history is kept. The others say who a person is and which
+// conversations there were. Changes must be kept for 30 h at least: that is how
+// far back the SDKs ask for them.
+func HistoryKinds() []string {
+	return []string{kindMessage, kindContent, kindChange, kindSession}
+}
+
+// What records are looked up by.
+const (
+	keyUser     = "user:"
+	keyToken    = "token:"
+	keyNonce    = "nonce:"
+	keyUUID     = "uuid:"
+	keyDistinct = "distinct:"
+	keyEvent    = "event:"
+	keyOnly     = "only"
+)
+
+// person is a consumer as the identity provider described them last.
+type person struct {
+	ID          int64             `json:"id"`
+	User        string            `json:"user"`
+	DisplayName string            `json:"displayName,omitempty"`
+	FirstName   string            `json:"firstName,omitempty"`
+	LastName    string            `json:"lastName,omitempty"`
+	AvatarURL   string            `json:"avatarUrl,omitempty"`
+	Email       string            `json:"email,omitempty"`
+	Phone       string            `json:"phone,omitempty"`
+	PublicKey   string            `json:"publicKey,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Created     time.Time         `json:"created"`
+	// Conversations is how many the person ever created.
+	Conversations int `json:"conversations,omitempty"`
+}
+
+func (p *person) record() (bridge.Record, error) {
+	return recordOf(kindIdentity, p.ID, "", []string{keyUser + p.User}, p.Created, p)
+}
+
+// consumer is the person as LivePerson is told.
+func (p *person) consumer() *bridge.Consumer {
+	c := &bridge.Consumer{
+		ID: bridge.ConsumerID(p.User), FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Phone: p.Phone, AvatarURL: p.AvatarURL,
+	}
+	if c.FirstName == "" && c.LastName == "" {
+		c.FirstName = p.DisplayName
+	}
+	return c
+}
+
+// session is a login. It is kept after its end, so that its nonce stays used.
+type session struct {
+	ID      int64     `json:"id"`
+	User    string    `json:"user"`
+	App     string    `json:"app"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+	Ended   bool      `json:"ended,omitempty"`
+	// TokenHash and NonceHash are digests, for the texts are credentials.
+	TokenHash string `json:"tokenHash"`
+	NonceHash string `json:"nonceHash"`
+}
+
+func (s *session) record() (bridge.Record, error) {
+	return recordOf(kindSession, s.ID, s.User, []string{keyToken + s.TokenHash, keyNonce + s.NonceHash}, s.Created, s)
+}
+
+// conversation is one thread. Its record's parent is the consumer who owns it.
+type conversation struct {
+	ID    int64  `json:"id"`
+	UUID  string `json:"uuid"` // as the client spelled it
+	Owner string `json:"owner"`
+	// Distinct says that a request for a distinct conversation finds this one.
+	Distinct bool           `json:"distinct,omitempty"`
+	Metadata map[string]any `json:"metadata,omitempty"`
+	Created  time.Time      `json:"created"`
+	// State is the newest step of the conversation's life in LivePerson.
+	State bridge.ConversationState `json:"state,omitempty"`
+	// Agents are the agents seen, in order; the first one is the participant.
+	Agents []string `json:"agents,omitempty"`
+	// LastMessage and LastUUID are the newest message, and LastAt its time.
+	LastMessage int64     `json:"lastMessage,omitempty"`
+	LastUUID    string    `json:"lastUuid,omitempty"`
+	LastAt      time.Time `json:"lastAt,omitzero"`
+	Total       int       `json:"total,omitempty"`
+	Unread      int       `json:"unread,omitempty"`
+	// ReadTo is the position up to which the consumer has read everything.
+	ReadTo int64 `json:"readTo,omitempty"`
+	// Gone says that the consumer left or deleted it for everybody.
+	Gone bool `json:"gone,omitempty"`
+	// HiddenTo is the position up to which the consumer deleted it for
+	// themselves, and Hidden says that nothing was said since.
+	HiddenTo int64 `json:"hiddenTo,omitempty"`
+	Hidden   bool  `json:"hidden,omitempty"`
+}
+
+func (c *conversation) record() (bridge.Record, error) {
+	keys := []string{uuidKey(c.UUID)}
+	if c.Distinct && !c.Gone {
+		keys = append(keys, keyDistinct+c.Owner)
+	}
+	return recordOf(kindConversation, c.ID, c.Owner, keys, c.Created, c)
+}
+
+// thread is the conversation's id for the core.
+func (c *conversation) thread() bridge.ThreadID { return bridge.ThreadID(strings.ToLower(c.UUID)) }
+
+// visible reports whether the consumer sees the conversation.
+func (c *conversation) visible() bool { return !c.Gone && !c.Hidden }
+
+// message is one message. Its record's parent is the conversation, and its
+// number is its position.
+type message struct {
+	ID           int64     `json:"id"`
+	UUID         string    `json:"uuid"` // as the client spelled it
+	Conversation int64     `json:"conversation"`
+	Thread       string    `json:"thread"` // the conversation's UUID
+	Owner        string    `json:"owner"`  // the conversation's consumer
+	Sender       string    `json:"sender"`
+	Parts        []part    `json:"parts,omitempty"`
+	Sent         time.Time `json:"sent"`
+	// Status is how far the message got on the side that did not write it.
+	Status receiptStatus `json:"status"`
+	// Event is the core's id of an agent's message.
+	Event bridge.EventID `json:"event,omitempty"`
+	// Gone says that the consumer deleted it. Its ids stay taken.
+	Gone bool `json:"gone,omitempty"`
+}
+
+// mine reports whether the consumer wrote the message.
+func (m *message) mine() bool { return m.Sender == m.Owner }
+
+func (m *message) record() (bridge.Record, error) {
+	keys := []string{uuidKey(m.UUID)}
+	if m.Event != "" {
+		keys = append(keys, keyEvent+string(m.Event))
+	}
+	return recordOf(kindMessage, m.ID, parentOf(m.Conversation), keys, m.Sent, m)
+}
+
+// part is one part of a message. The client's own id is kept as it came.
+type part struct {
+	UUID     string `json:"uuid"`
+	MIMEType string `json:"mimeType"`
+	Body     string `json:"body,omitempty"`
+	Encoding string `json:"encoding,omitempty"`
+	// Content is the UUID of rich content, and Size its size.
+	Content string `json:"content,omitempty"`
+	Size    int64  `json:"size,omitempty"`
+}
+
+// receiptStatus is how far a message got.
+type receiptStatus string
+
+// The receipt states (Client API, Receipts).
+const (
+	statusSent      receiptStatus = "sent"
+	statusDelivered receiptStatus = "delivered"
+	statusRead      receiptStatus = "read"
+)
+
+// before reports whether a message with the status can still become next.
+func (s receiptStatus) before(next receiptStatus) bool {
+	return s != next && s != statusRead && next != statusSent
+}
+
+func uuidKey(uuid string) string { return keyUUID + strings.ToLower(uuid) }
+
+func parentOf(id int64) string { return fmt.Sprintf("%d", id) }
+
+// recordable is a thing of ours that a record is made of.
+type recordable interface {
+	record() (bridge.Record, error)
+}
+
+func recordOf(kind string, id int64, parent string, keys []string, created time.Time, v any) (bridge.Record, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return bridge.Record{}, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	return bridge.Record{Kind: kind, ID: id, Parent: parent, Keys: keys, Data: data, Time: created}, nil
+}
+
+func recordsOf(things []recordable) ([]bridge.Record, error) {
+	records := make([]bridge.Record, 0, len(things))
+	for _, thing := range things {
+		r, err := thing.record()
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, nil
+}
+
+// decode reads what recordOf wrote.
+func decode[T any](r bridge.Record) (*T, error) {
+	v := new(T)
+	if err := json.Unmarshal(r.Data, v); err != nil {
+		return nil, fmt.Errorf("decode %s %d: %w", r.Kind, r.ID, err)
+	}
+	return v, nil
+}
+
+// find reads a record by one of its keys.
+func find[T any](ctx context.Context, records bridge.Records, kind, key string) (*T, error) {
+	r, err := records.Find(ctx, kind, key)
+	if err != nil {
+		return nil, err
+	}
+	return decode[T](r)
+}
+
+// listPage is how many records are read at once.
+const listPage = 100
+
+// each reads the records below a parent page by page, from after to before
+// (exclusive; 0 is unbounded), newest first, until do returns false.
+func each[T any](ctx context.Context, records bridge.Records, kind, parent string, after, before int64, do func(*T) bool) error {
+	for {
+		page, err := records.List(ctx, kind, parent, bridge.Page{After: after, Before: before, Limit: listPage, Newest: true})
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			v, err := decode[T](r)
+			if err != nil {
+				return err
+			}
+			if !do(v) {
+				return nil
+			}
+		}
+		if len(page) < listPage {
+			return nil
+		}
+		before = page[len(page)-1].ID
+	}
+}

@@ -1,0 +1,435 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lpbridge/bridge"
+)
+
+const (
+	// maxParticipants is the most participants of a request (Client API,
+	// Conversations).
+	maxParticipants = 25
+	// maxConversations is how many one user may create. All of them are read to
+	// list some.
+	maxConversations = 2000
+	// maxPageSize is the longest page of a list.
+	maxPageSize = 100
+)
+
+// conversationRequest asks for a conversation, over REST or a socket.
+type conversationRequest struct {
+	ID           string         `json:"id"`
+	Participants []string       `json:"participants"`
+	Distinct     *bool          `json:"distinct"`
+	Metadata     map[string]any `json:"metadata"`
+}
+
+// conversationNamed returns a conversation of the user, also one they no longer
+// see, or [bridge.ErrNoRecord].
+func (l *Layer) conversationNamed(ctx context.Context, user, uuid string) (*conversation, error) {
+	c, err := find[conversation](ctx, l.records, kindConversation, uuidKey(uuid))
+	if err == nil && c.Owner != user {
+		return nil, bridge.ErrNoRecord
+	}
+	return c, err
+}
+
+// conversationOf returns a conversation that the user sees.
+func (l *Layer) conversationOf(ctx context.Context, user, uuid string) (*conversation, error) {
+	c, err := l.conversationNamed(ctx, user, uuid)
+	if err == nil && !c.visible() {
+		return nil, bridge.ErrNoRecord
+	}
+	return c, err
+}
+
+// showConversation shows a conversation with its newest message.
+func (l *Layer) showConversation(ctx context.Context, v view, c *conversation) (conversationAnswer, error) {
+	var last *message
+	if c.LastMessage != 0 {
+		r, err := l.records.Get(ctx, kindMessage, c.LastMessage)
+		if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
+			return conversationAnswer{}, err
+		}
+		// The history may have been deleted in the meantime.
+		if err == nil {
+			if last, err = decode[message](r); err != nil {
+				return conversationAnswer{}, err
+			}
+		}
+	}
+	return v.conversation(c, last), nil
+}
+
+// createConversation answers POST /conversations.
+func (l *Layer) createConversation(ctx context.Context, c *call) (answer, error) {
+	var req conversationRequest
+	if err := decodeBody(c.body, &req); err != nil {
+		return answer{}, err
+	}
+	var body conversationAnswer
+	created, err := l.makeConversation(ctx, c.view, &req, func(made conversationAnswer) { body = made })
+	if err != nil {
+		return answer{}, err
+	}
+	if created {
+		return answer{status: http.StatusCreated, body: body}, nil
+	}
+	return answer{status: http.StatusOK, body: body}, nil
+}
+
+// makeConversation creates a conversation, or finds the distinct one, and hands
+// it to done before anybody else is told. It reports whether it is new.
+func (l *Layer) makeConversation(ctx context.Context, v view, req *conversationRequest, done func(conversationAnswer)) (created bool, err error) {
+	if err := l.checkConversation(v, req); err != nil {
+		return false, err
+	}
+	var made conversationAnswer
+	err = l.inTurn(ctx, v.person.User, func(t *turn) error {
+		c, err := l.distinctMatch(ctx, t, v, req)
+		if c == nil && err == nil {
+			created = true
+			c, err = l.newConversation(ctx, t, v, req)
+		}
+		if err != nil {
+			return err
+		}
+		made, err = l.showConversation(ctx, v, c)
+		return err
+	}, func(*turn) { done(made) })
+	return created, err
+}
+
+// checkConversation checks a request. Participants can be the user and the
+// agent; both are added when missing.
+func (l *Layer) checkConversation(v view, req *conversationRequest) error {
+	if _, ok := uuidOf(req.ID, prefixConversation); req.ID != "" && !ok {
+		return invalidProperty("id", "must be "+prefixConversation+"UUID")
+	}
+	if len(req.Participants) > maxParticipants {
+		return invalidProperty("participants", "are more than "+strconv.Itoa(maxParticipants))
+	}
+	for _, id := range req.Participants {
+		if err := l.checkParticipant(v, id); err != nil {
+			return err
+		}
+	}
+	return l.checkMetadata(req.Metadata)
+}
+
+func (l *Layer) checkParticipant(v view, id string) error {
+	user, ok := userOf(id, v.version)
+	if !ok {
+		return invalidProperty("participants", "must be ids of identities")
+	}
+	if user != v.person.User && !l.cfg.isAgent(user) {
+		return invalidProperty("participants", "can be the user and the agent only")
+	}
+	return nil
+}
+
+// distinctMatch returns the distinct conversation that a request matches, nil
+// when there is none or none is asked for. The agent and the user are always
+// the participants, so that a user has one distinct conversation at most.
+func (l *Layer) distinctMatch(ctx context.Context, t *turn, v view, req *conversationRequest) (*conversation, error) {
+	if !isDistinct(req) {
+		return nil, nil
+	}
+	c, err := find[conversation](ctx, l.records, kindConversation, keyDistinct+t.user.id)
+	if errors.Is(err, bridge.ErrNoRecord) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(req.Metadata) > 0 && !reflect.DeepEqual(req.Metadata, c.Metadata) {
+		shown, err := l.showConversation(ctx, v, c)
+		if err != nil {
+			return nil, err
+		}
+		return nil, conflict(shown)
+	}
+	if c.Hidden {
+		c.Hidden = false
+		t.keep(c)
+		t.tellCreated(objectConversation, c.UUID, c)
+	}
+	return c, nil
+}
+
+// isDistinct reports whether a request wants the one conversation between its
+// participants, as it does by default.
+func isDistinct(req *conversationRequest) bool { return req.Distinct == nil || *req.Distinct }
+
+func (l *Layer) newConversation(ctx context.Context, t *turn, v view, req *conversationRequest) (*conversation, error) {
+	if t.person.Conversations >= maxConversations {
+		return nil, errCrowded
+	}
+	own, err := l.newConversationID(ctx, v, req.ID)
+	if err != nil {
+		return nil, err
+	}
+	id, err := l.records.NextID(ctx, kindConversation)
+	if err != nil {
+		return nil, err
+	}
+	c := &conversation{
+		ID: id, UUID: own, Owner: t.user.id, Distinct: isDistinct(req), Metadata: req.Metadata, Created: t.at,
+	}
+	p := *t.person
+	p.Conversations++
+	t.person = &p
+	t.keep(c, &p)
+	t.tellCreated(objectConversation, c.UUID, c)
+	return c, nil
+}
+
+// newConversationID is the UUID asked for, or a new one. A request repeated
+// gets the conversation that it made before.
+func (l *Layer) newConversationID(ctx context.Context, v view, asked string) (string, error) {
+	if asked == "" {
+		return uuid.NewString(), nil
+	}
+	own, _ := uuidOf(asked, prefixConversation)
+	taken, err := find[conversation](ctx, l.records, kindConversation, uuidKey(own))
+	switch {
+	case errors.Is(err, bridge.ErrNoRecord):
+		return own, nil
+	case err != nil:
+		return "", err
+	case taken.Owner != v.person.User || !taken.visible():
+		return "", errIDTaken
+	}
+	shown, err := l.showConversation(ctx, v, taken)
+	if err != nil {
+		return "", err
+	}
+	return "", idInUse(shown)
+}
+
+// listConversations answers GET /conversations.
+func (l *Layer) listConversations(ctx context.Context, c *call) (answer, error) {
+	query, err := c.listQuery(prefixConversation)
+	if err != nil {
+		return answer{}, err
+	}
+	all, err := l.visibleConversations(ctx, c.view.person.User)
+	if err != nil {
+		return answer{}, err
+	}
+	switch c.URL.Query().Get("sort_by") {
+	case "", "created_at":
+	case "last_message":
+		slices.SortStableFunc(all, func(a, b *conversation) int { return b.active().Compare(a.active()) })
+	default:
+		return answer{}, invalidProperty("sort_by", "must be created_at or last_message")
+	}
+	page := all
+	if query.from != "" {
+		i := slices.IndexFunc(all, func(c *conversation) bool { return strings.EqualFold(c.UUID, query.from) })
+		if i < 0 {
+			return answer{}, invalidProperty("from_id", "is not a conversation of the user")
+		}
+		page = all[i+1:]
+	}
+	shown := []conversationAnswer{}
+	for _, one := range page[:min(len(page), query.size)] {
+		a, err := l.showConversation(ctx, c.view, one)
+		if err != nil {
+			return answer{}, err
+		}
+		shown = append(shown, a)
+	}
+	return answer{status: http.StatusOK, body: shown, count: new(len(all))}, nil
+}
+
+// visibleConversations are all conversations a user sees, the newest first.
+func (l *Layer) visibleConversations(ctx context.Context, user string) ([]*conversation, error) {
+	var all []*conversation
+	err := each(ctx, l.records, kindConversation, user, 0, 0, func(c *conversation) bool {
+		if c.visible() {
+			all = append(all, c)
+		}
+		return true
+	})
+	return all, err
+}
+
+// showOneConversation answers GET /conversations/UUID.
+func (l *Layer) showOneConversation(ctx context.Context, c *call) (answer, error) {
+	found, err := l.conversationOf(ctx, c.view.person.User, c.PathValue("uuid"))
+	if err != nil {
+		return answer{}, err
+	}
+	shown, err := l.showConversation(ctx, c.view, found)
+	return answer{status: http.StatusOK, body: shown}, err
+}
+
+// The modes of deleting (Client API, Conversations and Messages).
+const (
+	modeAll  = "all_participants"
+	modeMine = "my_devices"
+)
+
+// deleteConversation answers DELETE /conversations/UUID. With my_devices alone
+// the consumer stays in the conversation, which comes back when the agent
+// writes; everything else is the end of it for the agent too.
+func (l *Layer) deleteConversation(ctx context.Context, c *call) (answer, error) {
+	query := c.URL.Query()
+	mode, leave := query.Get("mode"), query.Get("leave") == "true"
+	if mode != modeAll && mode != modeMine {
+		return answer{}, invalidProperty("mode", "must be all_participants or my_devices")
+	}
+	err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+		found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
+		if err != nil {
+			return err
+		}
+		if mode == modeMine && !leave {
+			t.hide(found)
+		} else {
+			t.leave(found, mode)
+		}
+		return nil
+	}, nil)
+	return answer{status: http.StatusNoContent}, err
+}
+
+// hide deletes what was said so far for the consumer only.
+func (t *turn) hide(c *conversation) {
+	c.Hidden, c.HiddenTo, c.ReadTo = true, c.LastMessage, max(c.ReadTo, c.LastMessage)
+	c.LastMessage, c.LastUUID, c.Total, c.Unread = 0, "", 0, 0
+	t.keep(c)
+	t.tellDeleted(objectConversation, c.UUID, modeMine)
+}
+
+// leave ends the conversation, here and in LivePerson.
+func (t *turn) leave(c *conversation, mode string) {
+	c.Gone = true
+	t.user.types(c.thread(), false)
+	t.keep(c)
+	t.tellDeleted(objectConversation, c.UUID, mode)
+	t.report(bridge.EventID("close:"+string(c.thread())), bridge.KindClose, c.thread())
+}
+
+// patchConversation answers PATCH /conversations/UUID.
+func (l *Layer) patchConversation(ctx context.Context, c *call) (answer, error) {
+	var steps []patchStep
+	if err := decodeBody(c.body, &steps); err != nil {
+		return answer{}, err
+	}
+	err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+		found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
+		if err != nil {
+			return err
+		}
+		return l.patch(t, c.view, found, steps)
+	}, nil)
+	return answer{status: http.StatusNoContent}, err
+}
+
+// patch applies all steps or none.
+func (l *Layer) patch(t *turn, v view, c *conversation, steps []patchStep) error {
+	if len(steps) > maxPatchSteps {
+		return errTooLarge
+	}
+	metadata := cloneMetadata(c.Metadata)
+	var told []step
+	leaves := false
+	for _, s := range steps {
+		keys := splitProperty(s.Property)
+		if keys[0] == "participants" {
+			left, err := l.patchParticipants(v, s, keys)
+			if err != nil {
+				return err
+			}
+			leaves = leaves || left
+			continue
+		}
+		if err := l.patchMetadata(&metadata, s, keys); err != nil {
+			return err
+		}
+		told = append(told, step{Do: s.Operation, Property: s.Property, Value: s.Value})
+	}
+	if err := l.checkMetadata(metadata); err != nil {
+		return err
+	}
+	c.Metadata = metadata
+	switch {
+	case leaves:
+		t.leave(c, modeMine)
+	case len(told) > 0:
+		t.keep(c)
+		t.tellUpdated(objectConversation, c.UUID, told...)
+	}
+	return nil
+}
+
+// patchParticipants takes a step about participants. The user may leave; there
+// is nobody else to add, and without the agent it is no conversation.
+func (l *Layer) patchParticipants(v view, s patchStep, keys []string) (leaves bool, err error) {
+	id := s.ID
+	if text, ok := s.Value.(string); ok && id == "" {
+		id = text
+	}
+	if len(keys) != 1 || s.Operation != "add" && s.Operation != "remove" {
+		return false, invalidProperty("participants", "can be added and removed only")
+	}
+	if err := l.checkParticipant(v, id); err != nil {
+		return false, err
+	}
+	user, _ := userOf(id, v.version)
+	if s.Operation == "add" {
+		return false, nil
+	}
+	if user != v.person.User {
+		return false, invalidProperty("participants", "must keep the agent")
+	}
+	return true, nil
+}
+
+// active is when something was last said, or when the conversation began.
+func (c *conversation) active() time.Time {
+	if c.LastAt.IsZero() {
+		return c.Created
+	}
+	return c.LastAt
+}
+
+// setState takes note of a step in the conversation's life and tells apps by a
+// key of the metadata.
+func (l *Layer) setState(t *turn, c *conversation, state bridge.ConversationState) {
+	if c.State == state {
+		return
+	}
+	c.State = state
+	t.keep(c)
+	if c.visible() {
+		t.tellUpdated(objectConversation, c.UUID, step{Do: "set", Property: "metadata." + escapeKey(l.cfg.StateKey), Value: string(state)})
+	}
+}
+
+// cloneMetadata copies metadata to its depth.
+func cloneMetadata(metadata map[string]any) map[string]any {
+	copied := maps.Clone(metadata)
+	for k, v := range copied {
+		if inner, ok := v.(map[string]any); ok {
+			copied[k] = cloneMetadata(inner)
+		}
+	}
+	return copied
+}
+
+// threadOf is the core's id of the conversation with the UUID.
+func threadOf(uuid string) bridge.ThreadID { return bridge.ThreadID(strings.ToLower(uuid)) }

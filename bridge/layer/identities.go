@@ -1,0 +1,25 @@
+package layer
+
+import (
+	"context"
+	"net/http"
+)
+
+// listIdentities answers GET /identities: those whom the user follows, which is
+// the agent.
+func (l *Layer) listIdentities(_ context.Context, c *call) (answer, error) {
+	followed := []fullIdentity{}
+	if c.URL.Query().Get("from_id") == "" {
+		followed = append(followed, c.view.fullIdentity(l.cfg.AgentID))
+	}
+	return answer{status: http.StatusOK, body: followed, count: new(1)}, nil
+}
+
+// showIdentity answers GET /identities/USER_ID. Users do not see each other.
+func (l *Layer) showIdentity(_ context.Context, c *call) (answer, error) {
+	user := c.PathValue("user")
+	if user != c.view.person.User && !l.cfg.isAgent(user) {
+		return answer{}, errNotFound
+	}
+	return answer{status: http.StatusOK, body: c.view.fullIdentity(user)}, nil
+}

@@ -1,0 +1,108 @@
+// Package layer serves the client API and the WebSocket of Layer, whose service
+// has ended while its SDKs and the apps made with them have not. The published
+// SDKs, @layerhq/web-xdk 4.0.6 (API 3.0) and layer-websdk 3.4.18 (API 2.0), run
+// against it unchanged, so that their users talk to LivePerson's agents. Here we
+// are the server: identities, conversations and the history of messages are
+// ours, kept in the channel's records.
+//
+// A conversation has one consumer, who created it, and one further participant,
+// the agent, whoever that is in LivePerson. Everything of a consumer changes in
+// turns, one at a time, and a turn is one durable write: what LivePerson is
+// told, the objects, and the change packets that a socket which comes back later
+// asks for with Event.replay.
+//
+// It is assumed that one process serves the channel, for changes reach the
+// sockets of this process only; that all configured providers vouch for one set
+// of users, so that a user id means the same person whichever signed; and that
+// session tokens in URLs, which the SDKs put there, are kept out of logs by
+// logging routes by their pattern.
+//
+// Sources are Layer's documentation (Client API 3.0, REST and WebSocket) and the
+// two SDKs.
+package layer
+
+import (
+	"context"
+	"crypto/rsa"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+const (
+	// channelName is the channel's name in LPBRIDGE_CHANNELS.
+	channelName = "layer"
+	// mount is where the API lives on the public listener.
+	mount = "/layer"
+	// agentMark sets off what tells agents of one conversation apart.
+	agentMark = ":"
+)
+
+// Layer is the channel. It implements [bridge.Adapter], [bridge.Typist] and
+// [bridge.Closer].
+type Layer struct {
+	cfg     Config
+	base    string // of all URLs
+	core    bridge.Core
+	records bridge.Records
+	log     *slog.Logger
+	keys    map[keyName]*rsa.PublicKey
+	nonces  nonceBook
+	users   users
+	sandbox *sandbox // nil when switched off
+}
+
+var (
+	_ bridge.Adapter = (*Layer)(nil)
+	_ bridge.Typist  = (*Layer)(nil)
+	_ bridge.Closer  = (*Layer)(nil)
+)
+
+// New returns the channel. Errors name what is wrong with the configuration.
+func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", channelName, err)
+	}
+	if cfg.PublicURL == nil {
+		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or in LPBRIDGE_PUBLIC_URL", channelName)
+	}
+	keys, err := cfg.providerKeys()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", channelName, err)
+	}
+	l := &Layer{
+		cfg: cfg, base: strings.TrimRight(cfg.PublicURL.String(), "/") + mount,
+		core: core, records: core.Records(), log: logger, keys: keys,
+	}
+	l.nonces.records = l.records
+	if cfg.SandboxIdentities {
+		if l.sandbox, err = newSandbox(); err != nil {
+			return nil, fmt.Errorf("%s: %w", channelName, err)
+		}
+		l.keys[sandboxKey] = &l.sandbox.key.PublicKey
+		l.log.Warn("identity tokens are signed for anybody who asks: LAYER_SANDBOX_IDENTITIES is on")
+	}
+	return l, nil
+}
+
+// Channel implements [bridge.Adapter]. The typing clocks are those of Layer's
+// own clients: they repeat a state every 2.5 s, and no longer show one that was
+// not repeated for 6 s.
+func (l *Layer) Channel() bridge.Channel {
+	return bridge.Channel{
+		Name:     channelName,
+		Reports:  []bridge.Kind{bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClose},
+		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
+		TypingIn: bridge.TypingSource{Reported: true, Repeats: true, Hold: 6 * time.Second},
+		TypingOut: bridge.TypingTarget{
+			Shown: true, MinInterval: 2500 * time.Millisecond, StopUnlimited: true, Refresh: 2500 * time.Millisecond,
+			Expiry: 6 * time.Second, HasPaused: true, PerPerson: true,
+		},
+	}
+}
+
+// Close ends all sockets and waits for them; the SDKs come back by themselves.
+func (l *Layer) Close(ctx context.Context) error { return l.users.close(ctx) }

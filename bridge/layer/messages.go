@@ -1,0 +1,372 @@
+package layer
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"lpbridge/bridge"
+)
+
+const (
+	// maxParts is the most parts of a message, and maxBody the longest body of
+	// one in bytes. Layer's own limit is 2 KB; its SDKs upload what is longer.
+	maxParts = 64
+	maxBody  = 64 << 10
+	// maxText is the longest text that agents get, in bytes.
+	maxText = 64 << 10
+)
+
+// The media types that carry a message's text.
+const (
+	typeText  = "application/vnd.layer.text+json"
+	typePlain = "text/plain"
+)
+
+// messageRequest asks for a message, over REST or a socket.
+type messageRequest struct {
+	ID    string        `json:"id"`
+	Parts []partRequest `json:"parts"`
+}
+
+type partRequest struct {
+	ID       string  `json:"id"`
+	MIMEType string  `json:"mime_type"`
+	Body     *string `json:"body"`
+	Encoding string  `json:"encoding"`
+	Content  *struct {
+		ID string `json:"id"`
+	} `json:"content"`
+}
+
+// messageOf returns a message that the user sees, or [bridge.ErrNoRecord].
+func (l *Layer) messageOf(ctx context.Context, user, uuid string) (*message, error) {
+	m, err := find[message](ctx, l.records, kindMessage, uuidKey(uuid))
+	if err != nil {
+		return nil, err
+	}
+	if m.Owner != user || m.Gone {
+		return nil, bridge.ErrNoRecord
+	}
+	c, err := l.conversationOf(ctx, user, m.Thread)
+	if err != nil {
+		return nil, err
+	}
+	if m.ID <= c.HiddenTo {
+		return nil, bridge.ErrNoRecord
+	}
+	return m, nil
+}
+
+// createMessage answers POST /conversations/UUID/messages.
+func (l *Layer) createMessage(ctx context.Context, c *call) (answer, error) {
+	var req messageRequest
+	if err := decodeBody(c.body, &req); err != nil {
+		return answer{}, err
+	}
+	var body messageAnswer
+	err := l.makeMessage(ctx, c.view, c.PathValue("uuid"), &req, func(made messageAnswer) { body = made })
+	return answer{status: http.StatusCreated, body: body}, err
+}
+
+// makeMessage takes a message of the consumer and hands it to done before
+// anybody else is told. Message, event and changes are one durable write.
+func (l *Layer) makeMessage(ctx context.Context, v view, conversation string, req *messageRequest, done func(messageAnswer)) error {
+	var made *message
+	return l.inTurn(ctx, v.person.User, func(t *turn) error {
+		c, err := l.conversationOf(ctx, t.user.id, conversation)
+		if err != nil {
+			return err
+		}
+		own, err := l.newMessageID(ctx, v, req.ID)
+		if err != nil {
+			return err
+		}
+		made = &message{UUID: own, Conversation: c.ID, Thread: c.UUID, Owner: c.Owner, Sender: t.user.id, Sent: t.at, Status: statusSent}
+		content, err := l.takeParts(ctx, made, req.Parts)
+		if err != nil {
+			return err
+		}
+		if err := l.addMessage(ctx, t, c, made); err != nil {
+			return err
+		}
+		t.report(bridge.EventID(strings.ToLower(own)), bridge.KindMessage, c.thread()).Message = content
+		return nil
+	}, func(t *turn) { done(v.message(made)) })
+}
+
+// addMessage puts a message into its conversation.
+func (l *Layer) addMessage(ctx context.Context, t *turn, c *conversation, m *message) error {
+	id, err := l.records.NextID(ctx, kindMessage)
+	if err != nil {
+		return err
+	}
+	m.ID = id
+	c.LastMessage, c.LastUUID, c.LastAt = m.ID, m.UUID, m.Sent
+	c.Total++
+	if !m.mine() {
+		c.Unread++
+	}
+	if c.Hidden {
+		c.Hidden = false
+		t.tellCreated(objectConversation, c.UUID, c)
+	}
+	t.keep(m, c)
+	t.tellCreated(objectMessage, m.UUID, m)
+	t.tellUpdated(objectConversation, c.UUID, lastMessage(c), unread(c))
+	return nil
+}
+
+func lastMessage(c *conversation) step {
+	s := step{Do: "set", Property: "last_message"}
+	if c.LastUUID != "" {
+		s.ID = prefixMessage + c.LastUUID
+	}
+	return s
+}
+
+func unread(c *conversation) step {
+	return step{Do: "set", Property: "unread_message_count", Value: c.Unread}
+}
+
+// newMessageID is the UUID asked for, or a new one. A request repeated gets the
+// message that it made before.
+func (l *Layer) newMessageID(ctx context.Context, v view, asked string) (string, error) {
+	if asked == "" {
+		return uuid.NewString(), nil
+	}
+	own, ok := uuidOf(asked, prefixMessage)
+	if !ok {
+		return "", invalidProperty("id", "must be "+prefixMessage+"UUID")
+	}
+	taken, err := find[message](ctx, l.records, kindMessage, uuidKey(own))
+	switch {
+	case errors.Is(err, bridge.ErrNoRecord):
+		return own, nil
+	case err != nil:
+		return "", err
+	case taken.Owner != v.person.User || taken.Gone:
+		return "", errIDTaken
+	}
+	return "", idInUse(v.message(taken))
+}
+
+// takeParts checks the parts of a message, puts them into m, and returns what
+// agents get of them.
+func (l *Layer) takeParts(ctx context.Context, m *message, parts []partRequest) (*bridge.Message, error) {
+	if len(parts) == 0 {
+		return nil, missingProperty("parts")
+	}
+	if len(parts) > maxParts {
+		return nil, invalidProperty("parts", "are more than "+strconv.Itoa(maxParts))
+	}
+	reading := reading{message: &bridge.Message{}}
+	for i := range parts {
+		field := "parts[" + strconv.Itoa(i) + "]"
+		p, err := checkPart(m, &parts[i], field)
+		if err != nil {
+			return nil, err
+		}
+		var rich *content
+		if p.Content != "" {
+			if rich, err = l.uploaded(ctx, m.Owner, p.Content, field); err != nil {
+				return nil, err
+			}
+			p.Size = int64(len(rich.data))
+		}
+		m.Parts = append(m.Parts, *p)
+		l.readPart(&reading, p, rich)
+	}
+	if len(reading.message.Text) > maxText {
+		return nil, invalidProperty("parts", "have a text longer than "+strconv.Itoa(maxText)+" bytes")
+	}
+	if reading.message.Text == "" && len(reading.message.Attachments) == 0 {
+		return nil, invalidProperty("parts", "have neither text nor files that an agent could read")
+	}
+	return reading.message, nil
+}
+
+func checkPart(m *message, req *partRequest, field string) (*part, error) {
+	p := &part{MIMEType: req.MIMEType, Encoding: req.Encoding, UUID: uuid.NewString()}
+	if _, _, err := mime.ParseMediaType(req.MIMEType); err != nil || len(req.MIMEType) > maxProfileField {
+		return nil, invalidProperty(field+".mime_type", "must be a media type")
+	}
+	if req.Encoding != "" && req.Encoding != "base64" {
+		return nil, invalidProperty(field+".encoding", "must be base64 or absent")
+	}
+	if own, ok := partUUID(req.ID, m.UUID); ok {
+		p.UUID = own
+	}
+	if req.Content != nil {
+		own, ok := uuidOf(req.Content.ID, prefixContent)
+		if !ok {
+			return nil, invalidProperty(field+".content.id", "must be "+prefixContent+"UUID")
+		}
+		p.Content = own
+		return p, nil
+	}
+	switch {
+	case req.Body == nil:
+		return nil, missingProperty(field + ".body")
+	case len(*req.Body) > maxBody:
+		return nil, invalidProperty(field+".body", "is longer than "+strconv.Itoa(maxBody)+" bytes")
+	}
+	p.Body = *req.Body
+	return p, nil
+}
+
+// reading is what was read of a message's parts so far.
+type reading struct {
+	message *bridge.Message
+	// rooted says that the text is that of Layer's own type of message, which
+	// goes before plain text.
+	rooted bool
+}
+
+// readPart reads one part. Text is that of the first part of Layer's text type,
+// else that of the first plain text. Rich content that is no text is a file.
+func (l *Layer) readPart(r *reading, p *part, rich *content) {
+	media, attributes, _ := mime.ParseMediaType(p.MIMEType)
+	switch {
+	case media == typeText && !r.rooted:
+		if text, ok := layerText(p.bytes(rich)); ok {
+			r.message.Text, r.rooted = text, true
+		}
+	case media == typePlain && r.message.Text == "":
+		if body := p.bytes(rich); utf8.Valid(body) {
+			r.message.Text = string(body)
+		}
+	case rich != nil && attributes["role"] != "preview" && media != "image/jpeg+preview" && media != typeText && media != typePlain:
+		r.message.Attachments = append(r.message.Attachments, bridge.Attachment{URL: l.downloadURL(rich.UUID), ContentType: rich.Type})
+	}
+}
+
+// bytes is the body of a part.
+func (p *part) bytes(rich *content) []byte {
+	if rich != nil {
+		return rich.data
+	}
+	if p.Encoding == "base64" {
+		// What is not base64 has no bytes, and so no text.
+		raw, _ := base64.StdEncoding.DecodeString(p.Body)
+		return raw
+	}
+	return []byte(p.Body)
+}
+
+// layerText reads the body of Layer's text type.
+func layerText(body []byte) (string, bool) {
+	var text struct {
+		Text string `json:"text"`
+	}
+	if !utf8.Valid(body) || json.Unmarshal(body, &text) != nil {
+		return "", false
+	}
+	return text.Text, text.Text != ""
+}
+
+// listMessages answers GET /conversations/UUID/messages.
+func (l *Layer) listMessages(ctx context.Context, c *call) (answer, error) {
+	query, err := c.listQuery(prefixMessage)
+	if err != nil {
+		return answer{}, err
+	}
+	found, err := l.conversationOf(ctx, c.view.person.User, c.PathValue("uuid"))
+	if err != nil {
+		return answer{}, err
+	}
+	var before int64
+	if query.from != "" {
+		from, err := find[message](ctx, l.records, kindMessage, uuidKey(query.from))
+		if errors.Is(err, bridge.ErrNoRecord) || err == nil && from.Conversation != found.ID {
+			return answer{}, invalidProperty("from_id", "is not a message of the conversation")
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		before = from.ID
+	}
+	shown := []messageAnswer{}
+	err = each(ctx, l.records, kindMessage, parentOf(found.ID), found.HiddenTo, before, func(m *message) bool {
+		if !m.Gone {
+			shown = append(shown, c.view.message(m))
+		}
+		return len(shown) < query.size
+	})
+	return answer{status: http.StatusOK, body: shown, count: &found.Total}, err
+}
+
+// showMessage answers GET /messages/UUID.
+func (l *Layer) showMessage(ctx context.Context, c *call) (answer, error) {
+	m, err := l.messageOf(ctx, c.view.person.User, c.PathValue("uuid"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: c.view.message(m)}, nil
+}
+
+// deleteMessage answers DELETE /messages/UUID. What LivePerson has is not taken
+// back: its API knows no way.
+func (l *Layer) deleteMessage(ctx context.Context, c *call) (answer, error) {
+	mode := c.URL.Query().Get("mode")
+	if mode != modeAll && mode != modeMine {
+		return answer{}, invalidProperty("mode", "must be all_participants or my_devices")
+	}
+	err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+		m, err := l.messageOf(ctx, t.user.id, c.PathValue("uuid"))
+		if err != nil {
+			return err
+		}
+		found, err := l.conversationOf(ctx, t.user.id, m.Thread)
+		if err != nil {
+			return err
+		}
+		return l.removeMessage(ctx, t, found, m, mode)
+	}, nil)
+	return answer{status: http.StatusNoContent}, err
+}
+
+// removeMessage empties a message and leaves its ids taken, so that neither side
+// can make it again.
+func (l *Layer) removeMessage(ctx context.Context, t *turn, c *conversation, m *message, mode string) error {
+	wasUnread := !m.mine() && m.Status != statusRead
+	m.Gone, m.Parts = true, nil
+	c.Total = max(c.Total-1, 0)
+	var news []step
+	if wasUnread {
+		c.Unread = max(c.Unread-1, 0)
+		news = append(news, unread(c))
+	}
+	if c.LastMessage == m.ID {
+		if err := l.findLast(ctx, c); err != nil {
+			return err
+		}
+		news = append(news, lastMessage(c))
+	}
+	t.keep(m, c)
+	t.tellDeleted(objectMessage, m.UUID, mode)
+	if len(news) > 0 {
+		t.tellUpdated(objectConversation, c.UUID, news...)
+	}
+	return nil
+}
+
+// findLast finds the newest message below the one that was the newest.
+func (l *Layer) findLast(ctx context.Context, c *conversation) error {
+	before := c.LastMessage
+	c.LastMessage, c.LastUUID = 0, ""
+	return each(ctx, l.records, kindMessage, parentOf(c.ID), c.HiddenTo, before, func(m *message) bool {
+		if !m.Gone {
+			c.LastMessage, c.LastUUID, c.LastAt = m.ID, m.UUID, m.Sent
+		}
+		return m.Gone
+	})
+}

@@ -1,0 +1,270 @@
+package layer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"lpbridge/bridge"
+)
+
+// requestID is the form of request_id (Client API, WebSocket requests).
+var requestID = regexp.MustCompile(`^[a-zA-Z0-9.-]{1,128}$`)
+
+// frame is what a client sends: a request or a signal.
+type frame struct {
+	Type string `json:"type"`
+	Body struct {
+		RequestID *string         `json:"request_id"`
+		Method    string          `json:"method"`
+		ObjectID  string          `json:"object_id"`
+		Data      json.RawMessage `json:"data"`
+
+		Type   string `json:"type"`
+		Object struct {
+			ID string `json:"id"`
+		} `json:"object"`
+	} `json:"body"`
+}
+
+// response is the body of a response packet.
+type response struct {
+	RequestID string `json:"request_id"`
+	Method    string `json:"method"`
+	Success   bool   `json:"success"`
+	Data      any    `json:"data,omitempty"`
+}
+
+// ask is one request over a socket.
+type ask struct {
+	socket *socket
+	view   view
+	id     string // empty when no answer is wanted
+	method string
+	object string
+	data   json.RawMessage
+}
+
+// succeed answers the request.
+func (a *ask) succeed(data any) {
+	if a.id != "" {
+		a.socket.push(packetResponse, response{a.id, a.method, true, data})
+	}
+}
+
+// handleFrame takes one frame. What cannot be read is dropped: without a
+// request_id there is nobody to answer.
+func (l *Layer) handleFrame(ctx context.Context, s *socket, raw []byte) {
+	var f frame
+	if !utf8.Valid(raw) || json.Unmarshal(raw, &f) != nil {
+		s.drop(dropNonsense)
+		return
+	}
+	switch f.Type {
+	case "request":
+		l.handleRequest(ctx, s, &f)
+	case "signal":
+		if err := l.handleSignal(ctx, s, &f); err != nil {
+			l.refusalOf(ctx, err, "signal")
+		}
+	}
+}
+
+func (l *Layer) handleRequest(ctx context.Context, s *socket, f *frame) {
+	a := &ask{socket: s, method: f.Body.Method, object: f.Body.ObjectID, data: f.Body.Data}
+	err := l.prepare(ctx, a, f.Body.RequestID)
+	if err == nil {
+		err = l.answerRequest(ctx, a)
+	}
+	if err == nil {
+		return
+	}
+	if refused := l.refusalOf(ctx, err, "websocket"); a.id != "" {
+		s.push(packetResponse, response{a.id, a.method, false, l.errorAnswer(refused)})
+	}
+}
+
+// prepare checks the request's id and finds out who asks.
+func (l *Layer) prepare(ctx context.Context, a *ask, id *string) error {
+	if id != nil {
+		if !requestID.MatchString(*id) {
+			return errRequestID
+		}
+		a.id = *id
+	}
+	p, err := l.personOf(ctx, a.socket.user)
+	a.view = view{l, a.socket.version, p}
+	return err
+}
+
+func (l *Layer) personOf(ctx context.Context, u *user) (*person, error) {
+	if p := u.who(); p != nil {
+		return p, nil
+	}
+	p, err := l.personNamed(ctx, u.id)
+	if err == nil {
+		u.describe(p)
+	}
+	return p, err
+}
+
+// answerRequest does what a method asks for (Client API, WebSocket requests).
+func (l *Layer) answerRequest(ctx context.Context, a *ask) error {
+	switch a.method {
+	case "Conversation.create":
+		return l.requestConversation(ctx, a)
+	case "Message.create":
+		return l.requestMessage(ctx, a)
+	case "Counter.read":
+		l.readCounter(a)
+	case "Event.replay":
+		return l.replay(ctx, a)
+	case "Presence.subscribe", "Presence.update":
+		// There is no presence: agents are not told apart.
+		a.succeed(nil)
+	case "Presence.sync":
+		a.succeed(struct {
+			Changes []any `json:"changes"`
+		}{[]any{}})
+	default:
+		return errNoEndpoint
+	}
+	return nil
+}
+
+func (l *Layer) requestConversation(ctx context.Context, a *ask) error {
+	var req conversationRequest
+	if err := decodeBody(a.data, &req); err != nil {
+		return err
+	}
+	_, err := l.makeConversation(ctx, a.view, &req, func(made conversationAnswer) { a.succeed(made) })
+	return err
+}
+
+func (l *Layer) requestMessage(ctx context.Context, a *ask) error {
+	uuid, ok := uuidOf(a.object, prefixConversation)
+	if !ok {
+		return errNotFound
+	}
+	var req messageRequest
+	if err := decodeBody(a.data, &req); err != nil {
+		return err
+	}
+	return l.makeMessage(ctx, a.view, uuid, &req, func(made messageAnswer) { a.succeed(made) })
+}
+
+// readCounter tells the counter of the packet before the response.
+func (l *Layer) readCounter(a *ask) {
+	if a.id == "" {
+		return
+	}
+	a.socket.pushNumbered(packetResponse, func(counter int64) any {
+		return response{a.id, a.method, true, map[string]int64{"counter": counter - 1}}
+	})
+}
+
+const (
+	// replayHorizon is how far back changes are replayed. The SDKs start anew
+	// after 30 h.
+	replayHorizon = 48 * time.Hour
+	// maxReplay is how many bytes of changes one replay brings, more or less:
+	// the newest.
+	maxReplay = 16 << 20
+)
+
+// replay sends the changes since a time, and then the response. It takes the
+// user's turn, so that no change is told twice or out of order.
+func (l *Layer) replay(ctx context.Context, a *ask) error {
+	var req struct {
+		From string `json:"from_timestamp"`
+	}
+	if err := decodeBody(a.data, &req); err != nil {
+		return err
+	}
+	if req.From == "" {
+		return missingProperty("from_timestamp")
+	}
+	from, err := time.Parse(time.RFC3339, req.From)
+	if err != nil {
+		return invalidProperty("from_timestamp", "is not an ISO 8601 time")
+	}
+	if horizon := time.Now().Add(-replayHorizon); from.Before(horizon) {
+		from = horizon
+	}
+	u, leave := l.users.enter(a.socket.user.id)
+	defer leave()
+	missed, err := l.changesSince(ctx, a.view, u, from.Truncate(time.Millisecond))
+	if err != nil {
+		return err
+	}
+	a.socket.pushReplay(missed)
+	a.succeed(nil)
+	return nil
+}
+
+// changesSince shows the changes since a time, oldest first. Those at that very
+// time are among them: the client may have seen only some.
+func (l *Layer) changesSince(ctx context.Context, v view, u *user, from time.Time) ([]json.RawMessage, error) {
+	var bodies []json.RawMessage // the newest first
+	var failed error
+	size := 0
+	err := each(ctx, l.records, kindChange, u.id, 0, 0, func(set *changeSet) bool {
+		if set.At.Before(from) || size > maxReplay {
+			return false
+		}
+		for _, c := range slices.Backward(set.Changes) {
+			var body json.RawMessage
+			if body, failed = l.encodedChange(ctx, v, c); failed != nil {
+				return false
+			}
+			if body != nil {
+				bodies = append(bodies, body)
+				size += len(body)
+			}
+		}
+		return true
+	})
+	slices.Reverse(bodies)
+	return bodies, errors.Join(err, failed)
+}
+
+func (l *Layer) encodedChange(ctx context.Context, v view, c change) (json.RawMessage, error) {
+	body, err := l.changeBody(ctx, v, c)
+	if err != nil || body == nil {
+		return nil, err
+	}
+	return encode(body)
+}
+
+// handleSignal takes typing. A signal that makes no sense gets no answer.
+func (l *Layer) handleSignal(ctx context.Context, s *socket, f *frame) error {
+	var data struct {
+		Action string `json:"action"`
+	}
+	if f.Body.Type != "typing_indicator" || json.Unmarshal(f.Body.Data, &data) != nil {
+		return nil
+	}
+	state, known := stateOf(data.Action)
+	uuid, named := uuidOf(f.Body.Object.ID, prefixConversation)
+	if !known || !named {
+		return nil
+	}
+	thread := threadOf(uuid)
+	if had := s.user.types(thread, state != bridge.Stopped); !had {
+		c, err := l.conversationOf(ctx, s.user.id, uuid)
+		if err != nil {
+			s.user.types(thread, false)
+			return err
+		}
+		thread = c.thread()
+	}
+	_, err := l.core.Accept(ctx, []bridge.Event{{
+		Kind: bridge.KindTyping, Thread: thread,
+		Consumer: &bridge.Consumer{ID: bridge.ConsumerID(s.user.id)}, Typing: &bridge.Typing{State: state},
+	}})
+	return err
+}

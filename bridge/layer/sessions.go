@@ -1,0 +1,187 @@
+package layer
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"regexp"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// tokenBytes is how much chance a session token has. It is written in letters,
+// digits, hyphens and underscores only, because the SDKs put it into URLs as it
+// is.
+const tokenBytes = 32
+
+// maxToken is the longest session token looked at.
+const maxToken = 256
+
+// sessionHeader is the form of Authorization.
+var sessionHeader = regexp.MustCompile(`^Layer\s+session-token=(?:"([^"']*)"|'([^"']*)')$`)
+
+// login is a session and whose it is.
+type login struct {
+	session *session
+	person  *person
+}
+
+// createNonce answers POST /nonces.
+func (l *Layer) createNonce(ctx context.Context, _ *call) (answer, error) {
+	nonce, err := l.nonces.issue(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: map[string]string{"nonce": nonce}}, nil
+}
+
+// createSession answers POST /sessions.
+func (l *Layer) createSession(ctx context.Context, c *call) (answer, error) {
+	var req struct {
+		IdentityToken string `json:"identity_token"`
+		AppID         string `json:"app_id"`
+	}
+	if err := decodeBody(c.body, &req); err != nil {
+		return answer{}, err
+	}
+	switch {
+	case req.AppID == "":
+		return answer{}, missingProperty("app_id")
+	case !l.cfg.knowsApp(req.AppID):
+		return answer{}, errAppID
+	case req.IdentityToken == "":
+		return answer{}, missingProperty("identity_token")
+	}
+	claims, err := l.verify(req.IdentityToken)
+	if err != nil {
+		return answer{}, err
+	}
+	ok, err := l.nonces.valid(ctx, claims.Nonce)
+	if err != nil {
+		return answer{}, err
+	}
+	if !ok {
+		return answer{}, errNonce
+	}
+	token, err := l.login(ctx, claims, req.AppID)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, links: true, body: map[string]string{"session_token": token}}, nil
+}
+
+// errNonce is what a nonce gets that is not ours, too old or used.
+var errNonce = invalidProperty("identity_token", "has a nonce that is not valid")
+
+// login stores a session and what its claims say of the person, and returns the
+// token. That the nonce was not used before is what saving the record decides.
+func (l *Layer) login(ctx context.Context, claims *identityClaims, app string) (string, error) {
+	token := base64.RawURLEncoding.EncodeToString(random(tokenBytes))
+	u, leave := l.users.enter(claims.User)
+	defer leave()
+	known, err := l.personNamed(ctx, claims.User)
+	if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
+		return "", err
+	}
+	now := time.Now()
+	p := &person{User: claims.User, Created: now}
+	if known != nil {
+		copied := *known
+		p = &copied
+	} else if p.ID, err = l.records.NextID(ctx, kindIdentity); err != nil {
+		return "", err
+	}
+	id, err := l.records.NextID(ctx, kindSession)
+	if err != nil {
+		return "", err
+	}
+	stored := []recordable{&session{
+		ID: id, User: claims.User, App: app, Created: now, Expires: now.Add(l.cfg.SessionTTL),
+		TokenHash: digest(token), NonceHash: digest(claims.Nonce),
+	}}
+	if claims.describe(p) || known == nil {
+		stored = append(stored, p)
+	}
+	err = l.save(ctx, stored)
+	if errors.Is(err, bridge.ErrRecordTaken) {
+		return "", errNonce
+	}
+	if err == nil {
+		u.describe(p)
+	}
+	return token, err
+}
+
+// save stores things of which LivePerson is not told.
+func (l *Layer) save(ctx context.Context, things []recordable) error {
+	records, err := recordsOf(things)
+	if err != nil {
+		return err
+	}
+	return l.records.Save(ctx, records...)
+}
+
+func (l *Layer) personNamed(ctx context.Context, user string) (*person, error) {
+	return find[person](ctx, l.records, kindIdentity, keyUser+user)
+}
+
+// tokenOf is the session token of a request's header; empty when there is none.
+func tokenOf(r *http.Request) string {
+	m := sessionHeader.FindStringSubmatch(r.Header.Get("Authorization"))
+	if m == nil {
+		return ""
+	}
+	return m[1] + m[2]
+}
+
+// authenticate finds the session of a token.
+func (l *Layer) authenticate(ctx context.Context, token string) (*login, error) {
+	s, err := l.sessionOf(ctx, token)
+	if errors.Is(err, bridge.ErrNoRecord) {
+		return nil, l.unauthenticated(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.personNamed(ctx, s.User)
+	if err != nil {
+		return nil, err
+	}
+	return &login{s, p}, nil
+}
+
+// sessionOf returns the session that a token is good for now, or
+// [bridge.ErrNoRecord].
+func (l *Layer) sessionOf(ctx context.Context, token string) (*session, error) {
+	if token == "" || len(token) > maxToken {
+		return nil, bridge.ErrNoRecord
+	}
+	s, err := find[session](ctx, l.records, kindSession, keyToken+digest(token))
+	if err != nil {
+		return nil, err
+	}
+	if s.Ended || !time.Now().Before(s.Expires) {
+		return nil, bridge.ErrNoRecord
+	}
+	return s, nil
+}
+
+// deleteSession answers DELETE /sessions/TOKEN: the session ends, and with it
+// its sockets.
+func (l *Layer) deleteSession(ctx context.Context, c *call) (answer, error) {
+	s, err := l.sessionOf(ctx, c.PathValue("token"))
+	if err != nil {
+		return answer{}, err
+	}
+	if s.User != c.login.person.User {
+		return answer{}, errNotFound
+	}
+	s.Ended = true
+	if err := l.save(ctx, []recordable{s}); err != nil {
+		return answer{}, err
+	}
+	l.users.endSession(s.User, s.ID)
+	return answer{status: http.StatusNoContent}, nil
+}

@@ -1,0 +1,235 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// turn is one change of a consumer's things, made while nothing else of theirs
+// changes. What is stored and what LivePerson is told becomes durable in one
+// write, and then the consumer's sockets are told.
+type turn struct {
+	user   *user
+	person *person
+	// at is the time of everything in the turn.
+	at      time.Time
+	events  []bridge.Event
+	stored  []recordable
+	changes []change
+}
+
+// The operations of a change.
+const (
+	changeCreate = "create"
+	changeUpdate = "update"
+	changeDelete = "delete"
+)
+
+// change is one change packet, in a form that fits every version of the API.
+type change struct {
+	Operation string `json:"operation"`
+	Object    string `json:"object"`
+	UUID      string `json:"uuid"`
+	Steps     []step `json:"steps,omitempty"`
+	// Mode belongs to a delete.
+	Mode string `json:"mode,omitempty"`
+	// created is the object of a create. It is not stored: a replay shows the
+	// object as it is by then.
+	created any
+}
+
+// step is one layer-patch operation. User is the last part of a property that
+// ends with a user.
+type step struct {
+	Do       string `json:"do"`
+	Property string `json:"property"`
+	User     string `json:"user,omitempty"`
+	Value    any    `json:"value,omitempty"`
+	ID       string `json:"id,omitempty"`
+}
+
+// changeSet is what one turn changed. Its record's parent is the consumer.
+type changeSet struct {
+	ID      int64     `json:"id"`
+	User    string    `json:"user"`
+	At      time.Time `json:"at"`
+	Changes []change  `json:"changes"`
+}
+
+func (c *changeSet) record() (bridge.Record, error) {
+	return recordOf(kindChange, c.ID, c.User, nil, c.At, c)
+}
+
+// inTurn makes a change. When do changes nothing, nothing is written. done, if
+// not nil, is called once the change is durable and before anybody is told.
+func (l *Layer) inTurn(ctx context.Context, userID string, do func(*turn) error, done func(*turn)) error {
+	u, leave := l.users.enter(userID)
+	defer leave()
+	t, err := l.begin(ctx, u)
+	if err != nil {
+		return err
+	}
+	defer u.end()
+	if err := do(t); err != nil {
+		return err
+	}
+	if err := l.commit(ctx, t); err != nil {
+		return err
+	}
+	u.describe(t.person)
+	if done != nil {
+		done(t)
+	}
+	// What is durable is told, also when who asked for it went away.
+	ctx = context.WithoutCancel(ctx)
+	for _, s := range u.online() {
+		l.tell(ctx, s, t)
+	}
+	return nil
+}
+
+func (l *Layer) begin(ctx context.Context, u *user) (*turn, error) {
+	if !u.clockStarted() {
+		newest, err := l.records.List(ctx, kindChange, u.id, bridge.Page{Limit: 1, Newest: true})
+		if err != nil {
+			return nil, fmt.Errorf("read the changes: %w", err)
+		}
+		var past time.Time
+		for _, r := range newest {
+			set, err := decode[changeSet](r)
+			if err != nil {
+				return nil, err
+			}
+			past = set.At
+		}
+		u.startClock(past)
+	}
+	p := u.who()
+	if p == nil {
+		var err error
+		if p, err = l.personNamed(ctx, u.id); err != nil {
+			return nil, fmt.Errorf("read the identity: %w", err)
+		}
+		u.describe(p)
+	}
+	return &turn{user: u, person: p, at: u.begin()}, nil
+}
+
+func (l *Layer) commit(ctx context.Context, t *turn) error {
+	if len(t.changes) > 0 {
+		id, err := l.records.NextID(ctx, kindChange)
+		if err != nil {
+			return err
+		}
+		t.stored = append(t.stored, &changeSet{ID: id, User: t.user.id, At: t.at, Changes: t.changes})
+	}
+	if len(t.stored) == 0 && len(t.events) == 0 {
+		return nil
+	}
+	records, err := recordsOf(t.stored)
+	if err != nil {
+		return err
+	}
+	if len(t.events) == 0 {
+		return l.records.Save(ctx, records...)
+	}
+	_, err = l.core.Accept(ctx, t.events, records...)
+	return err
+}
+
+// tell sends a turn's changes to a socket.
+func (l *Layer) tell(ctx context.Context, s *socket, t *turn) {
+	v := view{l, s.version, t.person}
+	for _, c := range t.changes {
+		body, err := l.changeBody(ctx, v, c)
+		if err != nil {
+			// The client comes back and finds the change with Event.replay.
+			l.log.WarnContext(ctx, "a change could not be shown", "err", err)
+			s.drop(dropError)
+			return
+		}
+		if body != nil {
+			s.push(packetChange, body)
+		}
+	}
+}
+
+// report adds an event for LivePerson.
+func (t *turn) report(id bridge.EventID, kind bridge.Kind, thread bridge.ThreadID) *bridge.Event {
+	t.events = append(t.events, bridge.Event{ID: id, Kind: kind, Thread: thread, Time: t.at, Consumer: t.person.consumer()})
+	return &t.events[len(t.events)-1]
+}
+
+// keep stores things.
+func (t *turn) keep(things ...recordable) { t.stored = append(t.stored, things...) }
+
+func (t *turn) tellCreated(object, uuid string, created any) {
+	t.changes = append(t.changes, change{Operation: changeCreate, Object: object, UUID: uuid, created: created})
+}
+
+func (t *turn) tellUpdated(object, uuid string, steps ...step) {
+	t.changes = append(t.changes, change{Operation: changeUpdate, Object: object, UUID: uuid, Steps: steps})
+}
+
+func (t *turn) tellDeleted(object, uuid, mode string) {
+	t.changes = append(t.changes, change{Operation: changeDelete, Object: object, UUID: uuid, Mode: mode})
+}
+
+// changeAnswer is the body of a change packet.
+type changeAnswer struct {
+	Operation string    `json:"operation"`
+	Object    reference `json:"object"`
+	Data      any       `json:"data"`
+}
+
+// deleted is the data of a delete.
+type deleted struct {
+	Mode string `json:"mode"`
+}
+
+// changeBody shows a change; nil when its object is no more.
+func (l *Layer) changeBody(ctx context.Context, v view, c change) (any, error) {
+	a := &changeAnswer{Operation: c.Operation, Object: l.refer(c.Object, c.UUID)}
+	switch c.Operation {
+	case changeUpdate:
+		a.Data = v.operations(c.Steps)
+	case changeDelete:
+		a.Data = deleted{c.Mode}
+	default:
+		data, err := l.createdObject(ctx, v, c)
+		if errors.Is(err, bridge.ErrNoRecord) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		a.Data = data
+	}
+	return a, nil
+}
+
+// createdObject shows the object of a create, or returns [bridge.ErrNoRecord].
+func (l *Layer) createdObject(ctx context.Context, v view, c change) (any, error) {
+	switch created := c.created.(type) {
+	case *message:
+		return v.message(created), nil
+	case *conversation:
+		return l.showConversation(ctx, v, created)
+	}
+	if c.Object == objectMessage {
+		m, err := l.messageOf(ctx, v.person.User, c.UUID)
+		if err != nil {
+			return nil, err
+		}
+		return v.message(m), nil
+	}
+	found, err := l.conversationOf(ctx, v.person.User, c.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return l.showConversation(ctx, v, found)
+}

@@ -1,0 +1,326 @@
+package layer
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// version is the major version of the client API.
+type version int
+
+// The versions. From 2.0 on people are identities, before they were user ids;
+// from 3.0 on message parts have ids of their own.
+const (
+	version1 version = 1 + iota
+	version2
+	version3
+)
+
+// timeFormat is ISO 8601 in UTC with milliseconds, as JavaScript writes it.
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
+func iso(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// basicIdentity is an identity within other objects.
+type basicIdentity struct {
+	ID          string  `json:"id"`
+	URL         string  `json:"url"`
+	UserID      string  `json:"user_id"`
+	DisplayName string  `json:"display_name"`
+	AvatarURL   *string `json:"avatar_url"`
+}
+
+// fullIdentity is an identity by itself. The SDKs take one without the key
+// metadata for a basic one.
+type fullIdentity struct {
+	basicIdentity
+	FirstName    *string           `json:"first_name"`
+	LastName     *string           `json:"last_name"`
+	PhoneNumber  *string           `json:"phone_number"`
+	EmailAddress *string           `json:"email_address"`
+	PublicKey    *string           `json:"public_key"`
+	Metadata     map[string]string `json:"metadata"`
+	IdentityType string            `json:"identity_type"`
+	Type         string            `json:"type"` // where web-xdk looks for it
+}
+
+// oldSender is a sender in API 1.0.
+type oldSender struct {
+	UserID string  `json:"user_id"`
+	Name   *string `json:"name"`
+}
+
+type conversationAnswer struct {
+	ID           string         `json:"id"`
+	URL          string         `json:"url"`
+	MessagesURL  string         `json:"messages_url"`
+	CreatedAt    string         `json:"created_at"`
+	LastMessage  *messageAnswer `json:"last_message"`
+	Participants any            `json:"participants"`
+	Distinct     bool           `json:"distinct"`
+	Unread       int            `json:"unread_message_count"`
+	Total        int            `json:"total_message_count"`
+	Metadata     map[string]any `json:"metadata"`
+}
+
+// reference names an object within another.
+type reference struct {
+	Type string `json:"type,omitempty"`
+	ID   string `json:"id"`
+	URL  string `json:"url"`
+}
+
+type messageAnswer struct {
+	ID              string                   `json:"id"`
+	URL             string                   `json:"url"`
+	ReceiptsURL     string                   `json:"receipts_url"`
+	Position        int64                    `json:"position"`
+	Conversation    reference                `json:"conversation"`
+	Parts           []partAnswer             `json:"parts"`
+	SentAt          string                   `json:"sent_at"`
+	ReceivedAt      string                   `json:"received_at"`
+	Sender          any                      `json:"sender"`
+	IsUnread        bool                     `json:"is_unread"`
+	RecipientStatus map[string]receiptStatus `json:"recipient_status"`
+	UpdatedAt       *string                  `json:"updated_at"`
+	Notification    *notification            `json:"notification,omitempty"`
+}
+
+// notification is what a device may show. web-xdk tells its app of a new message
+// (messages:notify) only if there is one.
+type notification struct {
+	Title string `json:"title"`
+	Text  string `json:"text"`
+}
+
+type partAnswer struct {
+	ID       string         `json:"id"`
+	MIMEType string         `json:"mime_type"`
+	Body     *string        `json:"body,omitempty"`
+	Encoding string         `json:"encoding,omitempty"`
+	Content  *contentAnswer `json:"content,omitempty"`
+}
+
+// contentAnswer is rich content. UploadURL is there while nothing was uploaded.
+type contentAnswer struct {
+	ID          string `json:"id"`
+	UploadURL   string `json:"upload_url,omitempty"`
+	DownloadURL string `json:"download_url"`
+	RefreshURL  string `json:"refresh_url"`
+	Expiration  string `json:"expiration"`
+	Size        int64  `json:"size"`
+}
+
+// view shows objects to one client.
+type view struct {
+	l       *Layer
+	version version
+	// person is the consumer whose client it is.
+	person *person
+}
+
+func (v view) identity(user string) basicIdentity {
+	i := basicIdentity{ID: identityID(user), URL: v.l.base + "/identities/" + escapeUser(user), UserID: user}
+	if user == v.person.User {
+		i.DisplayName, i.AvatarURL = v.person.DisplayName, orNull(v.person.AvatarURL)
+	} else {
+		i.DisplayName, i.AvatarURL = v.l.cfg.AgentName, orNull(v.l.cfg.avatar())
+	}
+	return i
+}
+
+func (v view) fullIdentity(user string) fullIdentity {
+	i := fullIdentity{basicIdentity: v.identity(user), Metadata: map[string]string{}, IdentityType: "user", Type: "user"}
+	if p := v.person; user == p.User {
+		i.FirstName, i.LastName = orNull(p.FirstName), orNull(p.LastName)
+		i.PhoneNumber, i.EmailAddress, i.PublicKey = orNull(p.Phone), orNull(p.Email), orNull(p.PublicKey)
+		maps.Copy(i.Metadata, p.Metadata)
+	}
+	return i
+}
+
+// name is what a user is called in keys of maps.
+func (v view) name(user string) string {
+	if v.version == version1 {
+		return user
+	}
+	return identityID(user)
+}
+
+func (v view) participants() any {
+	users := []string{v.person.User, v.l.cfg.AgentID}
+	if v.version == version1 {
+		return users
+	}
+	return []basicIdentity{v.identity(users[0]), v.identity(users[1])}
+}
+
+// conversation shows a conversation. last is its newest message, nil when there
+// is none any more.
+func (v view) conversation(c *conversation, last *message) conversationAnswer {
+	a := conversationAnswer{
+		ID: prefixConversation + c.UUID, URL: v.l.conversationURL(c.UUID), MessagesURL: v.l.conversationURL(c.UUID) + "/messages",
+		CreatedAt: iso(c.Created), Participants: v.participants(), Distinct: c.Distinct,
+		Unread: c.Unread, Total: c.Total, Metadata: v.l.metadataOf(c),
+	}
+	if c.Gone {
+		a.Participants = []string{}
+	}
+	if last != nil {
+		shown := v.message(last)
+		a.LastMessage = &shown
+	}
+	return a
+}
+
+// metadataOf is a conversation's metadata with its state.
+func (l *Layer) metadataOf(c *conversation) map[string]any {
+	metadata := maps.Clone(c.Metadata)
+	if metadata == nil {
+		metadata = map[string]any{}
+	}
+	if c.State != "" {
+		metadata[l.cfg.StateKey] = string(c.State)
+	}
+	return metadata
+}
+
+func (v view) message(m *message) messageAnswer {
+	a := messageAnswer{
+		ID: prefixMessage + m.UUID, URL: v.l.messageURL(m.UUID), ReceiptsURL: v.l.messageURL(m.UUID) + "/receipts",
+		Position:     m.ID,
+		Conversation: reference{ID: prefixConversation + m.Thread, URL: v.l.conversationURL(m.Thread)},
+		Parts:        make([]partAnswer, len(m.Parts)),
+		SentAt:       iso(m.Sent), ReceivedAt: iso(m.Sent), Sender: v.sender(m.Sender),
+		IsUnread:        !m.mine() && m.Status != statusRead,
+		RecipientStatus: v.recipientStatus(m),
+	}
+	for i := range m.Parts {
+		a.Parts[i] = v.part(m, i)
+	}
+	if a.IsUnread && len(m.Parts) > 0 {
+		a.Notification = &notification{v.l.cfg.AgentName, m.Parts[0].Body}
+	}
+	return a
+}
+
+// recipientStatus says how far the message got with both participants. Who wrote
+// it has read it (Client API, Receipts).
+func (v view) recipientStatus(m *message) map[string]receiptStatus {
+	me, agent := v.name(m.Owner), v.name(v.l.cfg.AgentID)
+	if m.mine() {
+		return map[string]receiptStatus{me: statusRead, agent: m.Status}
+	}
+	return map[string]receiptStatus{me: m.Status, agent: statusRead}
+}
+
+func (v view) sender(user string) any {
+	if v.version == version1 {
+		return oldSender{UserID: user}
+	}
+	return v.identity(user)
+}
+
+// part shows a part. Before 3.0 parts were numbered.
+func (v view) part(m *message, i int) partAnswer {
+	p := m.Parts[i]
+	own := p.UUID
+	if v.version < version3 {
+		own = strconv.Itoa(i)
+	}
+	a := partAnswer{ID: fmt.Sprintf("%s%s/parts/%s", prefixMessage, m.UUID, own), MIMEType: p.MIMEType, Encoding: p.Encoding}
+	if p.Content == "" {
+		a.Body = &p.Body
+		return a
+	}
+	content := v.l.contentAnswer(p.Content, p.Size)
+	a.Content = &content
+	return a
+}
+
+// signal is typing on the wire.
+type signal struct {
+	Type   string    `json:"type"`
+	Object reference `json:"object"`
+	Data   any       `json:"data"`
+}
+
+// actions are Layer's words for the states of typing.
+var actions = map[bridge.TypingState]string{
+	bridge.Composing: "started",
+	bridge.Paused:    "paused",
+	bridge.Stopped:   "finished",
+}
+
+// stateOf is the state that an action means.
+func stateOf(action string) (bridge.TypingState, bool) {
+	for state, word := range actions {
+		if word == action {
+			return state, true
+		}
+	}
+	return "", false
+}
+
+// typing shows an agent's typing.
+func (v view) typing(c *conversation, user string, state bridge.TypingState) signal {
+	s := signal{Type: "typing_indicator", Object: v.l.refer(objectConversation, c.UUID)}
+	if v.version == version1 {
+		s.Data = map[string]string{"user_id": user, "action": actions[state]}
+		return s
+	}
+	s.Data = struct {
+		Sender basicIdentity `json:"sender"`
+		Action string        `json:"action"`
+	}{v.identity(user), actions[state]}
+	return s
+}
+
+// The types of object that changes are about.
+const (
+	objectConversation = "Conversation"
+	objectMessage      = "Message"
+)
+
+// refer names an object of ours.
+func (l *Layer) refer(object, uuid string) reference {
+	if object == objectMessage {
+		return reference{object, prefixMessage + uuid, l.messageURL(uuid)}
+	}
+	return reference{object, prefixConversation + uuid, l.conversationURL(uuid)}
+}
+
+func (l *Layer) conversationURL(uuid string) string { return l.base + "/conversations/" + uuid }
+
+func (l *Layer) messageURL(uuid string) string { return l.base + "/messages/" + uuid }
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// operation is one step of a layer-patch list on the wire.
+type operation struct {
+	Operation string `json:"operation"`
+	Property  string `json:"property"`
+	Value     any    `json:"value,omitempty"`
+	ID        string `json:"id,omitempty"`
+}
+
+// operations shows the steps of a change.
+func (v view) operations(steps []step) []operation {
+	shown := make([]operation, len(steps))
+	for i, s := range steps {
+		shown[i] = operation{Operation: s.Do, Property: s.Property, Value: s.Value, ID: s.ID}
+		if s.User != "" {
+			shown[i].Property += "." + escapeKey(v.name(s.User))
+		}
+	}
+	return shown
+}

@@ -1,0 +1,404 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	notifyPath = "/webhooks/liveperson"
+	secret     = "load-secret"
+	// textBytes is how long a message is.
+	textBytes = 120
+	// drainTime is how long what was accepted may take to arrive.
+	drainTime = 60 * time.Second
+	// typingShare of the events are typing where latency is measured.
+	typingShare = 0.3
+	// typingMatch is how late composing may arrive and still count as what was
+	// sent; composing that changes nothing is rightly not passed on.
+	typingMatch = 900 * time.Millisecond
+	// typingApart is how far apart two composing of a thread are that count:
+	// lpbridge tells LivePerson of at most one a second.
+	typingApart = 1200 * time.Millisecond
+)
+
+// load drives one system after the other against the same upstream.
+type load struct {
+	options
+	upstream string
+	client   *http.Client
+	// epoch makes ids unique over all measurements.
+	epoch  atomic.Int64
+	failed atomic.Int64
+}
+
+func newLoad(o options, upstream string) *load {
+	return &load{options: o, upstream: upstream, client: newClient(o.connections)}
+}
+
+// message is the envelope of one message.
+func message(b []byte, epoch int64, n, thread int) []byte {
+	name := threadName(thread)
+	b = fmt.Appendf(b, `{"id":"e%d-%d","type":"message","thread":%q,"consumer":{"id":%q},"message":{"text":"%s%09d`, epoch, n, name, name, mark, n)
+	b = append(b, padding...)
+	return append(b, `"}}`...)
+}
+
+var padding = strings.Repeat(" lorem ipsum", textBytes/12+1)[:textBytes-len(mark)-markDigits]
+
+func composing(thread int) []byte {
+	name := threadName(thread)
+	return fmt.Appendf(nil, `{"type":"typing","thread":%q,"consumer":{"id":%q},"typing":{"state":"composing"}}`, name, name)
+}
+
+// say sends one request and counts what is not answered with 2xx.
+func (l *load) say(ctx context.Context, to string, body []byte) bool {
+	if err := post(ctx, l.client, to, body); err != nil {
+		if ctx.Err() == nil {
+			l.failed.Add(1)
+		}
+		return false
+	}
+	return true
+}
+
+func (l *load) control(ctx context.Context, what string) error {
+	if err := get(ctx, l.upstream+"/load/"+what); err != nil {
+		return fmt.Errorf("upstream %s: %w", what, err)
+	}
+	return nil
+}
+
+func (l *load) read(ctx context.Context, what string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.upstream+"/load/"+what, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := l.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
+}
+
+func (l *load) progress(ctx context.Context) (p progress, err error) {
+	data, err := l.read(ctx, "count")
+	if err != nil {
+		return p, err
+	}
+	return p, json.Unmarshal(data, &p)
+}
+
+// drain waits until n messages arrived, and for as long as more keep arriving.
+func (l *load) drain(ctx context.Context, n int64) (progress, error) {
+	limit := time.Now().Add(drainTime)
+	for {
+		p, err := l.progress(ctx)
+		if err != nil || p.Count >= n || time.Now().After(limit) {
+			return p, err
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return p, err
+		}
+	}
+}
+
+// meet sends one message in each thread, a hundred in a request, so that every
+// conversation exists. Only lpbridge needs it.
+func (l *load) meet(ctx context.Context, s *system, threads int) error {
+	_, err := l.pour(ctx, s, threads, threads)
+	return err
+}
+
+// pour sends n messages over some threads, a hundred in a request, and waits
+// until they arrived.
+func (l *load) pour(ctx context.Context, s *system, n, threads int) (progress, error) {
+	if err := l.control(ctx, "reset"); err != nil {
+		return progress{}, err
+	}
+	if err := l.pourOnly(ctx, s, n, threads); err != nil {
+		return progress{}, err
+	}
+	p, err := l.drain(ctx, int64(n))
+	if err == nil && p.Count < int64(n) {
+		err = fmt.Errorf("%s: only %d of %d messages arrived", s.name, p.Count, n)
+	}
+	return p, err
+}
+
+// batch is the most events of one request.
+const batch = 100
+
+func (l *load) pourOnly(ctx context.Context, s *system, n, threads int) error {
+	epoch := l.epoch.Add(1)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(16)
+	for from := 0; from < n; from += batch {
+		group.Go(func() error {
+			body := []byte{'['}
+			for i := from; i < min(from+batch, n); i++ {
+				if i > from {
+					body = append(body, ',')
+				}
+				body = message(body, epoch, i, i%threads)
+			}
+			return post(ctx, l.client, s.events, append(body, ']'))
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+// saturation is what a system reaches when the load never waits.
+type saturation struct {
+	perSecond   float64
+	cpuPer1000  time.Duration
+	lost, count int64
+}
+
+// saturate sends over all connections as fast as answers come, and counts until
+// the last message arrived.
+func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Duration) (saturation, error) {
+	if err := l.control(ctx, "reset"); err != nil {
+		return saturation{}, err
+	}
+	epoch := l.epoch.Add(1)
+	before, err := s.cpu()
+	if err != nil {
+		return saturation{}, err
+	}
+	began := time.Now()
+	var next, sent atomic.Int64
+	var senders sync.WaitGroup
+	for worker := range l.connections {
+		senders.Go(func() {
+			body := make([]byte, 0, 512)
+			for i := worker; time.Since(began) < d && ctx.Err() == nil; i += l.connections {
+				n := int(next.Add(1) - 1)
+				if n >= maxMessages {
+					return
+				}
+				// A thread belongs to one connection, which keeps its order.
+				body = message(body[:0], epoch, n, i%max(threads-threads%l.connections, 1))
+				if l.say(ctx, s.events, body) {
+					sent.Add(1)
+				}
+			}
+		})
+	}
+	senders.Wait()
+	p, err := l.drain(ctx, sent.Load())
+	if err != nil {
+		return saturation{}, err
+	}
+	after, err := s.cpu()
+	if err != nil {
+		return saturation{}, err
+	}
+	took := time.Unix(0, p.Last).Sub(began).Seconds()
+	return saturation{
+		perSecond: float64(p.Count) / took, count: p.Count, lost: sent.Load() - p.Count,
+		cpuPer1000: time.Duration(float64(after-before) / float64(max(p.Count, 1)) * 1000),
+	}, nil
+}
+
+// latencies at a steady rate.
+type latencies struct {
+	accepted, arrived, typing []time.Duration
+	// typed is how many composing were sent.
+	typed int
+}
+
+// event is one thing due.
+type event struct {
+	thread int
+	number int // of a message; -1 is composing
+	due    time.Time
+}
+
+// steady sends at a rate, whatever the answers do, and measures from when each
+// event was due.
+func (l *load) steady(ctx context.Context, s *system, d time.Duration) (latencies, error) {
+	if err := l.control(ctx, "reset"); err != nil {
+		return latencies{}, err
+	}
+	epoch := l.epoch.Add(1)
+	total := int(d.Seconds() * float64(l.rate))
+	events := make([]event, total)
+	accepted := make([]time.Duration, total)
+	queues := make([]chan int, l.connections)
+	var senders sync.WaitGroup
+	for w := range queues {
+		queues[w] = make(chan int, total)
+		senders.Go(func() {
+			body := make([]byte, 0, 512)
+			for i := range queues[w] {
+				e := &events[i]
+				if e.number < 0 {
+					l.say(ctx, s.events, composing(e.thread))
+					continue
+				}
+				body = message(body[:0], epoch, e.number, e.thread)
+				if l.say(ctx, s.events, body) {
+					accepted[i] = time.Since(e.due)
+				}
+			}
+		})
+	}
+	messages := l.schedule(ctx, events, queues)
+	senders.Wait()
+	if _, err := l.drain(ctx, int64(messages)); err != nil {
+		return latencies{}, err
+	}
+	return l.collect(ctx, events, accepted, messages)
+}
+
+// schedule hands every event to the connection of its thread when it is due.
+func (l *load) schedule(ctx context.Context, events []event, queues []chan int) (messages int) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	began := time.Now()
+	for i := range events {
+		e := &events[i]
+		e.thread, e.number = rng.IntN(l.threads), -1
+		if rng.Float64() >= typingShare {
+			e.number = messages
+			messages++
+		}
+		due := began.Add(time.Duration(float64(i) / float64(l.rate) * float64(time.Second)))
+		if wait := time.Until(due); wait > 0 && pause(ctx, wait) != nil {
+			break
+		}
+		e.due = time.Now()
+		queues[e.thread%len(queues)] <- i
+	}
+	for _, q := range queues {
+		close(q)
+	}
+	return messages
+}
+
+// collect joins what was sent with what arrived.
+func (l *load) collect(ctx context.Context, events []event, accepted []time.Duration, messages int) (latencies, error) {
+	raw, err := l.read(ctx, fmt.Sprintf("arrivals?n=%d", messages))
+	if err != nil {
+		return latencies{}, err
+	}
+	var typed []typingArrival
+	data, err := l.read(ctx, "typing")
+	if err == nil {
+		err = json.Unmarshal(data, &typed)
+	}
+	if err != nil {
+		return latencies{}, err
+	}
+	shown := map[int][]time.Time{}
+	for _, t := range typed {
+		shown[t.Thread] = append(shown[t.Thread], time.Unix(0, t.At))
+	}
+	var out latencies
+	typedLast := map[int]time.Time{}
+	for i, e := range events {
+		switch {
+		case e.due.IsZero():
+		case e.number < 0:
+			before := typedLast[e.thread]
+			typedLast[e.thread] = e.due
+			if e.due.Sub(before) < typingApart {
+				continue
+			}
+			out.typed++
+			if at, ok := firstAfter(shown[e.thread], e.due); ok {
+				out.typing = append(out.typing, at)
+			}
+		default:
+			if accepted[i] > 0 {
+				out.accepted = append(out.accepted, accepted[i])
+			}
+			if at := int64(binary.LittleEndian.Uint64(raw[8*e.number:])); at > 0 {
+				out.arrived = append(out.arrived, time.Unix(0, at).Sub(e.due))
+			}
+		}
+	}
+	return out, nil
+}
+
+func firstAfter(shown []time.Time, due time.Time) (time.Duration, bool) {
+	for _, at := range shown {
+		if d := at.Sub(due); d > 0 {
+			return d, d < typingMatch
+		}
+	}
+	return 0, false
+}
+
+// notifications measures how long LivePerson waits for an answer. The rate is a
+// fifth of that of events.
+func (l *load) notifications(ctx context.Context, s *system, d time.Duration) ([]time.Duration, error) {
+	total := int(d.Seconds() * float64(l.rate) / 5)
+	took := make([]time.Duration, total)
+	base := int(l.epoch.Add(1)) * 10_000_000
+	began := time.Now()
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range total {
+		if wait := time.Until(began.Add(time.Duration(i) * d / time.Duration(total))); wait > 0 && pause(ctx, wait) != nil {
+			break
+		}
+		group.Go(func() error {
+			body := notification(threadName(i%l.threads), base+i)
+			due := time.Now()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.notify, bytes.NewReader(body))
+			if err != nil {
+				return err
+			}
+			mac := hmac.New(sha256.New, []byte(secret))
+			mac.Write(body)
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("X-Liveperson-Signature", "sha256="+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+			resp, err := l.client.Do(req)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			_, err = io.Copy(io.Discard, resp.Body)
+			took[i] = time.Since(due)
+			if resp.StatusCode != http.StatusOK {
+				return fmt.Errorf("%s answered a notification with %d", s.name, resp.StatusCode)
+			}
+			return err
+		})
+	}
+	return took, group.Wait()
+}
+
+func notification(dialog string, sequence int) []byte {
+	return fmt.Appendf(nil, `{"kind":"notification","body":{"changes":[{"sequence":%d,"originatorId":"agent-1","originatorMetadata":{"id":"agent-1","role":"ASSIGNED_AGENT"},"serverTimestamp":%d,"event":{"type":"ContentEvent","message":"Good morning,%s","contentType":"text/plain"},"conversationId":%q,"dialogId":%q}]},"type":"ms.MessagingEventNotification"}`,
+		sequence, time.Now().UnixMilli(), padding, dialog, dialog)
+}
+
+// percentile of values, which it sorts; p is 0 to 1.
+func percentile(values []time.Duration, p float64) time.Duration {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[min(int(p*float64(len(values))), len(values)-1)]
+}

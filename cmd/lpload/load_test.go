@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNumbersAreFoundInWhateverCarriesThem(t *testing.T) {
+	event := message(nil, 3, 42, 17)
+	for name, body := range map[string][]byte{"event": event, "rewritten": rewrite(event)} {
+		if n, ok := messageNumber(body); !ok || n != 42 {
+			t.Errorf("%s: message %d, %t", name, n, ok)
+		}
+		if thread, ok := threadNumber(body); !ok || thread != 17 {
+			t.Errorf("%s: thread %d, %t", name, thread, ok)
+		}
+		if isComposing(body) {
+			t.Errorf("%s: a message counts as composing", name)
+		}
+	}
+	typing := rewrite(composing(5))
+	if _, ok := messageNumber(typing); ok || !isComposing(typing) {
+		t.Errorf("composing is not recognised: %s", typing)
+	}
+	if _, ok := messageNumber([]byte(mark + "12")); ok {
+		t.Error("a number that was cut off counts")
+	}
+}
+
+func TestTextHasItsLength(t *testing.T) {
+	_, text, _ := bytes.Cut(message(nil, 1, 1, 1), []byte(`"text":"`))
+	if got := bytes.IndexByte(text, '"'); got != textBytes {
+		t.Errorf("the text has %d bytes, want %d", got, textBytes)
+	}
+}
+
+func TestJudged(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		row   row
+		t     target
+		ratio float64
+		met   bool
+	}{
+		{"more is better, met", row{Value: 60, Floor: 100}, target{must: 0.6, more: true}, 0.6, true},
+		{"more is better, missed", row{Value: 59, Floor: 100}, target{must: 0.6, more: true}, 0.59, false},
+		{"less is better, met", row{Value: 3, Floor: 2}, target{must: 1.5}, 1.5, true},
+		{"less is better, missed", row{Value: 4, Floor: 2}, target{must: 1.5}, 2, false},
+		{"no floor, missed", row{Value: 41}, target{must: 40}, 0, false},
+		{"no target", row{Value: 41, Floor: 1}, target{}, 41, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := judged(tc.row, tc.t)
+			if got.Ratio != tc.ratio || got.Met != tc.met {
+				t.Errorf("ratio %g, met %t; want %g, %t", got.Ratio, got.Met, tc.ratio, tc.met)
+			}
+		})
+	}
+}
+
+func TestPercentile(t *testing.T) {
+	values := []time.Duration{4, 1, 3, 2}
+	for p, want := range map[float64]time.Duration{0: 1, 0.5: 3, 0.99: 4, 1: 4} {
+		if got := percentile(values, p); got != want {
+			t.Errorf("percentile %g is %d, want %d", p, got, want)
+		}
+	}
+	if got := percentile(nil, 0.5); got != 0 {
+		t.Errorf("percentile of nothing is %d", got)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, args := range [][]string{{"-threads=0"}, {"-rate=1"}, {"-rounds=99"}, {"-pending=2000000"}, {"-stage=1ms"}, {"now"}} {
+		var out, log bytes.Buffer
+		if code := execute(t.Context(), args, &out, &log); code != 2 {
+			t.Errorf("%s: exit code %d, want 2", strings.Join(args, " "), code)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+)
+
+// row is one line of the report.
+type row struct {
+	What string `json:"what"`
+	// Value is lpbridge's, in Unit. Floor is what it is compared with, Ratio
+	// their quotient; both are 0 where there is no floor.
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Floor float64 `json:"floor,omitempty"`
+	Of    string  `json:"of,omitempty"`
+	Ratio float64 `json:"ratio,omitempty"`
+	Must  string  `json:"must"`
+	Aim   string  `json:"aim"`
+	// Met says whether what must be reached is.
+	Met bool `json:"met"`
+}
+
+// target is what a measurement is held against; docs/performance.md lists them.
+type target struct {
+	what, key, unit, of string
+	must, aim           float64
+	// more says that more is better.
+	more bool
+}
+
+// targets are ratios where there is a floor, and values where there is none.
+func (r *run) targets() []target {
+	return []target{
+		{"delivered messages/s, saturated", "delivered/s", "/s", "proxy", 0.6, 1, true},
+		{"CPU per 1000 messages", "CPU per 1000", "ms", "floor", 1.6, 1.1, false},
+		{"event to 2xx, p50", "accepted p50", "ms", "floor", 1.5, 1.1, false},
+		{"event to 2xx, p99", "accepted p99", "ms", "floor", 0, 0, false},
+		{"event to arrival, p50", "arrived p50", "ms", "floor", 1.5, 1.1, false},
+		{"event to arrival, p99", "arrived p99", "ms", "floor", 0, 0, false},
+		{"typing to arrival, p50", "typing p50", "ms", "proxy", 1.3, 1.1, false},
+		{"typing to arrival, p99", "typing p99", "ms", "proxy", 2, 1.5, false},
+		{"notification to 200, p50", "notified p50", "ms", "floor", 1.5, 1.1, false},
+		{"notification to 200, p99", "notified p99", "ms", "floor", 2, 1.1, false},
+		{fmt.Sprintf("delivered/s, upstream of %s", r.slow), "delivered/s, slow upstream", "/s", "floor", 0.8, 1, true},
+		{"memory, idle", "memory, idle", "MiB", "", 40, 25, false},
+		{fmt.Sprintf("memory, %d threads more known", r.known), "memory, known threads", "MiB", "", 60, 20, false},
+		{fmt.Sprintf("memory, %d events pending", r.pending), "memory, pending", "MiB", "", 100, 30, false},
+		{"restart with them: ready", "restart, ready", "s", "", 5, 1, false},
+		{"restart with them: first delivery after", "restart, first delivery", "s", "", 1, 0.2, false},
+		{"idle CPU with the threads known", "idle CPU, % of a core", "%", "", 0.5, 0, false},
+		{"cold start to ready", "cold start", "s", "", 1, 0.2, false},
+	}
+}
+
+func (r *run) rows() []row {
+	var rows []row
+	for _, t := range r.targets() {
+		rows = append(rows, t.row(r.found))
+	}
+	few := r.found.median("CPU per 1000, few threads", "bridge")
+	many := r.found.median("CPU per 1000, known threads", "bridge")
+	rows = append(rows, judged(row{
+		What: fmt.Sprintf("CPU per 1000, %d threads against 100", r.known), Value: many, Unit: "ms", Floor: few, Of: "itself",
+	}, target{must: 1.3, aim: 1}))
+	if info, err := os.Stat(r.bridge); err == nil {
+		rows = append(rows, judged(row{What: "binary", Value: float64(info.Size()) / (1 << 20), Unit: "MiB"}, target{must: 40, aim: 25}))
+	}
+	for _, name := range []string{"relay", "floor"} {
+		rows = append(rows, judged(row{
+			What: "for comparison: " + name + " delivered/s", Value: r.found.median("delivered/s", name), Unit: "/s",
+			Floor: r.found.median("delivered/s", "proxy"), Of: "proxy",
+		}, target{}))
+	}
+	return rows
+}
+
+func (t target) row(found series) row {
+	out := row{What: t.what, Value: found.median(t.key, "bridge"), Unit: t.unit, Of: t.of}
+	if t.of != "" {
+		out.Floor = found.median(t.key, t.of)
+	}
+	return judged(out, t)
+}
+
+// judged adds the ratio and the targets to a row.
+func judged(out row, t target) row {
+	held := out.Value
+	if out.Floor > 0 {
+		out.Ratio = out.Value / out.Floor
+		held = out.Ratio
+	}
+	out.Met = t.must == 0 || held <= t.must
+	sign := "≤"
+	if t.more {
+		out.Met, sign = held >= t.must, "≥"
+	}
+	if t.must > 0 {
+		out.Must, out.Aim = fmt.Sprintf("%s %g", sign, t.must), fmt.Sprintf("%s %g", sign, t.aim)
+	}
+	return out
+}
+
+func printRows(out io.Writer, rows []row) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nwhat\tlpbridge\tfloor\tratio\tmust\taim\t")
+	for _, r := range rows {
+		floor, ratio, verdict := "", "", ""
+		if r.Floor > 0 {
+			floor, ratio = fmt.Sprintf("%.4g %s", r.Floor, r.Of), fmt.Sprintf("%.2f", r.Ratio)
+		}
+		if !r.Met {
+			verdict = "MISSED"
+		}
+		fmt.Fprintf(w, "%s\t%.4g %s\t%s\t%s\t%s\t%s\t%s\n", r.What, r.Value, r.Unit, floor, ratio, r.Must, r.Aim, verdict)
+	}
+	w.Flush()
+}
