@@ -18,28 +18,46 @@ func (b *Bridge) relayConversation(ctx context.Context, c *connector.Conversatio
 		b.metrics.drop("foreign")
 		return nil
 	}
+	for {
+		if moved, err := b.followConversation(ctx, c); !moved || err != nil {
+			return err
+		}
+	}
+}
+
+// followConversation brings the conversation's thread up to a change. moved
+// says that a lane gave the thread another conversation, or the conversation
+// another thread, meanwhile.
+func (b *Bridge) followConversation(ctx context.Context, c *connector.ConversationChange) (moved bool, err error) {
 	t, err := b.threadOfConversation(ctx, c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if t == nil {
 		b.metrics.drop("foreign")
-		return nil
+		return false, nil
 	}
 	defer b.threads.put(t)
 	t.following.Lock()
 	defer t.following.Unlock()
-	row := t.snapshot()
+	row, moves := t.standing()
+	if b.threads.heldByOther(string(c.ConversationID), t) {
+		return true, nil
+	}
 	if row.outdates(c) {
 		b.metrics.drop("stale")
 		// It may be known only because it came before and could not be kept.
-		return b.threads.save(ctx, t)
+		return false, b.threads.save(ctx, t)
 	}
 	var in intake
-	if err := b.follow(&in, t, row, c); err != nil {
-		return err
+	if err := b.follow(&in, t, row, c, func() bool {
+		moved = t.moves != moves
+		return moved
+	}); err != nil {
+		return false, err
 	}
-	return b.keepIntake(ctx, &in)
+	err = b.keepIntake(ctx, &in)
+	return moved, err
 }
 
 func (b *Bridge) threadOfConversation(ctx context.Context, c *connector.ConversationChange) (*thread, error) {
@@ -81,8 +99,10 @@ func inSurvey(c *connector.ConversationChange) bool {
 
 // follow turns the difference between what we knew of a conversation and its
 // new state into state events and a change of the row. The change is worked out
-// again when it is made, for a lane may have moved the row on meanwhile.
-func (b *Bridge) follow(in *intake, t *thread, row Thread, c *connector.ConversationChange) error {
+// again when it is made, for a lane may have moved the row on meanwhile; when it
+// moved to another conversation, there is nothing to change here. moved is
+// asked while the thread is locked.
+func (b *Bridge) follow(in *intake, t *thread, row Thread, c *connector.ConversationChange, moved func() bool) error {
 	for _, s := range row.advance(c) {
 		if err := b.announce(in, t, c, s); err != nil {
 			return err
@@ -91,7 +111,7 @@ func (b *Bridge) follow(in *intake, t *thread, row Thread, c *connector.Conversa
 	in.moves = append(in.moves, move{
 		thread: t,
 		change: func(row *Thread) {
-			if !row.outdates(c) {
+			if !moved() && !row.outdates(c) {
 				row.advance(c)
 			}
 		},

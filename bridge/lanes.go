@@ -331,7 +331,14 @@ func (s *lanes) takeEarlier(l *lane, e *Entry) {
 	at := len(l.queue)
 	cutOff := l.recovered && !s.clean && at == 0
 	if cutOff || e.Attempts > 0 && e.Last == Unknown {
-		s.inDoubt(e)
+		attempts := e.Attempts
+		if s.inDoubt(e); e.Attempts > attempts {
+			// The next process must know even if this one ends in order. Without
+			// Durable the journal does not call back.
+			s.journal.Settle(Settlement{
+				Seq: e.Seq, Lane: l.key, Outcome: e.Last, Final: Pending, Attempts: e.Attempts, NextTry: e.NextTry,
+			})
+		}
 	}
 	if cutOff || e.Attempts > 0 {
 		l.earlier = at + 1
@@ -500,22 +507,17 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, a arrival) (settledOne bo
 		s.mu.Unlock()
 		return false, err
 	}
-	var n int
-	for _, l = range slices.Concat([]*lane{l}, s.sentTo[a.dialog]) {
-		if l == nil {
-			continue
-		}
-		if w := l.settlingAt(a); w != nil {
+	candidates := slices.Concat([]*lane{l}, s.sentTo[a.dialog])
+	for _, c := range candidates {
+		if w := c.settlingAt(a); w != nil {
 			s.mu.Unlock()
 			return false, w.wait(ctx)
 		}
-		if n = l.doubtful(a); n > 0 {
-			break
-		}
 	}
-	if n == 0 {
+	l, n, err := proven(candidates, a)
+	if n == 0 || err != nil {
 		s.mu.Unlock()
-		return false, nil
+		return false, err
 	}
 	settlements := s.drop(l, n, verdict{
 		outcome: Delivered, final: Done, dialog: a.dialog, sequence: a.sequence, source: l.queue[n-1].ID,
@@ -528,6 +530,24 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, a arrival) (settledOne bo
 	s.mu.Unlock()
 	s.settle(settlements)
 	return true, w.wait(ctx)
+}
+
+// proven finds the lane an arrival belongs to, and how many of its entries it
+// settles. When the same text of the same consumer is under way in another
+// thread, only the answer to that tells whose echo this is: LivePerson must
+// send it again.
+func proven(candidates []*lane, a arrival) (l *lane, n int, err error) {
+	for _, c := range candidates {
+		m := c.doubtful(a)
+		switch {
+		case m == 0 || c == l:
+		case l == nil:
+			l, n = c, m
+		case l.state == running || c.state == running:
+			return nil, 0, ErrBusy
+		}
+	}
+	return l, n, nil
 }
 
 // laneForEcho finds a lane, or nil. One that may hold entries of an earlier
@@ -549,6 +569,9 @@ func (s *lanes) laneForEcho(ctx context.Context, key LaneKey) (*lane, error) {
 
 // settlingAt returns the settlement of the entry that got the arrival's place.
 func (l *lane) settlingAt(a arrival) *settling {
+	if l == nil {
+		return nil
+	}
 	for _, w := range l.open {
 		if w.Dialog == a.dialog && w.Sequence == a.sequence {
 			return w
@@ -561,6 +584,9 @@ func (l *lane) settlingAt(a arrival) *settling {
 // up to the first match, for a later entry is only ever sent after the earlier
 // ones were answered.
 func (l *lane) doubtful(a arrival) int {
+	if l == nil {
+		return 0
+	}
 	for i, e := range l.queue {
 		earlier, sent := i < l.earlier, i == 0 && len(l.sentTo) > 0
 		if !earlier && !sent {

@@ -57,6 +57,9 @@ type rigOptions struct {
 	channel       *channel
 	notifications bridge.Notifications
 	survey        bool
+	// echoWait is 15 s unless set.
+	echoWait time.Duration
+	quiet    bool
 	// adjust changes the bridge's own options.
 	adjust func(*bridge.Options)
 }
@@ -278,15 +281,22 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	}
 	r.wire = &wire{sim: r.sim.Transport(), began: time.Now()}
 	client, closeClient := newClient(t, r.wire)
+	if o.echoWait == 0 {
+		o.echoWait = 15 * time.Second
+	}
+	logger := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	if o.quiet {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	if o.notifications == "" {
 		o.notifications = bridge.NotificationsOn
 	}
 	options := bridge.Options{
 		Account: account, ClientID: clientID, Journal: r.journal, Client: client,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature(secret, header, body) },
-		Notifications:   o.notifications, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
+		Notifications:   o.notifications, EchoWait: o.echoWait, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
 		Conversation: bridge.ConversationDefaults{Survey: o.survey},
-		Logger:       slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Logger:       logger,
 		Metrics:      prometheus.NewRegistry(),
 	}
 	if o.adjust != nil {
@@ -306,7 +316,6 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		mux.Handle(route.Pattern, route.Handler)
 	}
 	r.handler = mux
-	r.door.lead(mux)
 	ctx, cancel := context.WithCancel(t.Context())
 	r.stop = cancel
 	r.close = closeClient
@@ -317,6 +326,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	case err := <-r.stopped:
 		t.Fatal(err)
 	}
+	r.door.lead(mux)
 	return r
 }
 

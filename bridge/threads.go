@@ -3,6 +3,7 @@ package bridge
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -16,18 +17,20 @@ type thread struct {
 	mu sync.Mutex
 	// Thread is guarded by mu.
 	Thread
+	// moves counts how often Conversation changed. Guarded by mu.
+	moves int
 	// saving serialises writes, so that an older state never follows a newer
 	// one to disk.
 	saving sync.Mutex
 	// unsaved says that the journal refused the last write. Guarded by saving.
 	unsaved bool
-	// following serialises conversation notifications, so that two that come at
-	// once do not tell the channel of the same step.
+	// following serialises what conversation notifications and take-overs do to
+	// the thread, so that two notifications that come at once do not tell the
+	// channel of the same step, and none gives back what was taken over.
 	following sync.Mutex
-	// aside is a dialog other than Dialog that got a message of ours, such as a
-	// survey, and asideSequence the highest place there. Guarded by mu.
-	aside         string
-	asideSequence int64
+	// main and aside are the places of our messages in Dialog and in another
+	// dialog, such as a survey. Guarded by mu.
+	main, aside places
 
 	// users and place are guarded by threads.mu.
 	users int
@@ -39,6 +42,14 @@ func (t *thread) snapshot() Thread {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.Thread
+}
+
+// standing returns a copy and how often the thread had moved to another
+// conversation by then.
+func (t *thread) standing() (row Thread, moves int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.Thread, t.moves
 }
 
 // threads is the map between the channel's threads and LivePerson's
@@ -138,7 +149,7 @@ func (m *threads) adopt(row Thread) *thread {
 	key := ThreadKey{row.Channel, row.ID}
 	t := m.byKey[key]
 	if t == nil {
-		t = &thread{key: key, Thread: row}
+		t = &thread{key: key, Thread: row, main: places{dialog: row.Dialog, floor: row.Sequence}}
 		m.byKey[key] = t
 		m.indexLoaded(t, row)
 	}
@@ -187,6 +198,9 @@ func (m *threads) change(ctx context.Context, t *thread, fn func(*Thread)) error
 	before := t.Thread
 	fn(&t.Thread)
 	after := t.Thread
+	if before.Conversation != after.Conversation {
+		t.moves++
+	}
 	t.mu.Unlock()
 	m.mu.Lock()
 	m.index(t, before, after)
@@ -214,6 +228,14 @@ func (m *threads) claim(t *thread, lpConsumer string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.byConsumer[lpConsumer] = t
+}
+
+// heldByOther reports whether a conversation is found in another thread.
+func (m *threads) heldByOther(conversation string, t *thread) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	holder := m.byConversation[conversation]
+	return holder != nil && holder != t
 }
 
 // placedIn returns the thread of a conversation or a dialog if it is in memory,
@@ -281,20 +303,55 @@ func (m *threads) place(key ThreadKey, dialog string, sequence int64) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch dialog {
-	case t.Dialog:
-		t.Sequence = max(t.Sequence, sequence)
-	case t.aside:
-		t.asideSequence = max(t.asideSequence, sequence)
-	default:
-		t.aside, t.asideSequence = dialog, sequence
+	if dialog != t.Dialog {
+		t.aside.add(dialog, sequence)
+		return
 	}
+	t.main.add(dialog, sequence)
+	t.Sequence = max(t.Sequence, sequence)
 }
 
-// placed reports whether a message of ours is known to have got this place or a
-// later one.
+// placed reports whether a message of ours is known to have got this place.
 func (t *thread) placed(dialog string, sequence int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return dialog == t.Dialog && sequence <= t.Sequence || dialog == t.aside && sequence <= t.asideSequence
+	return t.main.has(dialog, sequence) || t.aside.has(dialog, sequence)
+}
+
+// inherit takes over what another thread knows of its dialog.
+func (t *thread) inherit(from *thread) {
+	from.mu.Lock()
+	main := from.main
+	main.known = slices.Clone(main.known)
+	from.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.main = main
+}
+
+// placesKept is how many places of a dialog are known one by one.
+const placesKept = 128
+
+// places are the sequences our messages got in a dialog. They are known one by
+// one, for the echo of one may come after that of a later one; but from long ago
+// or an earlier process, all count as known.
+type places struct {
+	dialog string
+	floor  int64
+	known  []int64
+}
+
+func (p *places) add(dialog string, sequence int64) {
+	if p.dialog != dialog {
+		*p = places{dialog: dialog, floor: -1}
+	}
+	if p.known = append(p.known, sequence); len(p.known) > placesKept {
+		slices.Sort(p.known)
+		p.floor = max(p.floor, p.known[placesKept/2-1])
+		p.known = slices.Delete(p.known, 0, placesKept/2)
+	}
+}
+
+func (p *places) has(dialog string, sequence int64) bool {
+	return dialog == p.dialog && (sequence <= p.floor || slices.Contains(p.known, sequence))
 }

@@ -10,6 +10,10 @@ import (
 	"lpbridge/connector"
 )
 
+// surveyPatience is how many attempts a message waits for the news of a survey
+// that must be under way.
+const surveyPatience = 2
+
 // identity is who a thread's consumer is towards LivePerson.
 func (t *Thread) identity() connector.ConsumerIdentity {
 	return connector.ConsumerIdentity(t.ExtConsumer)
@@ -233,12 +237,28 @@ func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *Entry, ev *Event
 		if err == nil {
 			return sent{string(target.DialogID), int64(sequence), string(target.DialogID) != row.Dialog}, nil
 		}
-		if connector.OutcomeOf(err) != Closed || reopened {
+		if connector.OutcomeOf(err) != Closed {
+			return sent{}, err
+		}
+		if reopened {
+			if e.Attempts >= surveyPatience {
+				b.endUnknownSurvey(ctx, row)
+			}
 			return sent{}, err
 		}
 		if err := b.ended(ctx, t, string(target.ConversationID), string(target.DialogID)); err != nil {
 			return sent{}, err
 		}
+	}
+}
+
+// endUnknownSurvey ends a survey we were not told of: LivePerson says that the
+// conversation is open and that its main dialog is closed, so a message could
+// go nowhere until the survey ends (Post Conversation Survey).
+func (b *Bridge) endUnknownSurvey(ctx context.Context, row Thread) {
+	err := b.lp.UpdateConversation(ctx, row.identity(), connector.ConversationID(row.Conversation), connector.Stage{})
+	if err != nil {
+		b.log.Info("a survey that holds up messages was not ended", "channel", row.Channel, "error", err)
 	}
 }
 
@@ -419,21 +439,51 @@ func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog stri
 }
 
 // takeOver moves the consumer's conversation from another thread to this one.
+// Typing there ends first, for afterwards nobody could say so.
 func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
+	typing := b.endTyping(ctx, from.key)
+	// News of the conversation waits until it is known whose it is.
+	from.following.Lock()
+	defer from.following.Unlock()
 	held := from.snapshot()
-	b.consumerTyping.forget(from.key)
-	if err := b.remember(ctx, from, func(row *Thread) {
+	t.inherit(from)
+	err := b.remember(ctx, from, func(row *Thread) {
 		if row.Conversation == held.Conversation {
 			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
 		}
-	}); err != nil {
+	})
+	if err != nil {
+		// Both would hold it after a crash. The message is tried again, and that
+		// must find the holder.
+		_ = b.remember(ctx, from, func(row *Thread) {
+			if row.Conversation == "" {
+				*row = held
+			}
+		})
 		return err
 	}
-	return b.remember(ctx, t, func(row *Thread) {
+	err = b.remember(ctx, t, func(row *Thread) {
 		row.begin(held.Conversation)
 		row.Dialog, row.Survey, row.Sequence = held.Dialog, held.Survey, held.Sequence
 		row.Updated, row.Joined = held.Updated, held.Joined
 	})
+	if typing != nil {
+		b.consumerTyping.recover([]ThreadKey{t.key})
+	}
+	return err
+}
+
+// endTyping tells LivePerson that the consumer of a thread does not type, if it
+// was told otherwise, and forgets what was typed.
+func (b *Bridge) endTyping(ctx context.Context, key ThreadKey) error {
+	ctx, cancel := context.WithTimeout(ctx, typingCallTimeout)
+	defer cancel()
+	err := b.consumerTyping.clear(ctx, key)
+	if err != nil {
+		b.log.Info("typing was not confirmed to have ended", "channel", key.Channel, "error", err)
+	}
+	b.consumerTyping.forget(key)
+	return err
 }
 
 // askForConversation asks the Monitoring API for the id of a conversation that
@@ -542,12 +592,8 @@ func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
 	if !row.Open || row.Conversation == "" {
 		return nil
 	}
-	clearing, cancel := context.WithTimeout(ctx, typingCallTimeout)
-	defer cancel()
-	if err := b.consumerTyping.clear(clearing, t.key); err != nil {
-		b.log.Info("typing was not confirmed to have ended before a close", "channel", row.Channel, "error", err)
-	}
-	b.consumerTyping.forget(t.key)
+	// A close is not held up by typing that cannot be told.
+	_ = b.endTyping(ctx, t.key)
 	var change connector.ConversationField = connector.ConversationStateField{}
 	switch {
 	case row.Survey != "":

@@ -97,7 +97,7 @@ func parse(args []string, log io.Writer) (options, error) {
 	faults := f.String("faults", stormy, "how LivePerson misbehaves, as JSON of the simulator's faults")
 	f.DurationVar(&o.during, "during", 40*time.Second, "how long the traffic takes")
 	f.DurationVar(&o.drain, "drain", 3*time.Minute, "how long the end of the traffic may take to be delivered")
-	f.DurationVar(&o.echoWait, "echo-wait", 10*time.Second, "LPBRIDGE_ECHO_WAIT")
+	f.DurationVar(&o.echoWait, "echo-wait", 35*time.Second, "LPBRIDGE_ECHO_WAIT")
 	without := f.Bool("no-notifications", false, "let LivePerson send no notifications; repeated messages are then counted, not held against lpbridge")
 	f.StringVar(&o.bridge, "bridge", "", "lpbridge binary (default: built from the source)")
 	f.StringVar(&o.simulator, "simulator", "", "lpsim binary (default: built from the source)")
