@@ -31,6 +31,9 @@ const (
 	cutOffWait = time.Second
 	// notifiedFlag remembers that LivePerson's webhooks reach us.
 	notifiedFlag = "liveperson_notified"
+	// doubtFlag remembers that deliveries of an earlier process may have been cut
+	// off and were not looked at yet, however orderly this one ends.
+	doubtFlag = "deliveries_in_doubt"
 )
 
 // errNotRunning is why a bridge that starts or stops is not ready.
@@ -234,13 +237,17 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	if err := b.recallNotified(ctx); err != nil {
 		return err
 	}
+	clean, err := b.recallDoubt(ctx)
+	if err != nil {
+		return err
+	}
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
 	if b.opts.Attachments == AttachmentsUpload {
 		b.fetcher = newFetcher(newGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors())
 		defer b.fetcher.close()
 	}
-	b.makeLanes(work)
+	b.makeLanes(work, clean)
 	if err := b.journal.Start(b.committed); err != nil {
 		return fmt.Errorf("start the journal: %w", err)
 	}
@@ -265,9 +272,9 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	started()
 	<-ctx.Done()
 	b.ready.Store(false)
-	err := b.stop(context.WithoutCancel(ctx), drain)
+	err = b.stop(context.WithoutCancel(ctx), drain)
 	endWork()
-	b.awaitCutOff(context.WithoutCancel(ctx))
+	b.awaitCutOff(context.WithoutCancel(ctx), clean)
 	endClocks()
 	parts.Wait()
 	return err
@@ -308,25 +315,56 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 
 // awaitCutOff gives deliveries whose context has ended the time to say so: the
 // journal is closed next, and must know which are in doubt.
-func (b *Bridge) awaitCutOff(ctx context.Context) {
+func (b *Bridge) awaitCutOff(ctx context.Context, clean bool) {
 	ctx, cancel := context.WithTimeout(ctx, cutOffWait)
 	defer cancel()
+	settled := true
 	for _, l := range b.allLanes() {
 		if err := l.stop(ctx); err != nil {
 			b.log.Error("a delivery does not end", "error", err)
-			return
+			settled = false
+		}
+		settled = settled && (clean || l.recoveredAll())
+	}
+	if settled == clean {
+		return
+	}
+	if err := b.journal.SetFlag(context.WithoutCancel(ctx), doubtFlag, doubtValue(settled)); err != nil {
+		b.log.Error("the journal did not remember what is in doubt", "error", err)
+	}
+}
+
+// recallDoubt reports whether no delivery of an earlier process may have been
+// cut off, and remembers it until all were looked at.
+func (b *Bridge) recallDoubt(ctx context.Context) (clean bool, err error) {
+	doubt, err := b.journal.Flag(ctx, doubtFlag)
+	if err != nil {
+		return false, fmt.Errorf("read the journal: %w", err)
+	}
+	clean = b.journal.Clean() && doubt == ""
+	if !clean && doubt == "" {
+		if err := b.journal.SetFlag(ctx, doubtFlag, doubtValue(false)); err != nil {
+			return false, fmt.Errorf("write the journal: %w", err)
 		}
 	}
+	return clean, nil
+}
+
+func doubtValue(settled bool) string {
+	if settled {
+		return ""
+	}
+	return "yes"
 }
 
 // makeLanes builds the lanes of both directions. Channels get lanes of their
 // own, so that one that is slow holds up none of the others.
-func (b *Bridge) makeLanes(work context.Context) {
+func (b *Bridge) makeLanes(work context.Context, clean bool) {
 	base := laneWork{
 		spawn:   func(run func(context.Context)) { go run(work) },
 		journal: b.journal, schedule: b.schedule, settled: b.settled, loaded: b.loaded, inDoubt: b.markInDoubt,
 		panicked: b.judgePanic,
-		boot:     b.journal.LastSeq(), clean: b.journal.Clean(),
+		boot:     b.journal.LastSeq(), clean: clean,
 	}
 	lp := base
 	lp.deliver, lp.together, lp.gate = b.deliverToLivePerson, receiptsTogether, newGate(b.opts.MaxInFlight)

@@ -628,6 +628,22 @@ func (s *lanes) recoveryDone() {
 	s.recovering = false
 }
 
+// recoveredAll reports whether every entry of an earlier process that may have
+// been delivered was looked at.
+func (s *lanes) recoveredAll() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recovering {
+		return false
+	}
+	for _, l := range s.byKey {
+		if l.recovered {
+			return false
+		}
+	}
+	return true
+}
+
 // stop lets deliveries that are under way end and starts no more. It returns
 // when all ended or ctx ends.
 func (s *lanes) stop(ctx context.Context) error {

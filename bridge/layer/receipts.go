@@ -12,14 +12,10 @@ import (
 // one receipt may name.
 const maxReadAtOnce = 500
 
-// The words of the core for how far a message got.
-var receiptWords = map[receiptStatus]bridge.ReceiptStatus{
-	statusDelivered: bridge.ReceiptDelivered,
-	statusRead:      bridge.ReceiptRead,
-}
-
 // createReceipt answers POST /messages/UUID/receipts. One for an own message, or
-// for a state the message is past, has no effect.
+// for a state the message is past, has no effect. That a message reached an app
+// is for the other apps only: the bridge told agents that it arrived when it
+// reached the history.
 func (l *Layer) createReceipt(ctx context.Context, c *call) (answer, error) {
 	var req struct {
 		Type string `json:"type"`
@@ -41,14 +37,16 @@ func (l *Layer) createReceipt(ctx context.Context, c *call) (answer, error) {
 			return err
 		}
 		t.receive(found, []*message{m}, status)
-		t.report(bridge.EventID(string(status)+":"+m.UUID), bridge.KindReceipt, found.thread()).Receipt = receiptFor(status, m)
+		if status == statusRead {
+			t.report(bridge.EventID(string(status)+":"+m.UUID), bridge.KindReceipt, found.thread()).Receipt = readReceipt(m)
+		}
 		return nil
 	}, nil)
 	return answer{status: http.StatusNoContent}, err
 }
 
-func receiptFor(status receiptStatus, messages ...*message) *bridge.Receipt {
-	r := &bridge.Receipt{Status: receiptWords[status]}
+func readReceipt(messages ...*message) *bridge.Receipt {
+	r := &bridge.Receipt{Status: bridge.ReceiptRead}
 	for _, m := range messages {
 		r.MessageIDs = append(r.MessageIDs, m.Event)
 	}
@@ -125,6 +123,6 @@ func (l *Layer) readTo(ctx context.Context, t *turn, c *conversation, to int64) 
 	}
 	t.receive(c, found, statusRead)
 	id := "read-to:" + string(c.thread()) + ":" + strconv.FormatInt(found[0].ID, 10)
-	t.report(bridge.EventID(id), bridge.KindReceipt, c.thread()).Receipt = receiptFor(statusRead, found...)
+	t.report(bridge.EventID(id), bridge.KindReceipt, c.thread()).Receipt = readReceipt(found...)
 	return more, nil
 }

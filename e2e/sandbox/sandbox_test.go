@@ -23,16 +23,18 @@ type sandbox struct {
 	public, simulator string
 }
 
-// start builds and runs a sandbox on free ports and ends it with the test.
-func start(t *testing.T) sandbox {
+// start builds and runs a sandbox with more environment, on free ports, and ends
+// it with the test.
+func start(t *testing.T, public string, env ...string) sandbox {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "lpbridge")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "lpbridge/cmd/lpbridge").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	public, admin, simulator := freeAddress(t), freeAddress(t), freeAddress(t)
+	admin, simulator := freeAddress(t), freeAddress(t)
 	cmd := exec.Command(binary, "sandbox")
 	cmd.Env = append(os.Environ(), "LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPSIM_LISTEN="+simulator)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -99,6 +101,6 @@ func node(t *testing.T, dir, script string, env ...string) {
 }
 
 func TestChatwootClients(t *testing.T) {
-	s := start(t)
+	s := start(t, freeAddress(t))
 	node(t, "../chatwootapi", "drive.mjs", "BASE_URL="+s.public, "INBOX=sandbox", "SIM_URL="+s.simulator)
 }

@@ -1,6 +1,8 @@
 'use strict';
 // A browser for SDKs that expect one: the globals of one jsdom window. Timers,
-// atob and btoa stay those of Node, on which jsdom's own are built.
+// atob and btoa stay those of Node, on which jsdom's own are built. The window's
+// timers are Node's as well: the SDKs clear with clearInterval what they began
+// with window.setInterval, which in a browser are the same.
 const { JSDOM, ResourceLoader } = require('jsdom');
 
 const resources = new ResourceLoader({ strictSSL: true });
@@ -17,5 +19,6 @@ module.exports = function browser(origin) {
     const bound = typeof value === 'function' && /^(post|add|remove)/.test(name) ? value.bind(window) : value;
     Object.defineProperty(globalThis, name, { value: bound, configurable: true, writable: true });
   }
+  for (const name of ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval']) window[name] = globalThis[name];
   return dom;
 };

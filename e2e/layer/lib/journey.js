@@ -1,17 +1,14 @@
 'use strict';
 // What a consumer does with an app, and what they must see. The same for every
-// SDK; `sdk` hides how each is called.
+// SDK, whose calls `sdk` hides, and for every agent (lib/agents.js).
 //
-// BASE_URL is the channel's public base (…/layer), AGENT_URL the agent's side as
-// the Go test serves it, IDENTITY_URL an identity provider.
+// BASE_URL is the channel's public base (…/layer), IDENTITY_URL an identity
+// provider.
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
-
-const env = name => {
-  const value = process.env[name];
-  assert.ok(value, `${name} must be set`);
-  return value;
-};
+const { isDeepStrictEqual } = require('node:util');
+const { env, json } = require('./http.js');
+const meet = require('./agents.js');
 
 const began = Date.now();
 const say = text => console.log(`${((Date.now() - began) / 1000).toFixed(2)} ${text}`);
@@ -26,22 +23,11 @@ async function until(what, check, seconds = 20) {
       return value;
     }
     assert.ok(Date.now() < end, `timed out: ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 20));
+    await pause(0.02);
   }
 }
 
-async function json(url, body) {
-  const answer = await fetch(url, body === undefined ? {} : {
-    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body),
-  });
-  assert.ok(answer.ok, `${url}: ${answer.status}`);
-  return answer.status === 204 ? null : answer.json();
-}
-
-const agent = {
-  act: (what, data) => json(`${env('AGENT_URL')}/${what}`, data),
-  seen: () => json(`${env('AGENT_URL')}/events`),
-};
+const pause = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000));
 
 const textOf = message => {
   let text;
@@ -72,6 +58,7 @@ module.exports = async function journey(sdk) {
 
   const typing = [];
   client.on('typing-indicator-change', evt => typing.push({ at: Date.now(), typing: evt.typing.map(i => i.id), paused: evt.paused.map(i => i.id) }));
+  const nobodyTypes = () => typing.length > 0 && typing.at(-1).typing.length === 0 && typing.at(-1).paused.length === 0;
   const received = [];
   client.on('messages:notify', evt => received.push(evt.message));
   // A replay before the socket is lost would mean that our counters have gaps.
@@ -90,81 +77,144 @@ module.exports = async function journey(sdk) {
   await until('conversations listed', () => conversations.data.length === 1 && conversations.totalSize === 1);
 
   // Out: text in both forms the SDK knows, and one so long that it is uploaded.
+  const agent = meet({ user, thread });
+  const heard = [];
+  // hears waits for what the consumer did to arrive, and that in all nothing else did.
+  const hears = async (what, ...news) => {
+    heard.push(...news);
+    let now;
+    const end = Date.now() + 20000;
+    do {
+      await pause(0.02);
+      now = await agent.heard();
+    } while (!isDeepStrictEqual(now, heard) && Date.now() < end);
+    assert.deepEqual(now, heard, what);
+    say(`ok   ${what}`);
+  };
   const text = `hello ${crypto.randomBytes(3).toString('hex')} é 😀`;
   const first = sdk.message(conversation, text);
   first.send();
   await until('message sent', () => first.isSynced());
-  await until('agent has it', async () => (await agent.seen()).some(e => e.type === 'message' && e.thread === thread && e.message.text === text));
-  const long = `long ${'x'.repeat(4000)} é`;
+  await hears('agent has it', { text });
+  const long = `long ${'x'.repeat(3000)} é`;
   const second = sdk.message(conversation, long);
   second.send();
   await until('long message sent', () => second.isSynced());
-  await until('agent has all of it', async () => (await agent.seen()).some(e => e.type === 'message' && e.message.text === long));
+  await hears('agent has all of it', { text: long });
 
-  await agent.act('receipt', { thread, status: 'delivered' });
+  await agent.acknowledges('delivered');
   await until('agent got it', () => first.recipientStatus['layer:///identities/agent'] === 'delivered');
-  await agent.act('receipt', { thread, status: 'read' });
+  await agent.acknowledges('read');
   await until('agent read it', () => first.recipientStatus['layer:///identities/agent'] === 'read');
 
-  // Typing out: the SDK goes from started to paused to finished by itself.
+  // Typing out. Left alone the SDK goes from started to paused to finished.
   const publisher = client.createTypingPublisher();
   publisher.setConversation(conversation);
-  publisher.setState('started');
-  const states = async () => (await agent.seen()).filter(e => e.type === 'typing').map(e => e.typing.state);
-  await until('agent sees typing', async () => (await states()).includes('composing'));
-  await until('agent sees its end', async () => (await states()).join() === 'composing,paused,stopped');
+  const composes = async () => {
+    publisher.setState('started');
+    await until('agent sees typing', () => agent.seesTyping());
+  };
+  await composes();
+  await hears('agent sees its end', ...agent.told(['composing', 'paused', 'stopped']));
+  assert.equal(await agent.seesTyping(), false);
+
+  // A long burst, whose signals are repeated, ends with its message.
+  await composes();
+  for (let strokes = 0; strokes < 12; strokes++) {
+    await pause(0.5);
+    publisher.setState('started');
+  }
+  assert.equal(await agent.seesTyping(), true);
+  const order = 'my order is late';
+  sdk.message(conversation, order).send();
+  publisher.setState('finished');
+  await hears('agent sees what came of the typing', 'composing', { text: order }, 'stopped');
+
+  // A burst with a pause in it.
+  await composes();
+  publisher.setState('paused');
+  await until('agent sees the pause', async () => !await agent.seesTyping());
+  await composes();
+  publisher.setState('finished');
+  await hears('agent sees each change', 'composing', 'paused', 'composing', 'stopped');
+  assert.equal(await agent.seesTyping(), false);
+
+  if (agent.whole) {
+    await composes();
+    publisher.destroy();
+    await hears('silence ends typing', 'composing', 'paused');
+  }
 
   // Typing in: it must not flicker while it lasts, which is longer than the SDK
   // believes one signal.
-  await agent.act('typing', { thread, agent: 'agent-1', state: 'composing' });
+  await agent.types('agent-1', 'composing');
   await until('typing is shown', () => typing.length > 0 && typing.at(-1).typing.includes('layer:///identities/agent'));
   const shown = typing.length;
-  for (let i = 0; i < 4; i++) {
-    await new Promise(resolve => setTimeout(resolve, 2500));
-    await agent.act('typing', { thread, agent: 'agent-1', state: 'composing' });
-  }
+  await agent.keepsTyping('agent-1', 12.5);
   assert.ok(typing.slice(shown).every(t => t.typing.length === 1), 'typing flickered');
-  await agent.act('typing', { thread, agent: 'agent-2', state: 'composing' });
+  await agent.types('agent-2', 'composing');
   await until('two typists are shown', () => typing.at(-1).typing.length === 2);
-  await agent.act('typing', { thread, agent: 'agent-1', state: 'stopped' });
+  await agent.types('agent-1', 'stopped');
   await until('the other one stays', () => typing.at(-1).typing.length === 1 && typing.at(-1).typing[0] !== 'layer:///identities/agent');
-  await agent.act('typing', { thread, agent: 'agent-2', state: 'paused' });
+  await agent.types('agent-2', 'paused');
   await until('a pause is shown', () => typing.at(-1).typing.length === 0 && typing.at(-1).paused.length === 1);
-  await agent.act('typing', { thread, agent: 'agent-2', state: 'stopped' });
-  await until('typing ended', () => typing.at(-1).typing.length === 0 && typing.at(-1).paused.length === 0);
+  await agent.types('agent-2', 'stopped');
+  await until('typing ended', nobodyTypes);
 
-  // In: the message, its unread count, and both receipts.
-  await agent.act('message', { thread, agent: 'agent-1', id: 'dialog-1:7', text: 'how can I help?' });
+  // In: the message, which ends its writer's typing, its unread count, and both
+  // receipts.
+  await agent.types('agent-1', 'composing');
+  await until('typing is shown before a message', () => typing.at(-1).typing.length === 1);
+  const answerID = await agent.writes('agent-1', 'how can I help?');
   const answer = await until('agent\'s message is shown', () => received.find(m => m && textOf(m) === 'how can I help?'));
+  await until('typing ended with it', nobodyTypes);
+  const ended = typing.length;
   assert.equal(answer.sender.id, 'layer:///identities/agent');
   await until('it is unread', () => conversation.unreadCount === 1);
-  const receipts = async () => (await agent.seen()).filter(e => e.type === 'receipt' && e.receipt.messageIds.includes('dialog-1:7')).map(e => e.receipt.status);
-  await until('agent is told that it arrived', async () => (await receipts()).includes('delivered'));
+  await until('the SDK says that it arrived', () => answer.recipientStatus[client.user.id] === 'delivered');
   answer.isRead = true;
-  await until('agent is told that it was read', async () => (await receipts()).includes('read'));
+  await until('agent is told that it was read', async () => (await agent.receipts(answerID)).includes('read'));
   await until('nothing is unread', () => conversation.unreadCount === 0);
-  await agent.act('message', { thread, agent: 'agent-2', id: 'dialog-1:8', text: 'are you there?' });
-  const third = await until('another agent\'s message is shown', () => received.find(m => m && textOf(m) === 'are you there?'));
-  await until('it is the last message', () => conversation.lastMessage && conversation.lastMessage.id === third.id);
+  const questionID = await agent.writes('agent-2', 'are you there?');
+  const question = await until('another agent\'s message is shown', () => received.find(m => m && textOf(m) === 'are you there?'));
+  await until('it is the last message', () => conversation.lastMessage && conversation.lastMessage.id === question.id);
   conversation.markAllMessagesAsRead();
-  await until('agent is told that all was read', async () => (await agent.seen()).some(e => e.type === 'receipt' && e.receipt.status === 'read' && e.receipt.messageIds.includes('dialog-1:8')));
-  await until('history is there', () => query.data.length === 4);
+  await until('agent is told that all was read', async () => (await agent.receipts(questionID)).includes('read'));
+  await until('history is there', () => query.data.length === 5);
 
-  await agent.act('state', { thread, state: 'joined' });
+  await agent.joins();
   await until('state is shown', () => conversation.metadata.state === 'joined');
   conversation.setMetadataProperties({ topic: 'order' });
   await until('metadata is stored', async () => conversation.isSynced() && conversation.metadata.topic === 'order');
+  // By now the next repeat of the writer's typing would have come.
+  await pause(3);
+  assert.deepEqual(typing.slice(ended), [], 'typing outlived its message');
 
-  // The socket is lost, something happens, the SDK comes back and is told.
-  await agent.act('typing', { thread, agent: 'agent-1', state: 'composing' });
+  // The socket is lost, with both sides typing, something happens, the SDK comes
+  // back and is told.
+  await agent.types('agent-1', 'composing');
   await until('typing is shown again', () => typing.at(-1).typing.length === 1);
+  const last = client.createTypingPublisher();
+  last.setConversation(conversation);
+  last.setState('started');
+  await until('agent sees typing', () => agent.seesTyping());
+  last.destroy();
   assert.equal(replays, 0, 'the SDK missed a counter');
   client.socketManager._socket.close();
   await until('socket is lost', () => !client.socketManager.isOpen);
-  await agent.act('message', { thread, agent: 'agent-1', id: 'dialog-1:9', text: 'while you were away' });
+  await hears('agent sees that it is over', 'composing', ...(agent.whole ? ['paused'] : []));
+  const missedID = await agent.writes('agent-1', 'while you were away');
   await until('SDK is back', () => client.socketManager.isOpen, 45);
   await until('missed message is shown', () => received.find(m => m && textOf(m) === 'while you were away'));
   assert.ok(replays >= 1, 'nothing was replayed');
+  await until('nobody types', nobodyTypes);
+  const back = sdk.message(conversation, 'back again');
+  back.send();
+  await hears('agent hears of the consumer again', { text: 'back again' });
+  // That a message arrived is not the channel's to say: the core tells LivePerson.
+  const arrived = agent.whole ? ['delivered'] : [];
+  await until('agent is told of the missed message', async () => isDeepStrictEqual(await agent.receipts(missedID), arrived));
+  for (const id of [answerID, questionID]) assert.deepEqual(await agent.receipts(id), [...arrived, 'read']);
 
   assert.deepEqual(problems, []);
   assert.equal(logins, 1);

@@ -1,0 +1,89 @@
+//go:build e2e
+
+package sandbox_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lpbridge/connector/lpsim"
+)
+
+// origin is the web page the SDKs believe to be on.
+const origin = "http://consumer.example"
+
+// TestLayerSDKs lets both generations of Layer's SDKs, at the same time, meet the
+// simulator's agents.
+func TestLayerSDKs(t *testing.T) {
+	public := freeAddress(t)
+	base, ca := secure(t, public)
+	s := start(t, public, "LAYER_PUBLIC_URL="+base, "LAYER_ORIGINS="+origin)
+	scripts := []string{"websdk.js", "web-xdk.js"}
+	t.Run("scripts", func(t *testing.T) {
+		for _, script := range scripts {
+			t.Run(script, func(t *testing.T) {
+				t.Parallel()
+				node(t, "../layer", script, "BASE_URL="+base+"/layer", "IDENTITY_URL="+base+"/layer/sandbox/identity_token",
+					"APP_ID=layer:///apps/staging/sandbox", "ORIGIN="+origin, "SIM_URL="+s.simulator, "NODE_EXTRA_CA_CERTS="+ca)
+			})
+		}
+	})
+	checkLeftBehind(t, s, len(scripts))
+}
+
+// secure puts a proxy that ends TLS before an address, because web-xdk speaks
+// https only, and returns where it is and the file of its certificate.
+func secure(t *testing.T, address string) (base, ca string) {
+	t.Helper()
+	target := &url.URL{Scheme: "http", Host: address}
+	proxy := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.SetXForwarded()
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(proxy.Close)
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
+	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return proxy.URL, ca
+}
+
+// checkLeftBehind checks what the simulator is left with: one conversation of
+// each consumer, nothing said twice, nobody typing.
+func checkLeftBehind(t *testing.T, s sandbox, consumers int) {
+	t.Helper()
+	resp, err := http.Get(s.simulator + "/sim/conversations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var found []lpsim.Summary
+	if err := json.NewDecoder(resp.Body).Decode(&found); err != nil {
+		t.Fatal(err)
+	}
+	type left struct {
+		Messages, DuplicateRequests, DuplicateTexts int64
+		Typing                                      bool
+	}
+	var got, want []left
+	for _, c := range found {
+		got = append(got, left{c.ConsumerMessages, c.DuplicateRequests, c.DuplicateTexts, c.ConsumerTyping})
+	}
+	for range consumers {
+		want = append(want, left{Messages: 4})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the simulator is left with (-want +got):\n%s", diff)
+	}
+}
