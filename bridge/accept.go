@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"lpbridge/connector"
@@ -107,7 +106,7 @@ func newEntry(lane LaneKey, e *Event, accepted time.Time) (Entry, error) {
 func (c *core) steps(ctx context.Context, e *Event) ([]*Event, error) {
 	switch e.Kind {
 	case KindMessage:
-		return messageSteps(e), nil
+		return messageSteps(e, c.bridge.opts.Attachments), nil
 	case KindClick:
 		return c.clickSteps(ctx, e)
 	default:
@@ -115,24 +114,36 @@ func (c *core) steps(ctx context.Context, e *Event) ([]*Event, error) {
 	}
 }
 
-// messageSteps splits a message at LivePerson's request limit. Attachments
-// become text, for a message without an upload cannot reference a file
-// elsewhere (Send API, Examples: File Sharing).
-func messageSteps(e *Event) []*Event {
-	var texts []string
+// messageSteps splits a message at LivePerson's request limit. Every attachment
+// is a step of its own. One that is not to be uploaded becomes text, for a
+// message without an upload cannot reference a file elsewhere (Send API,
+// Examples: File Sharing); so does one whose link would not fit in one text,
+// because a step must stay one call if the upload fails.
+func messageSteps(e *Event, handling AttachmentHandling) []*Event {
+	var parts []*Message
+	write := func(texts []string) {
+		for _, text := range texts {
+			parts = append(parts, &Message{Text: text})
+		}
+	}
 	if e.Message.Text != "" {
-		texts = connector.SplitText(e.Message.Text, 0)
+		write(connector.SplitText(e.Message.Text, 0))
 	}
 	for _, a := range e.Message.Attachments {
-		texts = append(texts, connector.SplitText(strings.TrimSpace(a.Name+" "+a.URL), 0)...)
+		link := connector.SplitText(linkOf(a), 0)
+		if handling == AttachmentsUpload && len(link) == 1 {
+			parts = append(parts, &Message{Attachments: []Attachment{a}})
+			continue
+		}
+		write(link)
 	}
-	if len(texts) == 1 && len(e.Message.Attachments) == 0 {
+	if len(parts) == 1 && len(e.Message.Attachments) == 0 {
 		return []*Event{e}
 	}
-	steps := make([]*Event, len(texts))
-	for i, text := range texts {
+	steps := make([]*Event, len(parts))
+	for i, part := range parts {
 		step := *e
-		step.Message = &Message{Text: text}
+		step.Message = part
 		if i > 0 {
 			step.ID = e.ID + EventID(stepMark+strconv.Itoa(i))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,14 @@ type Options struct {
 	// MaxInFlight is the most concurrent deliveries to LivePerson, and to each
 	// channel.
 	MaxInFlight int
+	// PublicURL is where the public listener is reached from outside. It may be
+	// nil: agents' files then reach the channels as their captions only.
+	PublicURL *url.URL
+	// Attachments is how consumers' files reach LivePerson; as links when empty.
+	Attachments AttachmentHandling
+	// AttachmentPrivateNetworks permits fetching attachments from private and
+	// loopback addresses and from any port.
+	AttachmentPrivateNetworks bool
 	// Conversation has the routing of new conversations.
 	Conversation ConversationDefaults
 	Logger       *slog.Logger
@@ -105,6 +114,11 @@ type Bridge struct {
 	consumerTyping *typingClock
 	agentTyping    *typingClock
 
+	// fetcher gets consumers' files; nil when they go as links.
+	fetcher   *fetcher
+	previews  *previews
+	fileSlots chan struct{}
+
 	notified atomic.Bool
 	ready    atomic.Bool
 	started  time.Time
@@ -124,6 +138,8 @@ func New(o Options) (*Bridge, error) {
 		adapters:  map[string]Adapter{},
 		channels:  map[string]Channel{},
 		toChannel: map[string]*lanes{},
+		previews:  newPreviews(),
+		fileSlots: make(chan struct{}, fileSlots),
 	}
 	registerGauges(o.Metrics, o.Journal, b.backlog)
 	b.consumerTyping = newTypingClock(typingConfig{
@@ -192,11 +208,23 @@ func (b *Bridge) Channels() []Channel {
 
 // Routes are the front doors of the public listener.
 func (b *Bridge) Routes() []Route {
-	routes := []Route{{"POST /webhooks/liveperson", http.HandlerFunc(b.serveNotification)}}
+	routes := []Route{
+		{"POST /webhooks/liveperson", http.HandlerFunc(b.serveNotification)},
+		{"GET /files/{token}", http.HandlerFunc(b.serveFile)},
+	}
 	for _, ch := range b.Channels() {
 		routes = append(routes, b.adapters[ch.Name].Routes()...)
 	}
 	return routes
+}
+
+// frontDoors is the public listener as a file under our own address sees it.
+func (b *Bridge) frontDoors() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range b.Routes() {
+		mux.Handle(route.Pattern, route.Handler)
+	}
+	return mux
 }
 
 // Run relays until ctx ends, then stops within drain: deliveries under way
@@ -215,6 +243,10 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	}
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
+	if b.opts.Attachments == AttachmentsUpload {
+		b.fetcher = newFetcher(newGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors())
+		defer b.fetcher.close()
+	}
 	b.makeLanes(work, clean)
 	if err := b.journal.Start(b.committed); err != nil {
 		return fmt.Errorf("start the journal: %w", err)

@@ -20,6 +20,7 @@ type metrics struct {
 	dropped       *prometheus.CounterVec
 	typing        *prometheus.CounterVec
 	echoes        prometheus.Counter
+	attachments   *prometheus.CounterVec
 	webhookTime   prometheus.Histogram
 }
 
@@ -61,12 +62,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		echoes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lpbridge_echoes_settled_total", Help: "Deliveries without an answer that an echo proved.",
 		}),
+		attachments: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_attachments_total", Help: "Consumers' attachments by channel and result: uploaded, or why one went as a link.",
+		}, []string{"channel", "result"}),
 		webhookTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lpbridge_notification_duration_seconds", Help: "How long LivePerson waited for our answer.", Buckets: latencyBuckets,
 		}),
 	}
 	reg.MustRegister(m.accepted, m.duplicates, m.refusals, m.deliveries, m.duration, m.lag,
-		m.notifications, m.dropped, m.typing, m.echoes, m.webhookTime)
+		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.webhookTime)
 	return m
 }
 

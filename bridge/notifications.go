@@ -96,6 +96,8 @@ type echo struct {
 	dialog   string
 	sequence int64
 	text     string
+	// path is that of a file, empty for a text.
+	path string
 }
 
 // cue is an agent's typing.
@@ -214,7 +216,11 @@ func (b *Bridge) takeEcho(in *intake, t *thread, c *connector.MessagingChange) {
 		b.metrics.drop("own")
 		return
 	}
-	in.echoes = append(in.echoes, echo{t, string(c.DialogID), int64(c.Sequence), c.Event.Text})
+	e := echo{thread: t, dialog: string(c.DialogID), sequence: int64(c.Sequence), text: c.Event.Text}
+	if c.Event.File != nil {
+		e.path = c.Event.File.RelativePath
+	}
+	in.echoes = append(in.echoes, e)
 }
 
 // settleEcho settles the delivery an echo proves, and does nothing when no
@@ -229,14 +235,14 @@ func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
 			return err
 		}
 	}
+	uploaded, err := b.uploadedFor(ctx, e.path)
+	if err != nil {
+		return err
+	}
 	settled, err := b.toLivePerson.echo(ctx, key, arrival{
 		dialog: e.dialog, sequence: e.sequence, current: e.dialog == row.Dialog || e.dialog == row.Survey,
 		matches: func(entry *Entry) bool {
-			if entry.Kind != KindMessage || e.thread.placed(e.dialog, e.sequence) {
-				return false
-			}
-			ev, err := entry.event()
-			return err == nil && ev.Message.Text == e.text
+			return entry.Kind == KindMessage && !e.thread.placed(e.dialog, e.sequence) && e.proves(entry, uploaded)
 		},
 	})
 	if settled {
@@ -298,6 +304,11 @@ func (b *Bridge) takeAgentMessage(ctx context.Context, in *intake, t *thread, c 
 		ID: eventID(c), Kind: KindMessage, Thread: t.key.Thread, Time: c.ServerTimestamp,
 		Agent: new(agentOf(c)), Message: message, Place: placeOf(c),
 	}
+	if c.Event.File != nil {
+		if err := b.share(ctx, in, row, c.Event.File, message); err != nil {
+			return err
+		}
+	}
 	if len(c.Event.QuickReplies) > 0 {
 		record, replies, err := b.offer(ctx, ev, c.Event.QuickReplies)
 		if err != nil {
@@ -354,9 +365,8 @@ func messageOf(c *connector.MessagingChange) *Message {
 		m.Rich = e.RichContent
 	case e.File != nil:
 		m.Text = e.File.Caption
-		m.Attachments = []Attachment{{Name: e.File.Caption, URL: e.File.RelativePath, ContentType: e.File.FileType}}
 	}
-	if m.Text == "" && len(m.Attachments) == 0 && m.Rich == nil {
+	if m.Text == "" && e.File == nil && m.Rich == nil {
 		return nil
 	}
 	return m

@@ -60,6 +60,8 @@ type rigOptions struct {
 	// echoWait is 15 s unless set.
 	echoWait time.Duration
 	quiet    bool
+	// adjust changes the bridge's own options.
+	adjust func(*bridge.Options)
 }
 
 // wire carries requests to the simulator and can be told to fail. It records
@@ -149,7 +151,8 @@ func (w *wire) restartClock() {
 
 // channel is an adapter that records.
 type channel struct {
-	about bridge.Channel
+	about  bridge.Channel
+	routes []bridge.Route
 
 	mu        sync.Mutex
 	delivered []bridge.Event
@@ -168,7 +171,7 @@ func newChannel() *channel {
 }
 
 func (c *channel) Channel() bridge.Channel { return c.about }
-func (c *channel) Routes() []bridge.Route  { return nil }
+func (c *channel) Routes() []bridge.Route  { return c.routes }
 
 func (c *channel) Deliver(_ context.Context, e *bridge.Event) error {
 	c.mu.Lock()
@@ -288,15 +291,19 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	if o.notifications == "" {
 		o.notifications = bridge.NotificationsOn
 	}
-	var err error
-	r.bridge, err = bridge.New(bridge.Options{
+	options := bridge.Options{
 		Account: account, ClientID: clientID, Journal: r.journal, Client: client,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature(secret, header, body) },
 		Notifications:   o.notifications, EchoWait: o.echoWait, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
 		Conversation: bridge.ConversationDefaults{Survey: o.survey},
 		Logger:       logger,
 		Metrics:      prometheus.NewRegistry(),
-	})
+	}
+	if o.adjust != nil {
+		o.adjust(&options)
+	}
+	var err error
+	r.bridge, err = bridge.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,8 +69,12 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*Entry) verdic
 	began := time.Now()
 	place, err := b.relayToLivePerson(ctx, batch)
 	outcome := connector.OutcomeOf(err)
-	b.account(outcome, err)
+	busy := errors.Is(err, errFilesBusy)
+	if !busy {
+		b.account(outcome, err)
+	}
 	v := b.judge(ctx, e, outcome, err)
+	v.uncounted = v.uncounted || busy
 	if outcome == Delivered && e.Kind == KindMessage {
 		v.dialog, v.sequence = place.dialog, place.sequence
 		// The echo of what went aside must find that it is known.
@@ -215,24 +219,23 @@ func (b *Bridge) relayToLivePerson(ctx context.Context, batch []*Entry) (sent, e
 	}
 }
 
-// sendMessage sends a consumer's text, into a new conversation when there is
-// none or the one we knew has ended.
+// sendMessage sends a consumer's text or file, into a new conversation when there
+// is none or the one we knew has ended.
 func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *Entry, ev *Event) (sent, error) {
+	m, release, err := b.prepare(ctx, e, ev)
+	if err != nil {
+		return sent{}, err
+	}
+	defer release()
 	for reopened := false; ; reopened = true {
 		target, err := b.target(ctx, t, ev)
 		if err != nil {
 			return sent{}, err
 		}
 		row := t.snapshot()
-		refused := b.toLivePerson.sending(e, string(target.DialogID))
-		sequence, err := b.lp.Send(ctx, row.identity(), target, connector.ContentEvent{
-			Message: ev.Message.Text, Metadata: metadataOf(ev),
-		})
+		sequence, err := b.publish(ctx, row.identity(), target, m)
 		if err == nil {
 			return sent{string(target.DialogID), int64(sequence), string(target.DialogID) != t.snapshot().Dialog}, nil
-		}
-		if !mayHaveArrived(err) {
-			refused()
 		}
 		if connector.OutcomeOf(err) != Closed {
 			return sent{}, err

@@ -57,6 +57,10 @@ var (
 	// ErrTooLarge is matched when a file exceeds the limit it was asked with.
 	ErrTooLarge = errors.New("file is larger than allowed")
 
+	// ErrNoService is matched when the account lacks a service that a call needs,
+	// such as the file storage.
+	ErrNoService = lpauth.ErrNoService
+
 	errNoAnswer = errors.New("answer is not the expected json")
 	errNoBody   = errors.New("answer broke off")
 )

@@ -153,7 +153,7 @@ func listen(variable, address string) (net.Listener, error) {
 
 func (a *app) journalOptions() journal.Options {
 	b := a.settings.Bridge
-	expire := map[string][]string{"": {bridge.OfferRecords}}
+	expire := map[string][]string{"": bridge.ExpiringRecords()}
 	for _, ch := range a.settings.channels {
 		expire[ch.name] = ch.history
 	}
@@ -172,6 +172,8 @@ func (a *app) makeBridge() (err error) {
 		},
 		Notifications: bridge.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait,
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
+		PublicURL: s.Bridge.PublicURL, Attachments: bridge.AttachmentHandling(s.Bridge.Attachments),
+		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks,
 		Conversation: bridge.ConversationDefaults{
 			SkillID: c.SkillID, CampaignID: c.CampaignID, EngagementID: c.EngagementID, Survey: slices.Contains(c.Features, "MULTI_DIALOG"),
 		},

@@ -127,6 +127,9 @@ func (c *checker) checkLivePerson(ctx context.Context, s *settings) {
 	}
 	_, err = lp.tokens.Token(ctx)
 	c.report("AppJWT", "obtained for account "+s.LivePerson.AccountID, err)
+	if s.Bridge.PublicURL == nil {
+		c.warn("files", "LPBRIDGE_PUBLIC_URL is not set: agents' files reach the channels as captions only")
+	}
 	switch s.LivePerson.Notifications {
 	case "off":
 		c.warn("notifications", "off: agents' messages will not reach the channels, and an unanswered message may be sent twice")
