@@ -1,9 +1,20 @@
 package bridge
 
-// TypingTracked is how many threads the typing clocks look after. At rest it is
-// none: every message that was queued was reported as sent.
-func (b *Bridge) TypingTracked() int64 {
-	return b.consumerTyping.tracked.Load() + b.agentTyping.tracked.Load()
+// TypingPending is how many messages the typing clocks believe to be on their
+// way. At rest it is none: every message that was queued was reported as sent.
+func (b *Bridge) TypingPending() int {
+	n := 0
+	for _, c := range []*typingClock{b.consumerTyping, b.agentTyping} {
+		for i := range c.shards {
+			s := &c.shards[i]
+			s.mu.Lock()
+			for _, t := range s.threads {
+				n += t.pending
+			}
+			s.mu.Unlock()
+		}
+	}
+	return n
 }
 
 // Doubted is how many dialogs have a message whose answer is missing.
