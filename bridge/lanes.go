@@ -532,6 +532,15 @@ func (s *lanes) echo(ctx context.Context, key LaneKey, a arrival) (settledOne bo
 	return true, w.wait(ctx)
 }
 
+// mayHoldEarlier reports whether a lane may hold entries an earlier process
+// sent.
+func (s *lanes) mayHoldEarlier(key LaneKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.byKey[key]
+	return s.recovering || l != nil && (l.recovered || l.earlier > 0)
+}
+
 // proven finds the lane an arrival belongs to, and how many of its entries it
 // settles. When the same text of the same consumer is under way in another
 // thread, only the answer to that tells whose echo this is: LivePerson must

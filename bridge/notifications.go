@@ -227,8 +227,10 @@ func (b *Bridge) takeEcho(in *intake, t *thread, c *connector.MessagingChange) {
 // delivery is in doubt. It returns once the journal has it.
 func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
 	row := e.thread.snapshot()
-	if e.dialog != row.Dialog {
-		// The row knows no places of a survey.
+	key := LaneKey{row.Channel, row.ID, ToLivePerson}
+	if e.dialog != row.Dialog || b.toLivePerson.mayHoldEarlier(key) {
+		// The row knows no places of a survey, nor those that another thread of the
+		// consumer got before this process.
 		if known, err := b.journal.SentAs(ctx, e.dialog, []int64{e.sequence}); len(known) > 0 || err != nil {
 			return err
 		}
@@ -237,7 +239,6 @@ func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
 	if err != nil {
 		return err
 	}
-	key := LaneKey{row.Channel, row.ID, ToLivePerson}
 	settled, err := b.toLivePerson.echo(ctx, key, arrival{
 		dialog: e.dialog, sequence: e.sequence, current: e.dialog == row.Dialog || e.dialog == row.Survey,
 		matches: func(entry *Entry) bool {

@@ -318,15 +318,15 @@ func (t *thread) placed(dialog string, sequence int64) bool {
 	return t.main.has(dialog, sequence) || t.aside.has(dialog, sequence)
 }
 
-// inherit takes over what another thread knows of its dialog.
+// inherit takes over what another thread knows of its dialogs.
 func (t *thread) inherit(from *thread) {
 	from.mu.Lock()
-	main := from.main
-	main.known = slices.Clone(main.known)
+	main, aside := from.main.clone(), from.aside.clone()
 	from.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.main = main
+	t.main.merge(main)
+	t.aside.merge(aside)
 }
 
 // placesKept is how many places of a dialog are known one by one.
@@ -354,4 +354,26 @@ func (p *places) add(dialog string, sequence int64) {
 
 func (p *places) has(dialog string, sequence int64) bool {
 	return dialog == p.dialog && (sequence <= p.floor || slices.Contains(p.known, sequence))
+}
+
+func (p *places) clone() places {
+	return places{p.dialog, p.floor, slices.Clone(p.known)}
+}
+
+// merge adds what another thread knows of the same dialog, or replaces what is
+// known of another dialog.
+func (p *places) merge(q places) {
+	if q.dialog == "" {
+		return
+	}
+	if p.dialog != q.dialog {
+		*p = q
+		return
+	}
+	p.floor = max(p.floor, q.floor)
+	for _, sequence := range q.known {
+		if !p.has(q.dialog, sequence) {
+			p.add(q.dialog, sequence)
+		}
+	}
 }

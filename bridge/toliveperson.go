@@ -58,8 +58,9 @@ func firstOf(r *Receipt) EventID {
 type sent struct {
 	dialog   string
 	sequence int64
-	// survey says that the dialog is not the main one.
-	survey bool
+	// aside says that the dialog is not, or no longer, the thread's main one, so
+	// that its row does not know the place.
+	aside bool
 }
 
 // deliverToLivePerson makes one delivery and judges its end.
@@ -76,9 +77,8 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*Entry) verdic
 	v.uncounted = v.uncounted || busy
 	if outcome == Delivered && e.Kind == KindMessage {
 		v.dialog, v.sequence = place.dialog, place.sequence
-		// What went into a survey is remembered for its echo: the thread's row
-		// knows the last place in the main dialog only.
-		if b.wants(e.Lane.Channel, KindReceipt) || place.survey {
+		// The echo of what went aside must find that it is known.
+		if b.wants(e.Lane.Channel, KindReceipt) || place.aside {
 			v.source = e.ID
 		}
 	}
@@ -235,7 +235,7 @@ func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *Entry, ev *Event
 		row := t.snapshot()
 		sequence, err := b.publish(ctx, row.identity(), target, m)
 		if err == nil {
-			return sent{string(target.DialogID), int64(sequence), string(target.DialogID) != row.Dialog}, nil
+			return sent{string(target.DialogID), int64(sequence), string(target.DialogID) != t.snapshot().Dialog}, nil
 		}
 		if connector.OutcomeOf(err) != Closed {
 			return sent{}, err
@@ -275,23 +275,28 @@ func metadataOf(ev *Event) json.RawMessage {
 	return ev.Place.Metadata
 }
 
+// openTries is how often a thread opens a conversation for one message: another
+// thread of the consumer may take it over at once.
+const openTries = 3
+
 // target is where the thread's next message goes. It opens a conversation when
 // the thread has none.
 func (b *Bridge) target(ctx context.Context, t *thread, ev *Event) (connector.Target, error) {
-	row := t.snapshot()
-	if !row.Open || row.Conversation == "" {
+	for tried := 0; ; tried++ {
+		if row := t.snapshot(); row.Open && row.Conversation != "" {
+			dialog := row.Dialog
+			if row.Survey != "" {
+				dialog = row.Survey
+			}
+			return row.targetOf(dialog), nil
+		}
+		if tried == openTries {
+			return connector.Target{}, &connector.Error{Op: "open", Outcome: Retry, Err: errors.New("another thread has the conversation")}
+		}
 		if err := b.open(ctx, t, ev); err != nil {
 			return connector.Target{}, err
 		}
-		row = t.snapshot()
 	}
-	dialog := row.Dialog
-	if row.Survey != "" {
-		dialog = row.Survey
-	}
-	return connector.Target{
-		ConversationID: connector.ConversationID(row.Conversation), DialogID: connector.DialogID(dialog),
-	}, nil
 }
 
 // open begins a conversation for the thread's consumer, or takes over the one
@@ -445,28 +450,28 @@ func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
 	// News of the conversation waits until it is known whose it is.
 	from.following.Lock()
 	defer from.following.Unlock()
-	held := from.snapshot()
+	held, before := from.snapshot(), t.snapshot()
 	t.inherit(from)
-	err := b.remember(ctx, from, func(row *Thread) {
-		if row.Conversation == held.Conversation {
-			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
-		}
-	})
-	if err != nil {
-		// Both would hold it after a crash. The message is tried again, and that
-		// must find the holder.
-		_ = b.remember(ctx, from, func(row *Thread) {
-			if row.Conversation == "" {
-				*row = held
-			}
-		})
-		return err
-	}
-	err = b.remember(ctx, t, func(row *Thread) {
+	// The new holder comes first: were there none in between, an agent's message
+	// would find nobody.
+	err := b.remember(ctx, t, func(row *Thread) {
 		row.begin(held.Conversation)
 		row.Dialog, row.Survey, row.Sequence = held.Dialog, held.Survey, held.Sequence
 		row.Updated, row.Joined = held.Updated, held.Joined
 	})
+	if err != nil {
+		// The message is tried again, and that must find the holder.
+		_ = b.remember(ctx, t, func(row *Thread) { *row = before })
+		_ = b.remember(ctx, from, func(*Thread) {})
+		return err
+	}
+	err = b.remember(ctx, from, func(row *Thread) {
+		if row.Conversation == held.Conversation {
+			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
+		}
+	})
+	// A message of the other thread may have got its place meanwhile.
+	t.inherit(from)
 	if typing != nil {
 		b.consumerTyping.recover([]ThreadKey{t.key})
 	}

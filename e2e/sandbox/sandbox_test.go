@@ -23,8 +23,8 @@ type sandbox struct {
 	public, simulator string
 }
 
-// start builds and runs a sandbox with more environment, on free ports, and ends
-// it with the test.
+// start builds and runs a sandbox that listens on public, with more environment,
+// and ends it with the test.
 func start(t *testing.T, public string, env ...string) sandbox {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "lpbridge")

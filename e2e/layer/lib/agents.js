@@ -2,9 +2,8 @@
 // Who is on the other side of the journey: the agent of a simulated LivePerson
 // with the whole bridge before them (SIM_URL), or one right behind the channel,
 // as the Go test serves it (AGENT_URL). Both speak in the channel's words.
+const { setTimeout: pause } = require('node:timers/promises');
 const { env, json } = require('./http.js');
-
-const pause = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000));
 
 // What LivePerson calls it.
 const chatStates = { composing: 'COMPOSING', paused: 'PAUSE', stopped: 'ACTIVE' };
@@ -68,7 +67,7 @@ class SimulatedLivePerson {
   types(who, state) { return this.act('typing', { ...this.as(who), chatState: chatStates[state] }); }
 
   // keepsTyping lets time pass: LivePerson says once that somebody composes.
-  keepsTyping(_, seconds) { return pause(seconds); }
+  keepsTyping(_, seconds) { return pause(seconds * 1000); }
 
   // writes returns the message's id. What ends the writer's typing is the bridge.
   async writes(who, text) {
@@ -116,7 +115,7 @@ class AgentBehindTheChannel {
   // keepsTyping repeats, as the core does for Layer.
   async keepsTyping(who, seconds) {
     for (let passed = 0; passed < seconds; passed += 2.5) {
-      await pause(2.5);
+      await pause(2500);
       await this.types(who, 'composing');
     }
   }
