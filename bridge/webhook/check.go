@@ -32,7 +32,7 @@ func (r *receiver) check(ctx context.Context) bridge.Finding {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(r.url.Hostname(), port))
 	if err != nil {
-		f.Err = fmt.Errorf("connect: %w", describe(err))
+		f.Err = fmt.Errorf("connect: %w", bridge.TransportError(err))
 		return f
 	}
 	defer conn.Close()
@@ -42,7 +42,7 @@ func (r *receiver) check(ctx context.Context) bridge.Finding {
 	}
 	secure := tls.Client(conn, r.tlsConfig())
 	if err := secure.HandshakeContext(ctx); err != nil {
-		f.Err = fmt.Errorf("tls: %w", describe(err))
+		f.Err = fmt.Errorf("tls: %w", bridge.TransportError(err))
 		return f
 	}
 	state := secure.ConnectionState()

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
@@ -144,34 +142,9 @@ func lost(ctx, call context.Context, err error, sent bool) *bridge.DeliveryError
 	case call.Err() != nil:
 		d.Err = fmt.Errorf("the receiver did not answer in time: %w", call.Err())
 	default:
-		d.Err = describe(err)
+		d.Err = bridge.TransportError(err)
 	}
 	return d
-}
-
-// describe keeps of a transport's error what it can say without quoting bytes of
-// the receiver's.
-func describe(err error) error {
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return dns
-	}
-	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return cert
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op
-	}
-	for _, ended := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, ended) {
-			return ended
-		}
-	}
-	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
-		if errors.Is(err, known) {
-			return fmt.Errorf("the connection was closed: %w", known)
-		}
-	}
-	return fmt.Errorf("the call failed (%T)", err)
 }
 
 // judge says what an answer means for the event.
