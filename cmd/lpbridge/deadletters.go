@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"strconv"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"lpbridge/bridge/console"
 	"lpbridge/config"
@@ -16,93 +17,121 @@ import (
 // deadLettersTime bounds one call of the command to the running bridge.
 const deadLettersTime = time.Minute
 
-const deadLettersUsage = `Usage: lpbridge deadletters list [flags]
-       lpbridge deadletters replay SEQ… | replay -all [flags]
-       lpbridge deadletters discard SEQ… | discard -all [flags]
+const deadLettersHelp = `List, replay or discard what could not be delivered. It asks the running bridge of the
+same environment, at LPBRIDGE_ADMIN_LISTEN: the journal has one writer, and that is the
+bridge.`
 
-It asks the running bridge of the same environment. Flags:
-`
-
-// deadLettersCommand lists, replays and discards through the admin listener:
-// the journal has one writer, and that is the running bridge.
-func deadLettersCommand(ctx context.Context, env environment) error {
-	flags := flag.NewFlagSet("deadletters", flag.ContinueOnError)
-	flags.SetOutput(env.stderr)
-	flags.Usage = func() {
-		fmt.Fprint(env.stderr, deadLettersUsage)
-		flags.PrintDefaults()
-	}
+// deadLettersCommand lists, replays and discards through the admin listener.
+func deadLettersCommand(env environment) *cobra.Command {
 	var filter console.Filter
-	flags.StringVar(&filter.Channel, "channel", "", "only letters of this channel")
-	flags.StringVar(&filter.Outcome, "outcome", "", "only letters that ended so, such as invalid")
-	flags.BoolVar(&filter.All, "all", false, "replay or discard every letter the other flags leave")
-	verb, seqs, err := parseVerb(flags, env.args)
+	command := &cobra.Command{
+		Use: "deadletters", Short: "List, replay or discard what could not be delivered", Long: deadLettersHelp,
+		Example: "  lpbridge deadletters list --channel webhook\n  lpbridge deadletters replay 17 18\n  lpbridge deadletters discard --all --outcome invalid",
+		Args:    knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(env.stderr)
+			_ = cmd.Help()
+			return fmt.Errorf("%w: list, replay or discard is needed", errUsage)
+		},
+	}
+	flags := command.PersistentFlags()
+	flags.StringVar(&filter.Channel, "channel", "", "only letters of this `CHANNEL`")
+	flags.StringVar(&filter.Outcome, "outcome", "", "only letters that ended with this `OUTCOME`, such as invalid")
+	command.AddCommand(
+		plain(env, "list", "List dead letters, without what they say", "", func(ctx context.Context, env environment) error {
+			return listDeadLetters(ctx, env, filter)
+		}),
+		decisionCommand(env, "replay", "Deliver dead letters once more", &filter, decision{(*console.Client).Replay, (*console.Client).ReplayMatching}),
+		decisionCommand(env, "discard", "Give dead letters up for good", &filter, decision{(*console.Client).Discard, (*console.Client).DiscardMatching}))
+	return command
+}
+
+// decision is what becomes of one letter, or of all a filter leaves.
+type decision struct {
+	one  func(*console.Client, context.Context, int64) error
+	many func(*console.Client, context.Context, console.Filter) (int, error)
+}
+
+// decisionCommand carries a decision out on letters named by number, or on all.
+func decisionCommand(env environment, name, short string, filter *console.Filter, d decision) *cobra.Command {
+	var all bool
+	command := &cobra.Command{
+		Use: name + " SEQ… | --all", Short: short,
+		Args: func(_ *cobra.Command, args []string) error {
+			// A forgotten number must not decide on everything.
+			if all == (len(args) > 0) {
+				return fmt.Errorf("%w: %s takes either numbers of dead letters or --all", errUsage, name)
+			}
+			_, err := sequences(args)
+			return err
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := adminClient(env)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), deadLettersTime)
+			defer cancel()
+			if all {
+				// To the bridge All means that nothing else is set.
+				filter.All = filter.Channel == "" && filter.Outcome == ""
+				n, err := d.many(client, ctx, *filter)
+				fmt.Fprintf(env.stdout, "%s: %d\n", name, n)
+				return err
+			}
+			return decideEach(ctx, env, client, name, d, args)
+		},
+	}
+	command.Flags().BoolVar(&all, "all", false, name+" every letter the other flags leave")
+	return command
+}
+
+func decideEach(ctx context.Context, env environment, client *console.Client, name string, d decision, args []string) error {
+	seqs, err := sequences(args)
 	if err != nil {
 		return err
 	}
-	var section struct {
-		Bridge config.Bridge `env:",prefix=LPBRIDGE_"`
-	}
-	if _, err := config.Load(&section, env.lookup); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
-	defer cancel()
-	client := &console.Client{BaseURL: localURL(section.Bridge.AdminListen), HTTP: http.DefaultClient}
-	return deadLetters(ctx, env, client, filter, verb, seqs)
-}
-
-// parseVerb takes flags before and after the verb.
-func parseVerb(flags *flag.FlagSet, args []string) (verb string, seqs []string, err error) {
-	if flags.Parse(args) != nil {
-		return "", nil, errUsage
-	}
-	if flags.NArg() == 0 {
-		flags.Usage()
-		return "", nil, errUsage
-	}
-	verb = flags.Arg(0)
-	if flags.Parse(flags.Args()[1:]) != nil {
-		return "", nil, errUsage
-	}
-	return verb, flags.Args(), nil
-}
-
-// deadLetters carries out one of the command's verbs.
-func deadLetters(ctx context.Context, env environment, client *console.Client, filter console.Filter, verb string, seqs []string) error {
-	one := map[string]func(context.Context, int64) error{"replay": client.Replay, "discard": client.Discard}[verb]
-	many := map[string]func(context.Context, console.Filter) (int, error){
-		"replay": client.ReplayMatching, "discard": client.DiscardMatching,
-	}[verb]
-	switch {
-	case verb == "list":
-		return listDeadLetters(ctx, env, client, filter)
-	case one == nil:
-		return fmt.Errorf("%w: %q is not list, replay or discard", errUsage, verb)
-	case filter.All == (len(seqs) > 0):
-		return fmt.Errorf("%w: %s takes either numbers of dead letters or -all", errUsage, verb)
-	case filter.All:
-		// To the bridge All means that nothing else is set.
-		filter.All = filter.Channel == "" && filter.Outcome == ""
-		n, err := many(ctx, filter)
-		fmt.Fprintf(env.stdout, "%s: %d\n", verb, n)
-		return err
-	}
-	for _, text := range seqs {
-		seq, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return fmt.Errorf("%w: %q is not the number of a dead letter", errUsage, text)
-		}
-		if err := one(ctx, seq); err != nil {
+	for _, seq := range seqs {
+		if err := d.one(client, ctx, seq); err != nil {
 			return err
 		}
-		fmt.Fprintf(env.stdout, "%s: %d\n", verb, seq)
+		fmt.Fprintf(env.stdout, "%s: %d\n", name, seq)
 	}
 	return nil
 }
 
+// sequences reads the numbers of dead letters.
+func sequences(args []string) ([]int64, error) {
+	seqs := make([]int64, len(args))
+	for i, text := range args {
+		seq, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %q is not the number of a dead letter", errUsage, text)
+		}
+		seqs[i] = seq
+	}
+	return seqs, nil
+}
+
+// adminClient reaches the running bridge of the same environment.
+func adminClient(env environment) (*console.Client, error) {
+	var section struct {
+		Bridge config.Bridge `env:",prefix=LPBRIDGE_"`
+	}
+	if _, err := config.Load(&section, env.lookup); err != nil {
+		return nil, err
+	}
+	return &console.Client{BaseURL: localURL(section.Bridge.AdminListen), HTTP: http.DefaultClient}, nil
+}
+
 // listDeadLetters prints a table, without what the letters say.
-func listDeadLetters(ctx context.Context, env environment, client *console.Client, filter console.Filter) error {
+func listDeadLetters(ctx context.Context, env environment, filter console.Filter) error {
+	client, err := adminClient(env)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
+	defer cancel()
 	w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SEQ\tCHANNEL\tDIRECTION\tKIND\tTHREAD\tOUTCOME\tATTEMPTS\tACCEPTED\tDIED")
 	for l, err := range client.All(ctx, filter) {

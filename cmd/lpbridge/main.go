@@ -22,87 +22,30 @@ const (
 	exitConfig = 2
 )
 
-const usage = `lpbridge relays between chat channels and LivePerson Conversational Cloud.
-
-Usage: lpbridge COMMAND
-
-  run          relay until SIGTERM
-  sandbox      the same together with a LivePerson simulator, nothing to configure
-  check        say what of the configuration works, without relaying anything
-  deadletters  list, replay or discard what could not be delivered
-  healthcheck  ask a running lpbridge whether it is ready, for containers
-  variables    list every environment variable as Markdown
-  channels     list what every channel can do as Markdown
-  version      print the version
-
-All settings are environment variables; see docs/configuration.md.
-`
-
 // environment is what a command sees of the world.
 type environment struct {
-	args   []string
 	lookup lookuper
 	all    []string
 	stdout io.Writer
 	stderr io.Writer
 }
 
-// command is one thing to do.
-type command struct {
-	run func(context.Context, environment) error
-	// arguments says that the command takes some.
-	arguments bool
-}
-
-var commands = map[string]command{
-	"run":         {run: runCommand},
-	"sandbox":     {run: sandboxCommand},
-	"check":       {run: checkCommand},
-	"deadletters": {run: deadLettersCommand, arguments: true},
-	"healthcheck": {run: healthCheckCommand},
-	"variables":   {run: variablesCommand},
-	"channels":    {run: channelsCommand},
-	"version":     {run: versionCommand},
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal kills: only the first is caught.
 	context.AfterFunc(ctx, stop)
-	env := environment{os.Args[1:], osLookuper{}, os.Environ(), os.Stdout, os.Stderr}
-	os.Exit(execute(ctx, env))
+	os.Exit(execute(ctx, os.Args[1:], environment{osLookuper{}, os.Environ(), os.Stdout, os.Stderr}))
 }
 
 // execute runs one command and returns the exit code.
-func execute(ctx context.Context, env environment) int {
-	if len(env.args) == 0 {
-		fmt.Fprint(env.stderr, usage)
-		return exitConfig
-	}
-	name := env.args[0]
-	env.args = env.args[1:]
-	if name == "help" || name == "-h" || name == "--help" {
-		fmt.Fprint(env.stdout, usage)
-		return exitOK
-	}
-	command, ok := commands[name]
-	if !ok {
-		fmt.Fprintf(env.stderr, "lpbridge: there is no command %q\n\n%s", name, usage)
-		return exitConfig
-	}
-	err := fmt.Errorf("%w: %s takes none", errUsage, name)
-	if command.arguments || len(env.args) == 0 {
-		err = command.run(ctx, env)
-	}
+func execute(ctx context.Context, args []string, env environment) int {
+	command, err := commandLine(args, env).ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(env.stderr, "lpbridge %s: %v\n", name, err)
+	fmt.Fprintf(env.stderr, "%s: %v\n", command.CommandPath(), err)
 	if _, bad := errors.AsType[*config.Error](err); bad || errors.Is(err, errUsage) {
 		return exitConfig
 	}
 	return exitFailed
 }
-
-// errUsage is a command line that makes no sense.
-var errUsage = errors.New("wrong arguments")

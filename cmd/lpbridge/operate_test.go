@@ -53,7 +53,7 @@ func TestDeadLetters(t *testing.T) {
 	if got := deadletters("discard", rows[0][1]); got != "discard: "+rows[0][1]+"\n" {
 		t.Errorf("discard said %q", got)
 	}
-	if got := deadletters("-channel", "webhook", "replay", "-all"); got != "replay: 1\n" {
+	if got := deadletters("--channel", "webhook", "replay", "--all"); got != "replay: 1\n" {
 		t.Errorf("replay of all said %q", got)
 	}
 	await(t, "the last message", func() bool {
