@@ -25,6 +25,7 @@ type Loader struct {
 	settings []Setting
 	problems []Problem
 	known    map[string]bool
+	prefixes []string // what the names of our variables begin with
 }
 
 // NewLoader returns a loader that reads from lookup: [envconfig.OsLookuper] in a program, which nil stands for, or
@@ -88,6 +89,11 @@ func (l *Loader) Err() error {
 
 func (l *Loader) walk(prefix string, target any) structure {
 	s := walk(target, prefix)
+	for _, part := range s.sections {
+		if part.prefix != "" && !slices.Contains(l.prefixes, part.prefix) {
+			l.prefixes = append(l.prefixes, part.prefix)
+		}
+	}
 	for _, leaf := range s.leaves {
 		if leaf.secret {
 			l.source.secrets[leaf.name()] = true

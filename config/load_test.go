@@ -399,7 +399,7 @@ func TestWarnings(t *testing.T) {
 		"LPBRIDGE_PORT=tcp://10.0.0.1:80", "LPBRIDGE_SERVICE_HOST=10.0.0.1", "LPBRIDGE_SERVICE_PORT_HTTP=80",
 		"WEBHOOK_PORT_80_TCP_ADDR=10.0.0.1", "LPBRIDGE_PORT=8080", // of Kubernetes, but for the last
 		"LP_ACOUNT_ID=1", // given twice
-	}, Prefixes()...)
+	})
 	want := []Problem{
 		{"LPBRIDGE_LOGLEVEL", "has no effect: no such setting; did you mean LPBRIDGE_LOG_LEVEL?"},
 		{"LPBRIDGE_PORT", "has no effect: no such setting; did you mean LPBRIDGE_STORE?"},

@@ -19,7 +19,8 @@ type Setting struct {
 type Report struct {
 	Settings []Setting // in the order of the sections' fields
 
-	known map[string]bool
+	known    map[string]bool
+	prefixes []string
 }
 
 // Report returns what was loaded so far.
@@ -28,18 +29,13 @@ func (l *Loader) Report() Report {
 	for name := range l.known {
 		known[name] = true
 	}
-	return Report{Settings: slices.Clone(l.settings), known: known}
+	return Report{Settings: slices.Clone(l.settings), known: known, prefixes: slices.Clone(l.prefixes)}
 }
 
-// Prefixes returns the beginnings of the names that belong to this program, for [Report.Warnings].
-func Prefixes() []string {
-	return []string{"LPBRIDGE_", "LP_", "WEBHOOK_", "CHATWOOT_", "CHATWOOTAPI_", "LIVECHATAI_", "LAYER_"}
-}
-
-// Warnings lists the variables that are set in environ, as [os.Environ] returns it, and have no effect: those with one of
-// the prefixes that no section asks for, which are mostly typing mistakes, and those of sections not in use. The names
+// Warnings lists the variables that are set in environ, as [os.Environ] returns it, and have no effect: those with the
+// prefix of a section that no section asks for, which are mostly typing mistakes, and those of sections not in use. The names
 // come sorted. They are not problems, because another program may share the environment.
-func (r Report) Warnings(environ []string, prefixes ...string) []Problem {
+func (r Report) Warnings(environ []string) []Problem {
 	var warnings []Problem
 	for _, s := range r.Settings {
 		if s.Origin == FromIgnored {
@@ -48,7 +44,7 @@ func (r Report) Warnings(environ []string, prefixes ...string) []Problem {
 	}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if value == "" || r.known[name] || !withPrefix(name, prefixes) || isServiceLink(name, value) {
+		if value == "" || r.known[name] || !withPrefix(name, r.prefixes) || isServiceLink(name, value) {
 			continue
 		}
 		warnings = append(warnings, Problem{Variable: name, Message: r.unknown(name)})
@@ -70,7 +66,7 @@ func (r Report) unknown(name string) string {
 }
 
 // Kubernetes gives every container variables about the services around it, in Docker's old form: a service named lpbridge
-// or webhook brings LPBRIDGE_SERVICE_HOST and WEBHOOK_PORT_80_TCP. See "Accessing the Service" in its documentation.
+// brings LPBRIDGE_SERVICE_HOST and LPBRIDGE_PORT_80_TCP. See "Accessing the Service" in its documentation.
 var (
 	serviceLink    = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	serviceAddress = regexp.MustCompile(`^(tcp|udp|sctp)://`)

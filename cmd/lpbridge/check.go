@@ -32,7 +32,7 @@ func checkCommand(ctx context.Context, env environment) error {
 	}
 	c := checker{out: env.stdout}
 	c.report("configuration", fmt.Sprintf("%d variables", len(s.report.Settings)), nil)
-	for _, w := range s.report.Warnings(env.all, config.Prefixes()...) {
+	for _, w := range s.report.Warnings(env.all) {
 		c.warn(w.Variable, w.Message)
 	}
 	c.checkStore(s)

@@ -2,16 +2,17 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"lpbridge/config"
+	"github.com/sethvargo/go-envconfig"
 )
 
 // TestDocuments: what the documents list is what the program lists. `make docs`
@@ -101,17 +102,48 @@ func TestGuideIsTheREADMEs(t *testing.T) {
 	}
 }
 
+// TestMisspeltVariables: a slip in a variable of any channel is told, whether or
+// not the channel is served.
+func TestMisspeltVariables(t *testing.T) {
+	for _, a := range adapters {
+		variable := strings.ToUpper(a.name) + "_NO_SUCH_VARIABLE"
+		s, err := loadSettings(environment{lookup: envconfig.MapLookuper(nil), stderr: io.Discard})
+		if err == nil {
+			t.Fatal("an empty environment is enough")
+		}
+		if got := s.report.Warnings([]string{variable + "=1"}); len(got) != 1 || got[0].Variable != variable {
+			t.Errorf("%s: warnings are %v", variable, got)
+		}
+	}
+}
+
+// TestConfigKnowsNoChannel: what the configuration says of a channel comes from
+// the channel's own folder.
+func TestConfigKnowsNoChannel(t *testing.T) {
+	for _, path := range files(t) {
+		if !strings.HasPrefix(path, "config/") || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range adapterNames() {
+			if regexp.MustCompile(`(?i)\b` + name + `(_|\b)`).Match(text) {
+				t.Errorf("%s names the channel %s", path, name)
+			}
+		}
+	}
+}
+
 // TestAdapters: what every line of the list of adapters must bring.
 func TestAdapters(t *testing.T) {
-	if _, err := sampleChannels(); err != nil {
+	if _, err := exampleChannels(); err != nil {
 		t.Fatal(err)
 	}
 	for i, a := range adapters {
 		if slices.Contains(adapterNames()[:i], a.name) {
 			t.Errorf("%s is there twice", a.name)
-		}
-		if !slices.Contains(config.Prefixes(), prefix(a.name)) {
-			t.Errorf("misspelt variables of %s get no warning", a.name)
 		}
 		known := map[string]bool{}
 		for _, v := range a.variables() {
@@ -123,7 +155,7 @@ func TestAdapters(t *testing.T) {
 				t.Errorf("%s has no description", v.Name)
 			}
 		}
-		for _, names := range [][]string{slices.Collect(maps.Keys(a.sample)), slices.Collect(maps.Keys(a.sandbox)), a.instead} {
+		for _, names := range [][]string{slices.Collect(maps.Keys(a.example)), slices.Collect(maps.Keys(a.sandbox)), a.instead} {
 			for _, name := range names {
 				if !known[name] {
 					t.Errorf("%s sets %s, which is no variable of it", a.name, name)

@@ -25,26 +25,26 @@ var gridKinds = []bridge.Kind{
 
 // channelsCommand prints what every channel can do, as the code says it.
 func channelsCommand(_ context.Context, env environment) error {
-	channels, err := sampleChannels()
+	channels, err := exampleChannels()
 	if err != nil {
 		return err
 	}
 	return writeGrid(env.stdout, channels)
 }
 
-// sampleChannels makes every adapter with its sample configuration and asks it
+// exampleChannels makes every adapter with its example of a configuration and asks it
 // what it can do.
-func sampleChannels() ([]bridge.Channel, error) {
+func exampleChannels() ([]bridge.Channel, error) {
 	channels := make([]bridge.Channel, 0, len(adapters))
 	for _, a := range adapters {
-		l := config.NewLoader(envconfig.MapLookuper(a.sample))
-		build := a.load(l, parts{client: newChannelClient(1), log: slog.New(slog.DiscardHandler), publicURL: &url.URL{Scheme: "https", Host: "bridge.example"}})
+		l := config.NewLoader(envconfig.MapLookuper(a.example))
+		build := a.load(l, bridge.Parts{Client: newChannelClient(1), Log: slog.New(slog.DiscardHandler), PublicURL: &url.URL{Scheme: "https", Host: "bridge.example"}})
 		if err := l.Err(); err != nil {
-			return nil, fmt.Errorf("sample of %s: %w", a.name, err)
+			return nil, fmt.Errorf("example of %s: %w", a.name, err)
 		}
 		adapter, err := build(unusedCore{})
 		if err != nil {
-			return nil, fmt.Errorf("sample of %s: %w", a.name, err)
+			return nil, fmt.Errorf("example of %s: %w", a.name, err)
 		}
 		channels = append(channels, adapter.Channel())
 	}

@@ -39,7 +39,7 @@ func loadSettings(env environment) (*settings, error) {
 	l.Load("", &s.Config)
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)
-	p := parts{client: newChannelClient(s.Bridge.MaxInFlight), log: s.log, publicURL: s.Bridge.PublicURL}
+	p := bridge.Parts{Client: newChannelClient(s.Bridge.MaxInFlight), Log: s.log, PublicURL: s.Bridge.PublicURL}
 	for _, a := range adapters {
 		if !slices.Contains(s.Bridge.Channels, a.name) {
 			a.ignore(l)
@@ -81,7 +81,7 @@ func newLogger(env environment, b config.Bridge) *slog.Logger {
 
 // warn tells of variables that have no effect.
 func (s *settings) warn(env environment) {
-	for _, w := range s.report.Warnings(env.all, config.Prefixes()...) {
+	for _, w := range s.report.Warnings(env.all) {
 		s.log.Warn("a variable has no effect", "variable", w.Variable, "why", w.Message)
 	}
 }

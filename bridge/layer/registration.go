@@ -1,0 +1,21 @@
+package layer
+
+import (
+	"cmp"
+
+	"lpbridge/bridge"
+)
+
+// Registration describes the channel to the program.
+func Registration() bridge.Registration[Config] {
+	return bridge.Registration[Config]{
+		Name: channelName,
+		New: func(c Config, p bridge.Parts) (bridge.Adapter, error) {
+			c.PublicURL = cmp.Or(c.PublicURL, p.PublicURL)
+			return New(c, p.Core, p.Log)
+		},
+		History: HistoryKinds(),
+		Example: map[string]string{"APP_IDS": "example", "SANDBOX_IDENTITIES": "true"},
+		Sandbox: map[string]string{"APP_IDS": "sandbox", "SANDBOX_IDENTITIES": "true"},
+	}
+}

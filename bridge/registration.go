@@ -1,0 +1,39 @@
+package bridge
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+)
+
+// Registration is all that a program knows of a channel before its adapter is
+// made. C is the adapter's section of the configuration. Variables are named
+// here as C's tags name them: without the channel's name, which the program
+// puts before them in capitals.
+type Registration[C any] struct {
+	// Name is the channel's name, that of [Channel].
+	Name string
+	// New makes the adapter.
+	New func(C, Parts) (Adapter, error)
+	// History are the kinds of record that expire as history does.
+	History []string
+	// Example has variables with which the adapter can do all it is able to. The
+	// grid of abilities is made from it.
+	Example map[string]string
+	// Sandbox has the variables with which the channel works in the sandbox
+	// without anything outside of it; nil for a channel that cannot.
+	Sandbox map[string]string
+	// Instead are variables that take the place of those of Sandbox.
+	Instead []string
+}
+
+// Parts are what adapters are made with.
+type Parts struct {
+	Core Core
+	// Client calls the channel. It follows no redirects.
+	Client *http.Client
+	// PublicURL is where the public listener is reached from outside; may be nil.
+	PublicURL *url.URL
+	// Log names the channel already.
+	Log *slog.Logger
+}
