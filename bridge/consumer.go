@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// extConsumerID makes the ext_consumer_id that stands for a channel's consumer
+// ExtConsumerID makes the ext_consumer_id that stands for a channel's consumer
 // in LivePerson. An id that could be a phone number or an e-mail address is
 // hashed, for LivePerson shows and exports these ids (Monitoring API, consumer
 // identity: unguessable, no personal data).
-func extConsumerID(channel string, id ConsumerID) string {
+func ExtConsumerID(channel string, id ConsumerID) string {
 	if mayBePersonal(string(id)) {
 		sum := sha256.Sum256([]byte(channel + ":" + string(id)))
 		return channel + ":" + hex.EncodeToString(sum[:])

@@ -37,7 +37,8 @@ func (d Direction) String() string {
 	return "to_liveperson"
 }
 
-func (d Direction) opposite() Direction {
+// Opposite returns the other direction.
+func (d Direction) Opposite() Direction {
 	if d == ToChannel {
 		return ToLivePerson
 	}
@@ -107,8 +108,8 @@ func AgentEventID(dialog string, sequence int64) EventID {
 	return EventID(dialog + ":" + strconv.FormatInt(sequence, 10))
 }
 
-// place takes an id made by [AgentEventID] apart.
-func (id EventID) place() (dialog string, sequence int64, ok bool) {
+// Position takes an id made by [AgentEventID] apart.
+func (id EventID) Position() (dialog string, sequence int64, ok bool) {
 	i := strings.LastIndexByte(string(id), ':')
 	if i <= 0 {
 		return "", 0, false

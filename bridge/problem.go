@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// busyRetryAfter is what a channel is told to wait when the journal cannot take
+// BusyRetryAfter is what a channel is told to wait when the journal cannot take
 // its events.
-const busyRetryAfter = 5 * time.Second
+const BusyRetryAfter = 5 * time.Second
 
 // trustedLength is how much of a body is given room before any of it is read.
 const trustedLength = 16 << 10
@@ -66,7 +66,7 @@ func ProblemOf(err error) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
-		Detail: "the events were not stored, send them again", RetryAfter: busyRetryAfter,
+		Detail: "the events were not stored, send them again", RetryAfter: BusyRetryAfter,
 	}
 }
 

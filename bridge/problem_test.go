@@ -27,11 +27,11 @@ func TestProblemOf(t *testing.T) {
 		{"record taken", fmt.Errorf("save contact: %w", ErrRecordTaken),
 			&Problem{Status: 409, Title: "Conflict", Detail: "a name that must be unique belongs to something else"}},
 		{"busy", ErrBusy,
-			&Problem{Status: 503, Title: "Service Unavailable", Detail: "the events were not stored, send them again", RetryAfter: busyRetryAfter}},
+			&Problem{Status: 503, Title: "Service Unavailable", Detail: "the events were not stored, send them again", RetryAfter: BusyRetryAfter}},
 		{"storage", fmt.Errorf("commit: %w", ErrStorage),
-			&Problem{Status: 503, Title: "Service Unavailable", Detail: "the events were not stored, send them again", RetryAfter: busyRetryAfter}},
+			&Problem{Status: 503, Title: "Service Unavailable", Detail: "the events were not stored, send them again", RetryAfter: BusyRetryAfter}},
 		{"anything else", errors.New("secret detail"),
-			&Problem{Status: 503, Title: "Service Unavailable", Detail: "the events were not stored, send them again", RetryAfter: busyRetryAfter}},
+			&Problem{Status: 503, Title: "Service Unavailable", Detail: "the events were not stored, send them again", RetryAfter: BusyRetryAfter}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

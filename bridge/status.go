@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"time"
 )
 
@@ -40,38 +39,4 @@ type FlowStatus struct {
 	Limit int `json:"limit"`
 	// ThrottledUntil is when deliveries go on; absent when they do.
 	ThrottledUntil time.Time `json:"throttledUntil,omitzero"`
-}
-
-func (s *lanes) status() FlowStatus {
-	known, delivering := s.backlog()
-	f := FlowStatus{Lanes: known, InFlight: delivering, Limit: s.gate.limit()}
-	if until := s.gate.closedUntil(); until.After(time.Now()) {
-		f.ThrottledUntil = until
-	}
-	return f
-}
-
-// Status reports how the bridge is doing. It must be called after Run began.
-func (b *Bridge) Status() Status {
-	s := Status{
-		Started: b.started, Ready: b.ready.Load(), Notified: b.notified.Load(),
-		Pending: b.journal.PendingCount(), LivePerson: b.toLivePerson.status(),
-	}
-	for _, ch := range b.Channels() {
-		s.Channels = append(s.Channels, ChannelStatus{
-			Name: ch.Name, Reports: ch.Reports, Delivers: ch.Delivers,
-			TypingIn: ch.TypingIn.Reported, TypingOut: ch.TypingOut.Shown, Flow: b.toChannel[ch.Name].status(),
-		})
-	}
-	return s
-}
-
-// Ready returns nil when the bridge takes events: it runs, and the journal
-// takes writes. LivePerson or a channel being down does not count, because what
-// is accepted meanwhile is kept.
-func (b *Bridge) Ready(ctx context.Context) error {
-	if !b.ready.Load() {
-		return errNotRunning
-	}
-	return b.journal.Check(ctx)
 }

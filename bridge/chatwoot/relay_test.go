@@ -22,8 +22,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
+	engine "lpbridge/bridge/relay"
 	"lpbridge/connector"
 	"lpbridge/connector/lpsim"
 	"lpbridge/lpauth"
@@ -131,10 +131,10 @@ func newRelay(t *testing.T, change func(*Config)) *relay {
 	r.lp = &lpWire{next: r.sim.Transport(), began: time.Now()}
 	client, closeClient := livePerson(t, r.lp)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	b, err := bridge.New(bridge.Options{
+	b, err := engine.New(engine.Options{
 		Account: "sandbox", ClientID: "sandbox-client", Journal: r.journal, Client: client,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature("sandbox-secret", header, body) },
-		Notifications:   bridge.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 16,
+		Notifications:   engine.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 16,
 		Logger: log, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -162,7 +162,7 @@ func newRelay(t *testing.T, change func(*Config)) *relay {
 }
 
 // run starts the bridge and has it stopped at the test's end.
-func (r *relay) run(b *bridge.Bridge, closeClient func()) {
+func (r *relay) run(b *engine.Bridge, closeClient func()) {
 	ctx, stop := context.WithCancel(context.Background())
 	stopped, started := make(chan error, 1), make(chan struct{})
 	go func() { stopped <- b.Run(ctx, 10*time.Second, func() { close(started) }) }()

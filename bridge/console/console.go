@@ -17,7 +17,7 @@ import (
 // scrapeTimeout bounds one scrape; Prometheus gives up after 10 s by default.
 const scrapeTimeout = 10 * time.Second
 
-// Bridge is what the console asks of the running bridge. *[bridge.Bridge] is
+// Bridge is what the console asks of the running bridge. *relay.Bridge is
 // one.
 type Bridge interface {
 	Status() bridge.Status

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/relay"
 	"lpbridge/connector"
 )
 
@@ -18,7 +19,7 @@ func (emptyJournal) PendingCount() int64 { return 0 }
 
 func registerBridge(t *testing.T, reg prometheus.Registerer) {
 	t.Helper()
-	_, err := bridge.New(bridge.Options{
+	_, err := relay.New(relay.Options{
 		Journal: emptyJournal{}, Client: new(connector.Client), Metrics: reg,
 		VerifySignature: func(string, []byte) error { return nil },
 	})

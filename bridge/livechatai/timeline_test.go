@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/livechatai/livechataitest"
+	"lpbridge/bridge/relay"
 	"lpbridge/connector"
 	"lpbridge/connector/lpsim"
 	"lpbridge/lpauth"
@@ -86,12 +86,12 @@ func (r *rig) start(change func(*Config)) (stop func()) {
 	client, closeClient := livePerson(t, r.sim.Transport())
 	journal := bridgetest.NewJournal()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	b, err := bridge.New(bridge.Options{
+	b, err := relay.New(relay.Options{
 		Account: account, ClientID: clientID, Journal: journal, Client: client,
 		VerifySignature: func(header string, body []byte) error {
 			return lpauth.VerifySignature(clientSecret, header, body)
 		},
-		Notifications: bridge.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
+		Notifications: relay.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
 		Logger: log, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

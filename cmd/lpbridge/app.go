@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"lpbridge/bridge"
 	"lpbridge/bridge/console"
 	"lpbridge/bridge/journal"
+	"lpbridge/bridge/relay"
 	"lpbridge/connector"
 	"lpbridge/lpauth"
 )
@@ -46,7 +46,7 @@ type app struct {
 	settings *settings
 	lp       *livePerson
 	journal  *journal.Journal
-	bridge   *bridge.Bridge
+	bridge   *relay.Bridge
 	registry *prometheus.Registry
 	public   net.Listener
 	admin    net.Listener
@@ -153,7 +153,7 @@ func listen(variable, address string) (net.Listener, error) {
 
 func (a *app) journalOptions() journal.Options {
 	b := a.settings.Bridge
-	expire := map[string][]string{"": bridge.ExpiringRecords()}
+	expire := map[string][]string{"": relay.ExpiringRecords()}
 	for _, ch := range a.settings.channels {
 		expire[ch.name] = ch.history
 	}
@@ -165,16 +165,16 @@ func (a *app) journalOptions() journal.Options {
 
 func (a *app) makeBridge() (err error) {
 	s, c := a.settings, a.settings.LivePerson
-	a.bridge, err = bridge.New(bridge.Options{
+	a.bridge, err = relay.New(relay.Options{
 		Account: connector.AccountID(c.AccountID), ClientID: c.ClientID, Journal: a.journal, Client: a.lp.client,
 		VerifySignature: func(header string, body []byte) error {
 			return lpauth.VerifySignature(c.ClientSecret.Reveal(), header, body)
 		},
-		Notifications: bridge.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait,
+		Notifications: relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait,
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
-		PublicURL: s.Bridge.PublicURL, Attachments: bridge.AttachmentHandling(s.Bridge.Attachments),
+		PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments),
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks,
-		Conversation: bridge.ConversationDefaults{
+		Conversation: relay.ConversationDefaults{
 			SkillID: c.SkillID, CampaignID: c.CampaignID, EngagementID: c.EngagementID, Survey: slices.Contains(c.Features, "MULTI_DIALOG"),
 		},
 		Logger: s.log, Metrics: a.registry,

@@ -187,22 +187,36 @@ func TestImports(t *testing.T) {
 
 // mayImport reports whether a package may import another, both from the root.
 func mayImport(folder, other string, adapterFolders map[string]bool) bool {
+	const engine = "bridge/relay"
 	allowed := map[string][]string{
 		"config":            {},
 		"lpauth":            {},
 		"connector":         {"lpauth"},
 		"connector/lpsim":   {},
 		"bridge":            {"connector"},
+		"bridge/farside":    {"bridge"},
+		"bridge/served":     {"bridge"},
 		"bridge/journal":    {"bridge", "connector"},
 		"bridge/console":    {"bridge"},
 		"bridge/bridgetest": {"bridge", "connector"},
-		"cmd/lpsim":         {"connector/lpsim"},
+		engine: {
+			"bridge", "connector",
+			engine + "/lane", engine + "/picture", engine + "/schedule", engine + "/typing",
+		},
+		engine + "/lane":     {"bridge", engine + "/schedule"},
+		engine + "/picture":  {"connector"},
+		engine + "/schedule": {},
+		engine + "/typing":   {"bridge", engine + "/schedule"},
+		"cmd/lpsim":          {"connector/lpsim"},
+		"tools/lpload":       {"connector/lpsim"},
+		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim"},
 	}
 	switch {
-	case strings.HasPrefix(folder, "cmd/") && folder != "cmd/lpsim":
+	case folder == "cmd/lpbridge":
 		return true
 	case adapterFolders[folder]:
-		return other == "bridge" || other == "config" || strings.HasPrefix(other, folder+"/")
+		return slices.Contains([]string{"bridge", "bridge/farside", "bridge/served", "config"}, other) ||
+			strings.HasPrefix(other, folder+"/")
 	}
 	list, known := allowed[folder]
 	if !known {

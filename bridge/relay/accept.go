@@ -1,0 +1,202 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/connector"
+)
+
+// stepMark sets the number of a step off from the id of its event. Ids from
+// channels have no control characters, so no other event can have a step's id.
+const stepMark = "\x1f"
+
+// core is the bridge as one channel's adapter sees it.
+type core struct {
+	bridge  *Bridge
+	channel string
+	records bridge.Records
+}
+
+var _ bridge.Core = (*core)(nil)
+
+// Records implements [bridge.Core].
+func (c *core) Records() bridge.Records { return c.records }
+
+// Disconnected implements [bridge.Core].
+func (c *core) Disconnected(id bridge.ThreadID) {
+	c.bridge.consumerTyping.Disconnected(bridge.ThreadKey{Channel: c.channel, Thread: id})
+}
+
+// Accept implements [bridge.Core].
+func (c *core) Accept(ctx context.Context, events []bridge.Event, records ...bridge.Record) (bridge.Accepted, error) {
+	b := c.bridge
+	batch, first, err := c.batch(ctx, events, records)
+	if err != nil {
+		return bridge.Accepted{}, err
+	}
+	var done bridge.Accepted
+	if len(batch.Entries) > 0 || len(batch.Records) > 0 {
+		seqs, err := b.journal.Append(ctx, batch)
+		if err != nil {
+			b.metrics.refused(c.channel, err)
+			return bridge.Accepted{}, err
+		}
+		for _, i := range first {
+			if seqs[i] == 0 {
+				done.Duplicates++
+				b.metrics.duplicate(c.channel, bridge.ToLivePerson)
+				continue
+			}
+			done.Events++
+		}
+	}
+	done.Events += c.observe(ctx, events)
+	return done, nil
+}
+
+// batch turns events into journal entries. first holds the index of the first
+// entry of each event.
+func (c *core) batch(ctx context.Context, events []bridge.Event, records []bridge.Record) (batch bridge.Batch, first []int, err error) {
+	now := time.Now()
+	for i := range events {
+		e := &events[i]
+		if err := e.Validate(); err != nil {
+			return bridge.Batch{}, nil, err
+		}
+		if e.Kind == bridge.KindTyping {
+			continue
+		}
+		steps, err := c.steps(ctx, e)
+		if err != nil {
+			return bridge.Batch{}, nil, err
+		}
+		first = append(first, len(batch.Entries))
+		for _, step := range steps {
+			entry, err := newEntry(bridge.LaneKey{Channel: c.channel, Thread: e.Thread, Direction: bridge.ToLivePerson}, step, now)
+			if err != nil {
+				return bridge.Batch{}, nil, err
+			}
+			batch.Entries = append(batch.Entries, entry)
+		}
+	}
+	for _, r := range records {
+		batch.Records = append(batch.Records, bridge.ChannelRecord{Channel: c.channel, Record: r})
+	}
+	return batch, first, nil
+}
+
+// newEntry encodes an event for the journal.
+func newEntry(lane bridge.LaneKey, e *bridge.Event, accepted time.Time) (bridge.Entry, error) {
+	if e.Time.IsZero() {
+		e.Time = accepted
+	}
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return bridge.Entry{}, err
+	}
+	return bridge.Entry{Lane: lane, ID: e.ID, Kind: e.Kind, Payload: payload, Accepted: accepted, Event: e}, nil
+}
+
+// steps splits an event into those that LivePerson takes with one call each.
+// Every step has its own id made from the event's, so that a crash between two
+// of them repeats neither.
+func (c *core) steps(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+	switch e.Kind {
+	case bridge.KindMessage:
+		return messageSteps(e, c.bridge.opts.Attachments), nil
+	case bridge.KindClick:
+		return c.clickSteps(ctx, e)
+	default:
+		return []*bridge.Event{e}, nil
+	}
+}
+
+// messageSteps splits a message at LivePerson's request limit. Every attachment
+// is a step of its own. One that is not to be uploaded becomes text, for a
+// message without an upload cannot reference a file elsewhere (Send API,
+// Examples: File Sharing); so does one whose link would not fit in one text,
+// because a step must stay one call if the upload fails.
+func messageSteps(e *bridge.Event, handling AttachmentHandling) []*bridge.Event {
+	var parts []*bridge.Message
+	write := func(texts []string) {
+		for _, text := range texts {
+			parts = append(parts, &bridge.Message{Text: text})
+		}
+	}
+	if e.Message.Text != "" {
+		write(connector.SplitText(e.Message.Text, 0))
+	}
+	for _, a := range e.Message.Attachments {
+		link := connector.SplitText(linkOf(a), 0)
+		if handling == AttachmentsUpload && len(link) == 1 {
+			parts = append(parts, &bridge.Message{Attachments: []bridge.Attachment{a}})
+			continue
+		}
+		write(link)
+	}
+	if len(parts) == 1 && len(e.Message.Attachments) == 0 {
+		return []*bridge.Event{e}
+	}
+	steps := make([]*bridge.Event, len(parts))
+	for i, part := range parts {
+		step := *e
+		step.Message = part
+		if i > 0 {
+			step.ID = e.ID + bridge.EventID(stepMark+strconv.Itoa(i))
+		}
+		steps[i] = &step
+	}
+	return steps
+}
+
+// clickSteps is what LivePerson wants to hear of a click: that the element was
+// used, and the text it publishes (Rich Messaging Introduction).
+func (c *core) clickSteps(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+	offer, err := c.bridge.offerOf(ctx, e.Click)
+	if err != nil {
+		return nil, err
+	}
+	click := *e
+	click.Place = offer.place
+	steps := []*bridge.Event{&click}
+	if offer.text != "" {
+		text := *e
+		text.ID += stepMark + "text"
+		text.Kind, text.Click = bridge.KindMessage, nil
+		text.Message = &bridge.Message{Text: offer.text}
+		text.Place = &bridge.Place{Metadata: offer.place.Metadata}
+		steps = append(steps, &text)
+	}
+	return steps, nil
+}
+
+// observe passes the typing among events on and returns how much there was. A
+// composing that stands before a message of the same thread is out of date.
+func (c *core) observe(ctx context.Context, events []bridge.Event) int {
+	n := 0
+	for i := range events {
+		e := &events[i]
+		if e.Kind != bridge.KindTyping {
+			continue
+		}
+		n++
+		if e.Typing.State == bridge.Composing && messageFollows(events[i+1:], e.Thread) {
+			continue
+		}
+		c.bridge.consumerTypes(ctx, bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}, e.Typing.State)
+	}
+	return n
+}
+
+func messageFollows(events []bridge.Event, thread bridge.ThreadID) bool {
+	for i := range events {
+		if events[i].Kind == bridge.KindMessage && events[i].Thread == thread {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,397 @@
+// Package relay is the engine: it makes durable what channels and LivePerson
+// report, and takes it to the other side, in order, once, with typing translated
+// between clocks. Channels attach to it as adapters of package bridge; only
+// commands import it.
+//
+// Accepting is accept.go, the way of a consumer's event toliveperson.go and
+// opening.go, the way of an agent's notifications.go, conversations.go and
+// tochannel.go. What an end of a delivery means is verdict.go, for both
+// directions; what an earlier process left behind is recovery.go.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/lane"
+	"lpbridge/bridge/relay/picture"
+	"lpbridge/bridge/relay/schedule"
+	"lpbridge/bridge/relay/typing"
+	"lpbridge/connector"
+)
+
+const (
+	// typingInFlight is how many typing calls run at once per direction. It is
+	// kept apart from messages and small: typing is the first thing shed.
+	typingInFlight = 16
+	// lanesPage is how many lanes recovery reads at a time.
+	lanesPage = 1000
+	// cutOffWait is how long deliveries that were cut off may take to end.
+	cutOffWait = time.Second
+	// notifiedFlag remembers that LivePerson's webhooks reach us.
+	notifiedFlag = "liveperson_notified"
+	// doubtFlag remembers that deliveries of an earlier process may have been cut
+	// off and were not looked at yet, however orderly this one ends.
+	doubtFlag = "deliveries_in_doubt"
+)
+
+// errNotRunning is why a bridge that starts or stops is not ready.
+var errNotRunning = errors.New("the bridge is starting or stopping")
+
+// Notifications says whether LivePerson's webhooks reach this bridge.
+type Notifications string
+
+// Without notifications a delivery whose answer was lost is sent again without
+// waiting for an echo: at least once instead of once.
+const (
+	// NotificationsAuto believes it once a notification came.
+	NotificationsAuto Notifications = "auto"
+	NotificationsOn   Notifications = "on"
+	NotificationsOff  Notifications = "off"
+)
+
+// Options are the parts a bridge is made of. All are required unless said
+// otherwise.
+type Options struct {
+	Account  connector.AccountID
+	ClientID string
+	Journal  bridge.Journal
+	Client   *connector.Client
+	// VerifySignature checks the signature header of a notification.
+	VerifySignature func(header string, body []byte) error
+	Notifications   Notifications
+	// EchoWait is how long a delivery without an answer waits for its echo.
+	EchoWait time.Duration
+	// DeadLetterAfter is how long after acceptance an event is still tried.
+	DeadLetterAfter time.Duration
+	// MaxInFlight is the most concurrent deliveries to LivePerson, and to each
+	// channel.
+	MaxInFlight int
+	// PublicURL is where the public listener is reached from outside. It may be
+	// nil: agents' files then reach the channels as their captions only.
+	PublicURL *url.URL
+	// Attachments is how consumers' files reach LivePerson; as links when empty.
+	Attachments AttachmentHandling
+	// AttachmentPrivateNetworks permits fetching attachments from private and
+	// loopback addresses and from any port.
+	AttachmentPrivateNetworks bool
+	// Conversation has the routing of new conversations.
+	Conversation ConversationDefaults
+	Logger       *slog.Logger
+	Metrics      prometheus.Registerer
+}
+
+// ConversationDefaults are what every new conversation asks for.
+type ConversationDefaults struct {
+	SkillID      string
+	CampaignID   string
+	EngagementID string
+	// Survey lets a survey follow when the channel closes a conversation; it
+	// needs the feature MULTI_DIALOG.
+	Survey bool
+}
+
+// Bridge relays between channels and one LivePerson account.
+type Bridge struct {
+	opts    Options
+	journal bridge.Journal
+	lp      *connector.Client
+	log     *slog.Logger
+	metrics *metrics
+
+	threads  *threads
+	openings openings
+	turns    mutexes
+	schedule *schedule.Schedule
+	adapters map[string]bridge.Adapter
+	channels map[string]bridge.Channel
+
+	toLivePerson *lane.Set
+	toChannel    map[string]*lane.Set
+	// consumerTyping and agentTyping translate typing towards LivePerson and
+	// towards the channels.
+	consumerTyping *typing.Clock
+	agentTyping    *typing.Clock
+
+	// fetcher gets consumers' files; nil when they go as links.
+	fetcher   *picture.Fetcher
+	previews  *picture.Previews
+	fileSlots chan struct{}
+
+	notified atomic.Bool
+	ready    atomic.Bool
+	started  time.Time
+	inDoubt  time.Time
+}
+
+// New makes a bridge. Attach adapters, then Run it.
+func New(o Options) (*Bridge, error) {
+	if o.Journal == nil || o.Client == nil || o.VerifySignature == nil {
+		return nil, errors.New("bridge: a journal, a client and a signature check are needed")
+	}
+	b := &Bridge{
+		opts: o, journal: o.Journal, lp: o.Client, log: o.Logger,
+		metrics:   newMetrics(o.Metrics),
+		threads:   newThreads(o.Journal),
+		schedule:  schedule.New(),
+		adapters:  map[string]bridge.Adapter{},
+		channels:  map[string]bridge.Channel{},
+		toChannel: map[string]*lane.Set{},
+		previews:  picture.NewPreviews(),
+		fileSlots: make(chan struct{}, fileSlots),
+	}
+	registerGauges(o.Metrics, o.Journal, b.backlog)
+	b.consumerTyping = typing.New(typing.Config{
+		Source:   func(channel string) bridge.TypingSource { return b.channels[channel].TypingIn },
+		Target:   func(string) bridge.TypingTarget { return livePersonTyping },
+		Expired:  bridge.Paused,
+		Say:      b.sayToLivePerson,
+		Told:     b.journal.MarkComposing,
+		Schedule: b.schedule,
+		InFlight: typingInFlight,
+		Counts:   b.typingCounts(bridge.ToLivePerson),
+	})
+	b.agentTyping = typing.New(typing.Config{
+		Source:   func(string) bridge.TypingSource { return bridge.TypingSource{Reported: true, Hold: LivePersonHold} },
+		Target:   func(channel string) bridge.TypingTarget { return b.channels[channel].TypingOut },
+		Expired:  bridge.Stopped,
+		Say:      b.sayToChannel,
+		Schedule: b.schedule,
+		InFlight: typingInFlight,
+		Counts:   b.typingCounts(bridge.ToChannel),
+
+		ThrottlePerChannel: true,
+	})
+	return b, nil
+}
+
+// Core returns the bridge as a channel's adapter sees it.
+func (b *Bridge) Core(channel string) bridge.Core {
+	return &core{bridge: b, channel: channel, records: b.journal.RecordsOf(channel)}
+}
+
+// Attach adds the adapter of a channel. It must be called before Run.
+func (b *Bridge) Attach(a bridge.Adapter) error {
+	ch := a.Channel()
+	if _, taken := b.adapters[ch.Name]; taken {
+		return fmt.Errorf("attach: channel %s is there twice", ch.Name)
+	}
+	if _, shows := a.(bridge.Typist); ch.TypingOut.Shown && !shows {
+		return fmt.Errorf("attach: channel %s declares typing it does not show", ch.Name)
+	}
+	b.adapters[ch.Name], b.channels[ch.Name] = a, ch
+	return nil
+}
+
+// Channels describes the attached channels, by name.
+func (b *Bridge) Channels() []bridge.Channel {
+	list := make([]bridge.Channel, 0, len(b.channels))
+	for _, ch := range b.channels {
+		list = append(list, ch)
+	}
+	slices.SortFunc(list, func(x, y bridge.Channel) int {
+		if x.Name < y.Name {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// Routes are the front doors of the public listener.
+func (b *Bridge) Routes() []bridge.Route {
+	routes := []bridge.Route{
+		{Pattern: "POST /webhooks/liveperson", Handler: http.HandlerFunc(b.serveNotification)},
+		{Pattern: "GET /files/{token}", Handler: http.HandlerFunc(b.serveFile)},
+	}
+	for _, ch := range b.Channels() {
+		routes = append(routes, b.adapters[ch.Name].Routes()...)
+	}
+	return routes
+}
+
+// frontDoors is the public listener as a file under our own address sees it.
+func (b *Bridge) frontDoors() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range b.Routes() {
+		mux.Handle(route.Pattern, route.Handler)
+	}
+	return mux
+}
+
+// Run relays until ctx ends, then stops within drain: deliveries under way
+// end, connections of channels are closed, typing is cleared. What is not
+// delivered by then stays in the journal. The listeners must have stopped
+// accepting before ctx ends; the journal must be closed after Run returned.
+func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) error {
+	b.started = time.Now()
+	b.inDoubt = b.started.Add(b.opts.EchoWait)
+	if err := b.recallNotified(ctx); err != nil {
+		return err
+	}
+	clean, err := b.recallDoubt(ctx)
+	if err != nil {
+		return err
+	}
+	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer endWork()
+	if b.opts.Attachments == AttachmentsUpload {
+		b.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors())
+		defer b.fetcher.Close()
+	}
+	b.makeLanes(work, clean)
+	if err := b.journal.Start(b.committed); err != nil {
+		return fmt.Errorf("start the journal: %w", err)
+	}
+	var parts sync.WaitGroup
+	clocks, endClocks := context.WithCancel(context.WithoutCancel(ctx))
+	defer endClocks()
+	parts.Go(func() { b.schedule.Run(clocks) })
+	parts.Go(func() { b.consumerTyping.Run(clocks) })
+	parts.Go(func() { b.agentTyping.Run(clocks) })
+	if err := b.clearTypingOfEarlierProcess(ctx); err != nil {
+		endClocks()
+		parts.Wait()
+		return err
+	}
+	parts.Go(func() { b.recoverLanes(ctx) })
+	for name, a := range b.adapters {
+		if p, ok := a.(bridge.Poller); ok {
+			parts.Go(func() { b.poll(ctx, name, p) })
+		}
+	}
+	b.ready.Store(true)
+	started()
+	<-ctx.Done()
+	b.ready.Store(false)
+	err = b.stop(context.WithoutCancel(ctx), drain)
+	endWork()
+	b.awaitCutOff(context.WithoutCancel(ctx), clean)
+	endClocks()
+	parts.Wait()
+	return err
+}
+
+// stop ends deliveries, channel connections and typing, in this order.
+func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, drain)
+	defer cancel()
+	var closing sync.WaitGroup
+	for name, a := range b.adapters {
+		if c, ok := a.(bridge.Closer); ok {
+			closing.Go(func() {
+				if err := c.Close(ctx); err != nil {
+					b.log.Warn("channel did not close in order", "channel", name, "error", err)
+				}
+			})
+		}
+	}
+	closing.Wait()
+	var ending sync.WaitGroup
+	ending.Go(func() { b.consumerTyping.Shutdown(ctx) })
+	ending.Go(func() { b.agentTyping.Shutdown(ctx) })
+	var cutOff atomic.Bool
+	for _, l := range b.allLanes() {
+		ending.Go(func() {
+			if l.Stop(ctx) != nil {
+				cutOff.Store(true)
+			}
+		})
+	}
+	ending.Wait()
+	if cutOff.Load() {
+		return errors.New("stop: deliveries were cut off, they are settled after the next start")
+	}
+	return nil
+}
+
+// makeLanes builds the lanes of both directions. Channels get lanes of their
+// own, so that one that is slow holds up none of the others.
+func (b *Bridge) makeLanes(work context.Context, clean bool) {
+	base := lane.Work{
+		Spawn:   func(run func(context.Context)) { go run(work) },
+		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.loaded, InDoubt: b.markInDoubt,
+		Panicked: b.judgePanic,
+		Boot:     b.journal.LastSeq(), Clean: clean,
+	}
+	lp := base
+	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
+	b.toLivePerson = lane.New(lp)
+	for name := range b.adapters {
+		ch := base
+		ch.Deliver, ch.Limiter = b.deliverToChannel, lane.NewLimiter(b.opts.MaxInFlight)
+		b.toChannel[name] = lane.New(ch)
+	}
+}
+
+func (b *Bridge) allLanes() []*lane.Set {
+	all := []*lane.Set{b.toLivePerson}
+	for _, l := range b.toChannel {
+		all = append(all, l)
+	}
+	return all
+}
+
+func (b *Bridge) lanesOf(key bridge.LaneKey) *lane.Set {
+	if key.Direction == bridge.ToLivePerson {
+		return b.toLivePerson
+	}
+	return b.toChannel[key.Channel]
+}
+
+// committed is the journal's hook: it hands new entries to their lanes.
+func (b *Bridge) committed(entries []bridge.Entry) {
+	for i := range entries {
+		e := &entries[i]
+		b.metrics.accepted.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), string(e.Kind)).Inc()
+		b.messageOnItsWay(e)
+		b.clockOf(e.Lane.Direction.Opposite()).Traffic(e.ThreadKey())
+		if l := b.lanesOf(e.Lane); l != nil {
+			l.Add(e)
+		}
+	}
+}
+
+// poll asks a channel for news until ctx ends.
+func (b *Bridge) poll(ctx context.Context, channel string, p bridge.Poller) {
+	failing := false
+	for ctx.Err() == nil {
+		next, err := p.Poll(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			b.log.Warn("channel cannot be polled", "channel", channel, "error", err)
+		}
+		failing = err != nil
+		pause(ctx, next)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (b *Bridge) backlog() (known, delivering int) {
+	for _, l := range b.allLanes() {
+		if l == nil {
+			continue
+		}
+		k, d := l.Backlog()
+		known, delivering = known+k, delivering+d
+	}
+	return known, delivering
+}

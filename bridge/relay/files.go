@@ -1,0 +1,234 @@
+package relay
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gabriel-vasile/mimetype"
+
+	"lpbridge/bridge"
+	"lpbridge/connector"
+)
+
+const (
+	// FileRecords is the kind of records that remember which file of an agent a
+	// token stands for.
+	FileRecords = "file"
+	// maxAgentFile is the largest file passed on to a consumer, in bytes.
+	// LivePerson limits consumers to 3 MB and does not say what agents may send.
+	maxAgentFile = 25 << 20
+	// fileTime bounds the passing on of one file to a slow reader.
+	fileTime = 2 * time.Minute
+	// fileSlots is how many files are passed on at once, and fileSlotWait how long
+	// a request waits for its turn.
+	fileSlots    = 32
+	fileSlotWait = 5 * time.Second
+	// fileSniffed is how much of a file tells what it is.
+	fileSniffed = 3072
+)
+
+// ExpiringRecords are the kinds of the core's own records that are of use only
+// as long as history is kept. The core's channel name is empty.
+func ExpiringRecords() []string { return []string{OfferRecords, UploadRecords, FileRecords} }
+
+// agentFile is the data of a file record.
+type agentFile struct {
+	// Consumer is the ext_consumer_id on whose behalf LivePerson gives the file
+	// out.
+	Consumer     string `json:"consumer"`
+	Conversation string `json:"conversation"`
+	RelativePath string `json:"relativePath"`
+	FileType     string `json:"fileType"`
+	Name         string `json:"name"`
+}
+
+// share makes an address for an agent's file that stays good when LivePerson's
+// own, which live a minute, have expired ("File Sharing" page). Without a public
+// address of ours there is none: the caption is all the channel gets.
+func (b *Bridge) share(ctx context.Context, in *intake, row bridge.Thread, f *connector.ReceivedFile, m *bridge.Message) error {
+	if b.opts.PublicURL == nil || row.ExtConsumer == "" || f.RelativePath == "" {
+		m.Text = strings.TrimSpace(f.Caption + " (file)")
+		return nil
+	}
+	file := agentFile{
+		Consumer: row.ExtConsumer, Conversation: row.Conversation, RelativePath: f.RelativePath,
+		FileType: f.FileType, Name: fileName(f.Caption, f.FileType),
+	}
+	data, err := json.Marshal(file)
+	if err != nil {
+		return err
+	}
+	id, err := b.journal.RecordsOf(coreRecords).NextID(ctx, FileRecords)
+	if err != nil {
+		return err
+	}
+	token := rand.Text()
+	in.batch.Records = append(in.batch.Records, bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: FileRecords, ID: id, Keys: []string{token}, Data: data}})
+	m.Text = f.Caption
+	m.Attachments = []bridge.Attachment{{
+		URL: b.opts.PublicURL.JoinPath("files", token).String(), ContentType: mediaTypeOf(f.FileType), Name: file.Name,
+	}}
+	return nil
+}
+
+// mediaTypes are those of the file types LivePerson's schema names (HostedFile),
+// and a few more that agents' clients may fill in.
+var mediaTypes = map[string]string{
+	"JPG": "image/jpeg", "JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp",
+	"PDF": "application/pdf", "TXT": "text/plain", "MP4": "video/mp4", "MP3": "audio/mpeg",
+}
+
+// mediaTypeOf translates LivePerson's fileType, which need not be one of those.
+func mediaTypeOf(fileType string) string {
+	return cmp.Or(mediaTypes[strings.ToUpper(fileType)], "application/octet-stream")
+}
+
+// fileName makes a name to save a file under of its caption.
+func fileName(caption, fileType string) string {
+	name := cmp.Or(plainName(caption), "file")
+	extension := "." + strings.ToLower(fileType)
+	if path.Ext(name) != "" || len(extension) < 2 || strings.ContainsFunc(fileType, notAlphanumeric) {
+		return name
+	}
+	return name + extension
+}
+
+func notAlphanumeric(r rune) bool {
+	return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+}
+
+// inlineTypes may be shown by a browser in place. All else is a download: an SVG
+// or a web page could run script in our name.
+var inlineTypes = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
+
+// serveFile passes an agent's file on from LivePerson. Its address cannot be
+// guessed and is the only credential, as with any link in a chat.
+func (b *Bridge) serveFile(w http.ResponseWriter, r *http.Request) {
+	file, p := b.fileOf(r.Context(), r.PathValue("token"))
+	if p != nil {
+		serveProblem(w, r, p)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), fileTime)
+	defer cancel()
+	release, p := b.fileTurn(ctx)
+	if p != nil {
+		serveProblem(w, r, p)
+		return
+	}
+	defer release()
+	source, err := b.lp.Download(ctx, connector.ConsumerIdentity(file.Consumer), file.RelativePath, maxAgentFile)
+	if err != nil {
+		b.log.Info("an agent's file could not be fetched", "outcome", connector.OutcomeOf(err).String(), "error", err)
+		serveProblem(w, r, problemOfFile(err))
+		return
+	}
+	defer source.Body.Close()
+	// The listener's own limit is made for small answers; a writer without
+	// deadlines is one without a connection to cut.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTime))
+	passOn(w, r, source, file.Name)
+}
+
+func serveProblem(w http.ResponseWriter, r *http.Request, p *bridge.Problem) {
+	w.Header().Set("Cache-Control", "no-store")
+	p.ServeHTTP(w, r)
+}
+
+func (b *Bridge) fileOf(ctx context.Context, token string) (agentFile, *bridge.Problem) {
+	var file agentFile
+	unknown := &bridge.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: "there is no such file, or it is no longer kept"}
+	if len(token) != len(rand.Text()) || strings.ContainsFunc(token, notAlphanumeric) {
+		return file, unknown
+	}
+	record, err := b.journal.RecordsOf(coreRecords).Find(ctx, FileRecords, token)
+	if errors.Is(err, bridge.ErrNoRecord) {
+		return file, unknown
+	}
+	if err == nil {
+		err = json.Unmarshal(record.Data, &file)
+	}
+	if err != nil {
+		b.log.Error("a file could not be looked up", "error", err)
+		return file, &bridge.Problem{Status: http.StatusServiceUnavailable, Title: "Service Unavailable", RetryAfter: bridge.BusyRetryAfter}
+	}
+	return file, nil
+}
+
+// fileTurn waits for the right to pass a file on.
+func (b *Bridge) fileTurn(ctx context.Context) (release func(), p *bridge.Problem) {
+	ctx, cancel := context.WithTimeout(ctx, fileSlotWait)
+	defer cancel()
+	select {
+	case b.fileSlots <- struct{}{}:
+		return func() { <-b.fileSlots }, nil
+	case <-ctx.Done():
+		return nil, &bridge.Problem{
+			Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
+			Detail: "too many files are being fetched", RetryAfter: bridge.BusyRetryAfter,
+		}
+	}
+}
+
+// problemOfFile translates why LivePerson did not give a file out.
+func problemOfFile(err error) *bridge.Problem {
+	switch outcome := connector.OutcomeOf(err); {
+	case errors.Is(err, connector.ErrTooLarge):
+		return &bridge.Problem{Status: http.StatusBadGateway, Title: "Bad Gateway", Detail: "the file is larger than the bridge passes on"}
+	case outcome == bridge.Invalid:
+		return &bridge.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: "LivePerson no longer has the file"}
+	case outcome == bridge.Unauthorized:
+		return &bridge.Problem{Status: http.StatusBadGateway, Title: "Bad Gateway", Detail: "LivePerson refused to give the file out"}
+	default:
+		return &bridge.Problem{
+			Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
+			Detail: "LivePerson could not be asked for the file", RetryAfter: max(retryAfter(err), bridge.BusyRetryAfter),
+		}
+	}
+}
+
+// passOn streams a file. What it is, its bytes say: storage and agents are only
+// believed about its name.
+func passOn(w http.ResponseWriter, r *http.Request, source *connector.File, name string) {
+	body := bufio.NewReaderSize(source.Body, fileSniffed)
+	head, err := body.Peek(fileSniffed)
+	if err != nil && !errors.Is(err, io.EOF) {
+		serveProblem(w, r, problemOfFile(err))
+		return
+	}
+	media := mimetype.Detect(head).String()
+	disposition := "attachment"
+	if bare, _, _ := strings.Cut(media, ";"); slices.Contains(inlineTypes, bare) {
+		disposition = "inline"
+	}
+	h := w.Header()
+	h.Set("Content-Type", media)
+	h.Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": name}))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "private, max-age=3600")
+	if source.Size >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(source.Size, 10))
+	}
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if _, err := io.Copy(w, body); err != nil {
+		// A file cut short must not look whole.
+		panic(http.ErrAbortHandler)
+	}
+}

@@ -1,0 +1,812 @@
+package relay_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay"
+	"lpbridge/connector"
+	"lpbridge/connector/lpsim"
+)
+
+const home = "https://bridge.test/base"
+
+// media is what lies under our own public address in these tests, so that files
+// are fetched without a network.
+type media struct {
+	mu    sync.Mutex
+	files map[string][]byte
+	// fail answers instead when it gives a status.
+	fail  func(n int) int
+	asked int
+}
+
+func (m *media) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked++
+	if m.fail != nil {
+		if status := m.fail(m.asked); status != 0 {
+			w.WriteHeader(status)
+			return
+		}
+	}
+	data, ok := m.files[r.PathValue("name")]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Write(data)
+}
+
+func pngFile(t *testing.T) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, 60, 40))
+	for y := range 40 {
+		for x := range 60 {
+			img.Set(x, y, color.RGBA{uint8(4 * x), uint8(6 * y), 90, 255})
+		}
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, img); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// withFiles is a rig whose channel has a file store under the public address.
+func withFiles(t *testing.T) (rigOptions, *media) {
+	t.Helper()
+	m := &media{files: map[string][]byte{"a.png": pngFile(t), "b.png": pngFile(t), "doc.pdf": []byte("%PDF-1.7\n...")}}
+	ch := newChannel()
+	ch.routes = []bridge.Route{{Pattern: "GET /media/{name}", Handler: m}}
+	return rigOptions{channel: ch, adjust: uploading(t)}, m
+}
+
+func uploading(t *testing.T) func(*relay.Options) {
+	public, err := url.Parse(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(o *relay.Options) { o.PublicURL, o.Attachments = public, relay.AttachmentsUpload }
+}
+
+// send accepts a message with files.
+func (r *rig) send(thread, id, text string, files ...string) {
+	r.t.Helper()
+	e := event(bridge.KindMessage, thread, id)
+	e.Message = &bridge.Message{Text: text}
+	for _, name := range files {
+		e.Message.Attachments = append(e.Message.Attachments, bridge.Attachment{URL: home + "/media/" + name, Name: name})
+	}
+	r.accept(e)
+}
+
+type sentFile struct {
+	Caption      string `json:"caption"`
+	RelativePath string `json:"relativePath"`
+	FileType     string `json:"fileType"`
+	Preview      string `json:"preview"`
+}
+
+// consumerMessages lists what the agent sees of the consumer, files as
+// "[caption type]".
+func consumerMessages(t *testing.T, c lpsim.Conversation) []string {
+	t.Helper()
+	var lines []string
+	for _, e := range c.Transcript {
+		switch {
+		case e.Role != "CONSUMER" || e.Type != "ContentEvent":
+		case e.File != nil:
+			f := fileOf(t, e)
+			lines = append(lines, "["+f.Caption+" "+f.FileType+"]")
+		default:
+			lines = append(lines, e.Text)
+		}
+	}
+	return lines
+}
+
+func fileOf(t *testing.T, e lpsim.Entry) sentFile {
+	t.Helper()
+	var f sentFile
+	if err := json.Unmarshal(e.File, &f); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (r *rig) wantMessages(want ...string) {
+	r.t.Helper()
+	if diff := cmp.Diff(want, consumerMessages(r.t, r.conversation())); diff != "" {
+		r.t.Errorf("transcript (-want +got):\n%s", diff)
+	}
+}
+
+func TestPictureIsStoredWithLivePerson(t *testing.T) {
+	o, m := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-1", "look", "a.png", "b.png")
+		synctest.Wait()
+		r.wantMessages("look", "[a.png PNG]", "[b.png PNG]")
+		f := fileOf(t, r.conversation().Transcript[1])
+		raw, ok := strings.CutPrefix(f.Preview, "data:image/jpeg;base64,")
+		if _, err := base64.StdEncoding.DecodeString(raw); !ok || err != nil || len(f.Preview) >= 30_000 {
+			t.Errorf("preview %.40s… of %d bytes (%v)", f.Preview, len(f.Preview), err)
+		}
+		file, err := newDownloader(t, r).Download(t.Context(), "test:user-of-t-1", f.RelativePath, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Body.Close()
+		if data, err := io.ReadAll(file.Body); err != nil || !bytes.Equal(data, m.files["a.png"]) {
+			t.Errorf("what was stored is not what was sent (%v)", err)
+		}
+	})
+}
+
+// newDownloader is a client of its own that looks at what the bridge stored.
+func newDownloader(t *testing.T, r *rig) *connector.Client {
+	client, end := newClient(t, r.sim.Transport())
+	t.Cleanup(end)
+	return client
+}
+
+func TestFilesThatGoAsLinks(t *testing.T) {
+	tests := []struct {
+		name string
+		file string
+		// prepare breaks something before the file is sent.
+		prepare func(r *rig, m *media)
+	}{
+		{"another type", "doc.pdf", func(*rig, *media) {}},
+		{"gone", "missing.png", func(*rig, *media) {}},
+		{"too large", "large.png", func(_ *rig, m *media) {
+			m.files["large.png"] = append(bytes.Clone(m.files["a.png"]), make([]byte, connector.MaxUploadBytes)...)
+		}},
+		{"corrupt", "cut.png", func(_ *rig, m *media) { m.files["cut.png"] = m.files["a.png"][:20] }},
+		{"file sharing is off", "a.png", func(r *rig, _ *media) {
+			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
+				if strings.Contains(body, "GenerateURLForUploadFile") {
+					return answer(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`), nil
+				}
+				return nil, nil
+			})
+		}},
+		{"liveperson refuses the message", "a.png", func(r *rig, _ *media) {
+			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
+				if strings.Contains(body, "hosted/file") {
+					return answer(400, `{"code":"BAD_REQUEST","body":{"msg":"check your file size"},"reqId":"1"}`), nil
+				}
+				return nil, nil
+			})
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o, m := withFiles(t)
+			inBubble(t, o, func(t *testing.T, r *rig) {
+				r.send("t-1", "e-0", "hello")
+				synctest.Wait()
+				test.prepare(r, m)
+				began := time.Now()
+				r.send("t-1", "e-1", "", test.file)
+				r.send("t-1", "e-2", "after")
+				time.Sleep(time.Second)
+				r.wantMessages("hello", test.file+" "+home+"/media/"+test.file, "after")
+				if waited := time.Since(began); waited > time.Second {
+					t.Errorf("waited %v", waited)
+				}
+			})
+		})
+	}
+}
+
+func TestAccountWithoutAFileStorage(t *testing.T) {
+	o, _ := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
+			if !strings.HasSuffix(req.URL.Path, "/baseURI.json") {
+				return nil, nil
+			}
+			resp, err := r.wire.sim.RoundTrip(req)
+			if err != nil {
+				return nil, err
+			}
+			list, err := io.ReadAll(resp.Body)
+			return answer(resp.StatusCode, strings.ReplaceAll(string(list), `"swift"`, `"other"`)), err
+		})
+		r.send("t-1", "e-1", "", "a.png")
+		time.Sleep(time.Second)
+		r.wantMessages("a.png " + home + "/media/a.png")
+	})
+}
+
+func TestLinksOnly(t *testing.T) {
+	o, m := withFiles(t)
+	o.adjust = nil
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-1", "look", "a.png")
+		synctest.Wait()
+		r.wantMessages("look", "a.png "+home+"/media/a.png")
+		if m.asked != 0 {
+			t.Error("a file was fetched")
+		}
+	})
+}
+
+func TestLinkTooLongForOneMessageIsNotFetched(t *testing.T) {
+	o, m := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		e := event(bridge.KindMessage, "t-1", "e-1")
+		e.Message = &bridge.Message{Attachments: []bridge.Attachment{{URL: home + "/media/a.png?" + strings.Repeat("x", 9000), Name: "a.png"}}}
+		r.accept(e)
+		time.Sleep(time.Second)
+		whole := strings.Join(consumerTexts(r.conversation()), "")
+		if want := "a.png" + e.Message.Attachments[0].URL; strings.ReplaceAll(whole, " ", "") != want {
+			t.Errorf("the parts do not add up: %d bytes", len(whole))
+		}
+		if m.asked != 0 {
+			t.Error("a file was fetched")
+		}
+	})
+}
+
+func TestCaptions(t *testing.T) {
+	tests := map[string]struct{ name, path, want string }{
+		"name":             {"Schaden vorne.png", "/media/a.png", "[Schaden vorne.png PNG]"},
+		"end of the path":  {"", "/media/a.png?token=secret", "[a.png PNG]"},
+		"control and path": {"../a\n\x1b[0m b.png", "/media/a.png", "[.. a [0m b.png PNG]"},
+		"nothing to show":  {" .. ", "/media/a.png", "[file PNG]"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			o, _ := withFiles(t)
+			inBubble(t, o, func(t *testing.T, r *rig) {
+				e := event(bridge.KindMessage, "t-1", "e-1")
+				e.Message = &bridge.Message{Attachments: []bridge.Attachment{{URL: home + test.path, Name: test.name}}}
+				r.accept(e)
+				synctest.Wait()
+				r.wantMessages(test.want)
+			})
+		})
+	}
+}
+
+func TestFileHostThatRecoversGetsItsFileThrough(t *testing.T) {
+	o, m := withFiles(t)
+	m.fail = func(n int) int {
+		if n <= 2 {
+			return 503
+		}
+		return 0
+	}
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-1", "", "a.png")
+		time.Sleep(time.Minute)
+		r.wantMessages("[a.png PNG]")
+		if m.asked != 3 {
+			t.Errorf("asked %d times, want 3", m.asked)
+		}
+	})
+}
+
+func TestFileHostThatStaysDownHoldsNothingUpForLong(t *testing.T) {
+	o, m := withFiles(t)
+	m.fail = func(int) int { return 503 }
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-1", "", "a.png")
+		r.send("t-1", "e-2", "after")
+		time.Sleep(time.Minute)
+		r.wantMessages("a.png "+home+"/media/a.png", "after")
+		if m.asked != 3 {
+			t.Errorf("asked %d times, want 3", m.asked)
+		}
+		if n := len(r.sim.Conversations()); n != 1 {
+			t.Errorf("%d conversations, want 1", n)
+		}
+	})
+}
+
+func TestFileStorageFaults(t *testing.T) {
+	tests := []struct {
+		name   string
+		faults lpsim.Faults
+		want   string
+	}{
+		{"storage is down", lpsim.Faults{ErrorRate: lpsim.Rates{lpsim.SwiftAPI: 1}}, "a.png " + home + "/media/a.png"},
+		{"storage loses answers", lpsim.Faults{LostAnswerRate: lpsim.Rates{lpsim.SwiftAPI: 1}}, "a.png " + home + "/media/a.png"},
+		{"storage is slow", lpsim.Faults{LatencyMinMs: 3000, LatencyMaxMs: 3000}, "[a.png PNG]"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o, _ := withFiles(t)
+			inBubble(t, o, func(t *testing.T, r *rig) {
+				r.sim.SetFaults(test.faults)
+				r.send("t-1", "e-1", "", "a.png")
+				time.Sleep(2 * time.Minute)
+				r.wantMessages(test.want)
+			})
+		})
+	}
+}
+
+func TestUploadAddressThatExpiresIsAskedForAgain(t *testing.T) {
+	o, _ := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		late := 0
+		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
+			if req.Method == http.MethodPut && late == 0 {
+				late++
+				time.Sleep(59*time.Second + 500*time.Millisecond)
+				return answer(401, "401 Unauthorized: Temp URL invalid\n"), nil
+			}
+			return nil, nil
+		})
+		r.send("t-1", "e-1", "", "a.png")
+		time.Sleep(2 * time.Minute)
+		r.wantMessages("[a.png PNG]")
+		if late != 1 {
+			t.Error("no address expired")
+		}
+	})
+}
+
+func TestThrottledUploadWaits(t *testing.T) {
+	o, _ := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-0", "hello")
+		synctest.Wait()
+		throttled := 0
+		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
+			if strings.Contains(body, "GenerateURLForUploadFile") && throttled < 5 {
+				throttled++
+				return answer(429, "", "Retry-After", "3"), nil
+			}
+			return nil, nil
+		})
+		r.send("t-1", "e-1", "", "a.png")
+		time.Sleep(time.Minute)
+		r.wantMessages("hello", "[a.png PNG]")
+	})
+}
+
+func TestFileFollowsIntoANewConversation(t *testing.T) {
+	o, _ := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.sim.SetWebhooks(lpsim.Webhooks{})
+		r.send("t-1", "e-1", "one")
+		synctest.Wait()
+		first := r.conversation().ConversationID
+		if err := r.sim.AgentClose(first, lpsim.AgentClose{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		r.send("t-1", "e-2", "", "a.png")
+		time.Sleep(time.Second)
+		if r.conversation().ConversationID == first {
+			t.Fatal("no new conversation")
+		}
+		r.wantMessages("[a.png PNG]")
+	})
+}
+
+func TestLostAnswerOfAFileIsSettledByItsEcho(t *testing.T) {
+	o, _ := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-0", "hello")
+		synctest.Wait()
+		r.loseAnswer("hosted/file")
+		r.send("t-1", "e-1", "", "a.png")
+		r.send("t-1", "e-2", "after")
+		time.Sleep(time.Minute)
+		r.wantMessages("hello", "[a.png PNG]", "after")
+	})
+}
+
+func TestLostFileIsSentAgainAfterTheWait(t *testing.T) {
+	o, m := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-0", "hello")
+		synctest.Wait()
+		lost := false
+		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
+			if lost || !strings.Contains(body, "hosted/file") {
+				return nil, nil
+			}
+			lost = true
+			return nil, io.ErrUnexpectedEOF
+		})
+		r.send("t-1", "e-1", "", "a.png")
+		time.Sleep(10 * time.Second)
+		r.wantMessages("hello")
+		time.Sleep(time.Minute)
+		r.wantMessages("hello", "[a.png PNG]")
+		if m.asked != 2 {
+			t.Errorf("fetched %d times, want 2", m.asked)
+		}
+	})
+}
+
+// Two files with one caption must not be taken for each other: that would lose
+// the second. The first arrives twice here, because its echo is later than the
+// bridge waits; the echo of its repetition comes while the second is in doubt.
+func TestEchoOfAFileDoesNotSettleAnotherOfTheSameName(t *testing.T) {
+	o, _ := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.say("t-1", "e-0", "hello")
+		synctest.Wait()
+		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 17000, WebhookDelayMaxMs: 17000})
+		n := 0
+		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+			if !strings.Contains(body, "hosted/file") {
+				return nil, nil
+			}
+			if n++; n > 3 {
+				return nil, nil
+			}
+			if n == 3 {
+				return nil, io.ErrUnexpectedEOF
+			}
+			again := req.Clone(req.Context())
+			again.Body = io.NopCloser(strings.NewReader(body))
+			resp, err := r.wire.sim.RoundTrip(again)
+			if n == 1 {
+				return nil, io.ErrUnexpectedEOF
+			}
+			time.Sleep(9 * time.Second)
+			return resp, err
+		})
+		r.send("t-1", "e-1", "", "a.png")
+		r.send("t-1", "e-2", "", "a.png")
+		time.Sleep(34 * time.Second)
+		r.wantMessages("hello", "[a.png PNG]", "[a.png PNG]")
+		time.Sleep(time.Minute)
+		r.wantMessages("hello", "[a.png PNG]", "[a.png PNG]", "[a.png PNG]")
+		if n != 4 {
+			t.Errorf("%d files were sent, want 4", n)
+		}
+	})
+}
+
+func TestCrashAfterAFileWasSentDoesNotSendItTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := withFiles(t)
+		r := newRig(t, o)
+		defer r.sim.Close()
+		r.send("t-1", "e-0", "hello")
+		synctest.Wait()
+		// The answer does not come before the process dies, and no echo gets in.
+		r.door.lead(nil)
+		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+			if !strings.Contains(body, "hosted/file") {
+				return nil, nil
+			}
+			again := req.Clone(req.Context())
+			again.Body = io.NopCloser(strings.NewReader(body))
+			if _, err := r.wire.sim.RoundTrip(again); err != nil {
+				return nil, err
+			}
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		})
+		r.send("t-1", "e-1", "", "a.png")
+		synctest.Wait()
+		o.journal, o.sim, o.door = r.crash(), r.sim, r.door
+		next := newRig(t, o)
+		defer next.shutDown()
+		time.Sleep(2 * time.Minute)
+		next.wantMessages("hello", "[a.png PNG]")
+	})
+}
+
+func TestFilesWaitForASlotWithoutHoldingUpTexts(t *testing.T) {
+	o, m := withFiles(t)
+	var busy, most atomic.Int32
+	o.channel.routes = append(o.channel.routes, bridge.Route{Pattern: "GET /media/slow", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		most.Store(max(most.Load(), busy.Add(1)))
+		defer busy.Add(-1)
+		time.Sleep(3 * time.Second)
+		w.Write(m.files["a.png"])
+	})})
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		const files = 40
+		for i := range files {
+			r.send(fmt.Sprint("file-", i), fmt.Sprint("f-", i), "", "slow")
+		}
+		synctest.Wait()
+		r.send("text", "t-1", "quick")
+		synctest.Wait()
+		r.wantMessages("quick")
+		if n := busy.Load(); n == 0 || n >= files {
+			t.Errorf("%d files at once", n)
+		}
+		time.Sleep(10 * time.Second)
+		if n := len(r.sim.Conversations()); n != files+1 {
+			t.Errorf("%d conversations, want %d", n, files+1)
+		}
+		for _, s := range r.sim.Conversations() {
+			c, _ := r.sim.Conversation(s.ConversationID)
+			if got := consumerMessages(t, c); len(got) != 1 || got[0] != "[slow PNG]" && got[0] != "quick" {
+				t.Errorf("%v", got)
+			}
+		}
+		if most.Load() > 32 {
+			t.Errorf("%d files at once, want at most 32", most.Load())
+		}
+	})
+}
+
+// agentSends lets an agent send a file and returns what the channel got.
+func (r *rig) agentSends(f lpsim.AgentFile) bridge.Event {
+	r.t.Helper()
+	r.say("t-1", "e-1", "hello")
+	synctest.Wait()
+	if _, err := r.sim.AgentMessage(r.conversation().ConversationID, lpsim.AgentMessage{File: &f}); err != nil {
+		r.t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	events := r.channel.events()
+	i := slices.IndexFunc(events, func(e bridge.Event) bool { return e.Kind == bridge.KindMessage })
+	if i < 0 {
+		r.t.Fatal("the channel got no message")
+	}
+	return events[i]
+}
+
+// get asks for an address of ours.
+func (r *rig) get(method, address string) *httptest.ResponseRecorder {
+	r.t.Helper()
+	path, ours := strings.CutPrefix(address, home)
+	if !ours {
+		r.t.Fatalf("%s is not ours", address)
+	}
+	rec := httptest.NewRecorder()
+	r.handler.ServeHTTP(rec, httptest.NewRequestWithContext(r.t.Context(), method, path, nil))
+	return rec
+}
+
+func agentPicture(t *testing.T) lpsim.AgentFile {
+	return lpsim.AgentFile{Caption: "Rechnung März", FileType: "PNG", ContentBase64: base64.StdEncoding.EncodeToString(pngFile(t))}
+}
+
+func TestAgentsFileReachesTheChannel(t *testing.T) {
+	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+		got := r.agentSends(agentPicture(t)).Message
+		if got.Text != "Rechnung März" || len(got.Attachments) != 1 {
+			t.Fatalf("%+v", got)
+		}
+		a := got.Attachments[0]
+		if a.ContentType != "image/png" || a.Name != "Rechnung März.png" {
+			t.Errorf("%+v", a)
+		}
+		if token, ok := strings.CutPrefix(a.URL, home+"/files/"); !ok || len(token) < 26 {
+			t.Errorf("address %q", a.URL)
+		}
+		// LivePerson's own address is long expired.
+		time.Sleep(time.Hour)
+		rec := r.get("GET", a.URL)
+		if rec.Code != 200 || !bytes.Equal(rec.Body.Bytes(), pngFile(t)) {
+			t.Fatalf("%d with %d bytes", rec.Code, rec.Body.Len())
+		}
+		for header, want := range map[string]string{
+			"Content-Type": "image/png", "X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600",
+			"Content-Disposition":     "inline; filename*=utf-8''Rechnung%20M%C3%A4rz.png",
+			"Content-Security-Policy": "default-src 'none'; sandbox", "Content-Length": fmt.Sprint(len(pngFile(t))),
+		} {
+			if got := rec.Header().Get(header); got != want {
+				t.Errorf("%s: %q, want %q", header, got, want)
+			}
+		}
+		head := r.get("HEAD", a.URL)
+		if head.Code != 200 || head.Body.Len() != 0 || head.Header().Get("Content-Length") != fmt.Sprint(len(pngFile(t))) {
+			t.Errorf("HEAD: %d, %d bytes, %v", head.Code, head.Body.Len(), head.Header())
+		}
+	})
+}
+
+func TestAgentsFileIsWhatItsBytesSay(t *testing.T) {
+	tests := []struct {
+		name, fileType, data string
+		announced, served    string
+		inline               bool
+	}{
+		{"pdf", "PDF", "%PDF-1.7\n", "application/pdf", "application/pdf", false},
+		{"script in disguise", "PNG", "<html><script>alert(1)</script></html>", "image/png", "text/html; charset=utf-8", false},
+		{"svg", "SVG", `<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>`, "application/octet-stream", "image/svg+xml", false},
+		{"unknown type", "../x", "\x00\x01\x02\x03", "application/octet-stream", "application/octet-stream", false},
+		{"gif called img", "IMG", "GIF89a\x01\x00\x01\x00\x00\x00\x00;", "application/octet-stream", "image/gif", true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+				got := r.agentSends(lpsim.AgentFile{Caption: "x", FileType: test.fileType, ContentBase64: base64.StdEncoding.EncodeToString([]byte(test.data))})
+				a := got.Message.Attachments[0]
+				if a.ContentType != test.announced || strings.ContainsAny(a.Name, "/\\") {
+					t.Errorf("announced %+v", a)
+				}
+				rec := r.get("GET", a.URL)
+				if got := rec.Header().Get("Content-Type"); rec.Code != 200 || got != test.served {
+					t.Errorf("%d %q, want %q", rec.Code, got, test.served)
+				}
+				if inline := strings.HasPrefix(rec.Header().Get("Content-Disposition"), "inline"); inline != test.inline {
+					t.Errorf("%s", rec.Header().Get("Content-Disposition"))
+				}
+				if rec.Body.String() != test.data {
+					t.Errorf("%d bytes, want %d", rec.Body.Len(), len(test.data))
+				}
+			})
+		})
+	}
+}
+
+func TestAgentsFileWithoutAPublicAddress(t *testing.T) {
+	for caption, want := range map[string]string{"Rechnung": "Rechnung (file)", "": "(file)"} {
+		inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+			f := agentPicture(t)
+			f.Caption = caption
+			got := r.agentSends(f).Message
+			if got.Text != want || len(got.Attachments) != 0 {
+				t.Errorf("%+v, want the text %q", got, want)
+			}
+		})
+	}
+}
+
+func TestAgentsFileWithoutACaption(t *testing.T) {
+	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+		f := agentPicture(t)
+		f.Caption = ""
+		got := r.agentSends(f).Message
+		if got.Text != "" || len(got.Attachments) != 1 || got.Attachments[0].Name != "file.png" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestFilesThatCannotBeServed(t *testing.T) {
+	unknown := home + "/files/" + strings.Repeat("A", 26)
+	downloads := func(with func() (*http.Response, error)) func(r *rig) {
+		return func(r *rig) {
+			r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+				if req.Method == http.MethodGet && strings.HasPrefix(req.URL.Path, "/v1/") {
+					return with()
+				}
+				return nil, nil
+			})
+		}
+	}
+	asks := func(status int, header ...string) func(r *rig) {
+		return func(r *rig) {
+			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
+				if strings.Contains(body, "GenerateURLForDownloadFile") {
+					return answer(status, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`, header...), nil
+				}
+				return nil, nil
+			})
+		}
+	}
+	tests := []struct {
+		name    string
+		address string
+		prepare func(r *rig)
+		status  int
+	}{
+		{"unknown token", unknown, nil, 404},
+		{"no token", home + "/files/x", nil, 404},
+		{"odd token", home + "/files/" + strings.Repeat("%20", 26), nil, 404},
+		{"gone at liveperson", "", asks(400), 404},
+		{"gone in the storage", "", downloads(func() (*http.Response, error) { return answer(404, ""), nil }), 404},
+		{"throttled", "", asks(429, "Retry-After", "9"), 503},
+		{"liveperson is down", "", asks(503), 503},
+		{"unauthorized", "", downloads(func() (*http.Response, error) { return answer(401, ""), nil }), 502},
+		{"connection lost", "", downloads(func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }), 503},
+		{"too large", "", downloads(func() (*http.Response, error) {
+			resp := answer(200, "")
+			resp.ContentLength = 1 << 30
+			return resp, nil
+		}), 502},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+				address := r.agentSends(agentPicture(t)).Message.Attachments[0].URL
+				if test.address != "" {
+					address = test.address
+				}
+				if test.prepare != nil {
+					test.prepare(r)
+				}
+				rec := r.get("GET", address)
+				var problem bridge.Problem
+				if err := json.Unmarshal(rec.Body.Bytes(), &problem); err != nil || problem.Status != test.status || rec.Code != test.status {
+					t.Errorf("%d %s, want %d", rec.Code, rec.Body, test.status)
+				}
+				if got := rec.Header().Get("Content-Type"); got != "application/problem+json" {
+					t.Errorf("Content-Type %q", got)
+				}
+				if test.status == 503 && rec.Header().Get("Retry-After") == "" {
+					t.Error("no Retry-After")
+				}
+				if rec.Header().Get("Cache-Control") != "no-store" {
+					t.Error("a failure may be cached")
+				}
+			})
+		})
+	}
+}
+
+func TestDownloadAddressThatExpiredIsAskedForAgain(t *testing.T) {
+	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+		address := r.agentSends(agentPicture(t)).Message.Attachments[0].URL
+		expired := 0
+		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
+			if req.Method == http.MethodGet && strings.HasPrefix(req.URL.Path, "/v1/") && expired == 0 {
+				expired++
+				return answer(401, "401 Unauthorized: Temp URL invalid\n"), nil
+			}
+			return nil, nil
+		})
+		if rec := r.get("GET", address); rec.Code != 200 || expired != 1 {
+			t.Errorf("%d after %d expired addresses", rec.Code, expired)
+		}
+	})
+}
+
+func TestFileThatBreaksOffDoesNotLookWhole(t *testing.T) {
+	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+		address := r.agentSends(agentPicture(t)).Message.Attachments[0].URL
+		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
+			if req.Method != http.MethodGet || !strings.HasPrefix(req.URL.Path, "/v1/") {
+				return nil, nil
+			}
+			resp := answer(200, "")
+			resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, 10_000)), brokenReader{}))
+			resp.ContentLength = -1
+			return resp, nil
+		})
+		defer func() {
+			if lost := recover(); lost != http.ErrAbortHandler {
+				t.Errorf("ended with %v, want the connection cut", lost)
+			}
+		}()
+		r.get("GET", address)
+	})
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestFileStaysAfterARepeatedNotification(t *testing.T) {
+	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+		r.sim.SetFaults(lpsim.Faults{WebhookDuplicateRate: 1})
+		address := r.agentSends(agentPicture(t)).Message.Attachments[0].URL
+		time.Sleep(time.Minute)
+		if got := r.channel.messages(); len(got) != 1 {
+			t.Errorf("messages %v, want one", got)
+		}
+		if rec := r.get("GET", address); rec.Code != 200 {
+			t.Errorf("%d", rec.Code)
+		}
+	})
+}

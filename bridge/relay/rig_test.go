@@ -1,0 +1,468 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/relay"
+	"lpbridge/connector"
+	"lpbridge/connector/lpsim"
+	"lpbridge/lpauth"
+)
+
+const (
+	account  = "sandbox"
+	clientID = "sandbox-client"
+	secret   = "sandbox-secret"
+)
+
+// rig is a bridge between a recording channel and a simulated LivePerson, all
+// in one bubble of fake time and without sockets.
+type rig struct {
+	t       *testing.T
+	journal *bridgetest.Journal
+	sim     *lpsim.Sim
+	channel *channel
+	bridge  *relay.Bridge
+	core    bridge.Core
+	door    *door
+	handler http.Handler
+	wire    *wire
+
+	stop    context.CancelFunc
+	stopped chan error
+	close   func()
+}
+
+// rigOptions change what a rig is made of.
+type rigOptions struct {
+	journal       *bridgetest.Journal
+	sim           *lpsim.Sim
+	door          *door
+	channel       *channel
+	notifications relay.Notifications
+	survey        bool
+	// echoWait is 15 s unless set.
+	echoWait time.Duration
+	quiet    bool
+	// adjust changes the bridge's own options.
+	adjust func(*relay.Options)
+}
+
+// wire carries requests to the simulator and can be told to fail. It records
+// what was sent when.
+type wire struct {
+	sim   http.RoundTripper
+	began time.Time
+
+	mu     sync.Mutex
+	calls  []call
+	before func(r *http.Request, body string) (*http.Response, error)
+}
+
+// call is one request of the bridge to LivePerson's message API.
+type call struct {
+	at   time.Duration
+	what string
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
+		trace.WroteHeaders()
+	}
+	w.mu.Lock()
+	if what := summary(r, string(body)); what != "" {
+		w.calls = append(w.calls, call{time.Since(w.began), what})
+	}
+	before := w.before
+	w.mu.Unlock()
+	if before != nil {
+		if resp, err := before(r, string(body)); resp != nil || err != nil {
+			return resp, err
+		}
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
+	return w.sim.RoundTrip(r)
+}
+
+// fail makes requests end as the function says, until it is called with nil.
+func (w *wire) fail(before func(r *http.Request, body string) (*http.Response, error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.before = before
+}
+
+// summary names a call of the message API as a timeline does.
+func summary(r *http.Request, body string) string {
+	if strings.HasSuffix(r.URL.Path, "/consumer/conversation") {
+		return "CONVERSATION"
+	}
+	if !strings.HasSuffix(r.URL.Path, "/conversation/send") {
+		return ""
+	}
+	for _, word := range []string{"COMPOSING", "PAUSE", "ACTIVE", "ACCEPT", "READ", "NACK", "ACTION", "ContentEvent", "CLOSE", "CSATRate", "SetUserProfile"} {
+		if strings.Contains(body, `"`+word+`"`) || strings.Contains(body, "."+word) {
+			return word
+		}
+	}
+	return "?"
+}
+
+// timeline lists the calls so far as "0.0 COMPOSING".
+func (w *wire) timeline() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lines := make([]string, len(w.calls))
+	for i, c := range w.calls {
+		lines[i] = fmt.Sprintf("%.1f %s", c.at.Seconds(), c.what)
+	}
+	return lines
+}
+
+// restartClock forgets the calls and counts time from now.
+func (w *wire) restartClock() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls, w.began = nil, time.Now()
+}
+
+// channel is an adapter that records.
+type channel struct {
+	about  bridge.Channel
+	routes []bridge.Route
+
+	mu        sync.Mutex
+	delivered []bridge.Event
+	cues      []bridge.TypingCue
+	refuse    func(*bridge.Event) error
+}
+
+func newChannel() *channel {
+	return &channel{about: bridge.Channel{
+		Name:      "test",
+		Reports:   []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindClick, bridge.KindClose, bridge.KindReopen, bridge.KindProfile, bridge.KindRating},
+		Delivers:  []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
+		TypingIn:  bridge.TypingSource{Reported: true, Hold: 30 * time.Second},
+		TypingOut: bridge.TypingTarget{Shown: true, MinInterval: time.Second, StopUnlimited: true, HasPaused: true, PerPerson: true},
+	}}
+}
+
+func (c *channel) Channel() bridge.Channel { return c.about }
+func (c *channel) Routes() []bridge.Route  { return c.routes }
+
+func (c *channel) Deliver(_ context.Context, e *bridge.Event) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refuse != nil {
+		if err := c.refuse(e); err != nil {
+			return err
+		}
+	}
+	c.delivered = append(c.delivered, *e)
+	return nil
+}
+
+func (c *channel) ShowTyping(_ context.Context, cue bridge.TypingCue) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cues = append(c.cues, cue)
+	return nil
+}
+
+// events returns what was delivered.
+func (c *channel) events() []bridge.Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.delivered)
+}
+
+// got lists what was delivered, as "message:text" and the like.
+func (c *channel) got() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lines []string
+	for _, e := range c.delivered {
+		switch e.Kind {
+		case bridge.KindMessage:
+			lines = append(lines, "message:"+e.Message.Text)
+		case bridge.KindReceipt:
+			lines = append(lines, fmt.Sprintf("receipt:%s:%v", e.Receipt.Status, e.Receipt.MessageIDs))
+		case bridge.KindState:
+			lines = append(lines, "state:"+string(e.State.Conversation))
+		}
+	}
+	return lines
+}
+
+// messages lists the ids of delivered messages.
+func (c *channel) messages() []bridge.EventID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []bridge.EventID
+	for _, e := range c.delivered {
+		if e.Kind == bridge.KindMessage {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}
+
+func (c *channel) shown() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lines := make([]string, len(c.cues))
+	for i, cue := range c.cues {
+		lines[i] = string(cue.State)
+	}
+	return lines
+}
+
+func (c *channel) refuseWith(refuse func(*bridge.Event) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuse = refuse
+}
+
+// inBubble runs a test in fake time with a rig, and stops it in order.
+func inBubble(t *testing.T, o rigOptions, test func(*testing.T, *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, o)
+		t.Cleanup(func() {
+			r.shutDown()
+			r.sim.Close()
+		})
+		test(t, r)
+	})
+}
+
+func newRig(t *testing.T, o rigOptions) *rig {
+	t.Helper()
+	r := &rig{t: t, journal: o.journal, sim: o.sim, door: o.door, channel: o.channel, stopped: make(chan error, 1)}
+	if r.journal == nil {
+		r.journal = bridgetest.NewJournal()
+	}
+	if r.channel == nil {
+		r.channel = newChannel()
+	}
+	if r.door == nil {
+		r.door = &door{}
+	}
+	webhooks := &http.Client{Transport: r.door}
+	if r.sim == nil {
+		r.sim = lpsim.New(lpsim.Config{
+			WebhookClient: webhooks,
+			Webhooks:      lpsim.Webhooks{URL: "http://bridge.test/webhooks/liveperson", RetentionSeconds: 3600},
+			Now:           time.Now,
+		})
+	}
+	r.wire = &wire{sim: r.sim.Transport(), began: time.Now()}
+	client, closeClient := newClient(t, r.wire)
+	if o.echoWait == 0 {
+		o.echoWait = 15 * time.Second
+	}
+	logger := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	if o.quiet {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	if o.notifications == "" {
+		o.notifications = relay.NotificationsOn
+	}
+	options := relay.Options{
+		Account: account, ClientID: clientID, Journal: r.journal, Client: client,
+		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature(secret, header, body) },
+		Notifications:   o.notifications, EchoWait: o.echoWait, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
+		Conversation: relay.ConversationDefaults{Survey: o.survey},
+		Logger:       logger,
+		Metrics:      prometheus.NewRegistry(),
+	}
+	if o.adjust != nil {
+		o.adjust(&options)
+	}
+	var err error
+	r.bridge, err = relay.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.core = r.bridge.Core("test")
+	if err := r.bridge.Attach(r.channel); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	for _, route := range r.bridge.Routes() {
+		mux.Handle(route.Pattern, route.Handler)
+	}
+	r.handler = mux
+	ctx, cancel := context.WithCancel(t.Context())
+	r.stop = cancel
+	r.close = closeClient
+	started := make(chan struct{})
+	go func() { r.stopped <- r.bridge.Run(ctx, 5*time.Second, func() { close(started) }) }()
+	select {
+	case <-started:
+	case err := <-r.stopped:
+		t.Fatal(err)
+	}
+	r.door.lead(mux)
+	return r
+}
+
+func newClient(t *testing.T, transport http.RoundTripper) (*connector.Client, func()) {
+	t.Helper()
+	domains, err := lpauth.NewDomains(lpauth.DomainsOptions{AccountID: account, URL: "http://127.0.0.1:8090", Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := lpauth.NewAppTokens(lpauth.AppTokensOptions{AccountID: account, ClientID: clientID, ClientSecret: secret, Domains: domains, Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumers, err := lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{AccountID: account, Domains: domains, AppTokens: tokens, Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := connector.New(connector.Options{
+		AccountID: account, ClientID: clientID, Domains: domains, AppTokens: tokens, Consumers: consumers,
+		Transport: transport, Features: []string{"MULTI_DIALOG", "QUICK_REPLIES", "RICH_CONTENT"}, Timeout: 10 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, func() {
+		consumers.Close()
+		tokens.Close()
+		domains.Close()
+	}
+}
+
+// shutDown stops the bridge in order and closes its journal.
+func (r *rig) shutDown() {
+	r.t.Helper()
+	r.stop()
+	if err := <-r.stopped; err != nil {
+		r.t.Errorf("stop: %v", err)
+	}
+	r.close()
+	if err := r.journal.Close(); err != nil {
+		r.t.Errorf("close the journal: %v", err)
+	}
+}
+
+// door brings the simulator's webhooks to whichever bridge is behind it, if any.
+type door struct {
+	mu      sync.Mutex
+	handler http.Handler
+}
+
+// lead puts a bridge behind the door, or none for nil.
+func (d *door) lead(h http.Handler) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.handler = h
+}
+
+func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
+	d.mu.Lock()
+	h := d.handler
+	d.mu.Unlock()
+	if h == nil {
+		return nil, errors.New("connection refused")
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	resp := rec.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+// testWriter logs to the test.
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// say accepts a consumer's message.
+func (r *rig) say(thread, id, text string) {
+	r.t.Helper()
+	r.accept(bridge.Event{
+		ID: bridge.EventID(id), Kind: bridge.KindMessage, Thread: bridge.ThreadID(thread),
+		Consumer: &bridge.Consumer{ID: bridge.ConsumerID("user-of-" + thread)}, Message: &bridge.Message{Text: text},
+	})
+}
+
+// types accepts a consumer's typing.
+func (r *rig) types(thread string, state bridge.TypingState) {
+	r.t.Helper()
+	r.accept(bridge.Event{
+		Kind: bridge.KindTyping, Thread: bridge.ThreadID(thread),
+		Consumer: &bridge.Consumer{ID: bridge.ConsumerID("user-of-" + thread)}, Typing: &bridge.Typing{State: state},
+	})
+}
+
+func (r *rig) accept(events ...bridge.Event) bridge.Accepted {
+	r.t.Helper()
+	done, err := r.core.Accept(r.t.Context(), events)
+	if err != nil {
+		r.t.Fatalf("accept: %v", err)
+	}
+	return done
+}
+
+// event makes an event of a thread's consumer.
+func event(kind bridge.Kind, thread, id string) bridge.Event {
+	return bridge.Event{
+		ID: bridge.EventID(id), Kind: kind, Thread: bridge.ThreadID(thread),
+		Consumer: &bridge.Consumer{ID: bridge.ConsumerID("user-of-" + thread)},
+	}
+}
+
+// conversation returns the newest conversation of LivePerson.
+func (r *rig) conversation() lpsim.Conversation {
+	r.t.Helper()
+	all := r.sim.Conversations()
+	if len(all) == 0 {
+		r.t.Fatal("there is no conversation")
+	}
+	c, ok := r.sim.Conversation(all[0].ConversationID)
+	if !ok {
+		r.t.Fatal("the newest conversation is gone")
+	}
+	return c
+}
+
+// consumerTexts lists what the consumer wrote in a conversation.
+func consumerTexts(c lpsim.Conversation) []string {
+	var texts []string
+	for _, e := range c.Transcript {
+		if e.Role == "CONSUMER" && e.Type == "ContentEvent" {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}

@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/lane"
+)
+
+const (
+	// receiptLookups is how often a receipt looks for the message it is about.
+	// LivePerson may report an agent's receipt before it has answered our SEND.
+	receiptLookups = 3
+	// receiptLookupPause is the time between two of them.
+	receiptLookupPause = 500 * time.Millisecond
+)
+
+// errNotYetPlaced means that the message a receipt is about has no place in the
+// dialog yet.
+var errNotYetPlaced = errors.New("the message of the receipt is not known yet")
+
+// deliverToChannel makes one delivery and judges its end.
+func (b *Bridge) deliverToChannel(ctx context.Context, batch []*bridge.Entry) lane.Verdict {
+	e := batch[0]
+	began := time.Now()
+	err := b.relayToChannel(ctx, e)
+	outcome := outcomeOfChannel(err)
+	gate := b.toChannel[e.Lane.Channel].Limiter
+	switch outcome {
+	case bridge.Throttled:
+		if !errors.Is(err, errNotYetPlaced) {
+			gate.Throttled(retryAfter(err))
+		}
+	case bridge.Delivered:
+		gate.Passed()
+	}
+	v := b.judge(ctx, e, outcome, err)
+	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
+		v.Follow = b.receiptFor(e, bridge.ReceiptDelivered)
+	}
+	b.logDelivery(ctx, e, v, err, time.Since(began))
+	return v
+}
+
+func (b *Bridge) relayToChannel(ctx context.Context, e *bridge.Entry) error {
+	ev, err := e.Decoded()
+	if err != nil {
+		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: err}
+	}
+	adapter := b.adapters[e.Lane.Channel]
+	if s, ok := adapter.(bridge.Settler); ok && e.Attempts > 0 && e.Last == bridge.Unknown {
+		arrived, err := s.Settled(ctx, ev)
+		if err != nil {
+			// As long as it is not known, it must not be delivered again.
+			return &bridge.DeliveryError{Outcome: bridge.Unknown, RetryAfter: retryAfter(err), Err: err}
+		}
+		if arrived {
+			b.metrics.echoes.Inc()
+			return nil
+		}
+	}
+	if ev.Kind == bridge.KindReceipt && len(ev.Receipt.MessageIDs) == 0 {
+		if done, err := b.resolveReceipt(ctx, e, ev); done || err != nil {
+			return err
+		}
+	}
+	return adapter.Deliver(ctx, ev)
+}
+
+// resolveReceipt finds out which of the channel's messages an agent's receipt
+// is about. done says that it is about none.
+func (b *Bridge) resolveReceipt(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (done bool, err error) {
+	ids, err := b.journal.SentAs(ctx, ev.Place.Dialog, ev.Place.Sequences)
+	if err != nil {
+		return false, &bridge.DeliveryError{Outcome: bridge.Retry, Err: err}
+	}
+	if len(ids) == 0 {
+		if e.Attempts < receiptLookups && time.Since(e.Accepted) < receiptLookups*receiptLookupPause {
+			return false, &bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: receiptLookupPause, Err: errNotYetPlaced}
+		}
+		return true, nil
+	}
+	ev.Receipt.MessageIDs = ids
+	return false, nil
+}
+
+// settled is told of every entry that leaves its lane: the place it got is
+// known from now on, and typing held back by it may go on.
+func (b *Bridge) settled(e *bridge.Entry, v lane.Verdict) {
+	if e.Kind != bridge.KindMessage {
+		return
+	}
+	if v.Dialog != "" {
+		b.threads.place(e.ThreadKey(), v.Dialog, v.Sequence)
+	}
+	b.clockOf(e.Lane.Direction).MessageSent(e.ThreadKey(), e.Author())
+}
+
+// messageOnItsWay is told of every new entry, before its lane is.
+func (b *Bridge) messageOnItsWay(e *bridge.Entry) {
+	if e.Kind != bridge.KindMessage {
+		return
+	}
+	b.clockOf(e.Lane.Direction).MessageQueued(e.ThreadKey(), e.Author())
+}
