@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,19 +33,28 @@ type Sent struct {
 	Sequence       int64  `json:"sequence"`
 }
 
-// AgentMessage is what an agent writes: exactly one of Text, Rich and File.
+// AgentMessage is what an agent writes: exactly one of Text, Rich, File, Files and Message.
 type AgentMessage struct {
 	Agent
 	Text string `json:"text"`
-	// Rich is structured content, an object with a type.
+	// ContentType goes with Text, which is text/plain otherwise, and must go with Message: text/html, external/file,
+	// forms/secure-invitation or whatever else (Webhooks Events names these without payloads).
+	ContentType string `json:"contentType"`
+	// Message is the message of a content of any other type, sent as it is.
+	Message json.RawMessage `json:"message"`
+	// Rich is structured content: an object with a type, or such an object as a string of JSON.
 	Rich json.RawMessage `json:"rich"`
 	File *AgentFile      `json:"file"`
+	// Files are sent as one content whose message is an array.
+	Files []AgentFile `json:"files"`
 	// QuickReplies go with text or rich content: LivePerson's object, or a list of plain titles.
 	QuickReplies json.RawMessage `json:"quickReplies"`
 	// Metadata is LivePerson's array of objects with a type.
 	Metadata json.RawMessage `json:"metadata"`
 	// Private makes it a note to agents and managers only.
 	Private bool `json:"private"`
+	// Audience is messageAudience in any spelling; empty means ALL, or AGENTS_AND_MANAGERS with Private.
+	Audience string `json:"messageAudience"`
 }
 
 // AgentFile is a file an agent sends; its bytes become fetchable by the consumer.
@@ -64,6 +75,9 @@ func (s *Sim) agentActs(id string, who Agent, do func(*conversation, *dialog, or
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.main()
+	if c.lost != "" {
+		return Sent{}, ErrUnknownConversation
+	}
 	if d.State != stateOpen {
 		return Sent{}, ErrConversationClosed
 	}
@@ -135,7 +149,10 @@ func (s *Sim) withOpen(id string, do func(*conversation)) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != stateOpen {
+	switch {
+	case c.lost != "":
+		return ErrUnknownConversation
+	case c.state != stateOpen:
 		return ErrConversationClosed
 	}
 	do(c)
@@ -171,27 +188,39 @@ func (s *Sim) AgentMessage(id string, m AgentMessage) (Sent, error) {
 
 func (m *AgentMessage) validate() error {
 	given := 0
-	for _, yes := range []bool{m.Text != "", m.Rich != nil, m.File != nil} {
+	for _, yes := range []bool{m.Text != "", m.Rich != nil, m.File != nil, m.Files != nil, m.Message != nil} {
 		if yes {
 			given++
 		}
 	}
 	switch {
 	case given != 1:
-		return &FieldError{"text", "give exactly one of text, rich and file"}
+		return &FieldError{"text", "give exactly one of text, rich, file, files and message"}
 	case m.Rich != nil && !hasType(m.Rich):
-		return &FieldError{"rich", "want an object with a type"}
+		return &FieldError{"rich", "want an object with a type, or such an object as a string"}
+	case m.Message != nil && m.ContentType == "":
+		return &FieldError{"contentType", "is missing beside message"}
+	case m.ContentType != "" && m.Message == nil && m.Text == "":
+		return &FieldError{"contentType", "goes with text or message only"}
+	case m.Private && m.Audience != "":
+		return &FieldError{"messageAudience", "cannot go with private"}
 	case m.Metadata != nil && !isArray(m.Metadata):
 		return &FieldError{"metadata", "want an array"}
-	case m.File != nil && m.QuickReplies != nil:
+	case (m.File != nil || m.Files != nil) && m.QuickReplies != nil:
 		return &FieldError{"quickReplies", "cannot go with a file"}
 	case m.File != nil && m.File.FileType == "":
 		return &FieldError{"file.fileType", "is missing"}
+	case m.Files != nil && (len(m.Files) == 0 || slices.ContainsFunc(m.Files, func(f AgentFile) bool { return f.FileType == "" })):
+		return &FieldError{"files", "want one or more, each with its fileType"}
 	}
 	return nil
 }
 
 func hasType(data json.RawMessage) bool {
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		data = json.RawMessage(text)
+	}
 	var object struct {
 		Type string `json:"type"`
 	}
@@ -199,7 +228,10 @@ func hasType(data json.RawMessage) bool {
 }
 
 func (s *Sim) agentEntry(c *conversation, m *AgentMessage) (Entry, error) {
-	entry := Entry{Type: "ContentEvent", ContentType: "text/plain", Text: m.Text, Metadata: m.Metadata, Audience: audienceAll}
+	entry := Entry{
+		Type: "ContentEvent", ContentType: orElse(m.ContentType, "text/plain"), Text: m.Text, File: m.Message,
+		Metadata: m.Metadata, Audience: orElse(m.Audience, audienceAll),
+	}
 	if m.Private {
 		entry.Audience = audienceOwn
 	}
@@ -215,13 +247,40 @@ func (s *Sim) agentEntry(c *conversation, m *AgentMessage) (Entry, error) {
 		entry.Type, entry.ContentType, entry.Content = "RichContentEvent", "", m.Rich
 		entry.Withheld = s.withholds(c, "RICH_CONTENT")
 	case m.File != nil:
-		data, err := base64.StdEncoding.DecodeString(m.File.ContentBase64)
-		if err != nil || len(data) == 0 {
-			return Entry{}, &FieldError{"file.contentBase64", "want base64 of at least one byte"}
-		}
-		entry.ContentType, entry.File = hostedFile, s.keepAgentFile(c, m.File, data)
+		message, err := s.attach(c, m.File, "file")
+		entry.ContentType, entry.File = hostedFile, message
+		return entry, err
+	case m.Files != nil:
+		message, err := s.attachAll(c, m.Files)
+		entry.ContentType, entry.File = hostedFile, message
+		return entry, err
 	}
 	return entry, nil
+}
+
+// attach stores one file of an agent's, if the consumer's client takes files.
+func (s *Sim) attach(c *conversation, f *AgentFile, field string) (json.RawMessage, error) {
+	data, err := base64.StdEncoding.DecodeString(f.ContentBase64)
+	if err != nil || len(data) == 0 {
+		return nil, &FieldError{field + ".contentBase64", "want base64 of at least one byte"}
+	}
+	photo := slices.Contains(uploadTypes, strings.ToUpper(f.FileType)) && c.has("PHOTO_SHARING")
+	if s.faults.Load().FileFeatureGate == "enforce" && !photo && !c.has("FILE_SHARING") {
+		return nil, &FieldError{field, "the consumer's client did not declare FILE_SHARING"}
+	}
+	return s.keepAgentFile(c, f, data), nil
+}
+
+func (s *Sim) attachAll(c *conversation, files []AgentFile) (json.RawMessage, error) {
+	messages := make([]json.RawMessage, 0, len(files))
+	for i := range files {
+		message, err := s.attach(c, &files[i], "files["+strconv.Itoa(i)+"]")
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, message)
+	}
+	return json.Marshal(messages)
 }
 
 // withholds tells whether content is kept from a client that did not declare its feature.
@@ -229,12 +288,12 @@ func (s *Sim) withholds(c *conversation, feature string) bool {
 	return !c.has(feature) && s.faults.Load().FeatureGate == "enforce"
 }
 
-// AgentRead sends an agent's receipt for the consumer's messages: READ by default, or ACCEPT. Without sequences it
-// is for all of the dialog's consumer messages still in the transcript.
+// AgentRead sends an agent's receipt for the consumer's messages: READ by default, or ACCEPT, VIEWED (seen in the wild),
+// ACCESS or NACK. Without sequences it is for all of the dialog's consumer messages still in the transcript.
 func (s *Sim) AgentRead(id, status string, sequences []int64, who Agent) (Sent, error) {
 	status = orElse(status, "READ")
-	if status != "READ" && status != "ACCEPT" {
-		return Sent{}, &FieldError{"status", "want READ or ACCEPT"}
+	if !slices.Contains([]string{"READ", "ACCEPT", "VIEWED", "ACCESS", "NACK"}, status) {
+		return Sent{}, &FieldError{"status", "want READ, ACCEPT, VIEWED, ACCESS or NACK"}
 	}
 	return s.agentActs(id, who, func(c *conversation, d *dialog, from originator) (int64, error) {
 		if len(sequences) == 0 {

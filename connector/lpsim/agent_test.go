@@ -105,7 +105,7 @@ func TestAgentsMistakesNameTheField(t *testing.T) {
 		"quick replies":   {path + "messages", `{"text":"a","quickReplies":[]}`, "quickReplies", 400},
 		"file type":       {path + "messages", `{"file":{"contentBase64":"eA=="}}`, "file.fileType", 400},
 		"file content":    {path + "messages", `{"file":{"fileType":"PDF","contentBase64":"%"}}`, "file.contentBase64", 400},
-		"receipt":         {path + "read", `{"status":"NACK"}`, "status", 400},
+		"receipt":         {path + "read", `{"status":"SEEN"}`, "status", 400},
 		"nothing to read": {path + "read", `{}`, "sequenceList", 400},
 		"join":            {path + "join", `{"state":"READY"}`, "state", 400},
 		"no survey":       {path + "close", `{"survey":true,"by":1}`, "by", 400},

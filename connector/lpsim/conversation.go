@@ -26,6 +26,7 @@ var ChatStates = []string{"COMPOSING", "PAUSE", "ACTIVE", "INACTIVE", "GONE"}
 const (
 	stateOpen   = "OPEN"
 	stateClose  = "CLOSE"
+	stateLocked = "LOCKED"
 	dialogMain  = "MAIN"
 	dialogPCS   = "POST_SURVEY"
 	audienceAll = "ALL"
@@ -43,7 +44,7 @@ type Entry struct {
 	Type        string `json:"type"`
 	ContentType string `json:"contentType,omitempty"`
 	Text        string `json:"text,omitempty"`
-	// File is the hosted file, Content the structured content, QuickReplies those attached, as LivePerson writes them.
+	// File is the message of a content that is not text (a hosted file, an external file, a form), Content the structured content, QuickReplies those attached, as LivePerson writes them.
 	File         json.RawMessage `json:"file,omitempty"`
 	Content      json.RawMessage `json:"content,omitempty"`
 	QuickReplies json.RawMessage `json:"quickReplies,omitempty"`
@@ -55,6 +56,9 @@ type Entry struct {
 	Audience string `json:"messageAudience,omitempty"`
 	// RequestID is the id of the consumer's request.
 	RequestID string `json:"requestId,omitempty"`
+	// Submitted is what the consumer's client sent, where LivePerson keeps and echoes something else: a masked card
+	// number, a filtered word, trimmed white space.
+	Submitted string `json:"submitted,omitempty"`
 	// Withheld means the consumer's client did not declare the feature this content needs, so it was not sent to it.
 	Withheld bool `json:"withheld,omitempty"`
 	// QuickRepliesWithheld means the same of the quick replies alone.
@@ -130,13 +134,15 @@ type Summary struct {
 	ExtConsumerID  string `json:"extConsumerId"`
 	ConsumerID     string `json:"consumerId"`
 	// State is that of the main dialog, Stage that of the whole conversation: OPEN or CLOSE.
-	State        string        `json:"state"`
-	Stage        string        `json:"stage"`
-	CloseReason  string        `json:"closeReason,omitempty"`
-	Started      time.Time     `json:"startTime"`
-	Updated      time.Time     `json:"updateTime"`
-	SkillID      string        `json:"skillId"`
-	Foreign      bool          `json:"foreign,omitempty"`
+	State       string    `json:"state"`
+	Stage       string    `json:"stage"`
+	CloseReason string    `json:"closeReason,omitempty"`
+	Started     time.Time `json:"startTime"`
+	Updated     time.Time `json:"updateTime"`
+	SkillID     string    `json:"skillId"`
+	Foreign     bool      `json:"foreign,omitempty"`
+	// Lost is "forgotten" when LivePerson no longer knows the conversation, "disowned" when it is somebody else's.
+	Lost         string        `json:"lost,omitempty"`
 	Participants []Participant `json:"participants"`
 	Dialogs      []Dialog      `json:"dialogs"`
 	// ConsumerTyping is repeated from AgentSees, so that a list can show it.
@@ -191,6 +197,7 @@ type conversation struct {
 	id         string
 	consumer   consumerClaims
 	foreign    bool
+	lost       string
 	features   []string
 	state      string
 	stage      string
@@ -298,7 +305,7 @@ func (c *conversation) summary() Summary {
 	out := Summary{
 		ConversationID: c.id, ExtConsumerID: c.consumer.ExtConsumerID, ConsumerID: c.consumer.LPConsumerID,
 		State: c.state, Stage: c.stage, CloseReason: c.reason, Started: c.started, Updated: c.updated, SkillID: c.skill,
-		Foreign: c.foreign, Participants: slices.Clone(c.members), ConsumerTyping: c.chatState == "COMPOSING",
+		Foreign: c.foreign, Lost: c.lost, Participants: slices.Clone(c.members), ConsumerTyping: c.chatState == "COMPOSING",
 		LastText: c.lastText, ConsumerMessages: c.messages, DuplicateRequests: c.dupRequest, DuplicateTexts: c.dupText,
 	}
 	for _, d := range c.dialogs {

@@ -97,11 +97,12 @@ func (c *call) features() ([]string, bool) {
 		Type     string   `json:"type"`
 		Features []string `json:"features"`
 	}
-	if json.Unmarshal([]byte(header), &properties) != nil {
-		return nil, false
+	known := json.Unmarshal([]byte(header), &properties) == nil &&
+		slices.Contains([]string{".ClientProperties", "ClientProperties", ".ams.headers.ClientProperties"}, properties.Type)
+	if !known {
+		return nil, c.faults.ClientPropertiesForm == "ignore"
 	}
-	known := slices.Contains([]string{".ClientProperties", "ClientProperties", ".ams.headers.ClientProperties"}, properties.Type)
-	return properties.Features, known
+	return properties.Features, true
 }
 
 // createConversation is CONVERSATION: a batch of a profile and a request for a conversation, in that order, each
@@ -145,9 +146,11 @@ func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch 
 		case i == 1 && replies[0].Code != codeOK && c.faults.BatchAfterError == "skip":
 			replies = append(replies, refusal(r.ID, msgBadRequest))
 		case r.Type == "userprofile.SetUserProfile":
-			replies = append(replies, setProfile(owner, r))
+			replies = append(replies, setProfile(c.faults, owner, r))
 		case r.Type == "cm.ConsumerRequestConversation":
 			replies = append(replies, s.requestConversation(c, owner, claims, features, r))
+		case r.Type == "ms.PublishEvent" && c.faults.LongBatch == "accept" && replies[1].Code == codeOK:
+			replies = append(replies, s.publishFirst(c, owner.current, &r))
 		default:
 			replies = append(replies, refusal(r.ID, msgBadRequest))
 		}
@@ -155,9 +158,24 @@ func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch 
 	return replies
 }
 
+// publishFirst is an event that a batch brings along for the conversation it has just opened, whose id nobody knows yet.
+func (s *Sim) publishFirst(c *call, conv *conversation, r *request) reply {
+	var body publishBody
+	if json.Unmarshal(r.Body, &body) != nil || body.DialogID != "" || body.ConversationID != "" {
+		return refusal(r.ID, msgBadRequest)
+	}
+	conv.mu.Lock()
+	defer conv.mu.Unlock()
+	out := s.publishInto(c, conv, conv.main(), r, &body.Event)
+	if n, isSequence := out.reply.Body.(int64); isSequence {
+		return success(r.ID, map[string]int64{"sequence": n})
+	}
+	return out.reply
+}
+
 // setProfile keeps a profile whose engagement attributes are ones a connector may send.
-func setProfile(owner *consumer, r request) reply {
-	if !validProfile(r.Body) {
+func setProfile(f *inForce, owner *consumer, r request) reply {
+	if !validProfile(f, r.Body) {
 		return refusal(r.ID, msgBadRequest)
 	}
 	owner.profile = r.Body
@@ -166,7 +184,7 @@ func setProfile(owner *consumer, r request) reply {
 
 // validProfile wants each SDE as {"type":"ctmrinfo","info":{}} or {"type":"personal","personal":{}}: only those two
 // are supported (Examples, engagement attributes).
-func validProfile(body json.RawMessage) bool {
+func validProfile(f *inForce, body json.RawMessage) bool {
 	var profile struct {
 		AuthenticatedData struct {
 			SDEs []struct {
@@ -178,6 +196,9 @@ func validProfile(body json.RawMessage) bool {
 	}
 	if json.Unmarshal(body, &profile) != nil {
 		return false
+	}
+	if f.SDETypes == "any" {
+		return true
 	}
 	for _, sde := range profile.AuthenticatedData.SDEs {
 		if !(sde.Type == "ctmrinfo" && isObject(sde.Info)) && !(sde.Type == "personal" && isObject(sde.Personal)) {
@@ -199,11 +220,19 @@ type conversationRequest struct {
 // ttrs are the response times the samples show, by name.
 var ttrs = map[string]TTR{"PRIORITIZED": {"PRIORITIZED", 600}, "NORMAL": {"NORMAL", 1200}, "URGENT": {"URGENT", 300}}
 
-func (r *conversationRequest) valid(account string) bool {
+func (r *conversationRequest) valid(f *inForce, account string) bool {
+	for _, field := range []*json.RawMessage{&r.Campaign, &r.Context, &r.SkillID} {
+		if string(*field) == "null" {
+			if f.NullOptionalFields == "reject" {
+				return false
+			}
+			*field = nil
+		}
+	}
 	if r.BrandID != account || r.ChannelType != "" && r.ChannelType != "MESSAGING" {
 		return false
 	}
-	if r.TTR != nil && ttrs[*r.TTR].Type == "" {
+	if r.TTR != nil && ttrs[*r.TTR].Type == "" && f.TTRNames == "listed" {
 		return false
 	}
 	return (r.Campaign == nil || isObject(r.Campaign)) && (r.Context == nil || isObject(r.Context))
@@ -216,7 +245,7 @@ func (r *conversationRequest) skill() string {
 
 func (s *Sim) requestConversation(c *call, owner *consumer, claims consumerClaims, features []string, r request) reply {
 	var body conversationRequest
-	if json.Unmarshal(r.Body, &body) != nil || !body.valid(s.config.Account) {
+	if json.Unmarshal(r.Body, &body) != nil || !body.valid(c.faults, s.config.Account) {
 		return refusal(r.ID, msgBadRequest)
 	}
 	if busy(owner.current, c.faults) {
@@ -226,7 +255,7 @@ func (s *Sim) requestConversation(c *call, owner *consumer, claims consumerClaim
 	fresh := newConversation(claims, features, s.config.Now())
 	fresh.profile, fresh.campaign, fresh.context, fresh.skill = owner.profile, body.Campaign, body.Context, body.skill()
 	if body.TTR != nil {
-		fresh.ttr = ttrs[*body.TTR]
+		fresh.ttr = orElse(ttrs[*body.TTR], TTR{*body.TTR, 3600})
 	}
 	owner.current = fresh
 	s.begin(fresh, c)
@@ -240,6 +269,9 @@ func busy(current *conversation, f *inForce) bool {
 	}
 	current.mu.Lock()
 	defer current.mu.Unlock()
+	if current.lost != "" {
+		return false
+	}
 	if f.NewDuringSurvey == "allow" {
 		return current.state == stateOpen
 	}
@@ -263,6 +295,7 @@ func (s *Sim) begin(c *conversation, cause *call) {
 	s.stats.conversations.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	cause.note(Applied{API: ConversationAPI, ConversationID: c.id, DialogID: c.id, Type: "cm.ConsumerRequestConversation"})
 	s.notifyConversation(c, cause)
 	s.perform(c, "open", "")
 }

@@ -81,7 +81,7 @@ func TestAFailedProfileDoesNotStopTheConversation(t *testing.T) {
 
 func TestClientProperties(t *testing.T) {
 	w := start(t, lpsim.Config{})
-	for header, status := range map[string]int{
+	for header, strictly := range map[string]int{
 		`{"type":".ClientProperties","features":[]}`:             200,
 		`{"type":"ClientProperties" }`:                           200,
 		`{"type":".ams.headers.ClientProperties","features":[]}`: 200,
@@ -89,8 +89,14 @@ func TestClientProperties(t *testing.T) {
 		`nonsense`:                                               400,
 	} {
 		jws := w.consumerJWS(strconv.Itoa(len(header)))
+		set(t, w, lpsim.Faults{ClientPropertiesForm: "strict"})
 		r := w.do("POST", createPath, batch, "Authorization", w.appJWT(), "X-LP-ON-BEHALF", jws, "Client-Properties", header)
-		want(t, header, r.status, status)
+		want(t, header, r.status, strictly)
+		set(t, w, lpsim.Faults{})
+		if strictly != 200 {
+			r = w.do("POST", createPath, batch, "Authorization", w.appJWT(), "X-LP-ON-BEHALF", jws, "Client-Properties", header)
+			want(t, header+" where it is ignored", r.status, 200)
+		}
 	}
 }
 

@@ -1,18 +1,11 @@
 package lpsim
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"io"
 	"maps"
-	"reflect"
 	"slices"
-	"strings"
-	"sync/atomic"
-	"time"
 )
 
 // API names one of LivePerson's interfaces in [Rates] and in the statistics.
@@ -27,9 +20,10 @@ const (
 	SendAPI         API = "send"
 	SwiftAPI        API = "swift"
 	EngagementAPI   API = "engagement"
+	ProfileAPI      API = "profile"
 )
 
-var apis = []API{DomainAPI, SentinelAPI, IDPAPI, ConversationAPI, SendAPI, SwiftAPI, EngagementAPI}
+var apis = []API{DomainAPI, SentinelAPI, IDPAPI, ConversationAPI, SendAPI, SwiftAPI, EngagementAPI, ProfileAPI}
 
 func (a API) index() int { return slices.Index(apis, a) }
 
@@ -103,9 +97,13 @@ type Faults struct {
 	Seed uint64 `json:"seed" help:"seed of all rates; the same seed and the same order of calls to one API give the same faults"`
 
 	ErrorRate          Rates    `json:"errorRate" help:"share of calls answered with errorStatus, before anything is applied"`
+	AppliedErrorRate   Rates    `json:"appliedErrorRate" help:"share of calls that are applied and then answered with errorStatus all the same"`
 	ErrorStatus        int      `json:"errorStatus" default:"500" min:"500" max:"599" help:"status of such an answer"`
+	ErrorBody          string   `json:"errorBody" default:"text" oneof:"text|json|empty" help:"body of such an answer; json is in the form of LivePerson's own"`
 	ThrottleRate       Rates    `json:"throttleRate" help:"share of calls answered 429, before anything is applied"`
 	RetryAfterSeconds  int      `json:"retryAfterSeconds" min:"0" max:"3600" help:"Retry-After of a 429 in seconds; 0 sends none, as LivePerson documents none"`
+	RetryAfterForm     string   `json:"retryAfterForm" default:"seconds" oneof:"seconds|date" help:"whether retryAfterSeconds is sent as a number or as an HTTP date"`
+	RetryAfterText     string   `json:"retryAfterText" help:"Retry-After of every 429, 5xx and answer from in between exactly as written here, such as 99999999999999999999 or -5; beats retryAfterSeconds"`
 	ThrottleBody       string   `json:"throttleBody" default:"json" oneof:"json|empty" help:"undocumented body of a 429"`
 	ConcurrencyLimit   int      `json:"concurrencyLimit" min:"0" max:"1000000" help:"calls of CONVERSATION and SEND in progress above which 429 is answered; 0 is no limit"`
 	LatencyMinMs       int      `json:"latencyMinMs" min:"0" max:"600000" help:"least time an answer takes, in ms"`
@@ -115,17 +113,35 @@ type Faults struct {
 	LostRequestRate    Rates    `json:"lostRequestRate" help:"share of calls that lose their connection before anything is applied"`
 	UnauthorizedRate   Rates    `json:"unauthorizedRate" help:"share of calls (idp, conversation, send) at which LivePerson forgets the AppJWT: 40102 until a new one is fetched"`
 	Outages            []Outage `json:"outages" help:"windows [{afterMs,forMs,status}] since the faults were set, in which all LivePerson APIs fail; status 0 closes connections"`
+	BetweenRate        Rates    `json:"betweenRate" help:"share of calls answered by something in between that is not LivePerson, with an HTML page"`
+	BetweenStatuses    []int    `json:"betweenStatuses" default:"[403]" oneof:"302|400|401|403|404|405|406|407|408|409|410|413|421|425|429|431|451|495|502|503|504|511|520|522|524" help:"statuses of such answers, taken at random"`
+	BetweenAfterShare  float64  `json:"betweenAfterShare" min:"0" max:"1" help:"share of such answers that come after LivePerson applied the call; before it otherwise"`
+	BetweenLimit       int      `json:"betweenLimit" min:"0" max:"1000000" help:"how many such answers there are in all; 0 is no limit"`
+
+	LateOpeningRate        float64  `json:"lateOpeningRate" min:"0" max:"1" help:"share of CONVERSATION calls that are applied, lose their answer, and whose first notification is delayed like webhookDelay's"`
+	ForgetConversationRate float64  `json:"forgetConversationRate" min:"0" max:"1" help:"share of SENDs at which LivePerson forgets their conversation for good: they and all later ones are answered as unknownConversation says, and the consumer may open another"`
+	DisownConversationRate float64  `json:"disownConversationRate" min:"0" max:"1" help:"share of SENDs at which their conversation passes to another consumer: 401 with foreignConversationCode from then on, whatever the token"`
+	MaskCardNumbers        bool     `json:"maskCardNumbers" help:"real-time masking: what looks like a card number in a consumer's text becomes asterisks, for the agent and in the echo"`
+	FilterWords            []string `json:"filterWords" help:"words of a consumer's text that a profanity filter replaces by asterisks; case does not count"`
+	TrimTextRate           float64  `json:"trimTextRate" min:"0" max:"1" help:"share of consumers' texts that are trimmed and whose runs of white space become one space"`
 
 	WebhookDuplicateRate   float64 `json:"webhookDuplicateRate" min:"0" max:"1" help:"share of notifications delivered twice"`
 	WebhookReorderRate     float64 `json:"webhookReorderRate" min:"0" max:"1" help:"share of notifications delivered after the next one of their conversation, or after 1 s"`
 	WebhookEarlyRate       float64 `json:"webhookEarlyRate" min:"0" max:"1" help:"share of CONVERSATION and SEND answers held back until their notification was delivered"`
-	WebhookDelayRate       float64 `json:"webhookDelayRate" min:"0" max:"1" help:"share of notifications delayed; later ones overtake them"`
-	WebhookDelayMinMs      int     `json:"webhookDelayMinMs" min:"0" max:"600000" help:"least delay of such a notification, in ms"`
-	WebhookDelayMaxMs      int     `json:"webhookDelayMaxMs" min:"0" max:"600000" help:"most delay of such a notification, in ms"`
+	WebhookDelayRate       float64 `json:"webhookDelayRate" min:"0" max:"1" help:"share of notifications delayed; later ones overtake them unless webhookDelayInOrder"`
+	WebhookDelayMinMs      int     `json:"webhookDelayMinMs" min:"0" max:"259200000" help:"least delay of such a notification, in ms"`
+	WebhookDelayMaxMs      int     `json:"webhookDelayMaxMs" min:"0" max:"259200000" help:"most delay of such a notification, in ms; at or below the least, the delay is fixed"`
+	WebhookDelayShape      string  `json:"webhookDelayShape" default:"uniform" oneof:"uniform|tail" help:"whether all delays between least and most are as likely, or long ones are rare"`
+	WebhookDelayInOrder    bool    `json:"webhookDelayInOrder" help:"let the later notifications of a conversation wait behind a delayed one"`
 	WebhookDropRate        float64 `json:"webhookDropRate" min:"0" max:"1" help:"share of notifications never delivered"`
 	WebhookBatchMs         int     `json:"webhookBatchMs" min:"0" max:"60000" help:"window in ms in which changes of one conversation and type share a notification; 0 sends each alone"`
 	WebhookBareChangeRate  float64 `json:"webhookBareChangeRate" min:"0" max:"1" help:"share of single changes sent as an object instead of an array of one"`
+	WebhookShuffleRate     float64 `json:"webhookShuffleRate" min:"0" max:"1" help:"share of notifications of several changes that have them in another order"`
 	WebhookForeignRate     float64 `json:"webhookForeignRate" min:"0" max:"1" help:"share of notifications accompanied by one of a conversation that another connector owns"`
+	WebhookBrokenRate      float64 `json:"webhookBrokenRate" min:"0" max:"1" help:"share of notifications accompanied by one that breaks off in the middle, signed all the same: nobody can ever read it"`
+	WebhookPaddingRate     float64 `json:"webhookPaddingRate" min:"0" max:"1" help:"share of notifications with an unknown field of webhookPaddingBytes"`
+	WebhookPaddingBytes    int     `json:"webhookPaddingBytes" default:"1200000" min:"1" max:"16000000" help:"size of that field"`
+	WebhookReplay          string  `json:"webhookReplay" default:"app" oneof:"app|shuffled|event" help:"how retentionSeconds repeats after an absence: the app as a whole, in order within a conversation, as documented; the same with the stored events of a conversation in any order; or each event by itself, its pauses doubling to 5 minutes, without order"`
 	WebhookTimeoutMs       int     `json:"webhookTimeoutMs" default:"5000" min:"1" max:"600000" help:"time a webhook may take, in ms; another page of LivePerson says 10000"`
 	WebhookSlowMs          int     `json:"webhookSlowMs" default:"2500" min:"1" max:"600000" help:"answer time in ms above which a webhook counts as slow"`
 	WebhookDisableWhenSlow bool    `json:"webhookDisableWhenSlow" help:"disable all webhooks after 2 minutes of slow answers only, as LivePerson threatens"`
@@ -139,6 +155,14 @@ type Faults struct {
 	OmitEndTsRate          float64 `json:"omitEndTsRate" min:"0" max:"1" help:"share of closing notifications without endTs"`
 	SubscriptionIDRate     float64 `json:"subscriptionIdRate" min:"0" max:"1" help:"share of conversation notifications with a subscriptionId"`
 	ParticipantsMapRate    float64 `json:"participantsMapRate" min:"0" max:"1" help:"share of conversation notifications with participants as a map of roles"`
+	OmitOriginatorRate     float64 `json:"omitOriginatorRate" min:"0" max:"1" help:"share of messaging changes without originatorMetadata, so without a role (Messaging Window API tutorials)"`
+	OmitReceiptNumberRate  float64 `json:"omitReceiptNumberRate" min:"0" max:"1" help:"share of accept statuses without sequence (Consumer Messaging History page)"`
+	NullFieldsRate         float64 `json:"nullFieldsRate" min:"0" max:"1" help:"share of changes whose absent optional fields are null"`
+	OddNumberRate          float64 `json:"oddNumberRate" min:"0" max:"1" help:"share of messaging changes whose numbers have another JSON spelling, such as 5.0 or \"5\""`
+	OddTimestampRate       float64 `json:"oddTimestampRate" min:"0" max:"1" help:"share of messaging changes with an odd serverTimestamp: microseconds, seconds, text, negative, beyond any date"`
+	SequenceGapRate        float64 `json:"sequenceGapRate" min:"0" max:"1" help:"share of events before which a dialog skips one sequence"`
+	InvalidUTF8Rate        float64 `json:"invalidUtf8Rate" min:"0" max:"1" help:"share of agents' texts that arrive with a byte that is no UTF-8"`
+	RichAsTextRate         float64 `json:"richAsTextRate" min:"0" max:"1" help:"share of rich contents whose content is a string of JSON (Consumer Messaging History page)"`
 	DialogsReversedRate    float64 `json:"dialogsReversedRate" min:"0" max:"1" help:"share of conversation notifications with the survey dialog before the main one"`
 
 	AppJWTSeconds          int    `json:"appJwtSeconds" default:"3600" min:"1" max:"86400" help:"life of an AppJWT in seconds"`
@@ -171,224 +195,18 @@ type Faults struct {
 	SurveyGreetingEarly    bool   `json:"surveyGreetingEarly" help:"send the survey's greeting before the notification that announces its dialog"`
 	ContentEchoMetadata    bool   `json:"contentEchoMetadata" help:"whether the echo of a ContentEvent carries its metadata"`
 	FeatureGate            string `json:"featureGate" default:"enforce" oneof:"enforce|ignore" help:"whether rich content and quick replies are withheld from clients that did not declare them in Client-Properties"`
+	FileFeatureGate        string `json:"fileFeatureGate" default:"ignore" oneof:"ignore|enforce" help:"whether an agent can attach files only for clients that declared FILE_SHARING, or PHOTO_SHARING for pictures"`
+	LockedAnswer           string `json:"lockedAnswer" default:"closed" oneof:"closed|bad_request" help:"undocumented answer for a message into a LOCKED conversation"`
+	ConsumerFileTypes      string `json:"consumerFileTypes" default:"pictures" oneof:"pictures|documents" help:"what consumers may upload: pictures as the connector pages say, or PDF, DOCX, PPTX and XLSX too, as the mobile SDK's do"`
+	UploadLimitBytes       int    `json:"uploadLimitBytes" default:"3145728" min:"1" max:"104857600" help:"largest file a consumer may upload"`
+	NullOptionalFields     string `json:"nullOptionalFields" default:"accept" oneof:"accept|reject" help:"whether optional fields of CONVERSATION may be null"`
+	TTRNames               string `json:"ttrNames" default:"listed" oneof:"listed|any" help:"whether ttrDefName may be other than NORMAL, URGENT, PRIORITIZED and null"`
+	LongBatch              string `json:"longBatch" default:"accept" oneof:"accept|reject" help:"whether a CONVERSATION batch may go on with ms.PublishEvent into the new conversation"`
+	ClientPropertiesForm   string `json:"clientPropertiesForm" default:"ignore" oneof:"ignore|strict" help:"whether a Client-Properties header that is not the documented JSON is ignored or refused"`
+	SDETypes               string `json:"sdeTypes" default:"documented" oneof:"documented|any" help:"whether engagement attributes may be other than ctmrinfo and personal"`
+	AgentProfiles          string `json:"agentProfiles" default:"known" oneof:"known|missing" help:"whether the public profile of an agent is found, or every one is answered 404"`
 	AgentLeavesOnClose     bool   `json:"agentLeavesOnClose" help:"whether a closing notification no longer lists the agent"`
 	AutoCloseMs            int    `json:"autoCloseMs" min:"0" max:"2000000000" help:"close a conversation that waits this long for its consumer, in ms; 0 never"`
 	Engagement             string `json:"engagement" default:"eligible" oneof:"eligible|none|loading|unavailable" help:"what Monitoring answers: an engagement, none, 500 loading account, 503"`
 	EngagementWord         string `json:"engagementWord" default:"conversation" oneof:"conversation|interaction" help:"status of an engagement that is an active conversation"`
 }
-
-// WithDefaults gives the same faults with every unset choice at its default.
-func (f Faults) WithDefaults() Faults {
-	v := reflect.ValueOf(&f).Elem()
-	for i := range v.NumField() {
-		if def := v.Type().Field(i).Tag.Get("default"); def != "" && v.Field(i).IsZero() {
-			setDefault(v.Field(i), def)
-		}
-	}
-	return f
-}
-
-func setDefault(v reflect.Value, def string) {
-	if v.Kind() == reflect.String {
-		v.SetString(def)
-		return
-	}
-	var n int64
-	if _, err := fmt.Sscan(def, &n); err != nil {
-		panic("lpsim: default tag " + def)
-	}
-	v.SetInt(n)
-}
-
-// Validate reports every field out of range, by its JSON name.
-func (f Faults) Validate() error {
-	var errs []error
-	v := reflect.ValueOf(f.WithDefaults())
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		if err := checkKnob(v.Field(i), field.Tag); err != nil {
-			errs = append(errs, &FieldError{Field: field.Tag.Get("json"), Reason: err.Error()})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func checkKnob(v reflect.Value, tag reflect.StructTag) error {
-	switch value := v.Interface().(type) {
-	case Rates:
-		return value.check()
-	case []Outage:
-		for i, o := range value {
-			if o.AfterMs < 0 || o.ForMs <= 0 || o.Status != 0 && (o.Status < 400 || o.Status > 599) {
-				return fmt.Errorf("outage %d needs afterMs of at least 0, forMs above 0 and a status of 0 or from 400 to 599", i)
-			}
-		}
-		return nil
-	}
-	if choices := tag.Get("oneof"); choices != "" {
-		if !slices.Contains(strings.Split(choices, "|"), fmt.Sprint(v.Interface())) {
-			return errors.New("want one of " + choices)
-		}
-	}
-	return checkRange(v, tag.Get("min"), tag.Get("max"))
-}
-
-func checkRange(v reflect.Value, low, high string) error {
-	if low == "" {
-		return nil
-	}
-	var least, most, n float64
-	fmt.Sscan(low, &least)
-	fmt.Sscan(high, &most)
-	if n = 0; v.CanInt() {
-		n = float64(v.Int())
-	} else {
-		n = v.Float()
-	}
-	if !(n >= least && n <= most) {
-		return fmt.Errorf("want a number from %s to %s", low, high)
-	}
-	return nil
-}
-
-// FieldError names the field of a request or a configuration that was refused.
-type FieldError struct {
-	Field  string
-	Reason string
-}
-
-// Error returns the field and what is wrong with it.
-func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
-
-// ParseFaults reads faults from JSON. Unknown names, wrong types and values out of range are errors that name the
-// field; names left out have their defaults.
-func ParseFaults(data []byte) (Faults, error) {
-	var f Faults
-	if err := decodeStrict(data, &f); err != nil {
-		return Faults{}, err
-	}
-	return f, f.Validate()
-}
-
-// decodeStrict reads exactly one JSON value without unknown fields into v.
-func decodeStrict(data []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return jsonFieldError(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return &FieldError{Field: "body", Reason: "something follows the JSON value"}
-	}
-	return nil
-}
-
-func jsonFieldError(err error) error {
-	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typeErr.Field != "" {
-		return &FieldError{Field: typeErr.Field, Reason: "want " + typeErr.Type.String() + ", got " + typeErr.Value}
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return &FieldError{Field: strings.Trim(name, `"`), Reason: "unknown field"}
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &FieldError{Field: "body", Reason: "not a complete JSON value"}
-	}
-	return &FieldError{Field: "body", Reason: err.Error()}
-}
-
-// knob numbers the independent random sequences, so that one knob's draws never shift another's.
-type knob int
-
-const (
-	rollError knob = iota
-	rollThrottle
-	rollLatency
-	rollLostAnswer
-	rollLostRequest
-	rollUnauthorized
-	rollDuplicate
-	rollReorder
-	rollEarly
-	rollDelay
-	rollDelayTime
-	rollDrop
-	rollBare
-	rollForeign
-	rollConversationID
-	rollAudience
-	rollMetadata
-	rollStage
-	rollDialogs
-	rollEndTs
-	rollSubscription
-	rollParticipants
-	rollReversed
-	knobs
-)
-
-// inForce is a set of faults together with the moment it was set and its random sequences. It replaces the former
-// set as a whole, so a call sees one set from beginning to end.
-type inForce struct {
-	Faults
-	since time.Time
-	draws []atomic.Uint64
-}
-
-func enforce(f Faults, now time.Time) *inForce {
-	// The caller keeps its maps and may change them.
-	for _, rates := range []*Rates{&f.ErrorRate, &f.ThrottleRate, &f.LostAnswerRate, &f.LostRequestRate, &f.UnauthorizedRate} {
-		*rates = maps.Clone(*rates)
-	}
-	f.Outages = slices.Clone(f.Outages)
-	return &inForce{Faults: f.WithDefaults(), since: now, draws: make([]atomic.Uint64, int(knobs)*(len(apis)+1))}
-}
-
-// roll draws the next number in [0,1) of a knob's sequence. Sequences are counters hashed with the seed, so drawing
-// takes no lock.
-func (f *inForce) roll(k knob, api API) float64 {
-	slot := int(k)*(len(apis)+1) + api.index() + 1
-	n := f.draws[slot].Add(1)
-	return float64(mix(f.Seed^uint64(slot)*0x9e3779b97f4a7c15, n)>>11) / (1 << 53)
-}
-
-// mix is the finaliser of SplitMix64.
-func mix(seed, n uint64) uint64 {
-	z := seed + n*0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-func (f *inForce) chance(k knob, api API, rate float64) bool {
-	return rate > 0 && f.roll(k, api) < rate
-}
-
-// happens is chance for knobs that belong to no API.
-func (f *inForce) happens(k knob, rate float64) bool { return f.chance(k, "", rate) }
-
-func (f *inForce) latency(api API) time.Duration {
-	return f.between(rollLatency, api, f.LatencyMinMs, f.LatencyMaxMs)
-}
-
-func (f *inForce) between(k knob, api API, least, most int) time.Duration {
-	if most <= least {
-		return time.Duration(least) * time.Millisecond
-	}
-	span := float64(most-least) * f.roll(k, api)
-	return time.Duration(least)*time.Millisecond + time.Duration(span*float64(time.Millisecond))
-}
-
-// outage is the window that now lies in, or nil.
-func (f *inForce) outage(now time.Time) *Outage {
-	for i := range f.Outages {
-		o := &f.Outages[i]
-		begin := f.since.Add(time.Duration(o.AfterMs) * time.Millisecond)
-		if !now.Before(begin) && now.Before(begin.Add(time.Duration(o.ForMs)*time.Millisecond)) {
-			return o
-		}
-	}
-	return nil
-}
-
-// textSeed makes duplicate detection's hashes unpredictable, since texts come from outside.
-var textSeed = maphash.MakeSeed()

@@ -251,7 +251,7 @@ func defaultOf(field reflect.StructField) string {
 	switch field.Type.Kind() {
 	case reflect.Bool:
 		return "`false`"
-	case reflect.Slice:
+	case reflect.Slice, reflect.String:
 		return "none"
 	}
 	return "`0`"
@@ -259,6 +259,9 @@ func defaultOf(field reflect.StructField) string {
 
 func valuesOf(field reflect.StructField) string {
 	if choices := field.Tag.Get("oneof"); choices != "" {
+		if field.Type.Kind() == reflect.Slice {
+			return "list of " + strings.ReplaceAll(choices, "|", ", ")
+		}
 		return strings.ReplaceAll(choices, "|", ", ")
 	}
 	if low := field.Tag.Get("min"); low != "" {

@@ -19,13 +19,21 @@ import (
 
 const (
 	hostedFile      = "hosted/file"
-	maxUploadBytes  = 3 << 20
 	maxPreviewBytes = 30 << 10
 	urlLife         = time.Minute
 )
 
-// uploadTypes are those a consumer may send (File Sharing).
-var uploadTypes = []string{"JPG", "JPEG", "PNG", "GIF"}
+var (
+	// uploadTypes are those a consumer may send (File Sharing).
+	uploadTypes = []string{"JPG", "JPEG", "PNG", "GIF"}
+	// documentTypes are those agents send too, and consumers of the mobile SDK.
+	documentTypes = []string{"PDF", "DOCX", "PPTX", "XLSX"}
+)
+
+// uploadable tells whether a consumer may send this type of file.
+func (f *inForce) uploadable(kind string) bool {
+	return slices.Contains(uploadTypes, kind) || f.ConsumerFileTypes == "documents" && slices.Contains(documentTypes, kind)
+}
 
 // file is one path of the storage; data is nil until it was uploaded.
 type file struct {
@@ -132,12 +140,12 @@ func (s *fileSize) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-func (s *Sim) uploadURL(_ *call, claims consumerClaims, r *request) outcome {
+func (s *Sim) uploadURL(c *call, claims consumerClaims, r *request) outcome {
 	var body struct {
 		Size fileSize `json:"fileSize"`
 		Type string   `json:"fileType"`
 	}
-	if json.Unmarshal(r.Body, &body) != nil || body.Size < 1 || body.Size > maxUploadBytes || !slices.Contains(uploadTypes, body.Type) {
+	if json.Unmarshal(r.Body, &body) != nil || body.Size < 1 || body.Size > fileSize(c.faults.UploadLimitBytes) || !c.faults.uploadable(body.Type) {
 		return refused(r, msgBadRequest)
 	}
 	path := s.files.reserve(claims.LPConsumerID, body.Type, int64(body.Size))
@@ -202,7 +210,7 @@ func (s *Sim) validHostedFile(c *conversation, message json.RawMessage) bool {
 		FileType     string `json:"fileType"`
 		Preview      string `json:"preview"`
 	}
-	if !isObject(message) || json.Unmarshal(message, &m) != nil || !slices.Contains(uploadTypes, m.FileType) || len(m.Preview) > maxPreviewBytes {
+	if !isObject(message) || json.Unmarshal(message, &m) != nil || !s.faults.Load().uploadable(m.FileType) || len(m.Preview) > maxPreviewBytes {
 		return false
 	}
 	found, ok := s.files.get(m.RelativePath)

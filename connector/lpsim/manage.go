@@ -75,6 +75,12 @@ func (s *Sim) handleConversations(handle register) {
 		}
 		return http.StatusCreated, map[string]string{"conversationId": s.StartForeign(body.Text)}, nil
 	})
+	handle("POST /sim/conversations/{id}/forget", func(r *http.Request) (int, any, error) {
+		return s.shown(r, http.StatusOK, s.Forget(r.PathValue("id")))
+	})
+	handle("POST /sim/conversations/{id}/disown", func(r *http.Request) (int, any, error) {
+		return s.shown(r, http.StatusOK, s.Disown(r.PathValue("id")))
+	})
 	handle("GET /sim/conversations/{id}", func(r *http.Request) (int, any, error) { return s.shown(r, http.StatusOK, nil) })
 }
 
@@ -140,6 +146,26 @@ func (s *Sim) handleAgent(handle register) {
 		_, err := s.AgentJoin(r.PathValue("id"), body.Agent, body.State)
 		return s.shown(r, http.StatusOK, err)
 	})
+	handle(agent+"dialogs", func(r *http.Request) (int, any, error) {
+		var body struct {
+			DialogType string `json:"dialogType"`
+			State      string `json:"state"`
+		}
+		if err := readBody(r, &body); err != nil {
+			return 0, nil, err
+		}
+		_, err := s.AgentDialog(r.PathValue("id"), body.DialogType, body.State)
+		return s.shown(r, http.StatusOK, err)
+	})
+	handle(agent+"lock", func(r *http.Request) (int, any, error) {
+		body := struct {
+			Locked bool `json:"locked"`
+		}{true}
+		if err := readBody(r, &body); err != nil {
+			return 0, nil, err
+		}
+		return s.shown(r, http.StatusOK, s.AgentLock(r.PathValue("id"), body.Locked))
+	})
 	handle(agent+"leave", func(r *http.Request) (int, any, error) {
 		var body struct {
 			Agent
@@ -179,6 +205,14 @@ func (s *Sim) handleSettings(handle register) {
 		}
 		err := s.SetScript(script)
 		return http.StatusOK, script, err
+	})
+	handle("GET /sim/agents", func(*http.Request) (int, any, error) { return http.StatusOK, s.AgentProfiles(), nil })
+	handle("PUT /sim/agents/{id}", func(r *http.Request) (int, any, error) {
+		var profile AgentProfile
+		if err := readBody(r, &profile); err != nil {
+			return 0, nil, err
+		}
+		return http.StatusOK, profile, s.SetAgentProfile(r.PathValue("id"), profile)
 	})
 	handle("GET /sim/stats", func(*http.Request) (int, any, error) { return http.StatusOK, s.Stats(), nil })
 	handle("POST /sim/tokens/forget", func(*http.Request) (int, any, error) {

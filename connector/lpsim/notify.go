@@ -52,6 +52,9 @@ type chatStateEvent struct {
 
 // post gives an event its sequence, keeps it, and tells the webhooks. The conversation is locked.
 func (s *Sim) post(c *conversation, d *dialog, e Entry, cause *call) int64 {
+	if f := s.faults.Load(); f.happens(rollGap, f.SequenceGapRate) {
+		d.next++
+	}
 	e.Sequence, e.DialogID, e.Time = d.next, d.DialogID, s.config.Now()
 	d.next++
 	c.updated = e.Time
@@ -59,6 +62,7 @@ func (s *Sim) post(c *conversation, d *dialog, e Entry, cause *call) int64 {
 	if !e.Withheld {
 		s.notifyEntry(c, e, cause)
 	}
+	cause.note(Applied{SendAPI, c.id, e.DialogID, e.Type, e.Sequence, "", e.RequestID})
 	s.watchSilence(c, e)
 	s.stream.publish("message", func() any { return streamed{c.id, e} })
 	return e.Sequence
@@ -135,7 +139,11 @@ func (s *Sim) notifyOne(conversationID string, kind EventType, change any, cause
 		s.config.Logger.Error("notification cannot be written", "kind", kind, "error", err)
 		return
 	}
+	data = s.faults.Load().disfigure(kind, data)
 	n := &notification{kind: kind, conversation: conversationID, changes: [][]byte{data}, stored: time.Now()}
+	if cause != nil && cause.opensLate {
+		n.late = true
+	}
 	if cause != nil && cause.faults.happens(rollEarly, cause.faults.WebhookEarlyRate) {
 		n.tried = make(chan struct{})
 		cause.early = append(cause.early, n.tried)
@@ -155,6 +163,7 @@ func (s *Sim) notifyForeign(kind EventType, change messagingChange) {
 // setChatState keeps a chat state and tells the webhooks. It has no sequence and no time on the wire.
 func (s *Sim) setChatState(c *conversation, d *dialog, who originator, state string, cause *call) {
 	record := ChatStateRecord{d.DialogID, who.Role, who.ID, state, s.config.Now()}
+	cause.note(Applied{API: SendAPI, ConversationID: c.id, DialogID: d.DialogID, Type: "ChatStateEvent", ChatState: state})
 	c.chatStates = keep(c.chatStates, record, s.config.MaxTranscript)
 	if who.Role == RoleConsumer {
 		c.chatState = state
@@ -276,7 +285,7 @@ func (s *Sim) wireDialogs(c *conversation, f *inForce) []wireDialog {
 		}
 		if d.DialogType == dialogMain {
 			w.ParticipantsDetails = c.members
-		} else {
+		} else if d.DialogType == dialogPCS {
 			w.MetaData = map[string]string{"appInstallId": s.config.ClientID}
 		}
 		if d.Ended != nil {

@@ -95,7 +95,7 @@ func (s *Sim) act(c *call, claims consumerClaims, features []string, r *request)
 	case "userprofile.SetUserProfile":
 		owner := s.lockConsumer(claims.LPConsumerID)
 		defer owner.mu.Unlock()
-		out := setProfile(owner, *r)
+		out := setProfile(c.faults, owner, *r)
 		if out.Code == codeOK && owner.current != nil {
 			owner.current.mu.Lock()
 			owner.current.profile = r.Body
@@ -138,13 +138,15 @@ func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *requ
 	if conv == nil {
 		return out
 	}
-	conv.mu.Lock()
 	defer conv.mu.Unlock()
 	d := conv.dialog(body.DialogID)
 	if d == nil || body.ConversationID != "" && body.ConversationID != conv.id {
 		return s.unknown(c, r)
 	}
-	if d.State != stateOpen {
+	switch {
+	case d.State == stateLocked && c.faults.LockedAnswer == "bad_request":
+		return refused(r, msgBadRequest)
+	case d.State != stateOpen:
 		return refused(r, msgClosed)
 	}
 	if features != nil {
@@ -153,13 +155,22 @@ func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *requ
 	return s.publishInto(c, conv, d, r, &body.Event)
 }
 
-// owned finds a conversation and checks that it is the consumer's own.
+// owned finds a conversation, checks that it is the consumer's own, and locks it.
 func (s *Sim) owned(c *call, claims consumerClaims, r *request, id string) (*conversation, outcome) {
 	conv := s.find(id)
 	if conv == nil {
 		return nil, s.unknown(c, r)
 	}
-	if conv.consumer.LPConsumerID != claims.LPConsumerID {
+	conv.mu.Lock()
+	if conv.consumer.LPConsumerID == claims.LPConsumerID && conv.lost == "" {
+		s.loseByChance(c, conv)
+	}
+	switch lost := conv.lost; {
+	case lost == forgotten:
+		conv.mu.Unlock()
+		return nil, s.unknown(c, r)
+	case lost == disowned || conv.consumer.LPConsumerID != claims.LPConsumerID:
+		conv.mu.Unlock()
 		return nil, outcome{auth: foreignConversation(c.faults)}
 	}
 	return conv, outcome{}
@@ -213,6 +224,9 @@ func (s *Sim) publishContent(c *call, conv *conversation, d *dialog, r *request,
 		return refused(r, msgBadRequest)
 	}
 	conv.noteText(string(r.ID), entry.Text, s.config.MaxTranscript, &s.stats)
+	if kept := c.faults.rewrite(entry.Text); kept != entry.Text {
+		entry.Text, entry.Submitted = kept, entry.Text
+	}
 	sequence := s.post(conv, d, entry, c)
 	if d.DialogType == dialogPCS {
 		s.answerSurvey(conv, entry.Text)
@@ -292,7 +306,6 @@ func (s *Sim) update(c *call, claims consumerClaims, r *request) outcome {
 	if conv == nil {
 		return out
 	}
-	conv.mu.Lock()
 	defer conv.mu.Unlock()
 	msg := c.faults.UpdateMessage
 	for _, change := range changes {
@@ -306,6 +319,7 @@ func (s *Sim) update(c *call, claims consumerClaims, r *request) outcome {
 	for _, change := range changes {
 		s.apply(c, conv, &change)
 	}
+	c.note(Applied{API: SendAPI, ConversationID: conv.id, Type: r.Type, RequestID: string(r.ID)})
 	return granted(r, replyMessage{msg})
 }
 

@@ -17,6 +17,11 @@ type call struct {
 	path   []string // the path's segments
 	body   []byte
 	early  []<-chan struct{} // notifications the answer waits for
+	// between is the page that something in between answers with, if it does.
+	between *interposition
+	// opensLate means that this call's answer is lost and its first notification late.
+	opensLate bool
+	applied   []Applied
 }
 
 // answer is what a call is answered with. Handlers return it instead of writing it, so that an answer can be late
@@ -25,7 +30,7 @@ type answer struct {
 	status     int
 	body       []byte
 	kind       string
-	retryAfter int
+	retryAfter string
 	allow      string
 }
 
@@ -49,6 +54,7 @@ var endpoints = map[API]struct {
 	SendAPI:         {"POST", (*Sim).send},
 	SwiftAPI:        {"GET PUT", (*Sim).swift},
 	EngagementAPI:   {"POST", (*Sim).engagement},
+	ProfileAPI:      {"GET", (*Sim).agentProfile},
 }
 
 // route tells which API a path belongs to. It is written out instead of left to http.ServeMux because a mux
@@ -79,12 +85,16 @@ func routeAccount(rest []string) (API, bool) {
 		return DomainAPI, true
 	case len(rest) == 3 && rest[0] == "app" && rest[2] == "engagement":
 		return EngagementAPI, true
+	case len(rest) == 4 && strings.Join(rest[:3], "/") == "configuration/le-users/users":
+		return ProfileAPI, true
 	}
 	return "", false
 }
 
 func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
 	c := &call{Request: r, faults: s.faults.Load(), path: strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")}
+	c.between = c.faults.interpose(api)
+	c.opensLate = api == ConversationAPI && c.faults.happens(rollLateOpening, c.faults.LateOpeningRate)
 	if api == SendAPI || api == ConversationAPI {
 		defer s.inProgress.Add(-1)
 		if n := s.inProgress.Add(1); c.faults.ConcurrencyLimit > 0 && n > int64(c.faults.ConcurrencyLimit) {
@@ -104,16 +114,32 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
 		return
 	}
 	a := s.handle(w, c, api)
+	s.announce(c)
 	s.awaitEarly(c)
 	if pause(r.Context(), latency-before) != nil {
 		s.stats.abandoned.Add(1)
 		return
 	}
-	if c.faults.chance(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) {
+	if c.faults.chance(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) || c.opensLate {
 		s.stats.lostAnswers.Add(1)
 		panic(http.ErrAbortHandler)
 	}
-	s.write(w, api, a)
+	s.write(w, api, s.spoil(c, api, a))
+}
+
+// spoil replaces the answer of a call that was applied by one that does not say so.
+func (s *Sim) spoil(c *call, api API, a answer) answer {
+	switch {
+	case a.status >= http.StatusMultipleChoices:
+		return a
+	case c.between != nil:
+		s.stats.interposed.Add(1)
+		return c.between.page
+	case c.faults.chance(rollAppliedError, api, c.faults.AppliedErrorRate.of(api)):
+		s.stats.appliedErrors.Add(1)
+		return failure(c.faults)
+	}
+	return a
 }
 
 // refuse applies the faults that come before a call has any effect.
@@ -123,14 +149,20 @@ func (s *Sim) refuse(c *call, api API) (answer, bool) {
 		if o.Status == 0 {
 			panic(http.ErrAbortHandler)
 		}
-		return plainError(o.Status), true
+		a := plainError(o.Status)
+		a.retryAfter = f.RetryAfterText
+		return a, true
+	}
+	if c.between != nil && !c.between.after {
+		s.stats.interposed.Add(1)
+		return c.between.page, true
 	}
 	if f.chance(rollLostRequest, api, f.LostRequestRate.of(api)) {
 		s.stats.lostRequests.Add(1)
 		panic(http.ErrAbortHandler)
 	}
 	if f.chance(rollError, api, f.ErrorRate.of(api)) {
-		return plainError(f.ErrorStatus), true
+		return failure(f), true
 	}
 	if f.chance(rollThrottle, api, f.ThrottleRate.of(api)) {
 		return throttled(f), true
@@ -142,8 +174,21 @@ func plainError(status int) answer {
 	return answer{status: status, body: []byte(http.StatusText(status) + "\n"), kind: "text/plain; charset=utf-8"}
 }
 
+// failure is a 5xx of LivePerson's.
+func failure(f *inForce) answer {
+	a := plainError(f.ErrorStatus)
+	switch f.ErrorBody {
+	case "json":
+		a = jsonAnswer(f.ErrorStatus, []byte(`{"code":"INTERNAL_SERVER_ERROR","body":{"msg":"Internal server error"}}`))
+	case "empty":
+		a = answer{status: f.ErrorStatus}
+	}
+	a.retryAfter = f.RetryAfterText
+	return a
+}
+
 func throttled(f *inForce) answer {
-	a := answer{status: http.StatusTooManyRequests, retryAfter: f.RetryAfterSeconds}
+	a := answer{status: http.StatusTooManyRequests, retryAfter: f.retryAfter()}
 	if f.ThrottleBody == "json" {
 		a.kind, a.body = jsonType, []byte(`{"code":"TOO_MANY_REQUESTS","body":{"msg":"Too many requests"}}`)
 	}
@@ -159,7 +204,7 @@ func (s *Sim) handle(w http.ResponseWriter, c *call, api API) answer {
 	}
 	limit := int64(maxRequestBytes)
 	if api == SwiftAPI {
-		limit = maxUploadBytes
+		limit = int64(c.faults.UploadLimitBytes)
 	}
 	var err error
 	if c.body, err = readAll(http.MaxBytesReader(w, c.Body, limit), c.ContentLength); err != nil {
@@ -208,8 +253,8 @@ func (s *Sim) write(w http.ResponseWriter, api API, a answer) {
 	if a.kind != "" {
 		h["Content-Type"] = []string{a.kind}
 	}
-	if a.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(a.retryAfter))
+	if a.retryAfter != "" {
+		h.Set("Retry-After", a.retryAfter)
 	}
 	if a.allow != "" {
 		h.Set("Allow", a.allow)

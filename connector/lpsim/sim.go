@@ -13,6 +13,8 @@ type Sim struct {
 	config     Config
 	faults     atomic.Pointer[inForce]
 	script     atomic.Pointer[Script]
+	onApplied  atomic.Pointer[func(Applied)]
+	profiles   profiles
 	tokens     *tokens
 	files      *files
 	hooks      *hooks

@@ -13,6 +13,11 @@ type Stats struct {
 	LostAnswers  int64 `json:"lostAnswers"`
 	LostRequests int64 `json:"lostRequests"`
 	Abandoned    int64 `json:"abandoned"`
+	// AppliedErrors were applied and answered 5xx. Interposed answers were those of something in between.
+	AppliedErrors int64 `json:"appliedErrors"`
+	Interposed    int64 `json:"interposed"`
+	// Forgotten conversations are those LivePerson forgot or gave to another consumer.
+	Forgotten int64 `json:"forgotten"`
 	// Conversations opened; ConsumerMessages, ChatStates and Receipts accepted from consumers.
 	Conversations    int64 `json:"conversations"`
 	ConsumerMessages int64 `json:"consumerMessages"`
@@ -48,8 +53,9 @@ type WebhookStats struct {
 }
 
 type stats struct {
-	calls                                               [7][600]atomic.Int64
+	calls                                               [8][600]atomic.Int64
 	lostAnswers, lostRequests, abandoned                atomic.Int64
+	appliedErrors, interposed, forgotten                atomic.Int64
 	conversations, messages, chatStates, receipts       atomic.Int64
 	duplicateRequests, duplicateTexts                   atomic.Int64
 	attempts, delivered, refused, failed, slow, retried atomic.Int64
@@ -63,7 +69,8 @@ func (s *Sim) Stats() Stats {
 	c := &s.stats
 	out := Stats{
 		Calls: map[API]map[string]int64{}, LostAnswers: c.lostAnswers.Load(), LostRequests: c.lostRequests.Load(),
-		Abandoned: c.abandoned.Load(), Conversations: c.conversations.Load(), ConsumerMessages: c.messages.Load(),
+		Abandoned: c.abandoned.Load(), AppliedErrors: c.appliedErrors.Load(), Interposed: c.interposed.Load(),
+		Forgotten: c.forgotten.Load(), Conversations: c.conversations.Load(), ConsumerMessages: c.messages.Load(),
 		ChatStates: c.chatStates.Load(), Receipts: c.receipts.Load(), DuplicateRequests: c.duplicateRequests.Load(),
 		DuplicateTexts: c.duplicateTexts.Load(),
 		Webhooks: WebhookStats{

@@ -408,7 +408,7 @@ func isJSON(c *call) bool { return strings.HasPrefix(c.Header.Get("Content-Type"
 // services are those whose hosts the domain API knows (Domain API).
 var services = []string{
 	"asyncMessagingEnt", "sentinel", "idp", "swift", "smt", "messagingRestApiDomain", "accountConfigReadWrite",
-	"agentVep", "msgHist", "mtlsGateway", "liveEngageUI", "visitorFeed",
+	"agentVep", "msgHist", "mtlsGateway", "acCdnDomain", "liveEngageUI", "visitorFeed",
 }
 
 type baseURI struct {

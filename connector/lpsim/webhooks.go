@@ -1,21 +1,12 @@
 package lpsim
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/base64"
-	"hash"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
@@ -47,6 +38,7 @@ type notification struct {
 	stored       time.Time
 	number       int64 // order of storing
 	attempts     int
+	late         bool          // delayed whatever the rate
 	tried        chan struct{} // closed after the first attempt, for answers that wait
 }
 
@@ -91,7 +83,8 @@ type hooks struct {
 	pushed  int64
 	held    map[string]*notification
 	batches map[batchKey]*notification
-	slow    time.Time // begin of the present run of slow answers
+	slow    time.Time            // begin of the present run of slow answers
+	late    map[string]time.Time // until when the notifications of a conversation wait behind a delayed one
 	wake    chan struct{}
 }
 
@@ -104,7 +97,7 @@ func newHooks(c Config, a *agenda, faults func() *inForce, s *stats) *hooks {
 	h := &hooks{
 		accountID: c.Account, clientID: c.ClientID, secret: []byte(c.ClientSecret), logger: c.Logger, agenda: a, faults: faults,
 		stats: s, most: c.MaxStoredNotifications, workers: c.WebhookConcurrency, config: c.Webhooks, state: hooksUp,
-		lanes: map[string]*lane{}, held: map[string]*notification{}, batches: map[batchKey]*notification{}, wake: make(chan struct{}, 1),
+		lanes: map[string]*lane{}, held: map[string]*notification{}, batches: map[batchKey]*notification{}, late: map[string]time.Time{}, wake: make(chan struct{}, 1),
 	}
 	var client http.Client
 	if c.WebhookClient != nil {
@@ -148,106 +141,6 @@ func (h *hooks) wants(kind EventType) bool {
 	defer h.mu.Unlock()
 	_, ok := h.config.endpoint(kind)
 	return ok
-}
-
-// dispatch gathers changes that share a notification, and then applies the faults of delivery.
-func (h *hooks) dispatch(n *notification) {
-	f := h.faults()
-	if f.WebhookBatchMs == 0 {
-		h.launch(n, f)
-		return
-	}
-	key := batchKey{n.conversation, n.kind}
-	h.mu.Lock()
-	if open := h.batches[key]; open != nil {
-		open.changes = append(open.changes, n.changes...)
-		h.mu.Unlock()
-		n.settleWait()
-		return
-	}
-	h.batches[key] = n
-	h.mu.Unlock()
-	h.agenda.after(time.Duration(f.WebhookBatchMs)*time.Millisecond, func() {
-		h.mu.Lock()
-		delete(h.batches, key)
-		h.mu.Unlock()
-		h.launch(n, f)
-	})
-}
-
-func (h *hooks) launch(n *notification, f *inForce) {
-	n.body = n.encode(f)
-	n.changes = nil
-	switch {
-	case f.happens(rollDrop, f.WebhookDropRate):
-		h.stats.dropped.Add(1)
-		n.settleWait()
-		return
-	case f.happens(rollDelay, f.WebhookDelayRate):
-		h.stats.delayed.Add(1)
-		h.agenda.after(f.between(rollDelayTime, "", f.WebhookDelayMinMs, f.WebhookDelayMaxMs), func() { h.push(n) })
-		return
-	case h.holdBack(n, f):
-		return
-	}
-	h.push(n)
-	if f.happens(rollDuplicate, f.WebhookDuplicateRate) {
-		h.stats.duplicated.Add(1)
-		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body, stored: n.stored})
-	}
-	h.release(n.conversation, nil)
-}
-
-// holdBack keeps a notification until the next one of its conversation has gone.
-func (h *hooks) holdBack(n *notification, f *inForce) bool {
-	if !f.happens(rollReorder, f.WebhookReorderRate) {
-		return false
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.held[n.conversation] != nil {
-		return false
-	}
-	h.stats.reordered.Add(1)
-	h.held[n.conversation] = n
-	h.agenda.after(reorderedAtMost, func() { h.release(n.conversation, n) })
-	return true
-}
-
-// release sends what was held back for a conversation; only that notification, when one is given.
-func (h *hooks) release(conversation string, only *notification) {
-	h.mu.Lock()
-	n := h.held[conversation]
-	if n == nil || only != nil && n != only {
-		h.mu.Unlock()
-		return
-	}
-	delete(h.held, conversation)
-	h.mu.Unlock()
-	h.push(n)
-}
-
-// encode writes the envelope around the changes.
-func (n *notification) encode(f *inForce) []byte {
-	kind := "ms.MessagingEventNotification"
-	if n.kind == ConversationEvents {
-		kind = string(ConversationEvents)
-	}
-	var b bytes.Buffer
-	b.WriteString(`{"kind":"notification","body":{`)
-	if n.kind == ConversationEvents && f.happens(rollSubscription, f.SubscriptionIDRate) {
-		b.WriteString(`"subscriptionId":"` + uuid.NewString() + `",`)
-	}
-	b.WriteString(`"changes":`)
-	if len(n.changes) == 1 && f.happens(rollBare, f.WebhookBareChangeRate) {
-		b.Write(n.changes[0])
-	} else {
-		b.WriteByte('[')
-		b.Write(bytes.Join(n.changes, []byte{','}))
-		b.WriteByte(']')
-	}
-	b.WriteString(`},"type":"` + kind + `"}`)
-	return b.Bytes()
 }
 
 // push stores a notification behind those of its conversation.
@@ -360,6 +253,8 @@ func (h *hooks) settle(l *lane, n *notification, ok bool, config Webhooks) {
 		if probed {
 			h.recover()
 		}
+	case h.stores(n, endpoint, config) && h.faults().WebhookReplay == "event":
+		h.agenda.after(min(firstBackoff<<min(n.attempts-1, 10), longestBackoff), func() { h.retry(n) })
 	case h.stores(n, endpoint, config):
 		h.store(n)
 		h.fail(probed)
@@ -397,7 +292,7 @@ func (h *hooks) advance(l *lane) {
 	h.schedule(l)
 }
 
-// retry repeats a notification by itself: the by-number policy keeps no order.
+// retry repeats a notification by itself: the by-number policy keeps no order, nor does a replay by event.
 func (h *hooks) retry(n *notification) {
 	h.mu.Lock()
 	h.ready = append(h.ready, &lane{queue: []*notification{n}, busy: true})
@@ -498,6 +393,9 @@ func (h *hooks) recover() {
 	h.state = hooksInTransition
 	for _, l := range h.lanes {
 		l.replay = len(l.queue) > 0
+		if f := h.faults(); f.WebhookReplay == "shuffled" {
+			shuffle(f, l.queue)
+		}
 		h.schedule(l)
 	}
 	h.endReplay(nil)
@@ -524,90 +422,4 @@ func (h *hooks) endReplay(done *lane) {
 			h.state = hooksUp
 		}
 	})
-}
-
-// deliver makes one attempt and tells whether the answer was 200 or 201 in time.
-func (h *hooks) deliver(ctx context.Context, n *notification, config Webhooks) bool {
-	f := h.faults()
-	endpoint, subscribed := config.endpoint(n.kind)
-	if !subscribed {
-		return true
-	}
-	h.stats.attempts.Add(1)
-	if n.attempts++; n.attempts > 1 {
-		h.stats.retried.Add(1)
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.WebhookTimeoutMs)*time.Millisecond)
-	defer cancel()
-	begin := time.Now()
-	status, err := h.request(ctx, n, endpoint, config, f)
-	h.noteTime(time.Since(begin), f)
-	switch {
-	case err != nil:
-		h.stats.failed.Add(1)
-		h.logger.Debug("webhook not answered", "kind", n.kind, "attempt", n.attempts)
-		return false
-	case status != http.StatusOK && status != http.StatusCreated:
-		h.stats.refused.Add(1)
-		h.logger.Debug("webhook refused", "kind", n.kind, "attempt", n.attempts, "status", status)
-		return false
-	}
-	h.stats.delivered.Add(1)
-	return true
-}
-
-func (h *hooks) request(ctx context.Context, n *notification, e Endpoint, config Webhooks, f *inForce) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(n.body))
-	if err != nil {
-		return 0, err
-	}
-	for _, headers := range []map[string]string{config.Headers, e.Headers} {
-		for name, value := range headers {
-			req.Header.Set(name, value)
-		}
-	}
-	req.Header.Set("Content-Type", f.WebhookContentType)
-	req.Header.Set("x-liveperson-account-id", h.accountID)
-	req.Header.Set("x-liveperson-client-id", h.clientID)
-	req.Header.Set("x-liveperson-signature", signature(h.secret, n.body, config.SHA256))
-	resp, err := h.client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	// The body is ignored, but reading a little of it keeps the connection usable.
-	_, err = io.CopyN(io.Discard, resp.Body, 4096)
-	if err == io.EOF {
-		err = nil
-	}
-	return resp.StatusCode, err
-}
-
-// signature is x-liveperson-signature over the exact bytes of a body.
-func signature(secret, body []byte, sha2 bool) string {
-	name, algorithm := "sha1=", func() hash.Hash { return sha1.New() }
-	if sha2 {
-		name, algorithm = "sha256=", sha256.New
-	}
-	mac := hmac.New(algorithm, secret)
-	mac.Write(body)
-	return name + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// noteTime counts slow answers and, when asked to, disables an app that gave nothing else for two minutes.
-func (h *hooks) noteTime(took time.Duration, f *inForce) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if took <= time.Duration(f.WebhookSlowMs)*time.Millisecond {
-		h.slow = time.Time{}
-		return
-	}
-	h.stats.slow.Add(1)
-	if h.slow.IsZero() {
-		h.slow = time.Now()
-	}
-	if f.WebhookDisableWhenSlow && time.Since(h.slow) > slowTolerance {
-		h.state = hooksDisabled
-		h.logger.Warn("webhooks disabled for slowness")
-	}
 }

@@ -1,0 +1,162 @@
+package lpsim
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// dispatch gathers changes that share a notification, and then applies the faults of delivery.
+func (h *hooks) dispatch(n *notification) {
+	f := h.faults()
+	if f.WebhookBatchMs == 0 {
+		h.launch(n, f)
+		return
+	}
+	key := batchKey{n.conversation, n.kind}
+	h.mu.Lock()
+	if open := h.batches[key]; open != nil {
+		open.changes = append(open.changes, n.changes...)
+		h.mu.Unlock()
+		n.settleWait()
+		return
+	}
+	h.batches[key] = n
+	h.mu.Unlock()
+	h.agenda.after(time.Duration(f.WebhookBatchMs)*time.Millisecond, func() {
+		h.mu.Lock()
+		delete(h.batches, key)
+		h.mu.Unlock()
+		h.launch(n, f)
+	})
+}
+
+func (h *hooks) launch(n *notification, f *inForce) {
+	n.body = n.encode(f)
+	n.changes = nil
+	switch {
+	case f.happens(rollDrop, f.WebhookDropRate):
+		h.stats.dropped.Add(1)
+		n.settleWait()
+		return
+	case n.late || f.happens(rollDelay, f.WebhookDelayRate):
+		h.stats.delayed.Add(1)
+		h.postpone(n, f.delay(), f.WebhookDelayInOrder)
+		return
+	case f.WebhookDelayInOrder && h.waitsBehind(n):
+		return
+	case h.holdBack(n, f):
+		return
+	}
+	h.push(n)
+	if f.happens(rollBroken, f.WebhookBrokenRate) {
+		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body[:len(n.body)/2], stored: n.stored})
+	}
+	if f.happens(rollDuplicate, f.WebhookDuplicateRate) {
+		h.stats.duplicated.Add(1)
+		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body, stored: n.stored})
+	}
+	h.release(n.conversation, nil)
+}
+
+// postpone stores a notification after a delay; in order means that later ones of its conversation wait too.
+func (h *hooks) postpone(n *notification, delay time.Duration, inOrder bool) {
+	if inOrder {
+		h.mu.Lock()
+		until := time.Now().Add(delay)
+		if until.Before(h.late[n.conversation]) {
+			until = h.late[n.conversation]
+		}
+		h.late[n.conversation] = until
+		h.mu.Unlock()
+		delay = time.Until(until)
+	}
+	h.agenda.after(delay, func() {
+		h.mu.Lock()
+		if !h.late[n.conversation].After(time.Now()) {
+			delete(h.late, n.conversation)
+		}
+		h.mu.Unlock()
+		h.push(n)
+	})
+}
+
+// waitsBehind postpones a notification while an earlier one of its conversation is late.
+func (h *hooks) waitsBehind(n *notification) bool {
+	h.mu.Lock()
+	until := h.late[n.conversation]
+	h.mu.Unlock()
+	if until.IsZero() {
+		return false
+	}
+	h.postpone(n, time.Until(until), true)
+	return true
+}
+
+// holdBack keeps a notification until the next one of its conversation has gone.
+func (h *hooks) holdBack(n *notification, f *inForce) bool {
+	if !f.happens(rollReorder, f.WebhookReorderRate) {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held[n.conversation] != nil {
+		return false
+	}
+	h.stats.reordered.Add(1)
+	h.held[n.conversation] = n
+	h.agenda.after(reorderedAtMost, func() { h.release(n.conversation, n) })
+	return true
+}
+
+// release sends what was held back for a conversation; only that notification, when one is given.
+func (h *hooks) release(conversation string, only *notification) {
+	h.mu.Lock()
+	n := h.held[conversation]
+	if n == nil || only != nil && n != only {
+		h.mu.Unlock()
+		return
+	}
+	delete(h.held, conversation)
+	h.mu.Unlock()
+	h.push(n)
+}
+
+// encode writes the envelope around the changes.
+func (n *notification) encode(f *inForce) []byte {
+	kind := "ms.MessagingEventNotification"
+	if n.kind == ConversationEvents {
+		kind = string(ConversationEvents)
+	}
+	if len(n.changes) > 1 && f.happens(rollShuffle, f.WebhookShuffleRate) {
+		shuffle(f, n.changes)
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"kind":"notification","body":{`)
+	if f.happens(rollPadding, f.WebhookPaddingRate) {
+		b.WriteString(`"padding":"` + strings.Repeat("p", f.WebhookPaddingBytes) + `",`)
+	}
+	if n.kind == ConversationEvents && f.happens(rollSubscription, f.SubscriptionIDRate) {
+		b.WriteString(`"subscriptionId":"` + uuid.NewString() + `",`)
+	}
+	b.WriteString(`"changes":`)
+	if len(n.changes) == 1 && f.happens(rollBare, f.WebhookBareChangeRate) {
+		b.Write(n.changes[0])
+	} else {
+		b.WriteByte('[')
+		b.Write(bytes.Join(n.changes, []byte{','}))
+		b.WriteByte(']')
+	}
+	b.WriteString(`},"type":"` + kind + `"}`)
+	return b.Bytes()
+}
+
+// shuffle gives a list another order than it has.
+func shuffle[T any](f *inForce, list []T) {
+	for i := len(list) - 1; i > 0; i-- {
+		j := int(f.roll(rollShuffleOrder, "") * float64(i)) // never i itself, so that something moves
+		list[i], list[j] = list[j], list[i]
+	}
+}

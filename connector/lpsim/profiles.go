@@ -1,0 +1,61 @@
+package lpsim
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"sync"
+)
+
+// AgentProfile is what LivePerson tells anybody about an agent (Get Agent Public Profile).
+type AgentProfile struct {
+	Nickname   string `json:"nickname"`
+	FullName   string `json:"fullName"`
+	PictureURL string `json:"pictureUrl"`
+}
+
+// profiles are those of all agents, by id. Agents without one are answered 404.
+type profiles struct {
+	mu   sync.Mutex
+	byID map[string]AgentProfile
+}
+
+// maxProfiles bounds what a test can leave behind.
+const maxProfiles = 10_000
+
+// SetAgentProfile gives an agent a public profile.
+func (s *Sim) SetAgentProfile(agentID string, p AgentProfile) error {
+	if agentID == "" {
+		return &FieldError{"id", "is empty"}
+	}
+	s.profiles.mu.Lock()
+	defer s.profiles.mu.Unlock()
+	if s.profiles.byID == nil || len(s.profiles.byID) >= maxProfiles {
+		s.profiles.byID = map[string]AgentProfile{}
+	}
+	s.profiles.byID[agentID] = p
+	return nil
+}
+
+// AgentProfiles are all public profiles, by the agent's id.
+func (s *Sim) AgentProfiles() map[string]AgentProfile {
+	s.profiles.mu.Lock()
+	defer s.profiles.mu.Unlock()
+	if s.profiles.byID == nil {
+		return map[string]AgentProfile{}
+	}
+	return maps.Clone(s.profiles.byID)
+}
+
+// agentProfile answers without any login, as LivePerson's examples ask.
+func (s *Sim) agentProfile(c *call) answer {
+	if c.path[2] != s.config.Account {
+		return plainError(http.StatusNotFound)
+	}
+	found, ok := s.AgentProfiles()[c.path[len(c.path)-1]]
+	if !ok || c.faults.AgentProfiles == "missing" {
+		return plainError(http.StatusNotFound)
+	}
+	body, _ := json.Marshal(found)
+	return jsonAnswer(http.StatusOK, body)
+}
