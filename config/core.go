@@ -24,13 +24,13 @@ type Bridge struct {
 	Listen           string        `env:"LISTEN,default=:8080" desc:"Address (host:port, host may be empty) of the public listener, for LivePerson and the channels."`
 	AdminListen      string        `env:"ADMIN_LISTEN,default=127.0.0.1:8081" desc:"Address of the admin listener: health, metrics, status, dead letters and the console. Keep it private."`
 	AdminHosts       []string      `env:"ADMIN_HOSTS" desc:"Further domain names the admin listener answers to. IP addresses, localhost and names without a dot always work; others are refused, so that a web page cannot reach it through a name of its own."`
-	Store            Store         `env:"STORE,default=sqlite:data/lpbridge.db" desc:"Where the journal is kept: sqlite:PATH on a local disk, or postgres://user:password@host/database for several replicas."`
+	Store            Store         `env:"STORE,default=sqlite:data/lpbridge.db" desc:"Where the journal is kept: sqlite:PATH, a file on a local disk that one process owns."`
 	Channels         []string      `env:"CHANNELS" desc:"The channels to serve, at least one."`
 	PublicURL        *url.URL      `env:"PUBLIC_URL" desc:"Address under which the public listener is reached from outside, for links handed to LivePerson and the channels."`
 	LogLevel         string        `env:"LOG_LEVEL,default=info" oneof:"debug,info,warn,error" desc:"The least important log lines to write."`
 	LogFormat        string        `env:"LOG_FORMAT,default=json" oneof:"json,text" desc:"How log lines are written."`
 	ShutdownTimeout  time.Duration `env:"SHUTDOWN_TIMEOUT,default=20s" min:"1s" desc:"How long a stop may take to finish running deliveries and end typing."`
-	MaxInFlight      int           `env:"MAX_IN_FLIGHT,default=512" min:"1" desc:"Deliveries at the same time, in both directions together."`
+	MaxInFlight      int           `env:"MAX_IN_FLIGHT,default=512" min:"1" desc:"Deliveries at the same time to LivePerson, and as many to each channel."`
 	MaxPending       int           `env:"MAX_PENDING,default=1000000" min:"1" desc:"Events waiting for delivery at which new ones are answered with 503."`
 	Retention        time.Duration `env:"RETENTION,default=24h" min:"1s" desc:"How long the content of a delivered event is kept."`
 	DedupeRetention  time.Duration `env:"DEDUPE_RETENTION,default=72h" min:"72h" desc:"How long a repeated event is recognised. LivePerson repeats notifications for three days."`

@@ -31,7 +31,6 @@ var (
 	typeURL      = reflect.TypeFor[*url.URL]()
 	typeSecret   = reflect.TypeFor[Secret]()
 	typeSecrets  = reflect.TypeFor[[]Secret]()
-	typeStore    = reflect.TypeFor[Store]()
 	typeText     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
@@ -159,8 +158,7 @@ func newLeaf(parent reflect.Value, i int, prefix string, tag envTag) leaf {
 	}
 	l := leaf{
 		field: field, value: parent.Field(i), prefix: prefix, key: tag.key, kind: k,
-		// A store's address may hold a database password.
-		secret:   k == kindSecret || k == kindSecrets || field.Type == typeStore,
+		secret:   k == kindSecret || k == kindSecrets,
 		required: tag.required, fallback: tag.fallback,
 		min: field.Tag.Get("min"), max: field.Tag.Get("max"),
 	}

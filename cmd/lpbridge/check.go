@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"lpbridge/bridge"
-	"lpbridge/config"
 )
 
 // checkTime bounds each step of the check.
@@ -66,12 +65,7 @@ func (c *checker) warn(subject, detail string) {
 // checkStore looks at where the journal will be without opening it: a running
 // bridge may hold it.
 func (c *checker) checkStore(s *settings) {
-	store := s.Bridge.Store
-	if store.Engine() != config.SQLite {
-		c.report("store", "", errors.New("LPBRIDGE_STORE: only sqlite:PATH can be used by this version"))
-		return
-	}
-	if err := probeStore(store.Path()); err != nil {
+	if err := probeStore(s.Bridge.Store.Path()); err != nil {
 		c.report("store", "", fmt.Errorf("LPBRIDGE_STORE: %w", err))
 		return
 	}

@@ -57,8 +57,8 @@ func TestCheck(t *testing.T) {
 		{"store is a directory", map[string]string{"LPBRIDGE_STORE": "sqlite:" + filepath.Dir(file)}, exitFailed, []string{
 			"FAIL  store ", "is a directory",
 		}},
-		{"store of another kind", map[string]string{"LPBRIDGE_STORE": "postgres://u:hunter2@db.invalid/d"}, exitFailed, []string{
-			"FAIL  store ", "LPBRIDGE_STORE",
+		{"store of another kind", map[string]string{"LPBRIDGE_STORE": "postgres://u:hunter2@db.invalid/d"}, exitConfig, []string{
+			"LPBRIDGE_STORE: must be sqlite:PATH",
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
