@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -39,26 +37,21 @@ type file struct {
 	created time.Time
 }
 
-// record puts what the file is on the first line, before its bytes, so that the
-// bytes need no encoding.
-func (f *file) record() (bridge.Record, error) {
-	head, err := json.Marshal(f.attachment)
-	if err != nil {
-		return bridge.Record{}, fmt.Errorf("encode %s: %w", kindAttachment, err)
-	}
-	return bridge.Record{
-		Kind: kindAttachment, ID: f.ID, Parent: formatID(f.message), Keys: []string{keyToken + f.Token},
-		Data: slices.Concat(head, []byte("\n"), f.data), Time: f.created,
-	}, nil
+// Record implements [served.Thing].
+func (f *file) Record() (bridge.Record, error) {
+	return kindAttachment.Record(f.ID, formatID(f.message), []string{keyToken + f.Token}, f.created, &f.attachment, f.data...)
 }
 
-func decodeFile(rec bridge.Record) (*file, error) {
-	head, data, _ := bytes.Cut(rec.Data, []byte("\n"))
-	f := &file{data: data, created: rec.Time}
-	if err := json.Unmarshal(head, &f.attachment); err != nil {
-		return nil, fmt.Errorf("decode %s %d: %w", rec.Kind, rec.ID, err)
+func (a *ChatwootAPI) fileOf(ctx context.Context, token string) (*file, error) {
+	rec, err := a.records.Find(ctx, string(kindAttachment), keyToken+token)
+	if err != nil {
+		return nil, err
 	}
-	return f, nil
+	described, data, err := kindAttachment.DecodeWithBytes(rec)
+	if err != nil {
+		return nil, err
+	}
+	return &file{attachment: *described, data: data, created: rec.Time}, nil
 }
 
 // uploadsOf returns the files of attachments[].
@@ -86,9 +79,9 @@ func uploadsOf(p params) ([]upload, error) {
 
 // attach stores files with a message. What a file is, its bytes say: names and
 // headers are the sender's word only.
-func (a *ChatwootAPI) attach(ctx context.Context, t *turn, m *message, uploads []upload) error {
+func (a *ChatwootAPI) attach(ctx context.Context, t *transaction, m *message, uploads []upload) error {
 	for _, u := range uploads {
-		id, err := a.records.NextID(ctx, kindAttachment)
+		id, err := kindAttachment.NextID(ctx, a.records)
 		if err != nil {
 			return err
 		}
@@ -145,12 +138,7 @@ var inlineTypes = []string{
 // serveFile answers GET of a contact's file. Its address cannot be guessed and
 // is the only credential, as with Chatwoot.
 func (a *ChatwootAPI) serveFile(w http.ResponseWriter, r *http.Request) {
-	rec, err := a.records.Find(r.Context(), kindAttachment, keyToken+r.PathValue("token"))
-	if err != nil {
-		writeRefusal(w, a.refusalOf(r.Context(), err, pathFile))
-		return
-	}
-	f, err := decodeFile(rec)
+	f, err := a.fileOf(r.Context(), r.PathValue("token"))
 	if err != nil {
 		writeRefusal(w, a.refusalOf(r.Context(), err, pathFile))
 		return

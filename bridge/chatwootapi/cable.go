@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"strings"
+	"strconv"
 	"sync"
+	"time"
+
+	"lpbridge/bridge/served"
 
 	"github.com/coder/websocket"
 )
@@ -15,6 +18,16 @@ import (
 const (
 	maxLines         = 50_000
 	maxSubscriptions = 64
+	// maxFrame is the longest command, in bytes.
+	maxFrame = 32 << 10
+	// lineBacklog is how many bytes of events may wait for one reader, and
+	// lineReserve how many of them every line has for itself. Beyond that all
+	// lines together have cableBacklog.
+	lineBacklog  = 4 << 20
+	lineReserve  = 32 << 10
+	cableBacklog = 64 << 20
+	// pingInterval is Rails'; its client gives a line up after 6 s without ping.
+	pingInterval = 3 * time.Second
 	// maxIdentifier is the longest identifier taken, in bytes.
 	maxIdentifier = 2048
 	// maxRoomTyping bounds the conversations remembered as being typed in.
@@ -27,11 +40,9 @@ var cableProtocols = []string{"actioncable-v1-json", "actioncable-unsupported"}
 
 // cable is Chatwoot's /cable: ActionCable with the RoomChannel, as far as a
 // contact's client gets to see it.
-//
-// Every line has two goroutines, the reader, which is the request's own, and
-// the writer. close ends both and waits.
 type cable struct {
-	log *slog.Logger
+	log   *slog.Logger
+	lines *served.Sockets
 	// admit says whether a token is known, presence what update_presence
 	// answers. hungUp is told the conversations somebody was typing in when the
 	// last line of a token went.
@@ -39,12 +50,15 @@ type cable struct {
 	presence func(ctx context.Context, token string) (any, error)
 	hungUp   func(threads []int64)
 
-	running sync.WaitGroup
+	mu    sync.Mutex
+	rooms map[string]*room
+}
 
-	mu      sync.Mutex
-	closing bool
-	lines   map[*line]struct{}
-	rooms   map[string]*room
+// line is one WebSocket.
+type line struct {
+	*served.Socket
+	// subscriptions by identifier, guarded by the cable's lock.
+	subscriptions map[string]*subscription
 }
 
 // room is who listens to a token.
@@ -70,81 +84,58 @@ func newCable(
 	hungUp func([]int64),
 ) *cable {
 	return &cable{
-		log: log, admit: admit, presence: presence, hungUp: hungUp,
-		lines: map[*line]struct{}{}, rooms: map[string]*room{},
+		log: log, admit: admit, presence: presence, hungUp: hungUp, rooms: map[string]*room{},
+		lines: served.NewSockets(
+			served.Limits{
+				Sockets: maxLines, Frame: maxFrame, Behind: lineBacklog, Reserve: lineReserve, Shared: served.NewBudget(cableBacklog),
+			},
+			served.Manners{Protocols: cableProtocols, Heartbeat: pingInterval, Beat: pingFrame}, log),
 	}
+}
+
+// pingFrame is what Rails' client counts on.
+func pingFrame(now time.Time) []byte {
+	return append(strconv.AppendInt([]byte(`{"type":"ping","message":`), now.Unix(), 10), '}')
+}
+
+// restart makes clients come back later.
+var restart = served.Reason{
+	Code: websocket.StatusServiceRestart, Last: []byte(`{"type":"disconnect","reason":"server_restart","reconnect":true}`),
 }
 
 // ServeHTTP upgrades and serves one line until it ends.
 func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !isUpgrade(r) {
+	if !served.IsUpgrade(r) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte("Page not found"))
 		return
 	}
-	if !c.enter() {
+	socket, err := c.lines.Open()
+	if err != nil {
+		c.log.WarnContext(r.Context(), "cable not opened", "error", err)
 		writeRefusal(w, errUnavailable)
 		return
 	}
-	defer c.running.Done()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: cableProtocols,
-		// The token is in the frames and there is no cookie, so a foreign origin
-		// gains nothing; Chatwoot takes any.
-		InsecureSkipVerify: true,
-	})
-	if err != nil {
-		c.log.DebugContext(r.Context(), "cable not upgraded", "err", err)
-		return
-	}
+	defer socket.Release()
+	l := &line{Socket: socket, subscriptions: map[string]*subscription{}}
+	defer c.remove(l)
+	l.Send([]byte(`{"type":"welcome"}`))
 	// The request's context must not end a line: it may end with the server's
 	// first stage of shutdown, before the disconnect frame is out.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	l := newLine(conn, cancel)
-	defer l.end()
-	if !c.add(l) {
-		return
+	err = l.Serve(context.WithoutCancel(r.Context()), w, r, func(ctx context.Context, frame []byte) { c.handle(ctx, l, frame) })
+	if err != nil {
+		c.log.DebugContext(r.Context(), "cable not upgraded", "error", err)
 	}
-	defer c.remove(l)
-	c.running.Go(func() { l.write(ctx) })
-	c.read(ctx, l)
 }
 
-func isUpgrade(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
-}
-
-// enter counts a line in, unless the cable is closing or full.
-func (c *cable) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing || len(c.lines) >= maxLines {
-		return false
-	}
-	c.running.Add(1)
-	return true
-}
-
-func (c *cable) add(l *line) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return false
-	}
-	l.enqueue([]byte(`{"type":"welcome"}`))
-	c.lines[l] = struct{}{}
-	return true
-}
-
-// remove takes a line and its subscriptions away.
+// remove takes a line's subscriptions away.
 func (c *cable) remove(l *line) {
 	c.mu.Lock()
 	var left []int64
 	for _, s := range l.subscriptions {
 		left = append(left, c.leave(s)...)
 	}
-	delete(c.lines, l)
 	c.mu.Unlock()
 	c.tellHungUp(left)
 }
@@ -212,7 +203,7 @@ type broadcast struct {
 func (c *cable) send(tokens []string, event string, data any) {
 	payload, err := json.Marshal(broadcast{event, data})
 	if err != nil {
-		c.log.Error("cable event not encoded", "event", event, "err", err)
+		c.log.Error("cable event not encoded", "event", event, "error", err)
 		return
 	}
 	c.mu.Lock()
@@ -223,7 +214,7 @@ func (c *cable) send(tokens []string, event string, data any) {
 			continue
 		}
 		for s := range r.members {
-			s.line.enqueue(s.frame(payload))
+			s.line.Send(s.frame(payload))
 		}
 	}
 }
@@ -236,29 +227,4 @@ func (s *subscription) frame(payload []byte) []byte {
 }
 
 // close ends every line with the frame that makes clients come back later.
-func (c *cable) close(ctx context.Context) error {
-	c.mu.Lock()
-	c.closing = true
-	for l := range c.lines {
-		l.stop()
-	}
-	c.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() {
-		c.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	c.mu.Lock()
-	for l := range c.lines {
-		l.end()
-	}
-	c.mu.Unlock()
-	<-done
-	return ctx.Err()
-}
+func (c *cable) close(ctx context.Context) error { return c.lines.Close(ctx, restart) }

@@ -49,14 +49,14 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
-// served is a world with a server in front of it, all in fake time.
-type served struct {
+// site is a world with a server in front of it, all in fake time.
+type site struct {
 	*world
 	client *http.Client
 	close  func()
 }
 
-func newServed(t *testing.T, change ...func(*Config)) *served {
+func newServed(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	w := newWorld(t, change...)
 	p := newPipes()
@@ -67,7 +67,7 @@ func newServed(t *testing.T, change ...func(*Config)) *served {
 		defer close(done)
 		_ = server.Serve(p)
 	}()
-	s := &served{world: w, client: &http.Client{Transport: transport}}
+	s := &site{world: w, client: &http.Client{Transport: transport}}
 	s.close = func() {
 		if err := w.api.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("Close: %v", err)
@@ -80,7 +80,7 @@ func newServed(t *testing.T, change ...func(*Config)) *served {
 }
 
 // line dials the cable and reads the welcome.
-func (s *served) line(protocols ...string) *testLine {
+func (s *site) line(protocols ...string) *testLine {
 	s.t.Helper()
 	conn, resp, err := websocket.Dial(s.t.Context(), "ws://bridge.example/cable", &websocket.DialOptions{
 		HTTPClient: s.client, Subprotocols: protocols, HTTPHeader: http.Header{"Origin": {"https://shop.example"}},
@@ -179,7 +179,7 @@ func (w *world) token(source string) string {
 }
 
 // inBubble runs a test with a server in fake time.
-func inBubble(t *testing.T, run func(t *testing.T, s *served), change ...func(*Config)) {
+func inBubble(t *testing.T, run func(t *testing.T, s *site), change ...func(*Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServed(t, change...)
@@ -210,7 +210,7 @@ func TestCableSubprotocols(t *testing.T) {
 		{"only unknown ones", []string{"soap"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *served) {
+			inBubble(t, func(t *testing.T, s *site) {
 				l := s.line(tc.offered...)
 				if got := strings.Join(l.header.Values("Sec-WebSocket-Protocol"), ","); got != tc.want {
 					t.Errorf("protocol %q, want %q", got, tc.want)
@@ -224,7 +224,7 @@ func TestCableSubprotocols(t *testing.T) {
 }
 
 func TestCablePings(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		l := s.line()
 		for i := range 4 {
 			_, frame, err := l.conn.Read(t.Context())
@@ -258,7 +258,7 @@ func TestSubscribing(t *testing.T) {
 		{"no object", `["RoomChannel"]`, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *served) {
+			inBubble(t, func(t *testing.T, s *site) {
 				s.contact("s1", "")
 				l := s.line("actioncable-v1-json")
 				identifier := strings.ReplaceAll(tc.identifier, "TOKEN", s.token("s1"))
@@ -278,7 +278,7 @@ func TestSubscribing(t *testing.T) {
 }
 
 func TestSubscribingTwiceIsSilent(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		s.contact("s1", "")
 		l := s.line()
 		id := l.subscribe(s.token("s1"))
@@ -288,7 +288,7 @@ func TestSubscribingTwiceIsSilent(t *testing.T) {
 }
 
 func TestOddFramesAreIgnored(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		s.contact("s1", "")
 		l := s.line()
 		id := l.subscribe(s.token("s1"))
@@ -312,7 +312,7 @@ func TestPresenceNamesTheAssignee(t *testing.T) {
 		"as an object": `{"action":"update_presence"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *served) {
+			inBubble(t, func(t *testing.T, s *site) {
 				s.conversation()
 				joined := state(bridge.StateJoined, "")
 				joined.Agent = &bridge.Agent{ID: "lp-agent"}
@@ -327,7 +327,7 @@ func TestPresenceNamesTheAssignee(t *testing.T) {
 }
 
 func TestUnsubscribeEndsEvents(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		at := s.conversation()
 		l := s.line()
 		id := l.subscribe(s.token("s1"))
@@ -398,7 +398,7 @@ func pushOf(messages, assignee, kind, status, unread, reply, waiting string) str
 // TestCableEvents follows one conversation and holds every event against its
 // exact data.
 func TestCableEvents(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		s.contact("s1", `,"name":"Alice Ray","email":"alice@acme.inc","phone_number":"+123456789"`)
 		l := s.line("actioncable-v1-json")
 		l.subscribe(s.token("s1"))
@@ -459,7 +459,7 @@ func TestCableEvents(t *testing.T) {
 }
 
 func TestCableEventNames(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		at := s.conversation()
 		s.deliver(agentSays("a-1", "sure?", yesNo...))
 		l := s.line()
@@ -490,7 +490,7 @@ func TestCableEventNames(t *testing.T) {
 }
 
 func TestEventsGoToTheContactOnly(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		at := s.conversation()
 		s.contact("s2", "")
 		own, other := s.line(), s.line()
@@ -503,7 +503,7 @@ func TestEventsGoToTheContactOnly(t *testing.T) {
 }
 
 func TestVerifiedContactHearsOnAllItsTokens(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		proof := "?identifier=test&identifier_hash=" + testHash
 		for _, source := range []string{"s1", "s2", "s3"} {
 			s.contact(source, `,"identifier":"test"`)
@@ -522,7 +522,7 @@ func TestVerifiedContactHearsOnAllItsTokens(t *testing.T) {
 }
 
 func TestLostLineEndsTyping(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		at := s.conversation()
 		first, second := s.line(), s.line()
 		first.subscribe(s.token("s1"))
@@ -546,7 +546,7 @@ func TestLostLineAfterTypingEnded(t *testing.T) {
 		"off": {"POST", "/toggle_typing?typing_status=off", ""}, "message": {"POST", "/messages", "content=x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *served) {
+			inBubble(t, func(t *testing.T, s *site) {
 				at := s.conversation()
 				l := s.line()
 				l.subscribe(s.token("s1"))
@@ -563,37 +563,36 @@ func TestLostLineAfterTypingEnded(t *testing.T) {
 }
 
 func TestSlowReaderIsDropped(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		s.conversation()
 		slow, good := s.line(), s.line()
+		good.conn.SetReadLimit(1 << 20)
 		slow.subscribe(s.token("s1"))
 		good.subscribe(s.token("s1"))
-		for i := range 2 * maxQueued {
-			s.deliver(agentSays(bridge.EventID(fmt.Sprint("a-", i)), "hi"))
+		for i := range 2 * lineBacklog / maxContent {
+			s.deliver(agentSays(bridge.EventID(fmt.Sprint("a-", i)), strings.Repeat("x", maxContent)))
 			good.events(1)
 			if i == 0 {
 				good.events(1) // conversation.updated
 			}
 		}
-		synctest.Wait()
-		s.api.cable.mu.Lock()
-		lines := len(s.api.cable.lines)
-		s.api.cable.mu.Unlock()
-		if lines != 1 {
+		// Less than it takes to give up on the good one, which no longer reads either.
+		time.Sleep(11 * time.Second)
+		if lines := s.api.cable.lines.Len(); lines != 1 {
 			t.Errorf("%d lines are left, want the good one", lines)
 		}
 	})
 }
 
 func TestLargeBacklogIsBounded(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		s.conversation()
 		slow := s.line()
 		slow.subscribe(s.token("s1"))
-		for i := range 2 * maxQueuedBytes / maxContent {
+		for i := range 2 * lineBacklog / maxContent {
 			s.deliver(agentSays(bridge.EventID(fmt.Sprint("a-", i)), strings.Repeat("x", maxContent)))
 		}
-		synctest.Wait()
+		time.Sleep(time.Minute)
 		if s.api.cable.listening([]string{s.token("s1")}) {
 			t.Error("a line with megabytes waiting is still there")
 		}
@@ -643,7 +642,7 @@ func TestCloseCutsOffDeafClients(t *testing.T) {
 }
 
 func TestFailedLookupSendsClientsAway(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *served) {
+	inBubble(t, func(t *testing.T, s *site) {
 		s.contact("s1", "")
 		token := s.token("s1")
 		s.api.cable.admit = func(context.Context, string) (bool, error) { return false, bridge.ErrStorage }
@@ -694,8 +693,8 @@ func TestCableUnderFire(t *testing.T) {
 	lines.Wait()
 	w.api.cable.mu.Lock()
 	defer w.api.cable.mu.Unlock()
-	if len(w.api.cable.lines) != 0 || len(w.api.cable.rooms) != 0 {
-		t.Errorf("%d lines and %d rooms are left", len(w.api.cable.lines), len(w.api.cable.rooms))
+	if w.api.cable.lines.Len() != 0 || len(w.api.cable.rooms) != 0 {
+		t.Errorf("%d lines and %d rooms are left", w.api.cable.lines.Len(), len(w.api.cable.rooms))
 	}
 }
 

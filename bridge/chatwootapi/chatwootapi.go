@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // channelName is the channel's name in LPBRIDGE_CHANNELS.
@@ -43,16 +44,16 @@ type ChatwootAPI struct {
 	// publicURL has no slash at its end.
 	publicURL string
 
-	contacts       *cache[int64, *contact]
-	contactInboxes *cache[sourceKey, *contactInbox]
-	conversations  *cache[int64, *conversation]
-	agents         *cache[string, int64]
+	contacts       *served.Cache[int64, *contact]
+	contactInboxes *served.Cache[sourceKey, *contactInbox]
+	conversations  *served.Cache[int64, *conversation]
+	agents         *served.Cache[string, int64]
 
-	// people is held while contacts and contact-inboxes change. Merging touches
-	// several at once, and none of it happens often.
-	people sync.Mutex
+	// enrolment is held while contacts and contact-inboxes change. Merging
+	// touches several at once, and none of it happens often.
+	enrolment sync.Mutex
 	// threads are held while a conversation or its messages change.
-	threads locks[int64]
+	threads served.Mutexes[int64]
 	// roster is held while agents get their numbers.
 	roster sync.Mutex
 }
@@ -79,10 +80,10 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 	a := &ChatwootAPI{
 		cfg: cfg, core: core, records: core.Records(), log: logger, inboxes: inboxes,
 		publicURL:      strings.TrimRight(cfg.PublicURL.String(), "/"),
-		contacts:       newCache[int64, *contact](cacheSize),
-		contactInboxes: newCache[sourceKey, *contactInbox](cacheSize),
-		conversations:  newCache[int64, *conversation](cacheSize),
-		agents:         newCache[string, int64](cacheSize),
+		contacts:       served.NewCache[int64](contactCache, (*contact).bytes),
+		contactInboxes: served.NewCache[sourceKey](contactInboxCache, (*contactInbox).bytes),
+		conversations:  served.NewCache[int64](conversationCache, (*conversation).bytes),
+		agents:         served.NewCache[string](agentCache, func(int64) int { return 8 }),
 	}
 	for _, in := range inboxes {
 		if !in.key.IsSet() {

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"unicode/utf8"
 
-	"github.com/coder/websocket"
+	"lpbridge/bridge/served"
 )
 
 // command is a frame from a client. Data is a JSON text in a string; Chatwoot's
@@ -25,7 +25,7 @@ type channelParams struct {
 
 // parseCommand reads a frame. A frame that is none is ignored, as Rails does.
 func parseCommand(frame []byte) (cmd command, ok bool) {
-	if !utf8.Valid(frame) || decodeNumbers(frame, &cmd) != nil {
+	if !utf8.Valid(frame) || served.DecodeJSON(frame, &cmd) != nil {
 		return command{}, false
 	}
 	return cmd, cmd.Identifier != ""
@@ -33,7 +33,7 @@ func parseCommand(frame []byte) (cmd command, ok bool) {
 
 func parseIdentifier(identifier string) (p channelParams, ok bool) {
 	var given params
-	if decodeNumbers([]byte(identifier), &given) != nil {
+	if served.DecodeJSON([]byte(identifier), &given) != nil {
 		return p, false
 	}
 	p.Channel, _ = given.text("channel")
@@ -50,32 +50,26 @@ func (cmd *command) action() string {
 		data = []byte(text)
 	}
 	var asked params
-	if decodeNumbers(data, &asked) != nil {
+	if served.DecodeJSON(data, &asked) != nil {
 		return ""
 	}
 	action, _ := asked.text("action")
 	return action
 }
 
-// read serves a line's commands until it ends.
-func (c *cable) read(ctx context.Context, l *line) {
-	for {
-		kind, frame, err := l.conn.Read(ctx)
-		if err != nil {
-			return
-		}
-		cmd, ok := parseCommand(frame)
-		if kind != websocket.MessageText || !ok {
-			continue
-		}
-		switch cmd.Command {
-		case "subscribe":
-			c.subscribe(ctx, l, cmd.Identifier)
-		case "unsubscribe":
-			c.unsubscribe(l, cmd.Identifier)
-		case "message":
-			c.perform(ctx, l, &cmd)
-		}
+// handle takes one frame. What is no command is ignored, as Rails does.
+func (c *cable) handle(ctx context.Context, l *line, frame []byte) {
+	cmd, ok := parseCommand(frame)
+	if !ok {
+		return
+	}
+	switch cmd.Command {
+	case "subscribe":
+		c.subscribe(ctx, l, cmd.Identifier)
+	case "unsubscribe":
+		c.unsubscribe(l, cmd.Identifier)
+	case "message":
+		c.perform(ctx, l, &cmd)
 	}
 }
 
@@ -91,9 +85,9 @@ func (c *cable) subscribe(ctx context.Context, l *line, identifier string) {
 	}
 	known, err := c.admit(ctx, p.Token)
 	if err != nil {
-		c.log.WarnContext(ctx, "subscription not looked up", "err", err)
+		c.log.WarnContext(ctx, "subscription not looked up", "error", err)
 		// The client is to come back: silence would mean a wrong token.
-		l.stop()
+		l.End(restart)
 		return
 	}
 	if !known {
@@ -133,7 +127,7 @@ func (c *cable) join(l *line, identifier, token string) {
 		c.rooms[token] = r
 	}
 	r.members[s] = struct{}{}
-	l.enqueue(append(append([]byte(`{"identifier":`), quoted...), `,"type":"confirm_subscription"}`...))
+	l.Send(append(append([]byte(`{"identifier":`), quoted...), `,"type":"confirm_subscription"}`...))
 }
 
 func (c *cable) unsubscribe(l *line, identifier string) {
@@ -161,7 +155,7 @@ func (c *cable) perform(ctx context.Context, l *line, cmd *command) {
 func (c *cable) sendPresence(ctx context.Context, token string) {
 	data, err := c.presence(ctx, token)
 	if err != nil {
-		c.log.WarnContext(ctx, "presence not read", "err", err)
+		c.log.WarnContext(ctx, "presence not read", "error", err)
 		return
 	}
 	c.send([]string{token}, "presence.update", data)

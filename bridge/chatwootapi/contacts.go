@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // maxShortText is the longest name, address or identifier, in characters, as
@@ -28,21 +29,21 @@ var (
 )
 
 // person is a contact and the inbox it is met in.
-type person struct {
+type visitor struct {
 	contact *contact
 	inbox   *contactInbox
 }
 
 // tokens are where events of the person's conversations in this inbox go: with
 // a proven identity, to all inboxes where it was proven.
-func (p *person) tokens() []string {
+func (p *visitor) tokens() []string {
 	if p.inbox.Verified {
 		return p.contact.Verified
 	}
 	return []string{p.inbox.Token}
 }
 
-func (a *ChatwootAPI) person(ctx context.Context, key sourceKey) (*person, error) {
+func (a *ChatwootAPI) visitor(ctx context.Context, key sourceKey) (*visitor, error) {
 	ci, err := a.findContactInbox(ctx, key)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func (a *ChatwootAPI) person(ctx context.Context, key sourceKey) (*person, error
 	for {
 		c, err := a.getContact(ctx, ci.Contact)
 		if err == nil {
-			return &person{c, ci}, nil
+			return &visitor{c, ci}, nil
 		}
 		// The contact may just have been merged into another. That must not look
 		// like a contact that does not exist: apps would start over.
@@ -79,9 +80,9 @@ func (a *ChatwootAPI) createContact(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	key := sourceKey{c.inbox.identifier, cmp.Or(c.params.present("source_id"), uuid.NewString())}
-	a.people.Lock()
-	defer a.people.Unlock()
-	p, err := a.person(ctx, key)
+	a.enrolment.Lock()
+	defer a.enrolment.Unlock()
+	p, err := a.visitor(ctx, key)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		p, err = a.enrol(ctx, key, c.params)
 	} else if err == nil {
@@ -93,9 +94,9 @@ func (a *ChatwootAPI) createContact(ctx context.Context, c *call) (any, error) {
 	return a.sixKeys(p.inbox, p.contact), nil
 }
 
-// enrol makes a contact-inbox for a known or new contact. The lock people must
-// be held.
-func (a *ChatwootAPI) enrol(ctx context.Context, key sourceKey, given params) (*person, error) {
+// enrol makes a contact-inbox for a known or new contact. The mutex enrolment
+// must be held.
+func (a *ChatwootAPI) enrol(ctx context.Context, key sourceKey, given params) (*visitor, error) {
 	if err := validateSource(key.source); err != nil {
 		return nil, err
 	}
@@ -104,24 +105,24 @@ func (a *ChatwootAPI) enrol(ctx context.Context, key sourceKey, given params) (*
 	if err != nil {
 		return nil, err
 	}
-	var things []recordable
+	var things []served.Thing
 	if c == nil {
 		if c, err = a.newContact(ctx, given, now); err != nil {
 			return nil, err
 		}
 		things = append(things, c)
 	}
-	id, err := a.records.NextID(ctx, kindContactInbox)
+	id, err := kindContactInbox.NextID(ctx, a.records)
 	if err != nil {
 		return nil, err
 	}
 	ci := &contactInbox{ID: id, Inbox: key.inbox, Source: key.source, Token: newToken(), Contact: c.ID, Created: now, Updated: now}
-	if err := a.accept(ctx, nil, append(things, ci)...); err != nil {
+	if err := a.keep(ctx, nil, append(things, ci)...); err != nil {
 		return nil, err
 	}
-	a.contacts.put(c.ID, c)
-	a.contactInboxes.put(key, ci)
-	return &person{c, ci}, nil
+	a.contacts.Put(c.ID, c)
+	a.contactInboxes.Put(key, ci)
+	return &visitor{c, ci}, nil
 }
 
 func validateSource(source string) error {
@@ -153,14 +154,11 @@ func (a *ChatwootAPI) contactBy(ctx context.Context, key, value string) (*contac
 	if value == "" || len(value) > 4*maxShortText {
 		return nil, nil
 	}
-	rec, err := a.records.Find(ctx, kindContact, key+value)
+	c, err := kindContact.Find(ctx, a.records, key+value)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return decode[contact](rec)
+	return c, err
 }
 
 func (a *ChatwootAPI) newContact(ctx context.Context, given params, now time.Time) (*contact, error) {
@@ -177,7 +175,7 @@ func (a *ChatwootAPI) newContact(ctx context.Context, given params, now time.Tim
 		return nil, err
 	}
 	var err error
-	c.ID, err = a.records.NextID(ctx, kindContact)
+	c.ID, err = kindContact.NextID(ctx, a.records)
 	return c, err
 }
 
@@ -213,9 +211,9 @@ func (a *ChatwootAPI) updateContact(ctx context.Context, c *call) (any, error) {
 	if _, err := a.identified(ctx, c); err != nil {
 		return nil, err
 	}
-	a.people.Lock()
-	defer a.people.Unlock()
-	p, err := a.person(ctx, c.source())
+	a.enrolment.Lock()
+	defer a.enrolment.Unlock()
+	p, err := a.visitor(ctx, c.source())
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +227,7 @@ func (a *ChatwootAPI) updateContact(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p, err = a.person(ctx, c.source()); err != nil {
+	if p, err = a.visitor(ctx, c.source()); err != nil {
 		return nil, err
 	}
 	return updatedContact{p.inbox.Source, p.inbox.Token, a.fullContact(p.contact, time.Time{})}, nil
@@ -298,7 +296,7 @@ func (m *contactChange) needed() bool {
 	return len(m.merged) > 0 || !sameJSON(m.of, same)
 }
 
-// carryOut makes a change durable. The lock people must be held.
+// carryOut makes a change durable. The mutex enrolment must be held.
 //
 // Merging takes two writes, because the merged contacts must let go of their
 // keys before another can have them. Between the two they merely cannot be
@@ -311,18 +309,18 @@ func (a *ChatwootAPI) carryOut(ctx context.Context, change *contactChange) error
 	if err != nil {
 		return err
 	}
-	things := []recordable{change.to}
+	things := []served.Thing{change.to}
 	for _, ci := range inboxes {
 		things = append(things, ci)
 	}
-	err = a.accept(ctx, events, things...)
+	err = a.keep(ctx, events, things...)
 	if err != nil {
-		a.contacts.forget(change.to.ID)
+		a.contacts.Forget(change.to.ID)
 		return err
 	}
-	a.contacts.put(change.to.ID, change.to)
+	a.contacts.Put(change.to.ID, change.to)
 	for _, ci := range inboxes {
-		a.contactInboxes.put(ci.key(), ci)
+		a.contactInboxes.Put(ci.key(), ci)
 	}
 	return a.dropMerged(ctx, change.merged)
 }
@@ -334,7 +332,7 @@ func (a *ChatwootAPI) releaseKeys(ctx context.Context, merged []*contact) error 
 	records := make([]bridge.Record, len(merged))
 	for i, c := range merged {
 		var err error
-		if records[i], err = c.record(); err != nil {
+		if records[i], err = c.Record(); err != nil {
 			return err
 		}
 		records[i].Keys = nil
@@ -344,8 +342,8 @@ func (a *ChatwootAPI) releaseKeys(ctx context.Context, merged []*contact) error 
 
 func (a *ChatwootAPI) dropMerged(ctx context.Context, merged []*contact) error {
 	for _, c := range merged {
-		a.contacts.forget(c.ID)
-		if err := a.records.Delete(context.WithoutCancel(ctx), kindContact, c.ID); err != nil {
+		a.contacts.Forget(c.ID)
+		if err := a.records.Delete(context.WithoutCancel(ctx), string(kindContact), c.ID); err != nil {
 			return err
 		}
 	}
@@ -356,7 +354,7 @@ func (a *ChatwootAPI) dropMerged(ctx context.Context, merged []*contact) error {
 // profile events for every open conversation of the person.
 func (a *ChatwootAPI) affected(ctx context.Context, change *contactChange) (moved []*contactInbox, events []bridge.Event, err error) {
 	for _, c := range append(slices.Clone(change.merged), change.to) {
-		inboxes, err := all[contactInbox](ctx, a.records, kindContactInbox, formatID(c.ID))
+		inboxes, err := kindContactInbox.All(ctx, a.records, formatID(c.ID))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -376,7 +374,7 @@ func (a *ChatwootAPI) affected(ctx context.Context, change *contactChange) (move
 }
 
 func (a *ChatwootAPI) profileEvents(ctx context.Context, ci *contactInbox, c *contact) ([]bridge.Event, error) {
-	threads, err := all[conversation](ctx, a.records, kindConversation, formatID(ci.ID))
+	threads, err := kindConversation.All(ctx, a.records, formatID(ci.ID))
 	if err != nil {
 		return nil, err
 	}

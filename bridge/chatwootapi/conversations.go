@@ -12,14 +12,14 @@ import (
 
 // found is the conversation of a path and its owner.
 type found struct {
-	thread *conversation
-	person *person
+	thread  *conversation
+	visitor *visitor
 }
 
 // locate returns the conversation of the path. A contact-inbox sees its own
 // ones; with a proven identity also those the contact began elsewhere.
 func (a *ChatwootAPI) locate(ctx context.Context, c *call) (*found, error) {
-	p, err := a.person(ctx, c.source())
+	p, err := a.visitor(ctx, c.source())
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (a *ChatwootAPI) locate(ctx context.Context, c *call) (*found, error) {
 	if !p.inbox.Verified {
 		return nil, errNotFound
 	}
-	owner, err := a.person(ctx, t.key())
+	owner, err := a.visitor(ctx, t.key())
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +45,11 @@ func (a *ChatwootAPI) locate(ctx context.Context, c *call) (*found, error) {
 
 // createConversation answers POST of a conversation.
 func (a *ChatwootAPI) createConversation(ctx context.Context, c *call) (any, error) {
-	p, err := a.person(ctx, c.source())
+	p, err := a.visitor(ctx, c.source())
 	if err != nil {
 		return nil, err
 	}
-	id, err := a.records.NextID(ctx, kindConversation)
+	id, err := kindConversation.NextID(ctx, a.records)
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +59,14 @@ func (a *ChatwootAPI) createConversation(ctx context.Context, c *call) (any, err
 		Consumer: p.contact.ID, Status: statusOpen, Attributes: c.params.object("custom_attributes"),
 		Created: now, Updated: now, Activity: now, WaitingSince: now, recent: &window{},
 	}
-	if err := a.accept(ctx, nil, t); err != nil {
+	if err := a.keep(ctx, nil, t); err != nil {
 		return nil, err
 	}
-	a.conversations.put(id, t)
+	a.conversations.Put(id, t)
 	if tokens := p.tokens(); a.cable.listening(tokens) {
 		a.cable.send(tokens, "conversation.created", a.pushConversation(t, p, nil))
 	}
-	return a.conversationAnswer(t, p, nil), nil
+	return a.conversationBody(t, p, nil), nil
 }
 
 // showConversation answers GET of one conversation.
@@ -75,21 +75,21 @@ func (a *ChatwootAPI) showConversation(ctx context.Context, c *call) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return a.withMessages(ctx, f.thread, f.person)
+	return a.withMessages(ctx, f.thread, f.visitor)
 }
 
 // withMessages is a conversation with all its messages, as Chatwoot answers it.
-func (a *ChatwootAPI) withMessages(ctx context.Context, t *conversation, p *person) (any, error) {
-	messages, err := all[message](ctx, a.records, kindMessage, formatID(t.ID))
+func (a *ChatwootAPI) withMessages(ctx context.Context, t *conversation, p *visitor) (any, error) {
+	messages, err := kindMessage.All(ctx, a.records, formatID(t.ID))
 	if err != nil {
 		return nil, err
 	}
-	return a.conversationAnswer(t, p, messages), nil
+	return a.conversationBody(t, p, messages), nil
 }
 
 // listConversations answers GET of the contact's conversations.
 func (a *ChatwootAPI) listConversations(ctx context.Context, c *call) (any, error) {
-	p, err := a.person(ctx, c.source())
+	p, err := a.visitor(ctx, c.source())
 	if err != nil {
 		return nil, err
 	}
@@ -107,17 +107,17 @@ func (a *ChatwootAPI) listConversations(ctx context.Context, c *call) (any, erro
 }
 
 // visible returns the conversations a person may see.
-func (a *ChatwootAPI) visible(ctx context.Context, p *person) ([]*conversation, error) {
+func (a *ChatwootAPI) visible(ctx context.Context, p *visitor) ([]*conversation, error) {
 	if !p.inbox.Verified {
-		return all[conversation](ctx, a.records, kindConversation, formatID(p.inbox.ID))
+		return kindConversation.All(ctx, a.records, formatID(p.inbox.ID))
 	}
-	inboxes, err := all[contactInbox](ctx, a.records, kindContactInbox, formatID(p.contact.ID))
+	inboxes, err := kindContactInbox.All(ctx, a.records, formatID(p.contact.ID))
 	if err != nil {
 		return nil, err
 	}
 	var threads []*conversation
 	for _, ci := range inboxes {
-		some, err := all[conversation](ctx, a.records, kindConversation, formatID(ci.ID))
+		some, err := kindConversation.All(ctx, a.records, formatID(ci.ID))
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func (a *ChatwootAPI) resolveConversation(ctx context.Context, c *call) (any, er
 	if err != nil {
 		return nil, err
 	}
-	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+	err = a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		if t.thread.Status == statusResolved {
 			return nil
 		}
@@ -147,11 +147,11 @@ func (a *ChatwootAPI) resolveConversation(ctx context.Context, c *call) (any, er
 	if err != nil {
 		return nil, err
 	}
-	return a.withMessages(ctx, t, f.person)
+	return a.withMessages(ctx, t, f.visitor)
 }
 
 // resolve ends a conversation and asks for the contact's opinion, once.
-func (a *ChatwootAPI) resolve(ctx context.Context, t *turn) error {
+func (a *ChatwootAPI) resolve(ctx context.Context, t *transaction) error {
 	t.thread.Status = statusResolved
 	t.thread.WaitingSince = time.Time{}
 	t.touch()
@@ -180,30 +180,34 @@ func (a *ChatwootAPI) updateLastSeen(ctx context.Context, c *call) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+	err = a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		t.thread.ContactSeen = t.now
 		t.touch()
 		return a.markSeen(ctx, t)
 	})
-	return emptyAnswer{}, err
+	return emptyBody{}, err
 }
 
-func (a *ChatwootAPI) markSeen(ctx context.Context, t *turn) error {
+func (a *ChatwootAPI) markSeen(ctx context.Context, t *transaction) error {
 	var seen []bridge.EventID
 	visited := 0
-	err := each(ctx, a.records, kindMessage, formatID(t.thread.ID), t.thread.SeenUpTo, func(m *message) bool {
+	for m, err := range kindMessage.Each(ctx, a.records, formatID(t.thread.ID), bridge.Page{After: t.thread.SeenUpTo}) {
+		if err != nil {
+			return err
+		}
 		t.thread.SeenUpTo = m.ID
-		visited++
 		if m.Type == typeOutgoing && m.Status != messageRead {
 			before := *m
 			m.Status = messageRead
 			t.changeMessage(&before, m)
 			seen = append(seen, m.Event)
 		}
-		return visited >= seenLimit
-	})
-	if err != nil || len(seen) == 0 {
-		return err
+		if visited++; visited >= seenLimit {
+			break
+		}
+	}
+	if len(seen) == 0 {
+		return nil
 	}
 	t.report(eventID("seen", t.thread.ID, t.thread.SeenUpTo), bridge.KindReceipt).Receipt = &bridge.Receipt{
 		Status: bridge.ReceiptRead, MessageIDs: seen,
@@ -221,12 +225,12 @@ func (a *ChatwootAPI) toggleTyping(ctx context.Context, c *call) (any, error) {
 	word, _ := c.params.text("typing_status")
 	state := map[string]bridge.TypingState{"on": bridge.Composing, "off": bridge.Stopped}[word]
 	if state == "" {
-		return emptyAnswer{}, nil
+		return emptyBody{}, nil
 	}
-	typing := event("", bridge.KindTyping, f.thread, f.person.contact, time.Now())
+	typing := event("", bridge.KindTyping, f.thread, f.visitor.contact, time.Now())
 	typing.Typing = &bridge.Typing{State: state}
-	a.cable.typing(f.person.inbox.Token, f.thread.ID, state == bridge.Composing)
-	return emptyAnswer{}, a.accept(ctx, []bridge.Event{typing})
+	a.cable.typing(f.visitor.inbox.Token, f.thread.ID, state == bridge.Composing)
+	return emptyBody{}, a.keep(ctx, []bridge.Event{typing})
 }
 
 // hungUp is told by the cable that the last socket of a contact is gone.
@@ -249,11 +253,7 @@ func (a *ChatwootAPI) contactInboxOf(ctx context.Context, token string) (*contac
 	if len(token) > maxShortText {
 		return nil, bridge.ErrNoRecord
 	}
-	rec, err := a.records.Find(ctx, kindContactInbox, keyToken+token)
-	if err != nil {
-		return nil, err
-	}
-	return decode[contactInbox](rec)
+	return kindContactInbox.Find(ctx, a.records, keyToken+token)
 }
 
 // presence answers update_presence: the agents of the contact's open
@@ -263,7 +263,7 @@ func (a *ChatwootAPI) presence(ctx context.Context, token string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	threads, err := all[conversation](ctx, a.records, kindConversation, formatID(ci.ID))
+	threads, err := kindConversation.All(ctx, a.records, formatID(ci.ID))
 	if err != nil {
 		return nil, err
 	}

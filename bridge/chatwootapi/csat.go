@@ -19,9 +19,9 @@ const (
 // csatDays is how many days a survey can be answered.
 const csatDays = 14
 
-// csatAnswer is the survey of a conversation. ConversationID is the database id
+// csatBody is the survey of a conversation. ConversationID is the database id
 // with Chatwoot; there is one number for both here.
-type csatAnswer struct {
+type csatBody struct {
 	ID             int64         `json:"id"`
 	Response       *csatResponse `json:"csat_survey_response"`
 	DisplayType    string        `json:"display_type"`
@@ -49,8 +49,8 @@ type csatResponse struct {
 	ReviewedBy     *int64  `json:"review_notes_updated_by_id"`
 }
 
-func (a *ChatwootAPI) csatAnswer(m *message, p *person) csatAnswer {
-	out := csatAnswer{
+func (a *ChatwootAPI) csatBody(m *message, p *visitor) csatBody {
+	out := csatBody{
 		ID: m.ID, DisplayType: csatDisplay, InboxName: a.cfg.InboxName, Locale: "en", ConversationID: m.Conversation,
 		CreatedAt: iso(m.Created),
 	}
@@ -68,18 +68,14 @@ func (a *ChatwootAPI) surveyOf(ctx context.Context, id string) (*found, *message
 	if len(id) > maxShortText {
 		return nil, nil, errNotFound
 	}
-	rec, err := a.records.Find(ctx, kindConversation, keyUUID+id)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := decode[conversation](rec)
+	t, err := kindConversation.Find(ctx, a.records, keyUUID+id)
 	if err != nil {
 		return nil, nil, err
 	}
 	if t.CSAT == 0 {
 		return nil, nil, errNotFound
 	}
-	p, err := a.person(ctx, t.key())
+	p, err := a.visitor(ctx, t.key())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -93,11 +89,11 @@ func (a *ChatwootAPI) showCSAT(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.csatAnswer(m, f.person), nil
+	return a.csatBody(m, f.visitor), nil
 }
 
-// answerCSAT answers PATCH of a survey.
-func (a *ChatwootAPI) answerCSAT(ctx context.Context, c *call) (any, error) {
+// submitCSAT answers PATCH of a survey.
+func (a *ChatwootAPI) submitCSAT(ctx context.Context, c *call) (any, error) {
 	f, m, err := a.surveyOf(ctx, c.PathValue("uuid"))
 	if err != nil {
 		return nil, err
@@ -109,7 +105,7 @@ func (a *ChatwootAPI) answerCSAT(ctx context.Context, c *call) (any, error) {
 	if m, err = a.submit(ctx, f, m.ID, given); err != nil {
 		return nil, err
 	}
-	return a.csatAnswer(m, f.person), nil
+	return a.csatBody(m, f.visitor), nil
 }
 
 // surveyLocked counts calendar days, as Chatwoot does.
@@ -244,6 +240,6 @@ func (a *ChatwootAPI) writeSurvey(w http.ResponseWriter, r *http.Request, status
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'")
 	w.WriteHeader(status)
 	if err := surveyPage.Execute(w, view); err != nil {
-		a.log.DebugContext(r.Context(), "survey page not written", "err", err)
+		a.log.DebugContext(r.Context(), "survey page not written", "error", err)
 	}
 }

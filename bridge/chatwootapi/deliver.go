@@ -38,18 +38,18 @@ func (a *ChatwootAPI) deliver(ctx context.Context, e *bridge.Event) error {
 	if err != nil {
 		return err
 	}
-	var do func(*turn) error
+	var do func(*transaction) error
 	switch {
 	case e.Kind == bridge.KindMessage && e.Message != nil:
-		do = func(t *turn) error { return a.deliverMessage(ctx, t, e, agent) }
+		do = func(t *transaction) error { return a.deliverMessage(ctx, t, e, agent) }
 	case e.Kind == bridge.KindReceipt && e.Receipt != nil:
-		do = func(t *turn) error { return a.deliverReceipt(ctx, t, e.Receipt) }
+		do = func(t *transaction) error { return a.deliverReceipt(ctx, t, e.Receipt) }
 	case e.Kind == bridge.KindState && e.State != nil:
-		do = func(t *turn) error { return a.deliverState(ctx, t, e, agent) }
+		do = func(t *transaction) error { return a.deliverState(ctx, t, e, agent) }
 	default:
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: fmt.Errorf("an event of kind %s cannot be shown", e.Kind)}
 	}
-	return a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+	return a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		if e.Agent != nil {
 			t.performer = a.agentSender(agent)
 		}
@@ -63,7 +63,7 @@ func (a *ChatwootAPI) owner(ctx context.Context, id bridge.ThreadID) (*found, er
 	if err != nil {
 		return nil, fmt.Errorf("find conversation: %w", err)
 	}
-	p, err := a.person(ctx, t.key())
+	p, err := a.visitor(ctx, t.key())
 	if err != nil {
 		return nil, fmt.Errorf("find contact: %w", err)
 	}
@@ -77,7 +77,7 @@ func (a *ChatwootAPI) agentNumber(ctx context.Context, agent *bridge.Agent) (int
 		return 0, nil
 	}
 	key := "agent:" + agent.ID
-	return a.agents.get(key, func() (int64, error) {
+	return a.agents.Get(ctx, key, func(ctx context.Context) (int64, error) {
 		a.roster.Lock()
 		defer a.roster.Unlock()
 		rec, err := a.records.Find(ctx, kindAgent, key)
@@ -93,8 +93,8 @@ func (a *ChatwootAPI) agentNumber(ctx context.Context, agent *bridge.Agent) (int
 }
 
 // deliverMessage stores an agent's message, once for each event.
-func (a *ChatwootAPI) deliverMessage(ctx context.Context, t *turn, e *bridge.Event, agent int64) error {
-	_, err := a.records.Find(ctx, kindMessage, keyEvent+string(e.ID))
+func (a *ChatwootAPI) deliverMessage(ctx context.Context, t *transaction, e *bridge.Event, agent int64) error {
+	_, err := a.records.Find(ctx, string(kindMessage), keyEvent+string(e.ID))
 	if !errors.Is(err, bridge.ErrNoRecord) {
 		return err
 	}
@@ -140,7 +140,7 @@ func choiceValue(replies []bridge.QuickReply, r bridge.QuickReply) string {
 // link adds an agent's files, which stay where they are.
 func (a *ChatwootAPI) link(ctx context.Context, m *message, files []bridge.Attachment) error {
 	for _, f := range files {
-		id, err := a.records.NextID(ctx, kindAttachment)
+		id, err := kindAttachment.NextID(ctx, a.records)
 		if err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func (a *ChatwootAPI) link(ctx context.Context, m *message, files []bridge.Attac
 }
 
 // agentWrote changes the conversation as an agent's message does.
-func (t *turn) agentWrote() {
+func (t *transaction) agentWrote() {
 	c := t.thread
 	c.WaitingSince = time.Time{}
 	if c.FirstReply.IsZero() {
@@ -162,7 +162,7 @@ func (t *turn) agentWrote() {
 }
 
 // deliverReceipt passes on how far the contact's messages got.
-func (a *ChatwootAPI) deliverReceipt(ctx context.Context, t *turn, r *bridge.Receipt) error {
+func (a *ChatwootAPI) deliverReceipt(ctx context.Context, t *transaction, r *bridge.Receipt) error {
 	status := map[bridge.ReceiptStatus]string{
 		bridge.ReceiptDelivered: messageDelivered, bridge.ReceiptRead: messageRead, bridge.ReceiptFailed: messageFailed,
 	}[r.Status]
@@ -182,7 +182,7 @@ func (a *ChatwootAPI) deliverReceipt(ctx context.Context, t *turn, r *bridge.Rec
 }
 
 // setStatus changes one message. One that history no longer keeps is left out.
-func (a *ChatwootAPI) setStatus(ctx context.Context, t *turn, id bridge.EventID, status string) error {
+func (a *ChatwootAPI) setStatus(ctx context.Context, t *transaction, id bridge.EventID, status string) error {
 	number, ours := strings.CutPrefix(string(id), messageEventPrefix)
 	if !ours {
 		return nil
@@ -200,9 +200,9 @@ func (a *ChatwootAPI) setStatus(ctx context.Context, t *turn, id bridge.EventID,
 	return nil
 }
 
-// changes says whether the turn already changes a message: a receipt may name
+// changes says whether the transaction already changes a message: a receipt may name
 // one twice.
-func (t *turn) changes(id int64) bool {
+func (t *transaction) changes(id int64) bool {
 	for _, n := range t.news {
 		if n.message.ID == id {
 			return true
@@ -219,7 +219,7 @@ func advances(status, next string) bool {
 }
 
 // deliverState follows the conversation in LivePerson.
-func (a *ChatwootAPI) deliverState(ctx context.Context, t *turn, e *bridge.Event, agent int64) error {
+func (a *ChatwootAPI) deliverState(ctx context.Context, t *transaction, e *bridge.Event, agent int64) error {
 	switch e.State.Conversation {
 	case bridge.StateJoined, bridge.StateTransferred:
 		t.thread.Assignee = agent
@@ -247,7 +247,7 @@ func heldIn(e *bridge.Event) string {
 // deliverClosed resolves the conversation. What the consumer closed was
 // resolved when the app asked for it, and may be open again by now; so may one
 // that had ended when the consumer wrote once more.
-func (a *ChatwootAPI) deliverClosed(ctx context.Context, t *turn, e *bridge.Event) error {
+func (a *ChatwootAPI) deliverClosed(ctx context.Context, t *transaction, e *bridge.Event) error {
 	c := t.thread
 	if former := heldIn(e); former != "" && c.LivePerson != "" && former != c.LivePerson {
 		return nil
@@ -266,7 +266,7 @@ func (a *ChatwootAPI) ShowTyping(ctx context.Context, cue bridge.TypingCue) erro
 	if err != nil {
 		return err
 	}
-	tokens := f.person.tokens()
+	tokens := f.visitor.tokens()
 	if !a.cable.listening(tokens) {
 		return nil
 	}
@@ -278,7 +278,7 @@ func (a *ChatwootAPI) ShowTyping(ctx context.Context, cue bridge.TypingCue) erro
 	if cue.State == bridge.Composing {
 		name = "conversation.typing_on"
 	}
-	push := a.pushConversation(f.thread, f.person, a.newestMessage(ctx, f.thread.ID))
+	push := a.pushConversation(f.thread, f.visitor, a.newestMessage(ctx, f.thread.ID))
 	push.AccountID = 0
 	sender := a.agentSender(agent)
 	a.cable.send(tokens, name, typingPush{Conversation: push, User: sender, AccountID: accountID, Performer: sender})

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // epoch is when time begins in a synctest bubble.
@@ -450,12 +451,12 @@ func TestMergeInMidRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.must("PATCH", base+"/contacts/s1", "email=b@b.b")
-	stale := newCache[sourceKey, *contactInbox](1)
-	stale.put(key, before)
+	stale := served.NewCache[sourceKey](1<<20, (*contactInbox).bytes)
+	stale.Put(key, before)
 	fresh := w.api.contactInboxes
 	w.api.contactInboxes = stale
 	w.api.records = hook{w.api.records, func() { w.api.contactInboxes = fresh }}
-	p, err := w.api.person(t.Context(), key)
+	p, err := w.api.visitor(t.Context(), key)
 	if err != nil || p.contact.ID != 2 {
 		t.Errorf("person %+v, %v", p, err)
 	}

@@ -133,7 +133,7 @@ func TestHistoryKinds(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{kindMessage, kindAttachment, kindConversation, kindContact, kindContactInbox, kindAgent, kindRating} {
+	for _, kind := range []string{string(kindMessage), string(kindAttachment), string(kindConversation), string(kindContact), string(kindContactInbox), kindAgent, kindRating} {
 		for id := range int64(3) {
 			if rec, err := w.core.Records().Get(t.Context(), kind, id); err == nil && strings.Contains(string(rec.Data), "private text") {
 				t.Errorf("a %s still has text of a message", kind)

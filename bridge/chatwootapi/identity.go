@@ -31,7 +31,7 @@ func (a *ChatwootAPI) checkIdentity(c *call) (proven bool, err error) {
 // bind refuses a right hash of somebody else: Chatwoot itself does not tie the
 // hash to the contact of the path, which lets any identified person act as any
 // other whose source id is known.
-func (a *ChatwootAPI) bind(c *call, p *person) error {
+func (a *ChatwootAPI) bind(c *call, p *visitor) error {
 	if c.params.present("identifier_hash") == "" {
 		return nil
 	}
@@ -43,8 +43,8 @@ func (a *ChatwootAPI) bind(c *call, p *person) error {
 
 // identified returns the contact of the path after checking its identity, and
 // remembers an identity that was proven.
-func (a *ChatwootAPI) identified(ctx context.Context, c *call) (*person, error) {
-	p, err := a.person(ctx, c.source())
+func (a *ChatwootAPI) identified(ctx context.Context, c *call) (*visitor, error) {
+	p, err := a.visitor(ctx, c.source())
 	if err != nil {
 		return nil, err
 	}
@@ -62,20 +62,20 @@ func (a *ChatwootAPI) identified(ctx context.Context, c *call) (*person, error) 
 }
 
 // verify marks the contact-inbox as verified.
-func (a *ChatwootAPI) verify(ctx context.Context, key sourceKey) (*person, error) {
-	a.people.Lock()
-	defer a.people.Unlock()
-	p, err := a.person(ctx, key)
+func (a *ChatwootAPI) verify(ctx context.Context, key sourceKey) (*visitor, error) {
+	a.enrolment.Lock()
+	defer a.enrolment.Unlock()
+	p, err := a.visitor(ctx, key)
 	if err != nil || p.inbox.Verified {
 		return p, err
 	}
 	c, ci := *p.contact, *p.inbox
 	ci.Verified, ci.Updated = true, time.Now()
 	c.Verified = append(slices.Clone(c.Verified), ci.Token)
-	if err := a.accept(ctx, nil, &c, &ci); err != nil {
+	if err := a.keep(ctx, nil, &c, &ci); err != nil {
 		return nil, err
 	}
-	a.contacts.put(c.ID, &c)
-	a.contactInboxes.put(key, &ci)
-	return &person{&c, &ci}, nil
+	a.contacts.Put(c.ID, &c)
+	a.contactInboxes.Put(key, &ci)
+	return &visitor{&c, &ci}, nil
 }

@@ -25,14 +25,14 @@ func (a *ChatwootAPI) listMessages(ctx context.Context, c *call) (any, error) {
 	var before int64
 	if s := c.params.present("before"); s != "" {
 		if before = leadingInt(s); before <= 0 {
-			return []messageAnswer{}, nil
+			return []messageBody{}, nil
 		}
 	}
-	messages, err := newest[message](ctx, a.records, kindMessage, formatID(f.thread.ID), before, listLength)
+	messages, err := kindMessage.Newest(ctx, a.records, formatID(f.thread.ID), before, listLength)
 	if err != nil {
 		return nil, err
 	}
-	return a.messageAnswers(messages, f.person.contact), nil
+	return a.messageBodies(messages, f.visitor.contact), nil
 }
 
 // createMessage answers POST of a message. It may be empty; then there is
@@ -54,9 +54,9 @@ func (a *ChatwootAPI) createMessage(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	echo, _ := c.params.text("echo_id")
-	a.cable.typing(f.person.inbox.Token, f.thread.ID, false)
+	a.cable.typing(f.visitor.inbox.Token, f.thread.ID, false)
 	var m *message
-	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+	err = a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		if t.thread.recent.full(t.now) {
 			return errFlood
 		}
@@ -75,7 +75,7 @@ func (a *ChatwootAPI) createMessage(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.messageAnswer(m, f.person.contact), nil
+	return a.messageBody(m, f.visitor.contact), nil
 }
 
 func validateContent(content *string) error {
@@ -87,8 +87,8 @@ func validateContent(content *string) error {
 	return v.err()
 }
 
-func (a *ChatwootAPI) newMessage(ctx context.Context, t *turn, messageType int) (*message, error) {
-	id, err := a.records.NextID(ctx, kindMessage)
+func (a *ChatwootAPI) newMessage(ctx context.Context, t *transaction, messageType int) (*message, error) {
+	id, err := kindMessage.NextID(ctx, a.records)
 	return &message{
 		ID: id, Conversation: t.thread.ID, Type: messageType, ContentType: contentText, Status: messageSent,
 		Created: t.now, Updated: t.now,
@@ -98,7 +98,7 @@ func (a *ChatwootAPI) newMessage(ctx context.Context, t *turn, messageType int) 
 // contactWrote changes the conversation as a contact's message does: it waits
 // for an answer, and a resolved one opens again, unless what is being answered
 // is LivePerson's survey.
-func (t *turn) contactWrote() {
+func (t *transaction) contactWrote() {
 	c := t.thread
 	c.Unread++
 	c.ContactActive = t.now
@@ -115,7 +115,7 @@ func (t *turn) contactWrote() {
 	}
 }
 
-func (a *ChatwootAPI) reportMessage(t *turn, m *message) {
+func (a *ChatwootAPI) reportMessage(t *transaction, m *message) {
 	out := &bridge.Message{}
 	if m.Content != nil {
 		out.Text = *m.Content

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"lpbridge/bridge/served"
 )
 
 // Limits of one request. maxPlainBody leaves room for 150 000 characters of
@@ -91,7 +93,7 @@ func parseJSON(raw []byte) (params, error) {
 		return nil, errUnparsable
 	}
 	var v any
-	if err := decodeNumbers(raw, &v); err != nil {
+	if err := served.DecodeJSON(raw, &v); err != nil {
 		return nil, errUnparsable
 	}
 	p, _ := v.(map[string]any)
@@ -99,19 +101,6 @@ func parseJSON(raw []byte) (params, error) {
 		p = map[string]any{}
 	}
 	return p, nil
-}
-
-// decodeNumbers decodes one JSON value and keeps numbers as they were written.
-func decodeNumbers(raw []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	return nil
 }
 
 // parseForm reads a query string or a urlencoded body.

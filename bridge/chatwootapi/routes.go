@@ -71,9 +71,9 @@ func (a *ChatwootAPI) Routes() []bridge.Route {
 		{[]string{"POST"}, pathThread + "/update_last_seen", a.updateLastSeen},
 		{[]string{"GET"}, pathMessages, a.listMessages},
 		{[]string{"POST"}, pathMessages, a.createMessage},
-		{[]string{"PATCH", "PUT"}, pathMessage, a.answerMessage},
+		{[]string{"PATCH", "PUT"}, pathMessage, a.submitMessage},
 		{[]string{"GET"}, pathCSAT, a.showCSAT},
-		{[]string{"PATCH", "PUT"}, pathCSAT, a.answerCSAT},
+		{[]string{"PATCH", "PUT"}, pathCSAT, a.submitCSAT},
 	} {
 		for _, method := range r.methods {
 			routes = append(routes, bridge.Route{Pattern: method + " " + r.path, Handler: anyOrigin.Handler(a.serve(r.path, r.do))})
@@ -100,7 +100,7 @@ func (a *ChatwootAPI) serve(path string, do endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, err := a.answer(w, r, do)
 		if err == nil {
-			err = writeAnswer(w, answer)
+			err = writeBody(w, answer)
 		}
 		if err != nil {
 			writeRefusal(w, a.refusalOf(r.Context(), err, path))
@@ -125,7 +125,7 @@ func (a *ChatwootAPI) answer(w http.ResponseWriter, r *http.Request, do endpoint
 // showInbox answers GET on an inbox. There is no desk with opening hours here,
 // so the hours are Chatwoot's initial ones and switched off.
 func (a *ChatwootAPI) showInbox(_ context.Context, c *call) (any, error) {
-	return inboxAnswer{
+	return inboxBody{
 		Identifier: c.inbox.identifier, IdentityValidation: a.cfg.HMACMandatory, Name: a.cfg.InboxName, Timezone: "UTC",
 		WorkingHours: officeWeek(), CSAT: a.cfg.CSAT,
 	}, nil

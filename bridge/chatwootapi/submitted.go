@@ -12,9 +12,9 @@ import (
 	"lpbridge/bridge"
 )
 
-// answerMessage answers PATCH of a message: the contact's answer to a choice, a
+// submitMessage answers PATCH of a message: the contact's answer to a choice, a
 // form or a survey.
-func (a *ChatwootAPI) answerMessage(ctx context.Context, c *call) (any, error) {
+func (a *ChatwootAPI) submitMessage(ctx context.Context, c *call) (any, error) {
 	f, err := a.locate(ctx, c)
 	if err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func (a *ChatwootAPI) answerMessage(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.messageAnswer(m, f.person.contact), nil
+	return a.messageBody(m, f.visitor.contact), nil
 }
 
 // submit stores the submitted values of a message and tells LivePerson what
@@ -35,7 +35,7 @@ func (a *ChatwootAPI) submit(ctx context.Context, f *found, id int64, given para
 	if _, refused := errors.AsType[*bridge.FieldError](err); refused {
 		// The bridge no longer knows what was offered. The answer is the app's
 		// all the same.
-		a.log.InfoContext(ctx, "a choice came too late for LivePerson", "thread", f.thread.ID, "err", err)
+		a.log.InfoContext(ctx, "a choice came too late for LivePerson", "thread", f.thread.ID, "error", err)
 		s.report = false
 		m, err = a.keepSubmission(ctx, f, s)
 	}
@@ -52,7 +52,7 @@ type submission struct {
 }
 
 func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission) (m *message, err error) {
-	err = a.inThread(ctx, f.person, f.thread.ID, func(t *turn) error {
+	err = a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		if m, err = a.messageOf(ctx, t.thread, s.id); err != nil || !s.submitted {
 			return err
 		}
@@ -62,7 +62,7 @@ func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission
 		}
 		m.Attributes = maps.Clone(orEmpty(m.Attributes))
 		m.Attributes["submitted_values"] = s.values
-		m.Answers++
+		m.Submissions++
 		t.changeMessage(&before, m)
 		if s.report {
 			t.reportClick(m, s.values)
@@ -74,11 +74,7 @@ func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission
 
 // messageOf returns a message of a conversation.
 func (a *ChatwootAPI) messageOf(ctx context.Context, t *conversation, id int64) (*message, error) {
-	rec, err := a.records.Get(ctx, kindMessage, id)
-	if err != nil {
-		return nil, err
-	}
-	m, err := decode[message](rec)
+	m, err := kindMessage.Get(ctx, a.records, id)
 	if err == nil && m.Conversation != t.ID {
 		err = errNotFound
 	}
@@ -130,13 +126,13 @@ func sameJSON(a, b any) bool {
 }
 
 // reportClick tells LivePerson which quick reply was chosen.
-func (t *turn) reportClick(m *message, values any) {
+func (t *transaction) reportClick(m *message, values any) {
 	if m.Event == "" {
 		return
 	}
 	for _, v := range objects(values) {
 		if reply := chosen(m.Replies, v); reply != "" {
-			t.report(eventID("click", m.ID, int64(m.Answers)), bridge.KindClick).Click = &bridge.Click{MessageID: m.Event, ReplyID: reply}
+			t.report(eventID("click", m.ID, int64(m.Submissions)), bridge.KindClick).Click = &bridge.Click{MessageID: m.Event, ReplyID: reply}
 			return
 		}
 	}
@@ -177,7 +173,7 @@ func chosen(replies []bridge.QuickReply, item map[string]any) string {
 
 // rate keeps the rating in an answer to a satisfaction survey and tells
 // LivePerson. A rating that is none is kept as submitted only, as Chatwoot does.
-func (a *ChatwootAPI) rate(ctx context.Context, t *turn, m *message, values any) error {
+func (a *ChatwootAPI) rate(ctx context.Context, t *transaction, m *message, values any) error {
 	if m.ContentType != contentCSAT {
 		return nil
 	}
@@ -194,7 +190,7 @@ func (a *ChatwootAPI) rate(ctx context.Context, t *turn, m *message, values any)
 		if feedback != nil {
 			comment = *feedback
 		}
-		t.report(eventID("rating", m.ID, int64(m.Answers)), bridge.KindRating).Rating = &bridge.Rating{Score: score, Comment: comment}
+		t.report(eventID("rating", m.ID, int64(m.Submissions)), bridge.KindRating).Rating = &bridge.Rating{Score: score, Comment: comment}
 		return nil
 	}
 	return nil
@@ -212,7 +208,7 @@ func readRating(response map[string]any) (score int, feedback *string, ok bool) 
 	return score, feedback, true
 }
 
-func (a *ChatwootAPI) keepRating(ctx context.Context, t *turn, m *message, score int, feedback *string) error {
+func (a *ChatwootAPI) keepRating(ctx context.Context, t *transaction, m *message, score int, feedback *string) error {
 	next := &rating{Score: score, Feedback: feedback, Assignee: t.thread.Assignee, Created: t.now, Updated: t.now}
 	if m.Rating != nil {
 		next.ID, next.Created = m.Rating.ID, m.Rating.Created

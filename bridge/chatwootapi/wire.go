@@ -59,8 +59,8 @@ func orEmpty(m map[string]any) map[string]any {
 
 // The fields below stand in the order in which Chatwoot writes them.
 
-// inboxAnswer is the answer of GET on an inbox.
-type inboxAnswer struct {
+// inboxBody is the answer of GET on an inbox.
+type inboxBody struct {
 	Identifier          string       `json:"identifier"`
 	IdentityValidation  bool         `json:"identity_validation_enabled"`
 	Name                string       `json:"name"`
@@ -154,22 +154,22 @@ func orNull(s string) *string {
 	return &s
 }
 
-// conversationAnswer is a conversation of the public API.
-type conversationAnswer struct {
-	ID          int64           `json:"id"`
-	UUID        string          `json:"uuid"`
-	InboxID     int             `json:"inbox_id"`
-	ContactSeen int64           `json:"contact_last_seen_at"`
-	Status      string          `json:"status"`
-	AgentSeen   int64           `json:"agent_last_seen_at"`
-	Messages    []messageAnswer `json:"messages"`
-	Contact     fullContact     `json:"contact"`
+// conversationBody is a conversation of the public API.
+type conversationBody struct {
+	ID          int64         `json:"id"`
+	UUID        string        `json:"uuid"`
+	InboxID     int           `json:"inbox_id"`
+	ContactSeen int64         `json:"contact_last_seen_at"`
+	Status      string        `json:"status"`
+	AgentSeen   int64         `json:"agent_last_seen_at"`
+	Messages    []messageBody `json:"messages"`
+	Contact     fullContact   `json:"contact"`
 }
 
-func (a *ChatwootAPI) conversationAnswer(c *conversation, p *person, messages []*message) conversationAnswer {
-	return conversationAnswer{
+func (a *ChatwootAPI) conversationBody(c *conversation, p *visitor, messages []*message) conversationBody {
+	return conversationBody{
 		ID: c.ID, UUID: c.UUID, InboxID: a.inboxID(c.Inbox), ContactSeen: unix(c.ContactSeen), Status: c.Status,
-		AgentSeen: unix(c.AgentSeen), Messages: a.messageAnswers(messages, p.contact),
+		AgentSeen: unix(c.AgentSeen), Messages: a.messageBodies(messages, p.contact),
 		Contact: a.fullContact(p.contact, c.ContactActive),
 	}
 }
@@ -182,9 +182,9 @@ func (a *ChatwootAPI) inboxID(identifier string) int {
 	return 0
 }
 
-// messageAnswer is a message of the public API. Attachments and Sender are left
+// messageBody is a message of the public API. Attachments and Sender are left
 // out, not null, when there are none.
-type messageAnswer struct {
+type messageBody struct {
 	ID             int64              `json:"id"`
 	Content        *string            `json:"content"`
 	Type           int                `json:"message_type"`
@@ -196,18 +196,18 @@ type messageAnswer struct {
 	Sender         any                `json:"sender,omitempty"`
 }
 
-func (a *ChatwootAPI) messageAnswer(m *message, c *contact) messageAnswer {
-	return messageAnswer{
+func (a *ChatwootAPI) messageBody(m *message, c *contact) messageBody {
+	return messageBody{
 		ID: m.ID, Content: m.Content, Type: m.Type, ContentType: m.ContentType, Attributes: orEmpty(m.Attributes),
 		CreatedAt: m.Created.Unix(), ConversationID: m.Conversation,
 		Attachments: a.attachmentAnswers(m), Sender: a.sender(m, c),
 	}
 }
 
-func (a *ChatwootAPI) messageAnswers(messages []*message, c *contact) []messageAnswer {
-	out := make([]messageAnswer, len(messages))
+func (a *ChatwootAPI) messageBodies(messages []*message, c *contact) []messageBody {
+	out := make([]messageBody, len(messages))
 	for i, m := range messages {
-		out[i] = a.messageAnswer(m, c)
+		out[i] = a.messageBody(m, c)
 	}
 	return out
 }
@@ -336,7 +336,7 @@ type pushSource struct {
 // maxUnread is where Chatwoot stops counting unread messages.
 const maxUnread = 10
 
-func (a *ChatwootAPI) pushMessage(m *message, c *conversation, p *person) *pushMessage {
+func (a *ChatwootAPI) pushMessage(m *message, c *conversation, p *visitor) *pushMessage {
 	out := &pushMessage{
 		ID: m.ID, Content: m.Content, AccountID: accountID, InboxID: a.inboxID(c.Inbox), ConversationID: c.ID, Type: m.Type,
 		CreatedAt: m.Created.Unix(), UpdatedAt: iso(m.Updated), Status: m.Status, ContentType: m.ContentType,
@@ -409,7 +409,7 @@ type pushMeta struct {
 }
 
 // pushConversation needs the newest message, or nil when there is none.
-func (a *ChatwootAPI) pushConversation(c *conversation, p *person, last *message) *pushConversation {
+func (a *ChatwootAPI) pushConversation(c *conversation, p *visitor, last *message) *pushConversation {
 	ci := p.inbox
 	out := &pushConversation{
 		CanReply: true, Channel: "Channel::Api",

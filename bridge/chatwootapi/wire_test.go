@@ -42,7 +42,7 @@ var (
 	withMessage = []request{newAlice, newThread, sayHello}
 )
 
-func conversationBody(status, messages, contact string) string {
+func conversationJSON(status, messages, contact string) string {
 	return `{"id":1,"uuid":"UUID","inbox_id":1,"contact_last_seen_at":0,"status":"` + status +
 		`","agent_last_seen_at":0,"messages":[` + messages + `],"contact":` + contact + `}`
 }
@@ -169,11 +169,11 @@ func TestAnswers(t *testing.T) {
 			want: `{"message":"Phone number should be in e164 format","attributes":["phone_number"]}`,
 		},
 
-		{name: "create conversation", before: []request{newAlice}, request: newThread, status: 200, want: conversationBody("open", "", aliceFull)},
+		{name: "create conversation", before: []request{newAlice}, request: newThread, status: 200, want: conversationJSON("open", "", aliceFull)},
 		{name: "create conversation of unknown contact", request: newThread, status: 404, want: notFound},
-		{name: "list conversations", before: withMessage, request: request{"GET", base + "/contacts/s1/conversations", ""}, status: 200, want: "[" + conversationBody("open", hello, aliceActive) + "]"},
+		{name: "list conversations", before: withMessage, request: request{"GET", base + "/contacts/s1/conversations", ""}, status: 200, want: "[" + conversationJSON("open", hello, aliceActive) + "]"},
 		{name: "list no conversations", before: []request{newAlice}, request: request{"GET", base + "/contacts/s1/conversations", ""}, status: 200, want: "[]"},
-		{name: "get conversation", before: withMessage, request: request{"GET", base + "/contacts/s1/conversations/1", ""}, status: 200, want: conversationBody("open", hello, aliceActive)},
+		{name: "get conversation", before: withMessage, request: request{"GET", base + "/contacts/s1/conversations/1", ""}, status: 200, want: conversationJSON("open", hello, aliceActive)},
 		{name: "get unknown conversation", before: []request{newAlice}, request: request{"GET", base + "/contacts/s1/conversations/1", ""}, status: 404, want: notFound},
 		{name: "get conversation with a word for id", before: withThread, request: request{"GET", base + "/contacts/s1/conversations/one", ""}, status: 404, want: notFound},
 		{
@@ -184,12 +184,12 @@ func TestAnswers(t *testing.T) {
 			name: "get conversation of another source id of the same contact", before: append(withThread[:2:2], request{"POST", base + "/contacts", `{"source_id":"s2","identifier":"id-1"}`}),
 			request: request{"GET", base + "/contacts/s2/conversations/1", ""}, status: 404, want: notFound,
 		},
-		{name: "resolve", before: withThread, request: resolve, status: 200, want: conversationBody("resolved", "", aliceFull)},
-		{name: "resolve again", before: append(withThread[:2:2], resolve), request: resolve, status: 200, want: conversationBody("resolved", "", aliceFull)},
+		{name: "resolve", before: withThread, request: resolve, status: 200, want: conversationJSON("resolved", "", aliceFull)},
+		{name: "resolve again", before: append(withThread[:2:2], resolve), request: resolve, status: 200, want: conversationJSON("resolved", "", aliceFull)},
 		{name: "resolve unknown", before: []request{newAlice}, request: resolve, status: 404, want: notFound},
 		{
 			name: "resolve with survey", config: withCSAT, before: withThread, request: resolve, status: 200,
-			want: conversationBody("resolved", `{"id":1,"content":"Please rate this conversation","message_type":3,"content_type":"input_csat","content_attributes":{"display_type":"emoji"},"created_at":946684800,"conversation_id":1}`, aliceFull),
+			want: conversationJSON("resolved", `{"id":1,"content":"Please rate this conversation","message_type":3,"content_type":"input_csat","content_attributes":{"display_type":"emoji"},"created_at":946684800,"conversation_id":1}`, aliceFull),
 		},
 
 		{name: "typing on in the query", before: withThread, request: request{"POST", base + "/contacts/s1/conversations/1/toggle_typing?typing_status=on", ""}, status: 200, kind: "application/json"},

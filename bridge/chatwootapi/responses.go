@@ -71,12 +71,12 @@ func (v *invalid) err() error {
 	}
 }
 
-// emptyAnswer is what toggle_typing and update_last_seen answer: 200 and a body
+// emptyBody is what toggle_typing and update_last_seen answer: 200 and a body
 // of no bytes at all.
-type emptyAnswer struct{}
+type emptyBody struct{}
 
-func writeAnswer(w http.ResponseWriter, v any) error {
-	if _, empty := v.(emptyAnswer); empty {
+func writeBody(w http.ResponseWriter, v any) error {
+	if _, empty := v.(emptyBody); empty {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
 		return nil
@@ -125,12 +125,12 @@ func (a *ChatwootAPI) refusalOf(ctx context.Context, err error, pattern string) 
 	case errors.Is(err, bridge.ErrNoRecord):
 		return errNotFound
 	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrStorage):
-		a.log.WarnContext(ctx, "request not stored", "route", pattern, "err", err)
+		a.log.WarnContext(ctx, "request not stored", "route", pattern, "error", err)
 		return errUnavailable
 	case ctx.Err() != nil:
 		// Nobody waits for this answer.
 		return errUnavailable
 	}
-	a.log.ErrorContext(ctx, "request failed", "route", pattern, "err", err)
+	a.log.ErrorContext(ctx, "request failed", "route", pattern, "error", err)
 	return errInternal
 }

@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
-// turn is one change of a conversation, made while its lock is held: what is
+// transaction is one change of a conversation, made while its lock is held: what is
 // stored and what LivePerson is told becomes durable in one write, and then the
 // contact's apps are told.
-type turn struct {
-	person *person
-	now    time.Time
+type transaction struct {
+	visitor *visitor
+	now     time.Time
 	// was is the conversation before, thread the copy to change.
 	was, thread *conversation
 	events      []bridge.Event
-	stored      []recordable
+	stored      []served.Thing
 	news        []messageNews
 	// performer is the agent who caused it, nil for the contact.
 	performer *agentSender
@@ -35,15 +36,15 @@ type messageNews struct {
 
 // inThread makes a change of a conversation. When do changes nothing, nothing
 // is written.
-func (a *ChatwootAPI) inThread(ctx context.Context, p *person, id int64, do func(*turn) error) error {
-	unlock := a.threads.lock(id)
+func (a *ChatwootAPI) inThread(ctx context.Context, p *visitor, id int64, do func(*transaction) error) error {
+	unlock := a.threads.Lock(id)
 	defer unlock()
 	was, err := a.getConversation(ctx, id)
 	if err != nil {
 		return err
 	}
 	next := *was
-	t := &turn{person: p, now: time.Now(), was: was, thread: &next}
+	t := &transaction{visitor: p, now: time.Now(), was: was, thread: &next}
 	if err := do(t); err != nil {
 		return err
 	}
@@ -51,42 +52,42 @@ func (a *ChatwootAPI) inThread(ctx context.Context, p *person, id int64, do func
 		return nil
 	}
 	next.Updated = t.now
-	if err := a.accept(ctx, t.events, append(t.stored, &next)...); err != nil {
-		a.conversations.forget(id)
+	if err := a.keep(ctx, t.events, append(t.stored, &next)...); err != nil {
+		a.conversations.Forget(id)
 		return err
 	}
-	a.conversations.put(id, &next)
+	a.conversations.Put(id, &next)
 	t.count()
 	a.announce(ctx, t)
 	return nil
 }
 
 // report adds an event for LivePerson.
-func (t *turn) report(id bridge.EventID, kind bridge.Kind) *bridge.Event {
-	t.events = append(t.events, event(id, kind, t.thread, t.person.contact, t.now))
+func (t *transaction) report(id bridge.EventID, kind bridge.Kind) *bridge.Event {
+	t.events = append(t.events, event(id, kind, t.thread, t.visitor.contact, t.now))
 	return &t.events[len(t.events)-1]
 }
 
 // touch says that the conversation itself changed.
-func (t *turn) touch() { t.dirty = true }
+func (t *transaction) touch() { t.dirty = true }
 
 // addMessage stores a new message.
-func (t *turn) addMessage(m *message, echo string) {
+func (t *transaction) addMessage(m *message, echo string) {
 	t.thread.Activity = t.now
 	t.stored = append(t.stored, m)
 	t.news = append(t.news, messageNews{message: m, echo: echo})
 }
 
 // changeMessage stores a message that changed.
-func (t *turn) changeMessage(before, m *message) {
+func (t *transaction) changeMessage(before, m *message) {
 	m.Updated = t.now
 	t.stored = append(t.stored, m)
 	t.news = append(t.news, messageNews{message: m, before: before})
 }
 
-// announce tells the contact's apps what the turn did.
-func (a *ChatwootAPI) announce(ctx context.Context, t *turn) {
-	tokens := t.person.tokens()
+// announce tells the contact's apps what the transaction did.
+func (a *ChatwootAPI) announce(ctx context.Context, t *transaction) {
+	tokens := t.visitor.tokens()
 	if !a.cable.listening(tokens) {
 		return
 	}
@@ -103,14 +104,14 @@ func (a *ChatwootAPI) announce(ctx context.Context, t *turn) {
 
 // deskChanged says whether something changed that Chatwoot sends
 // conversation.updated for.
-func (t *turn) deskChanged() bool {
+func (t *transaction) deskChanged() bool {
 	was, is := t.was, t.thread
 	return was.Status != is.Status || was.Assignee != is.Assignee || !was.WaitingSince.Equal(is.WaitingSince) ||
 		!was.FirstReply.Equal(is.FirstReply)
 }
 
-func (a *ChatwootAPI) sayMessage(tokens []string, t *turn, n messageNews) {
-	m := a.pushMessage(n.message, t.thread, t.person)
+func (a *ChatwootAPI) sayMessage(tokens []string, t *transaction, n messageNews) {
+	m := a.pushMessage(n.message, t.thread, t.visitor)
 	m.EchoID, m.Performer = n.echo, t.performer
 	if n.before == nil {
 		a.cable.send(tokens, "message.created", m)
@@ -126,20 +127,20 @@ func changesOf(before, after *message) map[string][2]any {
 	if before.Status != after.Status {
 		changes["status"] = [2]any{before.Status, after.Status}
 	}
-	if before.Answers != after.Answers {
+	if before.Submissions != after.Submissions {
 		changes["content_attributes"] = [2]any{orEmpty(before.Attributes), orEmpty(after.Attributes)}
 	}
 	return changes
 }
 
-func (a *ChatwootAPI) sayConversation(ctx context.Context, tokens []string, name string, t *turn) {
-	push := a.pushConversation(t.thread, t.person, a.newestOf(ctx, t))
+func (a *ChatwootAPI) sayConversation(ctx context.Context, tokens []string, name string, t *transaction) {
+	push := a.pushConversation(t.thread, t.visitor, a.newestOf(ctx, t))
 	push.Performer = t.performer
 	a.cable.send(tokens, name, push)
 }
 
-// newestOf returns the newest message after the turn, nil when there is none.
-func (a *ChatwootAPI) newestOf(ctx context.Context, t *turn) *message {
+// newestOf returns the newest message after the transaction, nil when there is none.
+func (a *ChatwootAPI) newestOf(ctx context.Context, t *transaction) *message {
 	for i := len(t.news) - 1; i >= 0; i-- {
 		if t.news[i].before == nil {
 			return t.news[i].message
@@ -149,9 +150,9 @@ func (a *ChatwootAPI) newestOf(ctx context.Context, t *turn) *message {
 }
 
 func (a *ChatwootAPI) newestMessage(ctx context.Context, id int64) *message {
-	last, err := newest[message](ctx, a.records, kindMessage, formatID(id), 0, 1)
+	last, err := kindMessage.Newest(ctx, a.records, formatID(id), 0, 1)
 	if err != nil {
-		a.log.WarnContext(ctx, "event sent without its newest message", "thread", id, "err", err)
+		a.log.WarnContext(ctx, "event sent without its newest message", "thread", id, "error", err)
 	}
 	if len(last) == 0 {
 		return nil
@@ -164,7 +165,7 @@ func (a *ChatwootAPI) newestMessage(ctx context.Context, id int64) *message {
 const floodLimit = 200
 
 // count remembers the messages that were added.
-func (t *turn) count() {
+func (t *transaction) count() {
 	for _, n := range t.news {
 		if n.before == nil {
 			t.thread.recent.add(t.now)

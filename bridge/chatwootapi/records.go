@@ -2,30 +2,31 @@ package chatwootapi
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strconv"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // The kinds of record the channel keeps.
 const (
-	kindContact      = "contact"
-	kindContactInbox = "contact_inbox"
-	kindConversation = "conversation"
-	kindMessage      = "message"
-	// kindAttachment holds files a contact sent: one line of JSON, then the bytes.
-	kindAttachment = "attachment"
-	kindAgent      = "agent"
-	kindRating     = "rating"
+	kindContact      served.Kind[contact]      = "contact"
+	kindContactInbox served.Kind[contactInbox] = "contact_inbox"
+	kindConversation served.Kind[conversation] = "conversation"
+	kindMessage      served.Kind[message]      = "message"
+	// kindAttachment holds files a contact sent, whose bytes are behind.
+	kindAttachment served.Kind[attachment] = "attachment"
+	// kindAgent and kindRating only give out numbers; an agent's record is its
+	// name alone.
+	kindAgent  = "agent"
+	kindRating = "rating"
 )
 
 // HistoryKinds names the kinds of record that may be deleted when they are
 // older than history is kept. The others say who a person is and which
 // conversations there were.
-func HistoryKinds() []string { return []string{kindMessage, kindAttachment} }
+func HistoryKinds() []string { return []string{string(kindMessage), string(kindAttachment)} }
 
 // contact is a person. Values in the cache are shared: copy before changing.
 type contact struct {
@@ -46,8 +47,8 @@ type contact struct {
 	MergedInto int64 `json:"mergedInto,omitempty"`
 }
 
-func (c *contact) record() (bridge.Record, error) {
-	return recordOf(kindContact, c.ID, "", c.keys(), c.Created, c)
+func (c *contact) Record() (bridge.Record, error) {
+	return kindContact.Record(c.ID, "", c.keys(), c.Created, c)
 }
 
 func (c *contact) keys() []string {
@@ -93,9 +94,9 @@ func (k sourceKey) String() string { return keySource + k.inbox + ":" + k.source
 
 func (ci *contactInbox) key() sourceKey { return sourceKey{ci.Inbox, ci.Source} }
 
-func (ci *contactInbox) record() (bridge.Record, error) {
+func (ci *contactInbox) Record() (bridge.Record, error) {
 	keys := []string{ci.key().String(), keyToken + ci.Token}
-	return recordOf(kindContactInbox, ci.ID, formatID(ci.Contact), keys, ci.Created, ci)
+	return kindContactInbox.Record(ci.ID, formatID(ci.Contact), keys, ci.Created, ci)
 }
 
 // The states of a conversation that exist here. Pending and snoozed belong to
@@ -149,8 +150,8 @@ type conversation struct {
 
 func (c *conversation) key() sourceKey { return sourceKey{c.Inbox, c.Source} }
 
-func (c *conversation) record() (bridge.Record, error) {
-	return recordOf(kindConversation, c.ID, formatID(c.ContactInbox), []string{keyUUID + c.UUID}, c.Created, c)
+func (c *conversation) Record() (bridge.Record, error) {
+	return kindConversation.Record(c.ID, formatID(c.ContactInbox), []string{keyUUID + c.UUID}, c.Created, c)
 }
 
 func (c *conversation) thread() bridge.ThreadID { return bridge.ThreadID(formatID(c.ID)) }
@@ -196,7 +197,7 @@ type message struct {
 	// Replies are the quick replies it offers.
 	Replies []bridge.QuickReply `json:"replies,omitempty"`
 	// Answers counts answers to it, for the ids of events.
-	Answers int `json:"answers,omitempty"`
+	Submissions int `json:"answers,omitempty"`
 	// Rating is the answer to a satisfaction survey.
 	Rating *rating `json:"rating,omitempty"`
 }
@@ -211,44 +212,12 @@ type rating struct {
 	Updated  time.Time `json:"updated"`
 }
 
-func (m *message) record() (bridge.Record, error) {
+func (m *message) Record() (bridge.Record, error) {
 	var keys []string
 	if m.Event != "" {
 		keys = []string{keyEvent + string(m.Event)}
 	}
-	return recordOf(kindMessage, m.ID, formatID(m.Conversation), keys, m.Created, m)
-}
-
-// recordable is a thing with a record.
-type recordable interface{ record() (bridge.Record, error) }
-
-// recordsOf returns the records of several things.
-func recordsOf(things ...recordable) ([]bridge.Record, error) {
-	records := make([]bridge.Record, len(things))
-	for i, t := range things {
-		var err error
-		if records[i], err = t.record(); err != nil {
-			return nil, err
-		}
-	}
-	return records, nil
-}
-
-func recordOf(kind string, id int64, parent string, keys []string, at time.Time, v any) (bridge.Record, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return bridge.Record{}, fmt.Errorf("encode %s: %w", kind, err)
-	}
-	return bridge.Record{Kind: kind, ID: id, Parent: parent, Keys: keys, Data: data, Time: at}, nil
-}
-
-// decode reads a record back, keeping numbers in free attributes as they were.
-func decode[T any](rec bridge.Record) (*T, error) {
-	v := new(T)
-	if err := decodeNumbers(rec.Data, v); err != nil {
-		return nil, fmt.Errorf("decode %s %d: %w", rec.Kind, rec.ID, err)
-	}
-	return v, nil
+	return kindMessage.Record(m.ID, formatID(m.Conversation), keys, m.Created, m)
 }
 
 func formatID(id int64) string { return strconv.FormatInt(id, 10) }
@@ -264,32 +233,20 @@ func parseID(s string) int64 {
 
 // findContactInbox returns a contact-inbox by the name apps know it by.
 func (a *ChatwootAPI) findContactInbox(ctx context.Context, key sourceKey) (*contactInbox, error) {
-	return a.contactInboxes.get(key, func() (*contactInbox, error) {
-		rec, err := a.records.Find(ctx, kindContactInbox, key.String())
-		if err != nil {
-			return nil, err
-		}
-		return decode[contactInbox](rec)
+	return a.contactInboxes.Get(ctx, key, func(ctx context.Context) (*contactInbox, error) {
+		return kindContactInbox.Find(ctx, a.records, key.String())
 	})
 }
 
 func (a *ChatwootAPI) getContact(ctx context.Context, id int64) (*contact, error) {
-	return a.contacts.get(id, func() (*contact, error) {
-		rec, err := a.records.Get(ctx, kindContact, id)
-		if err != nil {
-			return nil, err
-		}
-		return decode[contact](rec)
+	return a.contacts.Get(ctx, id, func(ctx context.Context) (*contact, error) {
+		return kindContact.Get(ctx, a.records, id)
 	})
 }
 
 func (a *ChatwootAPI) getConversation(ctx context.Context, id int64) (*conversation, error) {
-	return a.conversations.get(id, func() (*conversation, error) {
-		rec, err := a.records.Get(ctx, kindConversation, id)
-		if err != nil {
-			return nil, err
-		}
-		c, err := decode[conversation](rec)
+	return a.conversations.Get(ctx, id, func(ctx context.Context) (*conversation, error) {
+		c, err := kindConversation.Get(ctx, a.records, id)
 		if err == nil {
 			c.recent = &window{}
 		}
@@ -297,66 +254,30 @@ func (a *ChatwootAPI) getConversation(ctx context.Context, id int64) (*conversat
 	})
 }
 
-// pageSize is how many records are read at a time.
-const pageSize = 100
-
-// each calls visit with every record of a parent, from the lowest id above
-// after upwards, until visit says stop.
-func each[T any](ctx context.Context, records bridge.Records, kind, parent string, after int64, visit func(*T) (stop bool)) error {
-	for {
-		page, err := records.List(ctx, kind, parent, bridge.Page{After: after, Limit: pageSize})
-		if err != nil {
-			return err
-		}
-		for _, rec := range page {
-			v, err := decode[T](rec)
-			if err != nil {
-				return err
-			}
-			if visit(v) {
-				return nil
-			}
-			after = rec.ID
-		}
-		if len(page) < pageSize {
-			return nil
-		}
-	}
+// keep makes events and things durable.
+func (a *ChatwootAPI) keep(ctx context.Context, events []bridge.Event, things ...served.Thing) error {
+	return served.Keep(ctx, a.core, events, things...)
 }
 
-// all returns every record of a parent, oldest first.
-func all[T any](ctx context.Context, records bridge.Records, kind, parent string) ([]*T, error) {
-	out := []*T{}
-	err := each(ctx, records, kind, parent, 0, func(v *T) bool {
-		out = append(out, v)
-		return false
-	})
-	return out, err
+// How much of memory decoded records may take, in bytes.
+const (
+	contactCache      = 32 << 20
+	contactInboxCache = 16 << 20
+	conversationCache = 32 << 20
+	agentCache        = 2 << 20
+)
+
+func (c *contact) bytes() int {
+	sum := len(c.Name) + len(c.Email) + len(c.Phone) + len(c.Identifier) + len(c.Avatar) + served.Weigh(c.Attributes)
+	for _, token := range c.Verified {
+		sum += len(token)
+	}
+	return sum
 }
 
-// newest returns up to limit records of a parent with ids below before, oldest
-// of them first. A before of 0 means no bound.
-func newest[T any](ctx context.Context, records bridge.Records, kind, parent string, before int64, limit int) ([]*T, error) {
-	page, err := records.List(ctx, kind, parent, bridge.Page{Before: before, Limit: limit, Newest: true})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]*T, len(page))
-	for i, rec := range page {
-		if out[len(page)-1-i], err = decode[T](rec); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
+func (ci *contactInbox) bytes() int { return len(ci.Inbox) + len(ci.Source) + len(ci.Token) }
 
-// accept makes events and records durable. It does not end with the request: a
-// write given up half-way would leave the cache and the journal of two minds.
-func (a *ChatwootAPI) accept(ctx context.Context, events []bridge.Event, things ...recordable) error {
-	records, err := recordsOf(things...)
-	if err != nil {
-		return err
-	}
-	_, err = a.core.Accept(context.WithoutCancel(ctx), events, records...)
-	return err
+// bytes has room for the times of the last minute's messages.
+func (c *conversation) bytes() int {
+	return len(c.UUID) + len(c.Inbox) + len(c.Source) + served.Weigh(c.Attributes) + 8*floodLimit
 }
