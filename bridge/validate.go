@@ -121,7 +121,7 @@ func (m *Message) validate() error {
 		}
 	}
 	switch {
-	case len(m.QuickReplies) > 0:
+	case m.QuickReplies != nil:
 		return &FieldError{"message.quickReplies", "only goes to the channel"}
 	case m.Rich != nil:
 		return &FieldError{"message.rich", "only goes to the channel"}
