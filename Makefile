@@ -1,7 +1,4 @@
-.PHONY: help test race docs load soak
-
-help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
+.PHONY: test race docs load
 
 test: ## everything that needs nothing but Go
 	go test ./...
@@ -11,9 +8,3 @@ race: ## the same under the race detector; needs a C compiler
 
 docs: ## write the generated parts of README.md and docs/ anew
 	go test ./cmd/lpbridge -run Documents -update
-
-load: ## how fast it is, beside something simpler; docs/performance.md
-	go run ./tools/lpload
-
-soak: ## tries to break the promise, by killing the bridge
-	go run ./tools/lpsoak

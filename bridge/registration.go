@@ -30,8 +30,9 @@ type Registration[C any] struct {
 // Parts are what adapters are made with.
 type Parts struct {
 	Core Core
-	// Client calls the channel. It follows no redirects.
-	Client *http.Client
+	// Transport carries calls to the channel, which name UserAgent as their author.
+	Transport http.RoundTripper
+	UserAgent string
 	// PublicURL is where the public listener is reached from outside; may be nil.
 	PublicURL *url.URL
 	// Log names the channel already.

@@ -579,11 +579,14 @@ func checkDeliverConcurrently(t testing.TB, c AdapterCase) {
 	wg.Wait()
 }
 
-// statusOutcomes is how the statuses of HTTP end a delivery.
+// statusOutcomes is how the statuses of HTTP end a delivery when nothing in the
+// response is the channel's own word: no event dies of what a proxy says, and
+// what 5xx says nobody knows.
 var statusOutcomes = map[int]bridge.Outcome{
-	400: bridge.Invalid, 401: bridge.Unauthorized, 403: bridge.Unauthorized, 404: bridge.Invalid,
-	408: bridge.Retry, 413: bridge.Invalid, 422: bridge.Invalid, 429: bridge.Throttled,
-	500: bridge.Retry, 502: bridge.Retry, 503: bridge.Retry, 504: bridge.Retry,
+	400: bridge.Retry, 401: bridge.Unauthorized, 403: bridge.Unauthorized, 404: bridge.Retry,
+	405: bridge.Retry, 407: bridge.Retry, 408: bridge.Retry, 409: bridge.Retry, 413: bridge.Retry,
+	421: bridge.Retry, 422: bridge.Retry, 425: bridge.Retry, 429: bridge.Throttled, 451: bridge.Retry,
+	500: bridge.Unknown, 502: bridge.Unknown, 503: bridge.Unknown, 504: bridge.Unknown, 520: bridge.Unknown,
 }
 
 // farRetryAfter is what the far side asks for when it refuses, in seconds.
@@ -654,7 +657,7 @@ func checkRedirect(t testing.TB, c AdapterCase) {
 			w.Header().Set("Location", location)
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		})
-		b.ended("redirect", b.deliver(t.Context(), e), bridge.Invalid)
+		b.ended("redirect", b.deliver(t.Context(), e), bridge.Retry)
 		for _, call := range b.far.recorded() {
 			if call.Path == "/suite-elsewhere" {
 				t.Error("the adapter followed a redirect")

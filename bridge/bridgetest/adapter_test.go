@@ -115,7 +115,7 @@ func deliverModel(m *model, ctx context.Context, e *bridge.Event) error {
 		return nil
 	}
 	if !refused {
-		outcome = bridge.Invalid
+		outcome = bridge.Retry
 	}
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 	return &bridge.DeliveryError{
@@ -326,7 +326,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 				if err == nil {
 					resp.Body.Close()
 				}
-				return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New("no")}
+				return &bridge.DeliveryError{Outcome: bridge.Retry, Err: errors.New("no")}
 			}
 		}},
 		{"cancel hidden", "cancelled delivery returns", func(m *model) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 	"lpbridge/config"
 )
 
@@ -62,10 +63,8 @@ var (
 	_ bridge.Checker = (*Chatwoot)(nil)
 )
 
-// New returns the adapter. Of client only the transport is used: a redirect is
-// never followed and each call has the time that cfg gives it. The error is that
-// of [Config.Validate].
-func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*Chatwoot, error) {
+// New returns the adapter. The error is that of [Config.Validate].
+func New(cfg Config, core bridge.Core, client *farside.Client, log *slog.Logger) (*Chatwoot, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("chatwoot: %w", err)
 	}
@@ -82,7 +81,7 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 	if c.unsigned {
 		log.Warn("CHATWOOT_ALLOW_UNSIGNED is set: whoever knows the secret in the webhook's address is believed")
 	}
-	if c.far.exposed() {
+	if farside.Exposed(cfg.BaseURL) {
 		log.Warn("CHATWOOT_BASE_URL is plain http to another machine: token and messages travel unencrypted")
 	}
 	return c, nil
@@ -111,47 +110,26 @@ func (c *Chatwoot) Channel() bridge.Channel {
 	return ch
 }
 
-// Routes implements [bridge.Adapter]. The patterns have no method, so that a
-// wrong one is answered with a problem like every other mistake.
+// Routes implements [bridge.Adapter].
 func (c *Chatwoot) Routes() []bridge.Route {
-	routes := []bridge.Route{{Pattern: path, Handler: http.HandlerFunc(c.receive)}}
+	door := &bridge.Door{
+		Limit: maxBody, Verify: c.believe, Challenge: "Chatwoot-Signature", Take: c.take, Log: c.log,
+	}
+	routes := []bridge.Route{{Pattern: path, Handler: door}}
 	if c.unsigned {
-		routes = append(routes, bridge.Route{Pattern: patternOpen, Handler: http.HandlerFunc(c.receive)})
+		routes = append(routes, bridge.Route{Pattern: patternOpen, Handler: door})
 	}
 	return routes
 }
 
-// receive answers 200 once the journal has what the webhook says. Chatwoot
-// reads nothing of the answer but its status.
-func (c *Chatwoot) receive(w http.ResponseWriter, r *http.Request) {
-	if err := c.accept(w, r); err != nil {
-		bridge.ProblemOf(err).ServeHTTP(w, r)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
-}
-
-func (c *Chatwoot) accept(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return &bridge.Problem{
-			Status: http.StatusMethodNotAllowed, Title: "Method Not Allowed", Detail: "webhooks are sent with POST",
-		}
-	}
-	body, err := bridge.ReadJSON(w, r, maxBody)
+// take keeps what a webhook says. Chatwoot reads nothing of the answer but its
+// status.
+func (c *Chatwoot) take(ctx context.Context, r *http.Request, body []byte) (bridge.Accepted, error) {
+	n, err := c.read(ctx, body, r.Header.Get(headerDelivery))
 	if err != nil {
-		return err
+		return bridge.Accepted{}, err
 	}
-	if err := c.believe(r, body); err != nil {
-		c.log.DebugContext(r.Context(), "a webhook is not believed", "reason", err)
-		w.Header().Set("WWW-Authenticate", "Chatwoot-Signature")
-		return &bridge.Problem{Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error()}
-	}
-	n, err := c.read(r.Context(), body, r.Header.Get(headerDelivery))
-	if err != nil {
-		return err
-	}
-	return c.keep(r.Context(), n)
+	return c.keep(ctx, n)
 }
 
 // believe checks who sent a webhook: by its signature, or by the secret in the
@@ -165,17 +143,17 @@ func (c *Chatwoot) believe(r *http.Request, body []byte) error {
 
 // keep makes what a webhook says durable. A choice that LivePerson no longer
 // knows of is relayed as what the consumer read on it.
-func (c *Chatwoot) keep(ctx context.Context, n news) error {
+func (c *Chatwoot) keep(ctx context.Context, n news) (bridge.Accepted, error) {
 	if len(n.events) == 0 {
-		return nil
+		return bridge.Accepted{}, nil
 	}
-	_, err := c.core.Accept(ctx, n.events, n.records...)
+	accepted, err := c.core.Accept(ctx, n.events, n.records...)
 	if wrong, ok := errors.AsType[*bridge.FieldError](err); ok && strings.HasPrefix(wrong.Field, "click.") {
-		_, err = c.core.Accept(ctx, n.spoken(), n.records...)
+		accepted, err = c.core.Accept(ctx, n.spoken(), n.records...)
 	}
 	if err != nil {
-		return err
+		return accepted, err
 	}
 	c.seen.keep(n)
-	return nil
+	return accepted, nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 // wanted are the events that an account webhook must be subscribed to.
@@ -112,7 +113,7 @@ func (c *Chatwoot) checkUser(ctx context.Context) (role string, f bridge.Finding
 		} `json:"accounts"`
 	}
 	if err := c.far.call(ctx, request{method: http.MethodGet, path: []string{"api", "v1", "profile"}}, &profile); err != nil {
-		f.Err = cause(err)
+		f.Err = farside.Cause(err)
 		if isRefused(err, notForBots) {
 			f.Err = errors.New("it is an agent bot's token: set CHATWOOT_TOKEN_KIND=bot")
 		}
@@ -140,12 +141,11 @@ func (c *Chatwoot) checkUser(ctx context.Context) (role string, f bridge.Finding
 func (c *Chatwoot) checkBot(ctx context.Context) bridge.Finding {
 	f := bridge.Finding{Subject: "CHATWOOT_TOKEN", Detail: "an agent bot's; a message whose answer is lost may appear twice, and inboxes cannot be checked"}
 	err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofConversation(0)}, nil)
-	refused, _ := errors.AsType[*statusError](err)
 	switch {
-	case err == nil, refused != nil && refused.status == http.StatusNotFound, isRefused(err, notForBots):
+	case err == nil, farside.StatusOf(err) == http.StatusNotFound, isRefused(err, notForBots):
 		return f
 	}
-	return bridge.Finding{Subject: f.Subject, Err: cause(err)}
+	return bridge.Finding{Subject: f.Subject, Err: farside.Cause(err)}
 }
 
 // checkInboxes says which inboxes are relayed and whether they are there, and
@@ -159,7 +159,7 @@ func (c *Chatwoot) checkInboxes(ctx context.Context) (findings []bridge.Finding,
 		} `json:"payload"`
 	}
 	if err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofAccount("inboxes")}, &list); err != nil {
-		return []bridge.Finding{{Subject: "inboxes", Err: cause(err)}}, false
+		return []bridge.Finding{{Subject: "inboxes", Err: farside.Cause(err)}}, false
 	}
 	missing := maps.Clone(c.inboxes)
 	for _, in := range list.Payload {
@@ -202,7 +202,7 @@ func (c *Chatwoot) checkWebhooks(ctx context.Context, apiInbox bool) bridge.Find
 		} `json:"payload"`
 	}
 	if err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofAccount("webhooks")}, &list); err != nil {
-		f.Err = cause(err)
+		f.Err = farside.Cause(err)
 		return f
 	}
 	for _, w := range list.Payload.Webhooks {
@@ -235,16 +235,8 @@ func comesHere(address string) bool {
 	return strings.HasSuffix(u.Path, path) || strings.Contains(u.Path, path+"/")
 }
 
-// cause drops that a check is a delivery.
-func cause(err error) error {
-	if d, ok := errors.AsType[*bridge.DeliveryError](err); ok {
-		return d.Err
-	}
-	return err
-}
-
 // isRefused reports whether Chatwoot refused a call for a known reason.
 func isRefused(err error, reason string) bool {
-	e, ok := errors.AsType[*statusError](err)
-	return ok && e.reason == reason
+	e, ok := errors.AsType[*farside.StatusError](err)
+	return ok && e.Reason == reason
 }

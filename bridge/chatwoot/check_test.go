@@ -123,12 +123,12 @@ func TestCheckOfForbiddenLists(t *testing.T) {
 		"/webhooks": "account webhook: FAILS: Chatwoot answered 401: the token's owner is not a member of the inbox",
 	} {
 		stub := newStub(t)
-		c, err := New(goodConfig(t), bridgetest.NewCore(), &http.Client{Transport: far(func(r *http.Request) (*http.Response, error) {
+		c, err := New(goodConfig(t), bridgetest.NewCore(), client(far(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, list) {
 				return answering(401, nil, fmt.Sprintf(`{"error":%q}`, "You are not authorized to do this action"))(r)
 			}
 			return stub.RoundTrip(r)
-		})}, discard)
+		})), discard)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"lpbridge/bridge/farside"
 	"lpbridge/config"
 )
 
@@ -85,15 +86,14 @@ func (c Config) Validate() error {
 }
 
 func (c Config) validateBaseURL() error {
-	switch u := c.BaseURL; {
-	case u == nil:
+	if c.BaseURL == nil {
 		return errors.New("BASE_URL: is required")
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return errors.New("BASE_URL: must be an absolute http or https address")
-	case u.User != nil:
-		return errors.New("BASE_URL: must not hold a user name or password")
-	case u.RawQuery != "", u.Fragment != "":
-		return errors.New("BASE_URL: must not have a query (?) or a fragment (#)")
+	}
+	if err := farside.Callable(c.BaseURL); err != nil {
+		return fmt.Errorf("BASE_URL: %w", err)
+	}
+	if c.BaseURL.RawQuery != "" {
+		return errors.New("BASE_URL: must not have a query (?)")
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (c Config) validateToken() error {
 	switch {
 	case !c.Token.IsSet():
 		problems = append(problems, errors.New("TOKEN: is required"))
-	case !printable(c.Token.Reveal()):
+	case !farside.FitsHeader(c.Token.Reveal()):
 		problems = append(problems, errors.New("TOKEN: must be printable ASCII without spaces"))
 	}
 	problems = append(problems, oneOf("TOKEN_KIND", c.tokenKind(), kindUser, kindBot))
@@ -121,7 +121,7 @@ func (c Config) validateSecrets() error {
 		return errors.New("SECRETS: set it, or ALLOW_UNSIGNED=true and URL_SECRET for a Chatwoot that does not sign")
 	}
 	for i, s := range c.Secrets {
-		if !printable(s.Reveal()) {
+		if !s.IsSet() || !farside.FitsHeader(s.Reveal()) {
 			return fmt.Errorf("SECRETS: secret %d of %d must be printable ASCII without spaces", i+1, len(c.Secrets))
 		}
 	}
@@ -185,16 +185,6 @@ func oneOf(name, word string, words ...string) error {
 		}
 	}
 	return fmt.Errorf("%s: must be %s", name, strings.Join(words, " or "))
-}
-
-// printable reports whether text can stand in a header.
-func printable(text string) bool {
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return text != ""
 }
 
 // unreserved reports whether a character needs no escaping in a path (RFC 3986,

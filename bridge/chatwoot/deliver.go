@@ -2,6 +2,7 @@ package chatwoot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 // typingTimeout keeps a slow Chatwoot from having messages wait for typing that
@@ -88,7 +90,20 @@ func (c *Chatwoot) post(ctx context.Context, id int64, e *bridge.Event) error {
 	if m.Content == "" && len(e.Message.QuickReplies) == 0 {
 		return invalid("the message has nothing that Chatwoot can show")
 	}
-	return c.far.call(ctx, request{method: http.MethodPost, path: c.far.ofConversation(id, "messages"), body: m}, nil)
+	return c.create(ctx, id, m)
+}
+
+// create makes a message. An answer that names none leaves open whether there is
+// one.
+func (c *Chatwoot) create(ctx context.Context, id int64, m newMessage) error {
+	var made struct {
+		ID json.RawMessage `json:"id"`
+	}
+	err := c.far.call(ctx, request{method: http.MethodPost, path: c.far.ofConversation(id, "messages"), body: m}, &made)
+	if err == nil && made.ID == nil {
+		return &bridge.DeliveryError{Outcome: bridge.Unknown, Err: errors.New("the answer names no message")}
+	}
+	return err
 }
 
 // follow has Chatwoot's conversation go the way of LivePerson's. One that the
@@ -136,7 +151,7 @@ func (c *Chatwoot) mark(ctx context.Context, id int64, r *bridge.Receipt) error 
 		err := c.far.call(ctx, request{
 			method: http.MethodPatch, path: c.far.ofConversation(id, "messages", strconv.FormatInt(message, 10)), body: body,
 		}, nil)
-		if refused, ok := errors.AsType[*statusError](err); ok && refused.status == http.StatusForbidden {
+		if isUnauthorized(err) && farside.StatusOf(err) == http.StatusForbidden {
 			return invalid("only messages of API inboxes have a status that can be set")
 		}
 		if err != nil {
@@ -144,6 +159,11 @@ func (c *Chatwoot) mark(ctx context.Context, id int64, r *bridge.Receipt) error 
 		}
 	}
 	return nil
+}
+
+func isUnauthorized(err error) bool {
+	d, ok := errors.AsType[*bridge.DeliveryError](err)
+	return ok && d.Outcome == bridge.Unauthorized
 }
 
 // ShowTyping implements [bridge.Typist]. Chatwoot shows it under the name of the

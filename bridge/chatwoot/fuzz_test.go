@@ -34,7 +34,7 @@ func FuzzPayload(f *testing.F) {
 	c, err := New(Config{
 		BaseURL: mustURL(f, "https://chat.example.com"), AccountID: 1, Token: config.NewSecret(stubToken),
 		Secrets: []config.Secret{config.NewSecret(accountSecret)},
-	}, bridgetest.NewCore(), &http.Client{}, discard)
+	}, bridgetest.NewCore(), client(nil), discard)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -129,10 +129,10 @@ func newRelay(t *testing.T, change func(*Config)) *relay {
 		Webhooks:      lpsim.Webhooks{URL: "http://bridge.test/webhooks/liveperson", RetentionSeconds: 3600},
 	})
 	r.lp = &lpWire{next: r.sim.Transport(), began: time.Now()}
-	client, closeClient := livePerson(t, r.lp)
+	lp, closeClient := livePerson(t, r.lp)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	b, err := engine.New(engine.Options{
-		Account: "sandbox", ClientID: "sandbox-client", Journal: r.journal, Client: client,
+		Account: "sandbox", ClientID: "sandbox-client", Journal: r.journal, Client: lp,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature("sandbox-secret", header, body) },
 		Notifications:   engine.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 16,
 		Logger: log, Metrics: prometheus.NewRegistry(),
@@ -145,7 +145,7 @@ func newRelay(t *testing.T, change func(*Config)) *relay {
 		change(&cfg)
 	}
 	r.far.owner = cfg.tokenKind()
-	c, err := New(cfg, b.Core(name), &http.Client{Transport: r.far}, log)
+	c, err := New(cfg, b.Core(name), client(r.far), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -590,4 +590,24 @@ func session(t *testing.T) []sessionLine {
 		t.Fatalf("%d lines, %v", len(lines), err)
 	}
 	return lines
+}
+
+// TestGatewayTimeoutAfterChatwootHasTheMessage: a gateway in front of Chatwoot
+// gives up although Chatwoot has the message, which only Chatwoot can tell.
+func TestGatewayTimeoutAfterChatwootHasTheMessage(t *testing.T) {
+	for _, status := range []int{500, 502, 503, 504} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, r *relay) {
+				id := r.begin()
+				r.far.gateway = status
+				if _, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "only once please"}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Minute)
+				if got := r.far.timeline("message"); len(got) != 1 {
+					t.Errorf("the consumer sees %q", got)
+				}
+			})
+		})
+	}
 }

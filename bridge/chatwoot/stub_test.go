@@ -42,6 +42,9 @@ type stub struct {
 	status   string
 	// lose is how many answers to messages are lost after the message is there.
 	lose int
+	// gateway is what something in front of Chatwoot answers to the next message
+	// after Chatwoot has it; 0 for nothing.
+	gateway int
 }
 
 func newStub(t testing.TB) *stub {
@@ -168,6 +171,11 @@ func (s *stub) create(w http.ResponseWriter, r *http.Request, body map[string]an
 	if s.lose > 0 {
 		s.lose--
 		panic(http.ErrAbortHandler)
+	}
+	if status := s.gateway; status != 0 {
+		s.gateway = 0
+		w.WriteHeader(status)
+		return
 	}
 	s.answer(w, 200, message)
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 // probe is a conversation that does not exist.
@@ -34,7 +34,7 @@ func (l *LiveChatAI) checkAgent(ctx context.Context, i int, agent string) bridge
 	f := bridge.Finding{Subject: fmt.Sprintf("LIVECHATAI_AGENT_IDS, id %d of %d", i+1, len(l.cfg.AgentIDs))}
 	page, failed := l.far.list(ctx, agent, 1, 1)
 	if failed != nil {
-		f.Err = failed
+		f.Err = farside.Cause(failed)
 		return f
 	}
 	f.Detail = fmt.Sprintf("the key is accepted, %d conversations are open", max(page.total, len(page.conversations)))
@@ -49,10 +49,10 @@ func (l *LiveChatAI) checkKey(ctx context.Context) bridge.Finding {
 	switch {
 	case failed == nil:
 		f.Err = errors.New("LiveChatAI answers for a conversation that does not exist")
-	case failed.status == http.StatusNotFound:
+	case isGone(failed):
 		f.Detail = "the key is accepted; messages are pushed only"
 	default:
-		f.Err = failed
+		f.Err = farside.Cause(failed)
 	}
 	return f
 }

@@ -6,16 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 	"lpbridge/config"
 )
 
@@ -23,9 +21,6 @@ const (
 	// maxAnswer is the longest answer read, in bytes. A conversation comes whole,
 	// without pages.
 	maxAnswer = 32 << 20
-	// maxRetryAfter bounds what LiveChatAI may ask us to wait, for a mistaken
-	// header would otherwise stop a thread for good.
-	maxRetryAfter = 24 * time.Hour
 	// perPage is how many conversations a page of the list has (List
 	// conversations: at most 100).
 	perPage = 100
@@ -35,10 +30,9 @@ const (
 
 // client makes single calls of LiveChatAI's API v2.
 type client struct {
-	base      *url.URL
-	key       config.Secret
-	transport http.RoundTripper
-	timeout   time.Duration
+	side farside.Side
+	base *url.URL
+	key  config.Secret
 	// quiet is until when LiveChatAI wants no calls; calls that can wait do.
 	quiet atomic.Pointer[time.Time]
 }
@@ -62,46 +56,41 @@ func (c *client) hush(d time.Duration) {
 	}
 }
 
-func newClient(cfg Config, c *http.Client) *client {
-	l := &client{base: cfg.base(), key: cfg.APIKey, transport: c.Transport, timeout: cfg.timeout()}
-	if l.transport == nil {
-		l.transport = http.DefaultTransport
+func newClient(cfg Config, c *farside.Client) *client {
+	return &client{
+		side: farside.Side{Client: c, Name: "LiveChatAI", Timeout: cfg.timeout(), MaxBody: maxAnswer, Refusal: refusal},
+		base: cfg.base(), key: cfg.APIKey,
 	}
-	return l
 }
 
-// callError is how a call failed. Its text has no address, for that names
-// conversations, and nothing of the answer's body.
-type callError struct {
-	op string
-	// status is the answer's; 0 when none came.
-	status     int
-	outcome    bridge.Outcome
-	retryAfter time.Duration
-	err        error
-}
-
-func (e *callError) Error() string { return e.op + ": " + e.err.Error() }
-
-func (e *callError) Unwrap() error { return e.err }
-
-// delivery turns the error into what [bridge.Adapter] promises.
-func (e *callError) delivery() error {
-	return &bridge.DeliveryError{Outcome: e.outcome, RetryAfter: e.retryAfter, Err: e}
-}
-
-// exposed reports whether others could read along on the way.
-func (c *client) exposed() bool {
-	if c.base.Scheme == "https" || c.base.Hostname() == "localhost" {
-		return false
+// refusal reads what LiveChatAI says of a call it refuses (page "Errors"). That a
+// request is wrong or its object not there is its verdict; 401 and 403 are a
+// matter of the key, and of all else nothing is documented.
+func refusal(r *farside.Response) (farside.Refusal, bool) {
+	_, err := open(r.Body)
+	if !errors.Is(err, errRefused) {
+		return farside.Refusal{}, false
 	}
-	ip, err := netip.ParseAddr(c.base.Hostname())
-	return err != nil || !ip.IsLoopback()
+	if r.Status == http.StatusBadRequest || r.Status == http.StatusNotFound {
+		return farside.Refusal{Outcome: bridge.Invalid}, true
+	}
+	return farside.Refusal{}, true
+}
+
+// isGone reports whether LiveChatAI itself said that a conversation is not there.
+func isGone(err error) bool {
+	d, ok := errors.AsType[*bridge.DeliveryError](err)
+	return ok && d.Outcome == bridge.Invalid && farside.StatusOf(err) == http.StatusNotFound
+}
+
+// hopeless is a call that will fail again as it is.
+func hopeless(op string, err error) error {
+	return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: fmt.Errorf("%s: %w", op, err)}
 }
 
 // list reads a page of an AI agent's open conversations, the one with the newest
 // message first.
-func (c *client) list(ctx context.Context, agent string, page, size int) (listPage, *callError) {
+func (c *client) list(ctx context.Context, agent string, page, size int) (listPage, error) {
 	query := url.Values{
 		"agentId": {agent}, "type": {"all"}, "status": {"open"}, "sort": {"desc"},
 		"page": {strconv.Itoa(page)}, "perPage": {strconv.Itoa(size)},
@@ -112,13 +101,13 @@ func (c *client) list(ctx context.Context, agent string, page, size int) (listPa
 	}
 	list, err := decodeList(body)
 	if err != nil {
-		return listPage{}, &callError{op: "list conversations", status: http.StatusOK, outcome: bridge.Invalid, err: err}
+		return listPage{}, hopeless("list conversations", err)
 	}
 	return list, nil
 }
 
 // read returns a conversation with its messages.
-func (c *client) read(ctx context.Context, id string) (conversation, int, *callError) {
+func (c *client) read(ctx context.Context, id string) (conversation, int, error) {
 	const op = "read the conversation"
 	address, failed := c.of(op, id)
 	if failed != nil {
@@ -133,44 +122,44 @@ func (c *client) read(ctx context.Context, id string) (conversation, int, *callE
 		err = errors.New("the answer is about another conversation")
 	}
 	if err != nil {
-		return conversation{}, 0, &callError{op: op, status: http.StatusOK, outcome: bridge.Invalid, err: err}
+		return conversation{}, 0, hopeless(op, err)
 	}
 	return conv, spoilt, nil
 }
 
 // reply writes as a human operator and returns the message's id.
-func (c *client) reply(ctx context.Context, id string, r replyRequest) (string, *callError) {
+func (c *client) reply(ctx context.Context, id string, r replyRequest) (string, error) {
 	body, failed := c.post(ctx, "reply", id, "reply", r)
 	if failed != nil {
 		return "", failed
 	}
 	messageID, err := decodeReply(body)
 	if err != nil {
-		return "", &callError{op: "reply", status: http.StatusOK, outcome: bridge.Invalid, err: err}
+		return "", hopeless("reply", err)
 	}
 	return messageID, nil
 }
 
 // end resolves a conversation.
-func (c *client) end(ctx context.Context, id string, r endRequest) *callError {
+func (c *client) end(ctx context.Context, id string, r endRequest) error {
 	_, failed := c.post(ctx, "end", id, "end", r)
 	return failed
 }
 
 // typing says once whether an operator types.
-func (c *client) typing(ctx context.Context, id string, r typingRequest) *callError {
+func (c *client) typing(ctx context.Context, id string, r typingRequest) error {
 	_, failed := c.post(ctx, "typing", id, "typing", r)
 	return failed
 }
 
-func (c *client) post(ctx context.Context, op, id, verb string, payload any) ([]byte, *callError) {
+func (c *client) post(ctx context.Context, op, id, verb string, payload any) ([]byte, error) {
 	address, failed := c.of(op, id, verb)
 	if failed != nil {
 		return nil, failed
 	}
 	body, err := json.Marshal(payload)
 	if err != nil {
-		return nil, &callError{op: op, outcome: bridge.Invalid, err: errors.New("the request cannot be written")}
+		return nil, hopeless(op, errors.New("the request cannot be written"))
 	}
 	return c.call(ctx, op, http.MethodPost, address, body)
 }
@@ -183,112 +172,36 @@ func (c *client) address(query url.Values) *url.URL {
 }
 
 // of is the address of a conversation, or of something to do with it.
-func (c *client) of(op, id string, verb ...string) (*url.URL, *callError) {
+func (c *client) of(op, id string, verb ...string) (*url.URL, error) {
 	// Dots would be taken for a way up in the path, whatever they are escaped to.
 	if id == "" || id == "." || id == ".." {
-		return nil, &callError{op: op, outcome: bridge.Invalid, err: errors.New("the thread is no conversation of LiveChatAI")}
+		return nil, hopeless(op, errors.New("the thread is no conversation of LiveChatAI"))
 	}
 	return c.base.JoinPath(append([]string{"api", "v2", "conversations", url.PathEscape(id)}, verb...)...), nil
 }
 
-// call makes one call and returns the body of an answer that says success.
-func (c *client) call(ctx context.Context, op, method string, address *url.URL, body []byte) ([]byte, *callError) {
-	call, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	var sent atomic.Bool
-	call = httptrace.WithClientTrace(call, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	req, err := http.NewRequestWithContext(call, method, address.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, &callError{op: op, outcome: bridge.Invalid, err: errors.New("LIVECHATAI_BASE_URL cannot be called")}
+// call makes one call and returns the body of a response that says success.
+// Errors are *[bridge.DeliveryError]; their texts have no address, for that names
+// conversations.
+func (c *client) call(ctx context.Context, op, method string, address *url.URL, body []byte) ([]byte, error) {
+	r := farside.Request{
+		Op: op, Method: method, URL: address,
+		Header: http.Header{"Authorization": {"Bearer " + c.key.Reveal()}, "Accept": {"application/json"}},
 	}
-	req.Header.Set("Authorization", "Bearer "+c.key.Reveal())
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "lpbridge")
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", "application/json")
+		r.Body = bytes.NewReader(body)
 	}
-	// The transport is asked without http.Client: that would follow redirects,
-	// and quotes the URL in its errors.
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.side.Do(ctx, r)
+	if d, ok := errors.AsType[*bridge.DeliveryError](err); ok && d.Outcome == bridge.Throttled {
+		c.hush(d.RetryAfter)
+	}
 	if err != nil {
-		return nil, lost(ctx, call, op, err, sent.Load())
+		return nil, err
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if failed := judge(op, resp); failed != nil {
-		if failed.outcome == bridge.Throttled {
-			c.hush(failed.retryAfter)
-		}
-		return nil, failed
-	}
-	switch {
-	case err != nil && method == http.MethodPost:
-		// The status said success; what else the answer had is only useful.
-		return nil, nil
-	case err != nil:
-		return nil, lost(ctx, call, op, err, true)
-	case len(answer) > maxAnswer:
-		return nil, &callError{op: op, status: resp.StatusCode, outcome: bridge.Invalid, err: errors.New("the answer is too long")}
+	var answer json.RawMessage
+	if err := resp.Decode(&answer); err != nil {
+		return nil, err
 	}
 	return answer, nil
-}
-
-// lost says how a call without an answer ended. What was sent may have arrived.
-func lost(ctx, call context.Context, op string, err error, sent bool) *callError {
-	e := &callError{op: op, outcome: bridge.Retry}
-	if sent {
-		e.outcome = bridge.Unknown
-	}
-	switch {
-	case ctx.Err() != nil:
-		e.err = ctx.Err()
-	case call.Err() != nil:
-		e.err = fmt.Errorf("LiveChatAI did not answer in time: %w", call.Err())
-	default:
-		e.err = bridge.TransportError(err)
-	}
-	return e
-}
-
-// judge says what an answer's status means; nil is success.
-func judge(op string, resp *http.Response) *callError {
-	outcome := outcomeOf(resp.StatusCode)
-	if outcome == bridge.Delivered {
-		return nil
-	}
-	e := &callError{
-		op: op, status: resp.StatusCode, outcome: outcome, err: fmt.Errorf("LiveChatAI answered %d", resp.StatusCode),
-	}
-	if outcome == bridge.Throttled || outcome == bridge.Retry {
-		e.retryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
-	}
-	return e
-}
-
-// outcomeOf reads the statuses of the page "Errors". 403 is "Access denied" and
-// so a matter of the key's rights.
-func outcomeOf(status int) bridge.Outcome {
-	switch {
-	case status >= 200 && status <= 299:
-		return bridge.Delivered
-	case status == http.StatusTooManyRequests:
-		return bridge.Throttled
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return bridge.Unauthorized
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
-		return bridge.Retry
-	}
-	return bridge.Invalid
-}
-
-// retryAfter reads the header as of RFC 9110, section 10.2.3: seconds or a date.
-// LiveChatAI documents none. What cannot be read, or lies in the past, is 0.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 63); err == nil {
-		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
-	}
-	if date, err := http.ParseTime(header); err == nil {
-		return min(max(date.Sub(now), 0), maxRetryAfter)
-	}
-	return 0
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"lpbridge/bridge/farside"
 	"lpbridge/config"
 )
 
@@ -105,7 +106,7 @@ func (c Config) validateKey() error {
 	switch {
 	case !c.APIKey.IsSet():
 		return errors.New("API_KEY: is required")
-	case !isWord(c.APIKey.Reveal()):
+	case !farside.FitsHeader(c.APIKey.Reveal()):
 		return errors.New("API_KEY: must be printable ASCII without spaces")
 	}
 	return nil
@@ -119,7 +120,7 @@ func (c Config) validateAgentIDs() error {
 		return fmt.Errorf("AGENT_IDS: must be %d ids at most", maxAgentIDs)
 	}
 	for i, id := range c.AgentIDs {
-		if !isWord(id) || id == "" {
+		if !farside.FitsHeader(id) || id == "" {
 			return fmt.Errorf("AGENT_IDS: id %d must be printable ASCII without spaces", i+1)
 		}
 		if slices.Contains(c.AgentIDs[:i], id) {
@@ -130,19 +131,18 @@ func (c Config) validateAgentIDs() error {
 }
 
 func (c Config) validateBase() error {
-	switch u := c.base(); {
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return errors.New("BASE_URL: must be an absolute http or https address")
-	case u.User != nil:
-		return errors.New("BASE_URL: must not have a user name")
-	case u.Fragment != "" || u.RawQuery != "" || u.ForceQuery:
-		return errors.New("BASE_URL: must not have a query (?) or a fragment (#)")
+	u := c.base()
+	if err := farside.Callable(u); err != nil {
+		return fmt.Errorf("BASE_URL: %w", err)
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return errors.New("BASE_URL: must not have a query (?)")
 	}
 	return nil
 }
 
 func (c Config) validateUsers() error {
-	if !isWord(c.UserID) {
+	if !farside.FitsHeader(c.UserID) {
 		return errors.New("USER_ID: must be printable ASCII without spaces")
 	}
 	_, err := newUsers(c)
@@ -201,7 +201,7 @@ func newUsers(c Config) (users, error) {
 	u := users{byAgent: make(map[string]string, len(c.Users)), others: c.UserID}
 	for i, pair := range c.Users {
 		agent, user, found := strings.Cut(pair, "=")
-		if !found || agent == "" || user == "" || !isWord(agent) || !isWord(user) {
+		if !found || agent == "" || user == "" || !farside.FitsHeader(agent) || !farside.FitsHeader(user) {
 			return users{}, fmt.Errorf("USERS: pair %d must be agent=user, in printable ASCII without spaces", i+1)
 		}
 		if _, twice := u.byAgent[agent]; twice {
@@ -233,14 +233,4 @@ func oneOf(name, word string, words ...string) error {
 		return fmt.Errorf("%s: must be one of %s", name, strings.Join(words, ", "))
 	}
 	return nil
-}
-
-// isWord reports whether text can stand in a header.
-func isWord(text string) bool {
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
 }

@@ -2,7 +2,6 @@ package livechatai
 
 import (
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -62,7 +61,7 @@ func TestReadmeSigns(t *testing.T) {
 		}
 	}
 	l, core := newAdapter(t, livechataitest.New(), nil)
-	server := httptest.NewServer(http.HandlerFunc(l.receive))
+	server := httptest.NewServer(l.Routes()[0].Handler)
 	defer server.Close()
 	command := exec.CommandContext(t.Context(), "sh", "-c", blocks(t, "runs: sign")[0])
 	command.Env = append(os.Environ(), "BRIDGE="+server.URL, "LIVECHATAI_SECRET="+secret)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 // name is the channel's name in LPBRIDGE_CHANNELS, events, metrics and logs.
@@ -50,10 +50,8 @@ var (
 	_ bridge.Checker = (*LiveChatAI)(nil)
 )
 
-// New returns the adapter. Of client only the transport is used: a redirect is
-// never followed and each call has the time that cfg gives it. The error is that
-// of [Config.Validate].
-func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*LiveChatAI, error) {
+// New returns the adapter. The error is that of [Config.Validate].
+func New(cfg Config, core bridge.Core, client *farside.Client, log *slog.Logger) (*LiveChatAI, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("livechatai: %w", err)
 	}
@@ -69,7 +67,7 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 	if len(cfg.Secret) > 0 {
 		l.door = newDoor(cfg.Secret)
 	}
-	if l.far.exposed() {
+	if farside.Exposed(cfg.base()) {
 		log.Warn("LIVECHATAI_BASE_URL is plain http to another machine: messages and the key travel unencrypted")
 	}
 	return l, nil
@@ -97,26 +95,23 @@ func (l *LiveChatAI) Channel() bridge.Channel {
 	return c
 }
 
-// Routes implements [bridge.Adapter]. The pattern has no method, so that a wrong
-// one is answered with a problem like every other mistake.
+// Routes implements [bridge.Adapter].
 func (l *LiveChatAI) Routes() []bridge.Route {
 	if l.door == nil {
 		return nil
 	}
-	return []bridge.Route{{Pattern: path, Handler: http.HandlerFunc(l.receive)}}
+	return []bridge.Route{{Pattern: path, Handler: &bridge.Door{
+		Limit: maxBody, Verify: l.door.verify, Challenge: "Signature", Take: l.receive, Log: l.log,
+	}}}
 }
 
 // ShowTyping implements [bridge.Typist]. A pause is a stop for the widget.
 func (l *LiveChatAI) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 	ctx, cancel := context.WithTimeout(ctx, min(typingTimeout, l.cfg.timeout()))
 	defer cancel()
-	failed := l.far.typing(ctx, string(cue.Thread), typingRequest{
+	return l.far.typing(ctx, string(cue.Thread), typingRequest{
 		IsTyping: cue.State == bridge.Composing, UserID: l.users.of(cue.Agent.ID),
 	})
-	if failed != nil {
-		return failed.delivery()
-	}
-	return nil
 }
 
 // Poll implements [bridge.Poller].

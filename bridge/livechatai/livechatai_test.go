@@ -13,6 +13,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/farside"
 	"lpbridge/bridge/livechatai/livechataitest"
 	"lpbridge/config"
 
@@ -62,13 +63,16 @@ func TestAdapterConformance(t *testing.T) {
 						Secret: []config.Secret{config.NewSecret(secret), config.NewSecret(oldSecret)},
 					}
 					change(&cfg)
-					l, err := New(cfg, s.Core, s.Client, s.Log)
+					l, err := New(cfg, s.Core, farside.NewClient(s.Client.Transport, "lpbridge/test"), s.Log)
 					if err != nil {
 						t.Fatal(err)
 					}
 					return l
 				},
-				Far:     &bridgetest.FarSide{Handler: far, Outcomes: map[int]bridge.Outcome{200: bridge.Delivered, 201: bridge.Delivered, 302: bridge.Invalid, 409: bridge.Invalid, 425: bridge.Retry}},
+				// The suite's responses are not in LiveChatAI's form.
+				Far: &bridgetest.FarSide{Handler: far, Outcomes: map[int]bridge.Outcome{
+					200: bridge.Unknown, 201: bridge.Unknown, 302: bridge.Retry, 401: bridge.Retry, 403: bridge.Retry,
+				}},
 				Private: []string{"private-hello", "contact_1", "ana@example.com", "Ana Silva", livechataitest.Key, secret, oldSecret},
 			}
 			if pushes {
@@ -115,7 +119,7 @@ func adapterOf(t testing.TB, far *livechataitest.Server, core bridge.Core, log *
 	if change != nil {
 		change(&cfg)
 	}
-	l, err := New(cfg, core, &http.Client{Transport: far.Transport()}, log)
+	l, err := New(cfg, core, farside.NewClient(far.Transport(), "lpbridge/test"), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,10 +266,10 @@ func TestOddThreadsStayInTheirPath(t *testing.T) {
 		far.Open(livechataitest.Conversation{ID: id, Agent: aiAgent})
 		l, _ := newAdapter(t, far, nil)
 		var seen string
-		l.far.transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		l.far.side.Client = farside.NewClient(roundTrip(func(r *http.Request) (*http.Response, error) {
 			seen = r.URL.EscapedPath()
 			return far.Transport().RoundTrip(r)
-		})
+		}), "lpbridge/test")
 		l.far.typing(t.Context(), id, typingRequest{IsTyping: true})
 		if want := "/api/v2/conversations/" + url.PathEscape(id) + "/typing"; seen != want {
 			t.Errorf("%q: path %s, want %s", id, seen, want)
@@ -331,15 +335,15 @@ func TestAnswersToPushes(t *testing.T) {
 		{"long conversation", `{"type":"changed","conversationId":"` + strings.Repeat("x", 600) + `"}`, 400, "conversationId"},
 		{"control character", `{"type":"message","conversationId":"c","messageId":"m\n","text":"x"}`, 400, "messageId"},
 		{"array", `[]`, 400, ""},
-		{"null", `null`, 400, ""},
+		{"null", `null`, 400, "type"},
 		{"not JSON", `{`, 400, ""},
 		{"two texts", `{}{}`, 400, ""},
-		{"not UTF-8", "{\"type\":\"\xff\"}", 400, ""},
+		{"not UTF-8", "{\"type\":\"\xff\"}", 400, "type"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			rec := httptest.NewRecorder()
-			l.receive(rec, pushRequest(tt.body, time.Now()))
+			l.Routes()[0].Handler.ServeHTTP(rec, pushRequest(tt.body, time.Now()))
 			var p bridge.Problem
 			_ = json.Unmarshal(rec.Body.Bytes(), &p)
 			if rec.Code != tt.status || p.Field != tt.field {
@@ -363,7 +367,7 @@ func TestAnswersToPushes(t *testing.T) {
 		t.Errorf("message (-want +got):\n%s", diff)
 	}
 	if rec := httptest.NewRecorder(); true {
-		l.receive(rec, httptest.NewRequest(http.MethodGet, path, nil))
+		l.Routes()[0].Handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
 		if rec.Code != http.StatusMethodNotAllowed || rec.Header().Get("Allow") != "POST" {
 			t.Errorf("GET is answered %d", rec.Code)
 		}

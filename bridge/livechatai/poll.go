@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 const (
@@ -169,8 +170,8 @@ func (p *poller) poll(ctx context.Context) (time.Duration, error) {
 func (p *poller) backOff(err error) time.Duration {
 	pause := min(firstBackOff<<min(p.setbacks, 10), maxBackOff)
 	p.setbacks++
-	if failed, ok := errors.AsType[*callError](err); ok {
-		pause = max(pause, failed.retryAfter)
+	if failed, ok := errors.AsType[*bridge.DeliveryError](err); ok {
+		pause = max(pause, failed.RetryAfter)
 	}
 	return max(pause-rand.N(pause/5), p.far.hushed())
 }
@@ -326,7 +327,7 @@ type walked struct {
 }
 
 // walk reads pages of the list until everything on them is older than since.
-func (p *poller) walk(ctx context.Context, agent string, since time.Time) (walked, *callError) {
+func (p *poller) walk(ctx context.Context, agent string, since time.Time) (walked, error) {
 	w := walked{items: map[string]listed{}}
 	total := 0
 	for page := 1; page <= maxPages; page++ {
@@ -473,11 +474,11 @@ func (r *reading) visit(ctx context.Context, item listed) error {
 
 // judge decides whether a conversation that could not be read ends the round.
 func (r *reading) judge(ctx context.Context, item listed, err error) error {
-	failed, ok := errors.AsType[*callError](err)
-	if !ok || ctx.Err() != nil || failed.outcome == bridge.Throttled || failed.status == http.StatusUnauthorized {
+	failed, ok := errors.AsType[*bridge.DeliveryError](err)
+	if !ok || ctx.Err() != nil || failed.Outcome == bridge.Throttled || farside.StatusOf(err) == http.StatusUnauthorized {
 		return err
 	}
-	if failed.outcome == bridge.Retry || failed.outcome == bridge.Unknown {
+	if failed.Outcome == bridge.Retry || failed.Outcome == bridge.Unknown {
 		r.inRow++
 	}
 	if r.inRow >= maxFailures {

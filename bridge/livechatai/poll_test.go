@@ -679,7 +679,7 @@ func TestPushAndPollMakeOneEvent(t *testing.T) {
 func (p *polled) push(body string, status int) {
 	p.t.Helper()
 	rec := httptest.NewRecorder()
-	p.receive(rec, pushRequest(body, time.Now()))
+	p.Routes()[0].Handler.ServeHTTP(rec, pushRequest(body, time.Now()))
 	if rec.Code != status {
 		p.t.Errorf("push is answered %d %s, want %d", rec.Code, rec.Body, status)
 	}

@@ -1,14 +1,11 @@
 package livechatai
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -16,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"lpbridge/bridge"
 	"lpbridge/config"
@@ -57,8 +53,8 @@ func newDoor(secrets []config.Secret) *door {
 }
 
 // verify reports why a push is not believed. It looks at the body as it came.
-func (d *door) verify(h http.Header, body []byte, now time.Time) error {
-	signature, stamp := h.Get(headerSignature), h.Get(headerTimestamp)
+func (d *door) verify(r *http.Request, body []byte) error {
+	signature, stamp := r.Header.Get(headerSignature), r.Header.Get(headerTimestamp)
 	if signature == "" || stamp == "" {
 		return errUnsigned
 	}
@@ -66,7 +62,7 @@ func (d *door) verify(h http.Header, body []byte, now time.Time) error {
 	if err != nil {
 		return errBadTimestamp
 	}
-	if age := now.Unix() - seconds; seconds < 0 || age > int64(tolerance/time.Second) || age < -int64(tolerance/time.Second) {
+	if age := time.Now().Unix() - seconds; seconds < 0 || age > int64(tolerance/time.Second) || age < -int64(tolerance/time.Second) {
 		return errOutOfTime
 	}
 	digest, found := strings.CutPrefix(signature, signaturePrefix)
@@ -85,39 +81,13 @@ func (d *door) verify(h http.Header, body []byte, now time.Time) error {
 	return errBadSignature
 }
 
-// receive serves the door.
-func (l *LiveChatAI) receive(rw http.ResponseWriter, r *http.Request) {
-	accepted, err := l.accept(rw, r)
-	if err != nil {
-		bridge.ProblemOf(err).ServeHTTP(rw, r)
-		return
-	}
-	rw.Header().Set("Content-Type", "application/json")
-	// A sender that is gone repeats the request and gets the answer then.
-	_, _ = fmt.Fprintf(rw, "{\"accepted\":%d,\"duplicates\":%d}\n", accepted.Events, accepted.Duplicates)
-}
-
-func (l *LiveChatAI) accept(rw http.ResponseWriter, r *http.Request) (bridge.Accepted, error) {
-	if r.Method != http.MethodPost {
-		rw.Header().Set("Allow", http.MethodPost)
-		return bridge.Accepted{}, &bridge.Problem{
-			Status: http.StatusMethodNotAllowed, Title: "Method Not Allowed", Detail: "events are sent with POST",
-		}
-	}
-	body, err := bridge.ReadJSON(rw, r, maxBody)
-	if err != nil {
-		return bridge.Accepted{}, err
-	}
-	if err := l.door.verify(r.Header, body, time.Now()); err != nil {
-		l.log.DebugContext(r.Context(), "a push is not believed", "reason", err)
-		rw.Header().Set("WWW-Authenticate", "Signature")
-		return bridge.Accepted{}, &bridge.Problem{Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error()}
-	}
+// receive takes a push that is believed.
+func (l *LiveChatAI) receive(ctx context.Context, _ *http.Request, body []byte) (bridge.Accepted, error) {
 	p, err := decodePush(body)
 	if err != nil {
 		return bridge.Accepted{}, err
 	}
-	return l.takePush(r.Context(), p)
+	return l.takePush(ctx, p)
 }
 
 // The types of push.
@@ -131,91 +101,24 @@ const (
 
 // push is what another system tells of a conversation. README.md describes it.
 type push struct {
-	ID             string
-	Type           string
-	ConversationID string
-	MessageID      string
-	MessageType    string
-	Contact        *contact
-	Text           string
-	CreatedAt      time.Time
-	IsTyping       *bool
+	ID             string    `json:"id"`
+	Type           string    `json:"type"`
+	ConversationID string    `json:"conversationId"`
+	MessageID      string    `json:"messageId"`
+	MessageType    string    `json:"messageType"`
+	Contact        *contact  `json:"contact"`
+	Text           string    `json:"text"`
+	CreatedAt      time.Time `json:"createdAt"`
+	IsTyping       *bool     `json:"isTyping"`
 }
 
-// decodePush reads a push, strictly: the form is ours, so what is not known is a
-// mistake. Errors are *[bridge.Problem] and name the member.
+// decodePush reads a push. Errors are *[bridge.Problem] and name the member.
 func decodePush(body []byte) (push, error) {
-	if !utf8.Valid(body) {
-		return push{}, badPush("the body is not valid UTF-8", "")
-	}
 	var p push
-	var at string
-	err := members(body, "", map[string]any{
-		"id": &p.ID, "type": &p.Type, "conversationId": &p.ConversationID, "messageId": &p.MessageID,
-		"messageType": &p.MessageType, "text": &p.Text, "createdAt": &at, "isTyping": &p.IsTyping,
-		"contact": &contactMembers{&p.Contact},
-	})
-	if err != nil {
+	if err := bridge.DecodeStrict(body, &p); err != nil {
 		return push{}, err
 	}
-	if at != "" {
-		if p.CreatedAt, err = time.Parse(time.RFC3339, at); err != nil {
-			return push{}, badPush("is not a time as of RFC 3339", "createdAt")
-		}
-	}
 	return p, p.validate()
-}
-
-// contactMembers reads the contact of a push.
-type contactMembers struct{ contact **contact }
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (c *contactMembers) UnmarshalJSON(data []byte) error {
-	if bytes.Equal(data, []byte("null")) {
-		return nil
-	}
-	read := &contact{}
-	*c.contact = read
-	return members(data, "contact.", map[string]any{
-		"id": &read.ID, "name": &read.Name, "email": &read.Email, "phone": &read.Phone, "attributes": &read.Attributes,
-	})
-}
-
-// members reads the members of an object by their exact names.
-func members(data []byte, prefix string, into map[string]any) error {
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil || raw == nil {
-		return badPush("is not one JSON object", strings.TrimSuffix(prefix, "."))
-	}
-	for _, member := range slices.Sorted(maps.Keys(raw)) {
-		target, ok := into[member]
-		if !ok {
-			return badPush("is not known", prefix+nameable(member))
-		}
-		if err := json.Unmarshal(raw[member], target); err != nil {
-			if p, ok := errors.AsType[*bridge.Problem](err); ok {
-				return p
-			}
-			return badPush("has the wrong type", prefix+member)
-		}
-	}
-	return nil
-}
-
-// nameable keeps a long or odd name out of the answer.
-func nameable(member string) string {
-	if len(member) > 64 || !isWord(member) {
-		return "?"
-	}
-	return member
-}
-
-func badPush(reason, field string) *bridge.Problem {
-	detail := reason
-	if field != "" {
-		detail = field + ": " + reason
-	}
-	return &bridge.Problem{Status: http.StatusBadRequest, Title: "Bad Request", Detail: detail, Field: field}
 }
 
 // validate asks for what each type needs.
@@ -230,17 +133,17 @@ func (p *push) validate() error {
 		needs["id"] = p.ID == ""
 	case pushChanged:
 	case "":
-		return badPush("is required", "type")
+		return bridge.BadRequest("type", "is required")
 	default:
-		return badPush("is not one of message, typing, resolved, changed", "type")
+		return bridge.BadRequest("type", "is not one of message, typing, resolved, changed")
 	}
 	for _, field := range slices.Sorted(maps.Keys(needs)) {
 		if needs[field] {
-			return badPush("is required", field)
+			return bridge.BadRequest(field, "is required")
 		}
 	}
 	if p.MessageType != "" && p.MessageType != typeText && p.MessageType != typeImage {
-		return badPush("is not one of TEXT, IMAGE", "messageType")
+		return bridge.BadRequest("messageType", "is not one of TEXT, IMAGE")
 	}
 	return p.check()
 }
@@ -266,7 +169,7 @@ func (p *push) check() error {
 	default:
 		named = "id"
 	}
-	return badPush(field.Reason, named)
+	return bridge.BadRequest(named, field.Reason)
 }
 
 func (p *push) contactID() string {
@@ -362,9 +265,9 @@ func (l *LiveChatAI) takeHint(ctx context.Context, p push) (bridge.Accepted, err
 	}
 	problem := bridge.ProblemOf(errors.New("not read"))
 	problem.Detail = "the conversation could not be read, send it again"
-	if failed, ok := errors.AsType[*callError](err); ok {
+	if failed, ok := errors.AsType[*bridge.DeliveryError](err); ok {
 		l.log.InfoContext(ctx, "a conversation that changed could not be read", "error", failed)
-		problem.RetryAfter = max(problem.RetryAfter, failed.retryAfter)
+		problem.RetryAfter = max(problem.RetryAfter, failed.RetryAfter)
 		return bridge.Accepted{}, problem
 	}
 	return bridge.Accepted{}, err

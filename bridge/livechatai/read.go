@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -29,7 +28,7 @@ type taken struct {
 func (l *LiveChatAI) fetch(ctx context.Context, item listed, agent string, c *cursor) (taken, error) {
 	conv, spoilt, failed := l.far.read(ctx, item.ID)
 	switch {
-	case failed != nil && failed.status == http.StatusNotFound:
+	case isGone(failed):
 		return l.take(ctx, conversation{ID: item.ID, IsResolved: true}, item, agent, c)
 	case failed != nil:
 		return taken{}, failed

@@ -1,12 +1,17 @@
 package livechatai
 
-import "lpbridge/bridge"
+import (
+	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
+)
 
 // Registration describes the channel to the program.
 func Registration() bridge.Registration[Config] {
 	return bridge.Registration[Config]{
-		Name:    name,
-		New:     func(c Config, p bridge.Parts) (bridge.Adapter, error) { return New(c, p.Core, p.Client, p.Log) },
+		Name: name,
+		New: func(c Config, p bridge.Parts) (bridge.Adapter, error) {
+			return New(c, p.Core, farside.NewClient(p.Transport, p.UserAgent), p.Log)
+		},
 		History: []string{ReplyRecords},
 		Example: map[string]string{"API_KEY": "example", "AGENT_IDS": "example", "SECRET": "example-of-a-secret"},
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func (l *LiveChatAI) reply(ctx context.Context, e *bridge.Event, i int, part rep
 	defer l.flight.begin(string(e.Thread), part.Message)()
 	id, failed := l.far.reply(ctx, string(e.Thread), part)
 	if failed != nil {
-		return failed.delivery()
+		return failed
 	}
 	if err := l.book.keepReply(ctx, e.ID, i, string(e.Thread), id); err != nil {
 		// The reply is there. Failing now would write it a second time.
@@ -117,7 +116,7 @@ func (l *LiveChatAI) Settled(ctx context.Context, e *bridge.Event) (bool, error)
 	conv, _, failed := l.far.read(ctx, string(e.Thread))
 	if failed != nil {
 		// A conversation that is gone holds no reply, and takes none.
-		if failed.status == http.StatusNotFound {
+		if isGone(failed) {
 			return false, nil
 		}
 		return false, inDoubt(failed)
@@ -184,8 +183,8 @@ func (l *LiveChatAI) end(ctx context.Context, e *bridge.Event) error {
 		return nil
 	}
 	failed := l.far.end(ctx, string(e.Thread), endRequest{UserID: l.users.of("")})
-	if failed != nil && failed.status != http.StatusNotFound {
-		return failed.delivery()
+	if failed != nil && !isGone(failed) {
+		return failed
 	}
 	if err := l.keepEnd(ctx, e); err != nil {
 		l.log.WarnContext(ctx, "the end of a conversation was not kept", "error", err)

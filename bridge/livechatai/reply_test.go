@@ -228,6 +228,6 @@ func TestEndsThatFail(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, p *polled) {
 		p.outcome("unknown conversation", p.try(closed("chat_1"), false), bridge.Delivered)
 		p.far.Before(func(livechataitest.Call) *livechataitest.Answer { return &livechataitest.Answer{Status: 500} })
-		p.outcome("500", p.try(closed("chat_1"), false), bridge.Retry)
+		p.outcome("500", p.try(closed("chat_1"), false), bridge.Unknown)
 	})
 }

@@ -299,8 +299,9 @@ func TestAgentTypingTimelines(t *testing.T) {
 }
 
 func TestTypingThatFailsHoldsUpNothing(t *testing.T) {
+	const refusal = `{"status":"error","message":"no","code":"x"}`
 	for name, answer := range map[string]livechataitest.Answer{
-		"404": {Status: 404}, "403": {Status: 403}, "429": {Status: 429, RetryAfter: "30"},
+		"404": {Status: 404, Body: refusal}, "403": {Status: 403, Body: refusal}, "429": {Status: 429, RetryAfter: "30"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withBridge(t, nil, func(t *testing.T, r *rig) {

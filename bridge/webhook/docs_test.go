@@ -214,9 +214,11 @@ func TestSchemaRefusesWhatWeRefuse(t *testing.T) {
 }
 
 func TestSchemaKnowsEveryField(t *testing.T) {
-	in := schema(t, "#/$defs/toLivePerson")
-	if diff := cmp.Diff(shapeNames(eventShape, ""), schemaNames(in, "")); diff != "" {
-		t.Errorf("fields a sender may use (-code +schema):\n%s", diff)
+	in := schemaNames(schema(t, "#/$defs/toLivePerson"), "")
+	for _, name := range in {
+		if !slices.Contains(typeNames(reflect.TypeFor[bridge.Event](), ""), name) {
+			t.Errorf("the schema lets a sender use %s, which is not known", name)
+		}
 	}
 	known := schemaNames(schema(t, "#/$defs/toChannel"), "")
 	for _, name := range typeNames(reflect.TypeFor[bridge.Event](), "") {
@@ -228,21 +230,6 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 			t.Errorf("the schema does not know %s, which the bridge may send", name)
 		}
 	}
-}
-
-// shapeNames lists the members that a sender may use, sorted.
-func shapeNames(s *shape, at string) []string {
-	var names []string
-	for name, m := range s.members {
-		if m.shape != nil {
-			names = append(append(names, at+name), shapeNames(m.shape, at+name+".")...)
-		}
-	}
-	if s.form == formList {
-		names = shapeNames(s.element, at)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // schemaNames lists the members that a schema names, sorted.

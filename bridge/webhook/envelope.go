@@ -1,9 +1,8 @@
 package webhook
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
-	"net/http"
 	"strconv"
 
 	"lpbridge/bridge"
@@ -12,54 +11,32 @@ import (
 // maxEvents is the most events one request may hold.
 const maxEvents = 100
 
-// decode reads one event or an array of them, strictly. Either all events are
-// good or the error, a *[bridge.Problem], names the first field that is not.
+// decode reads one event or an array of them. Either all events are good or the
+// error, a *[bridge.Problem], names the first field that is not.
 func decode(body []byte) ([]bridge.Event, error) {
-	if !json.Valid(body) {
-		return nil, badRequest("the body is not one valid JSON text")
-	}
-	var room [8]step
-	w := walker{data: body, trail: room[:0]}
-	n, array, wrong := w.events()
-	switch {
-	case wrong != nil && wrong.Field == "":
-		return nil, badRequest(wrong.Reason)
-	case wrong != nil:
-		return nil, bridge.ProblemOf(wrong)
-	case n == 0:
-		return nil, badRequest("the array holds no event")
-	case n > maxEvents:
-		return nil, badRequest("the array holds more than " + strconv.Itoa(maxEvents) + " events")
-	}
-	events := make([]bridge.Event, n)
-	if err := unmarshal(body, events, array); err != nil {
-		return nil, badRequest("the body does not fit the envelope")
-	}
-	return events, validate(events, array)
-}
-
-func unmarshal(body []byte, events []bridge.Event, array bool) error {
+	events := make([]bridge.Event, 1)
+	var into any = &events[0]
+	array := bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("["))
 	if array {
-		return json.Unmarshal(body, &events)
+		into = &events
 	}
-	return json.Unmarshal(body, &events[0])
-}
-
-// validate finds the first event that lacks what its type needs.
-func validate(events []bridge.Event, array bool) error {
+	if err := bridge.DecodeStrict(body, into); err != nil {
+		return nil, err
+	}
+	switch n := len(events); {
+	case n == 0:
+		return nil, bridge.BadRequest("", "the array holds no event")
+	case n > maxEvents:
+		return nil, bridge.BadRequest("", "the array holds more than "+strconv.Itoa(maxEvents)+" events")
+	}
 	for i := range events {
 		err := events[i].Validate()
-		if err == nil {
-			continue
-		}
 		if field, ok := errors.AsType[*bridge.FieldError](err); ok && array {
-			err = &bridge.FieldError{Field: "[" + strconv.Itoa(i) + "]." + field.Field, Reason: field.Reason}
+			return nil, bridge.BadRequest("["+strconv.Itoa(i)+"]."+field.Field, field.Reason)
 		}
-		return bridge.ProblemOf(err)
+		if err != nil {
+			return nil, bridge.ProblemOf(err)
+		}
 	}
-	return nil
-}
-
-func badRequest(detail string) *bridge.Problem {
-	return &bridge.Problem{Status: http.StatusBadRequest, Title: "Bad Request", Detail: detail}
+	return events, nil
 }

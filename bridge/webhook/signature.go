@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,13 +23,6 @@ const (
 	headerSignature = standardwebhooks.HeaderWebhookSignature
 )
 
-// The length of a key in bytes as of the Standard Webhooks specification,
-// section "Signature scheme".
-const (
-	minKey = 24
-	maxKey = 64
-)
-
 const secretPrefix = "whsec_"
 
 // Why a request is not believed. The texts go to a stranger and to the log.
@@ -40,87 +34,57 @@ var (
 	errBadToken     = errors.New("the Authorization header does not carry the bearer token")
 )
 
-// verifier reports why a request is not believed, nil when it is. It sees the
-// body as it came.
-type verifier interface {
-	verify(h http.Header, body []byte) error
+// authentication proves who sends, in both directions: by the secrets of the
+// Standard Webhooks scheme, else by a bearer token, else not at all.
+type authentication struct {
+	keys  []*standardwebhooks.Webhook
+	token config.Secret
 }
 
-// authorizer adds to a request what makes the receiver believe it.
-type authorizer interface {
-	authorize(h http.Header, id string, body []byte) error
-}
-
-// authentication is one way of it, for both directions.
-type authentication interface {
-	verifier
-	authorizer
-	// challenge is the WWW-Authenticate of a refusal.
-	challenge() string
-	// String says in words which way it is.
-	String() string
-}
-
+// newAuthentication reads a comma separated list of secrets. The library would
+// take an empty key and one of any length, so both are refused here.
 func newAuthentication(c Config) (authentication, error) {
-	switch {
-	case c.Secret.IsSet():
-		return newKeyring(c.Secret.Reveal())
-	case c.Token.IsSet():
-		return newBearer(c.Token), nil
-	default:
-		return nobody{}, nil
+	a := authentication{token: c.Token}
+	if !c.Secret.IsSet() {
+		return a, nil
 	}
-}
-
-// keyring holds the secrets of the Standard Webhooks scheme, the newest first.
-type keyring []*standardwebhooks.Webhook
-
-// newKeyring reads a comma separated list of secrets. The library would take
-// an empty key and one of any length, so both are refused here.
-func newKeyring(list string) (keyring, error) {
-	secrets := strings.Split(list, ",")
-	ring := make(keyring, len(secrets))
+	secrets := strings.Split(c.Secret.Reveal(), ",")
 	for i, secret := range secrets {
-		key, err := parseKey(strings.TrimSpace(secret))
+		encoded, found := strings.CutPrefix(strings.TrimSpace(secret), secretPrefix)
+		raw, err := base64.StdEncoding.Strict().DecodeString(encoded)
+		// The length is that of the specification, section "Signature scheme".
+		if !found || err != nil || len(raw) < 24 || len(raw) > 64 {
+			return a, fmt.Errorf("SECRET: secret %d of %d must be %s and base64 of 24 to 64 bytes", i+1, len(secrets), secretPrefix)
+		}
+		key, err := standardwebhooks.NewWebhookRaw(raw)
 		if err != nil {
-			return nil, fmt.Errorf("secret %d of %d %w", i+1, len(secrets), err)
+			return a, fmt.Errorf("SECRET: secret %d of %d cannot be used", i+1, len(secrets))
 		}
-		if ring[i], err = standardwebhooks.NewWebhookRaw(key); err != nil {
-			return nil, fmt.Errorf("secret %d of %d cannot be used", i+1, len(secrets))
-		}
+		a.keys = append(a.keys, key)
 	}
-	return ring, nil
+	return a, nil
 }
 
-func parseKey(secret string) ([]byte, error) {
-	encoded, found := strings.CutPrefix(secret, secretPrefix)
-	if !found {
-		return nil, errors.New("must begin with " + secretPrefix)
+// describe says which way it is, in words and as WWW-Authenticate has it.
+func (a authentication) describe() (words, challenge string) {
+	switch {
+	case len(a.keys) > 0:
+		return fmt.Sprintf("Standard Webhooks signatures of %d secret(s)", len(a.keys)), "Standard-Webhooks"
+	case a.token.IsSet():
+		return "bearer token", "Bearer"
 	}
-	key, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil {
-		return nil, errors.New("must be base64 after " + secretPrefix)
-	}
-	if len(key) < minKey || len(key) > maxKey {
-		return nil, fmt.Errorf("must be base64 of %d to %d bytes", minKey, maxKey)
-	}
-	return key, nil
+	return "none: every request is believed", ""
 }
 
-func (k keyring) challenge() string { return "Standard-Webhooks" }
-
-func (k keyring) String() string {
-	if len(k) == 1 {
-		return "Standard Webhooks signatures, one secret"
+// verify reports why a request is not believed, nil when it is. It sees the body
+// as it came. The library's own texts are not passed on, for one of them quotes a
+// header.
+func (a authentication) verify(r *http.Request, body []byte) error {
+	if len(a.keys) == 0 {
+		return a.verifyToken(r)
 	}
-	return fmt.Sprintf("Standard Webhooks signatures, %d secrets, the first of which signs", len(k))
-}
-
-// verify tries every key. The library's own texts are not passed on, for one of
-// them quotes a header.
-func (k keyring) verify(h http.Header, body []byte) error {
-	for _, key := range k {
-		err := key.Verify(body, h)
+	for _, key := range a.keys {
+		err := key.Verify(body, r.Header)
 		switch {
 		case err == nil:
 			return nil
@@ -135,53 +99,32 @@ func (k keyring) verify(h http.Header, body []byte) error {
 	return errBadSignature
 }
 
-func (k keyring) authorize(h http.Header, id string, body []byte) error {
-	now := time.Now()
-	signature, err := k[0].Sign(id, now, body)
-	if err != nil {
-		return errors.New("the request cannot be signed")
-	}
-	h.Set(headerTimestamp, fmt.Sprint(now.Unix()))
-	h.Set(headerSignature, signature)
-	return nil
-}
-
-// bearer is a token and its digest. Digests are compared because a comparison
-// of the texts themselves would take a time that depends on their length.
-type bearer struct {
-	token  config.Secret
-	digest [sha256.Size]byte
-}
-
-func newBearer(token config.Secret) bearer {
-	return bearer{token: token, digest: sha256.Sum256([]byte(token.Reveal()))}
-}
-
-func (b bearer) challenge() string { return "Bearer" }
-
-func (b bearer) String() string { return "bearer token" }
-
-func (b bearer) verify(h http.Header, _ []byte) error {
-	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
-	digest := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(digest[:], b.digest[:]) != 1 {
+// verifyToken compares digests: a comparison of the texts would take a time that
+// depends on their length.
+func (a authentication) verifyToken(r *http.Request) error {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	got, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(a.token.Reveal()))
+	if a.token.IsSet() && (!strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1) {
 		return errBadToken
 	}
 	return nil
 }
 
-func (b bearer) authorize(h http.Header, _ string, _ []byte) error {
-	h.Set("Authorization", "Bearer "+b.token.Reveal())
+// authorize adds to a request what makes the receiver believe it. Every secret
+// signs, so that a receiver that knows the old or the new one does while they
+// change.
+func (a authentication) authorize(h http.Header, id string, body []byte) error {
+	if a.token.IsSet() {
+		h.Set("Authorization", "Bearer "+a.token.Reveal())
+	}
+	now := time.Now()
+	for _, key := range a.keys {
+		signature, err := key.Sign(id, now, body)
+		if err != nil {
+			return errors.New("the request cannot be signed")
+		}
+		h.Set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
+		h.Set(headerSignature, strings.TrimSpace(h.Get(headerSignature)+" "+signature))
+	}
 	return nil
 }
-
-// nobody believes everything and proves nothing.
-type nobody struct{}
-
-func (nobody) challenge() string { return "" }
-
-func (nobody) String() string { return "none: every request is believed" }
-
-func (nobody) verify(http.Header, []byte) error { return nil }
-
-func (nobody) authorize(http.Header, string, []byte) error { return nil }

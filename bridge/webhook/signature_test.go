@@ -16,9 +16,9 @@ import (
 	"lpbridge/config"
 )
 
-func ring(t testing.TB, list string) keyring {
+func ring(t testing.TB, list string) authentication {
 	t.Helper()
-	k, err := newKeyring(list)
+	k, err := newAuthentication(Config{Secret: config.NewSecret(list)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestVerify(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := ring(t, newSecret+", "+oldSecret).verify(tt.h, body); !errors.Is(err, tt.want) {
+			if err := ring(t, newSecret+", "+oldSecret).verify(&http.Request{Header: tt.h}, body); !errors.Is(err, tt.want) {
 				t.Errorf("verify: %v, want %v", err, tt.want)
 			}
 		})
@@ -97,21 +97,22 @@ func TestToleranceEnds(t *testing.T) {
 			want error
 		}{{0, nil}, {5 * time.Minute, nil}, {time.Second, errOutOfTime}} {
 			<-time.After(step.wait)
-			if err := k.verify(h, body); !errors.Is(err, step.want) {
+			if err := k.verify(&http.Request{Header: h}, body); !errors.Is(err, step.want) {
 				t.Errorf("after another %s: %v, want %v", step.wait, err, step.want)
 			}
 		}
 	})
 }
 
-func TestNewestSecretSigns(t *testing.T) {
+func TestEverySecretSigns(t *testing.T) {
 	h := http.Header{}
 	if err := ring(t, newSecret+","+oldSecret).authorize(h, "id", []byte("body")); err != nil {
 		t.Fatal(err)
 	}
-	want := ownSignature(t, newSecret, "id", h.Get(headerTimestamp), []byte("body"))
-	if got := h.Get(headerSignature); got != want {
-		t.Errorf("signature %s, want that of the first secret", got)
+	for _, secret := range []string{newSecret, oldSecret} {
+		if err := ring(t, secret).verify(&http.Request{Header: headers("id", h.Get(headerTimestamp), h.Get(headerSignature))}, []byte("body")); err != nil {
+			t.Errorf("a receiver that knows one of two secrets: %v", err)
+		}
 	}
 }
 
@@ -123,7 +124,7 @@ func FuzzSignatureHeaders(f *testing.F) {
 	f.Add("id", "+"+now, "v1,abc", []byte("{}"))
 	f.Fuzz(func(t *testing.T, id, timestamp, signature string, body []byte) {
 		h := headers(id, timestamp, signature)
-		if ring(t, newSecret).verify(h, body) != nil {
+		if ring(t, newSecret).verify(&http.Request{Header: h}, body) != nil {
 			return
 		}
 		seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -146,8 +147,9 @@ func TestAuthenticationSaysNoSecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := fmt.Sprintf("%v %+v", auth, auth)
-		if text == "" || strings.Contains(text, token) || strings.Contains(text, newSecret[6:]) {
+		words, challenge := auth.describe()
+		text := fmt.Sprintf("%v %+v %s %s", auth, auth, words, challenge)
+		if words == "" || strings.Contains(text, token) || strings.Contains(text, newSecret[6:]) {
 			t.Errorf("authentication prints as %q", text)
 		}
 	}

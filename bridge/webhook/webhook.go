@@ -1,13 +1,16 @@
 package webhook
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
+	"net/url"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 // name is the channel's name in LPBRIDGE_CHANNELS, events, metrics and logs.
@@ -34,7 +37,8 @@ type Webhook struct {
 	log  *slog.Logger
 	auth authentication
 	hold time.Duration
-	far  *receiver // nil when the channel wants no events
+	far  farside.Side
+	url  *url.URL // nil when nothing can be delivered
 }
 
 var (
@@ -43,25 +47,18 @@ var (
 	_ bridge.Checker = (*Webhook)(nil)
 )
 
-// New returns the adapter. Of client only the transport is used: a redirect is
-// never followed and each call has the time that cfg gives it. The error is that
-// of [Config.Validate].
-func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*Webhook, error) {
-	if err := cfg.Validate(); err != nil {
+// New returns the adapter. The error is that of [Config.Validate].
+func New(cfg Config, core bridge.Core, client *farside.Client, log *slog.Logger) (*Webhook, error) {
+	auth, err := newAuthentication(cfg)
+	if err := errors.Join(cfg.Validate(), err); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	auth, err := newAuthentication(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("webhook: SECRET: %w", err)
-	}
-	w := &Webhook{core: core, log: log, auth: auth, hold: cfg.hold()}
-	if cfg.URL != nil {
-		w.far = newReceiver(cfg, auth, client)
-	}
+	w := &Webhook{core: core, log: log, auth: auth, hold: cfg.hold(), url: cfg.URL}
+	w.far = farside.Side{Client: client, Name: "the receiver", Timeout: cfg.timeout(), Refusal: refusal}
 	if cfg.AllowUnsigned {
 		log.Warn("WEBHOOK_ALLOW_UNSIGNED is set: every request to " + path + " is believed")
 	}
-	if w.far != nil && w.far.exposed() {
+	if cfg.URL != nil && farside.Exposed(cfg.URL) {
 		log.Warn("WEBHOOK_URL is plain http to another machine: messages travel unencrypted")
 	}
 	return w, nil
@@ -73,7 +70,9 @@ func New(cfg Config, core bridge.Core, client *http.Client, log *slog.Logger) (*
 // time that is configured, without any refreshing, and never doubted after a
 // message. The receiver is told composing again and again while it lasts and then
 // how it went on: it keeps the last word until another comes, but composing that
-// is not repeated for three times as long ends by itself.
+// is not repeated for three times as long ends by itself. Without a receiver
+// agents' messages are wanted all the same: refusing them is how their authors
+// learn that nobody reads them.
 func (w *Webhook) Channel() bridge.Channel {
 	c := bridge.Channel{
 		Name: name,
@@ -81,10 +80,11 @@ func (w *Webhook) Channel() bridge.Channel {
 			bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClick,
 			bridge.KindClose, bridge.KindReopen, bridge.KindProfile, bridge.KindRating,
 		},
+		Delivers: []bridge.Kind{bridge.KindMessage},
 		TypingIn: bridge.TypingSource{Reported: true, Hold: w.hold},
 	}
-	if w.far != nil {
-		c.Delivers = []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState}
+	if w.url != nil {
+		c.Delivers = append(c.Delivers, bridge.KindReceipt, bridge.KindState)
 		c.TypingOut = bridge.TypingTarget{
 			Shown: true, MinInterval: typingInterval, StopUnlimited: true, Refresh: typingRefresh,
 			HasPaused: true, PerPerson: true,
@@ -93,50 +93,18 @@ func (w *Webhook) Channel() bridge.Channel {
 	return c
 }
 
-// Routes implements [bridge.Adapter]. The pattern has no method, so that a wrong
-// one is answered with a problem like every other mistake.
+// Routes implements [bridge.Adapter].
 func (w *Webhook) Routes() []bridge.Route {
-	return []bridge.Route{{Pattern: path, Handler: http.HandlerFunc(w.receive)}}
+	_, challenge := w.auth.describe()
+	return []bridge.Route{{Pattern: path, Handler: &bridge.Door{
+		Limit: maxBody, Verify: w.auth.verify, Challenge: challenge, Take: w.take, Log: w.log,
+	}}}
 }
 
-func (w *Webhook) receive(rw http.ResponseWriter, r *http.Request) {
-	accepted, err := w.accept(rw, r)
-	if err != nil {
-		bridge.ProblemOf(err).ServeHTTP(rw, r)
-		return
-	}
-	answer := make([]byte, 0, 64)
-	answer = append(answer, `{"accepted":`...)
-	answer = strconv.AppendInt(answer, int64(accepted.Events), 10)
-	answer = append(answer, `,"duplicates":`...)
-	answer = strconv.AppendInt(answer, int64(accepted.Duplicates), 10)
-	answer = append(answer, "}\n"...)
-	rw.Header().Set("Content-Type", "application/json")
-	// A sender that is gone repeats the request and gets the answer then.
-	_, _ = rw.Write(answer)
-}
-
-func (w *Webhook) accept(rw http.ResponseWriter, r *http.Request) (bridge.Accepted, error) {
-	if r.Method != http.MethodPost {
-		rw.Header().Set("Allow", http.MethodPost)
-		return bridge.Accepted{}, &bridge.Problem{
-			Status: http.StatusMethodNotAllowed, Title: "Method Not Allowed", Detail: "events are sent with POST",
-		}
-	}
-	body, err := bridge.ReadJSON(rw, r, maxBody)
-	if err != nil {
-		return bridge.Accepted{}, err
-	}
-	if err := w.auth.verify(r.Header, body); err != nil {
-		w.log.DebugContext(r.Context(), "a request is not believed", "reason", err)
-		rw.Header().Set("WWW-Authenticate", w.auth.challenge())
-		return bridge.Accepted{}, &bridge.Problem{
-			Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error(),
-		}
-	}
+func (w *Webhook) take(ctx context.Context, _ *http.Request, body []byte) (bridge.Accepted, error) {
 	events, err := decode(body)
 	if err != nil {
 		return bridge.Accepted{}, err
 	}
-	return w.core.Accept(r.Context(), events)
+	return w.core.Accept(ctx, events)
 }

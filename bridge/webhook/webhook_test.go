@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/farside"
 	"lpbridge/config"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,11 +58,14 @@ func request(body string) *http.Request {
 	return r
 }
 
+// client is what cmd hands to adapters.
+func client(rt http.RoundTripper) *farside.Client { return farside.NewClient(rt, "lpbridge/test") }
+
 // newWebhook builds an adapter and what it talks to.
 func newWebhook(t testing.TB, cfg Config) (*Webhook, *bridgetest.Core) {
 	t.Helper()
 	core := bridgetest.NewCore()
-	w, err := New(cfg, core, &http.Client{Transport: &http.Transport{}}, slog.New(slog.DiscardHandler))
+	w, err := New(cfg, core, client(&http.Transport{}), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +96,7 @@ func TestAdapterConformance(t *testing.T) {
 		{"type":"typing","thread":"t-42","consumer":{"id":"consumer-seven"},"typing":{"state":"composing"}},
 		{"id":"evt-2","type":"close","thread":"t-42","consumer":{"id":"consumer-seven"}}
 	]`)
-	private := []string{"private-hello", "consumer-seven", "ana@example.com", newSecret, oldSecret, token, "url-password", "url-query"}
+	private := []string{"private-hello", "consumer-seven", "ana@example.com", newSecret, oldSecret, token, "url-query"}
 	farURL := func(t testing.TB, address string) *url.URL {
 		u := mustURL(t, address)
 		u.RawQuery = "key=url-query"
@@ -105,7 +110,6 @@ func TestAdapterConformance(t *testing.T) {
 		"signed": {
 			config: func(c *Config) {
 				c.Secret = config.NewSecret(newSecret + "," + oldSecret)
-				c.URL.User = url.UserPassword("user", "url-password")
 			},
 			believed: func(t testing.TB, r *http.Request) { signed(t, r, oldSecret, body, time.Now()) },
 			strangers: map[string]func(r *http.Request){
@@ -142,7 +146,7 @@ func TestAdapterConformance(t *testing.T) {
 				New: func(t testing.TB, s bridgetest.Setting) bridge.Adapter {
 					cfg := Config{URL: farURL(t, s.URL)}
 					way.config(&cfg)
-					w, err := New(cfg, s.Core, s.Client, s.Log)
+					w, err := New(cfg, s.Core, client(s.Client.Transport), s.Log)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -161,8 +165,7 @@ func TestAdapterConformance(t *testing.T) {
 				Far: &bridgetest.FarSide{
 					Outcomes: map[int]bridge.Outcome{
 						200: bridge.Delivered, 201: bridge.Delivered, 202: bridge.Delivered, 204: bridge.Delivered,
-						300: bridge.Invalid, 304: bridge.Invalid, 405: bridge.Invalid, 409: bridge.Invalid,
-						410: bridge.Invalid, 425: bridge.Retry, 501: bridge.Retry, 505: bridge.Retry,
+						300: bridge.Retry, 304: bridge.Retry, 410: bridge.Invalid, 501: bridge.Unknown, 505: bridge.Unknown,
 					},
 					Identity: func(c bridgetest.Call) string { return c.Header.Get("webhook-id") },
 				},
@@ -273,15 +276,19 @@ func TestMethods(t *testing.T) {
 func TestChannelWithoutURL(t *testing.T) {
 	w, _ := newWebhook(t, unsigned())
 	ch := w.Channel()
-	if len(ch.Delivers) != 0 || ch.TypingOut.Shown {
-		t.Errorf("a channel without WEBHOOK_URL wants %v, shows typing: %t", ch.Delivers, ch.TypingOut.Shown)
+	if ch.TypingOut.Shown {
+		t.Error("a channel without WEBHOOK_URL shows typing")
+	}
+	if diff := cmp.Diff([]bridge.Kind{bridge.KindMessage}, ch.Delivers); diff != "" {
+		t.Errorf("agents are not told that nobody reads them (-want +got):\n%s", diff)
 	}
 	if ch.TypingIn.Hold != defaultHold {
 		t.Errorf("Hold %s, want the default", ch.TypingIn.Hold)
 	}
 	e := bridgetest.AgentEvent(bridge.KindMessage)
-	if err := w.Deliver(t.Context(), &e); err == nil {
-		t.Error("Deliver: no error")
+	d, ok := errors.AsType[*bridge.DeliveryError](w.Deliver(t.Context(), &e))
+	if !ok || d.Outcome != bridge.Invalid {
+		t.Errorf("Deliver: %v, want invalid", d)
 	}
 	if err := w.ShowTyping(t.Context(), bridge.TypingCue{}); err == nil {
 		t.Error("ShowTyping: no error")
@@ -312,7 +319,7 @@ func TestLoudWarnings(t *testing.T) {
 				cfg.Secret = config.NewSecret(newSecret)
 			}
 			var log bytes.Buffer
-			if _, err := New(cfg, bridgetest.NewCore(), &http.Client{}, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
+			if _, err := New(cfg, bridgetest.NewCore(), client(nil), slog.New(slog.NewTextHandler(&log, nil))); err != nil {
 				t.Fatal(err)
 			}
 			if got := strings.Count(log.String(), "level=WARN"); got != len(tt.want) {
@@ -334,7 +341,7 @@ func BenchmarkReceive(b *testing.B) {
 				"consumer":{"id":"u-7","firstName":"Ana","lastName":"Silva","email":"ana@example.com","attributes":{"plan":"gold"}},
 				"message":{"text":"hello, where is my parcel? I was told it would come on Tuesday"}}`
 			body := []byte("[" + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + "]")
-			w, err := New(Config{Secret: config.NewSecret(newSecret)}, bridgetest.NewCore(), &http.Client{}, slog.New(slog.DiscardHandler))
+			w, err := New(Config{Secret: config.NewSecret(newSecret)}, bridgetest.NewCore(), client(nil), slog.New(slog.DiscardHandler))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -363,7 +370,7 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func TestComposingIsRepeatedSoThatItEndsWhenTheBridgeDies(t *testing.T) {
-	w, err := New(Config{AllowUnsigned: true, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}}, nil, &http.Client{}, slog.New(slog.DiscardHandler))
+	w, err := New(Config{AllowUnsigned: true, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}}, nil, client(nil), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

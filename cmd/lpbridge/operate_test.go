@@ -31,7 +31,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	s.post(p, message("a", "a1", "hello"))
 	s.awaitTexts("a", "hello")
-	s.far.refuseWith(http.StatusBadRequest)
+	s.far.refuseWith(http.StatusGone)
 	for n := range 3 {
 		if _, err := s.sim.AgentMessage(s.conversations("a")[0].ConversationID, lpsim.AgentMessage{Text: fmt.Sprintf("answer %d", n)}); err != nil {
 			t.Fatal(err)

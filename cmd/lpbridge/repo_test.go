@@ -194,7 +194,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"connector":         {"lpauth"},
 		"connector/lpsim":   {},
 		"bridge":            {"connector"},
-		"bridge/farside":    {"bridge"},
+		"bridge/farside":    {"bridge", "lpauth"},
 		"bridge/served":     {"bridge"},
 		"bridge/journal":    {"bridge", "connector"},
 		"bridge/console":    {"bridge"},

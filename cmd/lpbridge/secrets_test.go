@@ -55,7 +55,7 @@ func TestNothingPrivateIsShown(t *testing.T) {
 	})
 
 	// What the channel refuses for good becomes a dead letter.
-	s.far.refuseWith(http.StatusBadRequest)
+	s.far.refuseWith(http.StatusGone)
 	if _, err := s.sim.AgentMessage(id, lpsim.AgentMessage{Text: private["the agent's text"] + " again"}); err != nil {
 		t.Fatal(err)
 	}

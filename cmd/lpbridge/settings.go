@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"lpbridge/bridge"
@@ -39,7 +40,9 @@ func loadSettings(env environment) (*settings, error) {
 	l.Load("", &s.Config)
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)
-	p := bridge.Parts{Client: newChannelClient(s.Bridge.MaxInFlight), Log: s.log, PublicURL: s.Bridge.PublicURL}
+	p := bridge.Parts{
+		Transport: newChannelTransport(s.Bridge.MaxInFlight), UserAgent: userAgent(), Log: s.log, PublicURL: s.Bridge.PublicURL,
+	}
 	for _, a := range adapters {
 		if !slices.Contains(s.Bridge.Channels, a.name) {
 			a.ignore(l)
@@ -59,17 +62,16 @@ func adapterNames() []string {
 	return names
 }
 
-// newChannelClient is the client adapters call their channels with. It follows
-// no redirects: a body must not go where a channel's answer points.
-func newChannelClient(inFlight int) *http.Client {
+// newChannelTransport carries what adapters send to their channels.
+func newChannelTransport(inFlight int) http.RoundTripper {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, inFlight
 	transport.IdleConnTimeout = channelIdle
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return transport
 }
+
+// userAgent is what the bridge calls itself towards channels.
+func userAgent() string { return "lpbridge/" + strings.Trim(version(), "()") }
 
 func newLogger(env environment, b config.Bridge) *slog.Logger {
 	options := &slog.HandlerOptions{Level: b.Level()}
