@@ -2,141 +2,17 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
-// LaneKey names a lane.
-type LaneKey struct {
-	Channel   string
-	Thread    ThreadID
-	Direction Direction
-}
-
-// Entry is one event as the journal keeps it.
-type Entry struct {
-	// Seq is the place in the journal, growing in the order of acceptance. The
-	// journal sets it.
-	Seq  int64
-	Lane LaneKey
-	// ID is the idempotency key within channel and direction. An entry without
-	// one is never a duplicate.
-	ID   EventID
-	Kind Kind
-	// Payload is the encoded event.
-	Payload []byte
-	// Accepted is when the event was accepted; the journal sets it where it is
-	// zero. It is kept to the microsecond, as is NextTry.
-	Accepted time.Time
-	// Attempts counts deliveries that ended other than delivered.
-	Attempts int
-	// NextTry is when the next delivery may start; zero means at once.
-	NextTry time.Time
-	// Last is how the last delivery ended; meaningful when Attempts > 0.
-	Last Outcome
-
-	// Event is the decoded payload. The journal hands it through from Append
-	// and Follow to the commit hook and does not store it: it is nil in entries
-	// that were read or revived.
-	Event *Event
-}
-
-// Batch is what one Append makes durable, all or nothing.
-type Batch struct {
-	Entries []Entry
-	Records []ChannelRecord
-}
-
-// ChannelRecord is a record and whose it is.
-type ChannelRecord struct {
-	Channel string
-	Record
-}
-
-// Settlement is how a delivery ended, to be made durable.
-type Settlement struct {
-	Seq  int64
-	Lane LaneKey
-	// Outcome is how the delivery ended.
-	Outcome Outcome
-	// Final says what becomes of the entry.
-	Final Disposition
-	// Attempts is stored unless the entry is done, NextTry when it stays
-	// pending.
-	Attempts int
-	NextTry  time.Time
-	// Dialog and Sequence are the place LivePerson gave a consumer's message;
-	// Dialog is empty for all else. They make receipts find their message, and
-	// raise the thread's last sequence.
-	Dialog   string
-	Sequence int64
-	// Source is the message's own id, kept under Dialog and Sequence for
-	// [Journal.SentAs]; empty when the channel wants no receipts.
-	Source EventID
-	// Follow are events caused by this one, appended in the same transaction
-	// and passed to the commit hook like any other. Known ones are left out; no
-	// limit on pending entries holds them back.
-	Follow []Entry
-	// Durable is called once: when the settlement is on disk, or with the error
-	// that prevented it. It must not block. May be nil.
-	Durable func(error)
-}
-
-// Disposition is what becomes of an entry after a delivery.
-type Disposition uint8
-
-// The dispositions.
-const (
-	// Pending keeps the entry for another delivery.
-	Pending Disposition = iota
-	// Done means that the entry needs no further delivery.
-	Done
-	// Dead means that it will never be delivered by itself.
-	Dead
+// Errors of a journal besides [ErrBusy], [ErrStorage] and [ErrRecordTaken].
+var (
+	// ErrUnclaimedFull means that as many changes are unclaimed as may be kept.
+	ErrUnclaimedFull = errors.New("too many changes are unclaimed")
+	// ErrExpired means that a dead letter's payload outlived its retention.
+	ErrExpired = errors.New("the payload is gone, its retention has passed")
 )
-
-// Thread is what the bridge knows of one thread.
-type Thread struct {
-	Channel string
-	ID      ThreadID
-	// Consumer is the channel's id of the person, and ExtConsumer the
-	// ext_consumer_id made of it for LivePerson.
-	Consumer    ConsumerID
-	ExtConsumer string
-	// LPConsumer is LivePerson's own id of the consumer.
-	LPConsumer string
-	// Conversation is the newest conversation; Dialog its main dialog and
-	// Survey its open survey dialog, if any.
-	Conversation string
-	Dialog       string
-	Survey       string
-	// Open says that the conversation takes messages.
-	Open bool
-	// Sequence is the highest sequence a message of ours got in Dialog; -1 when
-	// none.
-	Sequence int64
-	// Former is the conversation that ended last; late news of it opens nothing.
-	Former string
-	// Announced says that the channel believes Conversation to be open.
-	Announced bool
-	// Updated is the newest metaDataLastUpdateTs seen, in ms since 1970.
-	Updated int64
-	// Joined is the agent last told to the channel as having joined.
-	Joined string
-	// ToldComposing says that LivePerson was last told COMPOSING.
-	ToldComposing bool
-}
-
-// ThreadKey names a thread.
-type ThreadKey struct {
-	Channel string
-	Thread  ThreadID
-}
-
-// DeadLetter is an entry that ended as dead.
-type DeadLetter struct {
-	Entry
-	Died time.Time
-}
 
 // Journal is what the bridge needs of its store. Package journal implements
 // it on SQL; bridgetest has one in memory and the suite both pass.
@@ -144,35 +20,63 @@ type DeadLetter struct {
 // Every method is safe for concurrent use. Errors wrap [ErrBusy] or
 // [ErrStorage] where they apply. When the context of a call that writes ends
 // first, the call returns the context's error and what it wrote may be stored
-// all the same.
+// all the same. Calls that write return when it is on disk, except where they
+// say so.
 type Journal interface {
+	EventLog
+	Backlog
+	ThreadMap
+	ConversationMap
+	Ledger
+	UnclaimedChanges
+	ComposingMarks
+	Consumers
+	Flags
+	DeadLetters
+	Upkeep
+	formerJournal
+
+	// RecordsOf returns a channel's records.
+	RecordsOf(channel string) Records
+}
+
+// EventLog takes what is to be relayed and how deliveries end.
+//
+// # Doubt
+//
+// An entry whose delivery may have begun is marked as begun before it is sent:
+// by Append, by the settlement of the entry before, or by Begin. The mark names
+// the process. Entries that were begun by a process that did not close its
+// journal are in doubt, from the moment the next process found that out; those
+// of a process that did are not, as it settled what it had sent. A doubt that a
+// settlement stored stays until another settlement of the entry ends it.
+type EventLog interface {
 	// Start begins work. committed is called by one goroutine with the new
 	// entries of each transaction, in the order of Seq, before the Append that
 	// brought them returns; it must not block. It is not called for duplicates.
-	// What was appended before Start is found by Lanes only. A second Start
-	// fails.
+	// What was appended before Start is found by Lanes only, and is not begun. A
+	// second Start fails.
 	Start(committed func([]Entry)) error
-	// LastSeq is the highest Seq given out before Start.
-	LastSeq() int64
 	// Append makes a batch durable and returns the Seq of each entry, 0 for one
 	// whose idempotency key was known, also from an earlier entry of the batch.
-	// The records are saved in any case. [ErrBusy] when more entries would be
-	// pending than may be, [ErrRecordTaken] as in [Records.Save]; nothing is
-	// stored then.
+	// The rest of the batch is stored in any case. [ErrBusy] when more entries
+	// would be pending than may be, [ErrRecordTaken] as in [Records.Save],
+	// [ErrUnclaimedFull] when there is no room for Unclaimed; nothing is stored
+	// then.
 	Append(ctx context.Context, b Batch) ([]int64, error)
 	// Settle hands over the end of a delivery. It does not wait; settlements of
 	// one entry take effect in the order of the calls. When the entry is not
 	// pending, nothing of it changes, and the rest of the settlement counts all
 	// the same.
 	Settle(s Settlement)
-	// SaveThread writes a thread durably. It leaves ToldComposing as it is, false
-	// for a new thread, and never lowers Sequence within the same Dialog.
-	SaveThread(ctx context.Context, t Thread) error
-	// MarkComposing records that LivePerson was told COMPOSING, or no longer,
-	// with one of the next transactions. It does not wait. The last mark of a
-	// thread counts, and one for an unknown thread is ignored.
-	MarkComposing(k ThreadKey, composing bool)
+	// Begin marks a pending entry as begun and calls durable, which must not
+	// block, once: when that is on disk, or with the error that prevented it. It
+	// does not wait. A doubt that is stored stays.
+	Begin(seq int64, durable func(error))
+}
 
+// Backlog reads what is pending.
+type Backlog interface {
 	// Lanes lists lanes that hold pending entries, in a stable order, after a
 	// given one (the zero LaneKey for the first page), which need not hold any
 	// itself.
@@ -181,41 +85,110 @@ type Journal interface {
 	PendingOf(ctx context.Context, lane LaneKey, after int64, limit int) ([]Entry, error)
 	// PendingCount is how many entries are pending.
 	PendingCount() int64
+	// LastSeq is the highest Seq given out before Start.
+	LastSeq() int64
+}
 
-	// Thread, ThreadByConversation (also by dialog, survey dialog and former
-	// conversation) and ThreadByConsumer (by lp_consumer_id) return nil when
-	// there is none, and of several the one saved last.
+// ThreadMap keeps threads.
+type ThreadMap interface {
+	// Thread returns nil when there is none.
 	Thread(ctx context.Context, k ThreadKey) (*Thread, error)
-	ThreadByConversation(ctx context.Context, conversation string) (*Thread, error)
-	ThreadByConsumer(ctx context.Context, lpConsumer string) (*Thread, error)
-	// ComposingThreads lists the threads marked by MarkComposing.
-	ComposingThreads(ctx context.Context) ([]Thread, error)
-	// SentAs returns the source ids of consumer messages by their place in a
-	// dialog, in the order of the given sequences; unknown ones are left out.
-	SentAs(ctx context.Context, dialog string, sequences []int64) ([]EventID, error)
+	// ThreadsOf lists the threads of one of LivePerson's consumers, the one saved
+	// last first.
+	ThreadsOf(ctx context.Context, lpConsumer string) ([]Thread, error)
+	// Save writes threads and conversations in one transaction.
+	Save(ctx context.Context, s Standing) error
+}
 
-	// Clean reports whether the previous process closed the journal in order.
-	// When not, deliveries may have been cut off. A new journal is clean.
-	Clean() bool
-	// Flag and SetFlag keep small facts across restarts. A flag never set is
-	// empty.
+// ConversationMap keeps conversations. What returns one returns nil when there
+// is none.
+type ConversationMap interface {
+	Conversation(ctx context.Context, id string) (*Conversation, error)
+	// ConversationOfDialog finds a conversation by any dialog it ever had. A
+	// dialog belongs to the conversation that was last saved with it.
+	ConversationOfDialog(ctx context.Context, dialog string) (*Conversation, error)
+	// ConversationsOf lists those a thread holds or held last, the one that began
+	// last first; of several that began at the same time, or at one nobody
+	// knows, the one that was first saved last.
+	ConversationsOf(ctx context.Context, k ThreadKey, limit int) ([]Conversation, error)
+	// HeldBy returns the open conversation of one of LivePerson's consumers, of
+	// several the one saved last.
+	HeldBy(ctx context.Context, lpConsumer string) (*Conversation, error)
+}
+
+// Ledger says where our messages are: every consumer's message that was
+// delivered, written by [EventLog.Settle].
+type Ledger interface {
+	// MessagesAt returns what stands at positions of a dialog, in the order of
+	// the given sequences; where nothing of ours does, it is left out.
+	MessagesAt(ctx context.Context, dialog string, sequences []int64) ([]LedgerEntry, error)
+	// LastOf returns the highest sequence of ours in a dialog, -1 when there is
+	// none.
+	LastOf(ctx context.Context, dialog string) (int64, error)
+}
+
+// UnclaimedChanges keeps what [EventLog.Append] was given as Unclaimed.
+type UnclaimedChanges interface {
+	// UnclaimedOf lists those about a conversation in the order of arrival.
+	UnclaimedOf(ctx context.Context, conversation string) ([]Unclaimed, error)
+	// AllUnclaimed lists those with an ID above after in the order of arrival.
+	AllUnclaimed(ctx context.Context, after int64, limit int) ([]Unclaimed, error)
+	// DropUnclaimed removes some. Those that are gone do no harm.
+	DropUnclaimed(ctx context.Context, ids ...int64) error
+}
+
+// ComposingMarks remember who was told that somebody is composing, so that it
+// can be taken back after a crash.
+type ComposingMarks interface {
+	// SetComposing stores a mark. One that stands keeps its Since.
+	SetComposing(ctx context.Context, m ComposingMark) error
+	// ClearComposing removes a mark with one of the next transactions, in the
+	// order of the calls. It does not wait.
+	ClearComposing(m ComposingMark)
+	// Composing lists the marks, oldest first.
+	Composing(ctx context.Context) ([]ComposingMark, error)
+}
+
+// Consumers keeps what is known of consumers.
+type Consumers interface {
+	// Consumer returns nil when nothing is known.
+	Consumer(ctx context.Context, channel string, id ConsumerID) (*ConsumerRow, error)
+	SaveConsumer(ctx context.Context, c ConsumerRow) error
+}
+
+// Flags keep small facts across restarts.
+type Flags interface {
+	// Flag returns the empty string for one that was never set.
 	Flag(ctx context.Context, name string) (string, error)
 	SetFlag(ctx context.Context, name, value string) error
+}
 
-	// RecordsOf returns a channel's records.
-	RecordsOf(channel string) Records
-	// DeadLetters lists dead entries with Seq above after, oldest first.
+// DeadLetters are the entries that are not delivered by themselves any more.
+type DeadLetters interface {
+	// DeadLetters lists those with Seq above after, oldest first, without their
+	// payloads.
 	DeadLetters(ctx context.Context, after int64, limit int) ([]DeadLetter, error)
+	// DeadLetter returns one with its payload, nil when there is none.
+	DeadLetter(ctx context.Context, seq int64) (*DeadLetter, error)
 	// Revive makes a dead entry pending again at the end of its lane, and reports
 	// whether there was one. It gets a new Seq, is accepted anew and starts with
-	// no attempts, and it is passed to the commit hook.
+	// no attempts and with the doubt it died with, and it is passed to the commit
+	// hook. [ErrExpired] when its payload is gone.
 	Revive(ctx context.Context, seq int64) (bool, error)
 	// Discard removes a dead entry and reports whether there was one. Its
 	// idempotency key stays known.
 	Discard(ctx context.Context, seq int64) (bool, error)
+}
+
+// Upkeep is what the process asks of its journal.
+type Upkeep interface {
 	// Check reports whether the journal takes writes, by writing.
 	Check(ctx context.Context) error
+	// Absence returns when the previous process last wrote, to about a second,
+	// and when this one opened the journal. Both are the same for a new one.
+	Absence() (from, to time.Time)
 	// Close commits what was handed over and closes. Calls after it fail with
-	// [ErrStorage]. The journal counts as clean afterwards if it was started.
+	// [ErrStorage]. A process that started the journal and closes it leaves no
+	// doubt but what settlements stored.
 	Close() error
 }

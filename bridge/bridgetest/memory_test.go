@@ -48,14 +48,21 @@ func TestMemoryJournalInBubble(t *testing.T) {
 
 func TestMemoryJournalCrash(t *testing.T) {
 	j := bridgetest.NewJournal()
-	if err := j.Start(func([]bridge.Entry) {}); err != nil {
+	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	j = j.Reopen()
-	defer j.Close()
-	if j.Clean() {
-		t.Error("clean after a crash")
-	}
+	bridgetest.TestJournalCrash(t, bridgetest.CrashStore{
+		Kill: func(t *testing.T, life string) {
+			j = j.Reopen()
+			if err := bridgetest.CrashLives[life](j); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Open: func(*testing.T) bridge.Journal {
+			j = j.Reopen()
+			return j
+		},
+	})
 }
 
 func TestMemoryJournalRefuses(t *testing.T) {
@@ -72,6 +79,11 @@ func TestMemoryJournalRefuses(t *testing.T) {
 		t.Errorf("error %v, want ErrBusy", err)
 	}
 	j.LimitPending(0)
+	j.LimitUnclaimed(1)
+	change := bridge.Batch{Unclaimed: []bridge.Unclaimed{{Conversation: "c-1"}, {Conversation: "c-2"}}}
+	if _, err := j.Append(t.Context(), change); !errors.Is(err, bridge.ErrUnclaimedFull) {
+		t.Errorf("error %v, want ErrUnclaimedFull", err)
+	}
 	j.Break(errors.New("disk"))
 	if _, err := j.Append(t.Context(), entry("m-2")); !errors.Is(err, bridge.ErrStorage) {
 		t.Errorf("error %v, want ErrStorage", err)

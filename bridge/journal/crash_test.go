@@ -17,17 +17,25 @@ import (
 	"testing"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/journal"
 )
 
 // crashPath, when set, makes the test binary the process that is killed.
 const crashPath = "JOURNAL_CRASH_PATH"
 
+// crashLife names one of the suite's lives for that process to lead.
+const crashLife = "JOURNAL_CRASH_LIFE"
+
 const crashCallers = 8
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(crashPath); path != "" {
-		if err := work(path, os.Getenv("JOURNAL_CRASH_ROUND")); err != nil {
+		run := work
+		if os.Getenv(crashLife) != "" {
+			run = live
+		}
+		if err := run(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -42,8 +50,39 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// live leads a life of the suite and waits to be killed.
+func live(path string) error {
+	j, err := journal.Open(context.Background(), journal.Options{
+		Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	if err := bridgetest.CrashLives[os.Getenv(crashLife)](j); err != nil {
+		return err
+	}
+	fmt.Println("lived")
+	select {}
+}
+
+// TestCrashLives runs the suite on processes that are killed.
+func TestCrashLives(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	bridgetest.TestJournalCrash(t, bridgetest.CrashStore{
+		Kill: func(t *testing.T, life string) {
+			t.Helper()
+			lines := killAt(t, 1, crashPath+"="+path, crashLife+"="+life)
+			if len(lines) != 1 || lines[0] != "lived" {
+				t.Fatalf("the process said %q", lines)
+			}
+		},
+		Open: func(t *testing.T) bridge.Journal { return open(t, options(path)) },
+	})
+}
+
 // work appends and settles for ever, and says what was acknowledged.
-func work(path, round string) error {
+func work(path string) error {
+	round := os.Getenv("JOURNAL_CRASH_ROUND")
 	j, err := journal.Open(context.Background(), journal.Options{
 		Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -125,8 +164,21 @@ func TestKill(t *testing.T) {
 // notes all it said.
 func killAfter(t *testing.T, path string, round, lines int, told map[string]map[bridge.EventID]bool) {
 	t.Helper()
+	for _, line := range killAt(t, lines, crashPath+"="+path, fmt.Sprintf("JOURNAL_CRASH_ROUND=%03d", round)) {
+		what, id, complete := strings.Cut(line, " ")
+		// The last line may be cut short; then it was not said.
+		if complete && strings.Count(id, "/") == 2 && len(id) == len("0/000/000000") {
+			told[what][bridge.EventID(id)] = true
+		}
+	}
+}
+
+// killAt runs this binary as the process to be killed, kills it once it has
+// said a number of lines, and returns all it said.
+func killAt(t *testing.T, lines int, env ...string) (said []string) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crashPath+"="+path, fmt.Sprintf("JOURNAL_CRASH_ROUND=%03d", round))
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -135,22 +187,18 @@ func killAfter(t *testing.T, path string, round, lines int, told map[string]map[
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
 	for s := bufio.NewScanner(out); s.Scan(); {
-		what, id, complete := strings.Cut(s.Text(), " ")
-		// The last line may be cut short; then it was not said.
-		if complete && strings.Count(id, "/") == 2 && len(id) == len("0/000/000000") {
-			told[what][bridge.EventID(id)] = true
-		}
-		if n++; n == lines {
+		said = append(said, s.Text())
+		if len(said) == lines {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := cmd.Wait(); err == nil || n < lines {
-		t.Fatalf("the worker ended by itself after %d lines: %v", n, err)
+	if err := cmd.Wait(); err == nil || len(said) < lines {
+		t.Fatalf("the worker ended by itself after %d lines: %v", len(said), err)
 	}
+	return said
 }
 
 // verify opens the journal after a kill.

@@ -1,6 +1,7 @@
 // Package journal keeps what the bridge must not forget: accepted events until
-// they are delivered, the idempotency keys of those it has seen, the map of
-// threads to conversations, the channels' records, dead letters. It implements
+// they are delivered, the idempotency keys of those it has seen, threads,
+// conversations and consumers, the ledger of where our messages are, changes
+// nobody has claimed yet, the channels' records, dead letters. It implements
 // [bridge.Journal] on SQLite, in one file that one process owns.
 //
 // The journal is the log, not the bus: a new event reaches its lane through the
@@ -28,8 +29,10 @@
 // file systems.
 //
 // What can be lost is what nobody was told of yet: settlements and marks of the
-// last milliseconds. Their events are pending again after the restart, and
-// [Journal.Clean] is false so that the bridge can find out whether they arrived.
+// last milliseconds. Their events are pending again after the restart, and in
+// doubt: an entry is marked as begun, with the number of the process, before it
+// is sent, and a process that did not close its journal is remembered (see
+// epochs.go).
 // An Append that was cut off may or may not be there; the sender repeats it and
 // meets its idempotency key.
 //
@@ -50,11 +53,11 @@
 //
 // # Layout
 //
-// The tables are described in statements.go, beside every statement there is.
-// What is particular to SQLite is in sqlite.go. Delivered events are deleted at
+// The tables are described in schema.go, every statement is in statements.go,
+// and what is particular to SQLite in database.go. Delivered events are deleted at
 // once or after Options.Retention, and deleted content is overwritten in the
 // pages that stay in use. Old rows are purged in ranges of a thousand, with
-// pauses, once an hour; idempotency keys and places of messages, which lie
+// pauses, once an hour; idempotency keys and positions of messages, which lie
 // scattered, twice a day.
 //
 // A channel's name must not hold '<' or '>'.

@@ -15,15 +15,15 @@ type clash struct{ wait }
 
 func (clash) apply(t *transaction) error {
 	for range 2 {
-		if _, err := t.exec(insertEvent, -1, ">", "", "", []byte{}, 0, 0, 0, ""); err != nil {
+		if _, err := t.exec(insertEvent, -1, ">", "", "", []byte{}, 0, 0, 0, "", "", 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// TestFaultyStep has one step of a transaction fail by its own fault.
-func TestFaultyStep(t *testing.T) {
+// TestFaultyWrite has one write of a transaction fail by its own fault.
+func TestFaultyWrite(t *testing.T) {
 	var first atomic.Bool
 	hold, held := make(chan struct{}), make(chan struct{})
 	j, err := Open(t.Context(), Options{
@@ -40,10 +40,10 @@ func TestFaultyStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	opening := checkStep{newWait()}
+	opening := checkWrite{newWait()}
 	j.w.push(opening, 0)
 	<-held
-	bad, before, after := clash{newWait()}, checkStep{newWait()}, checkStep{newWait()}
+	bad, before, after := clash{newWait()}, checkWrite{newWait()}, checkWrite{newWait()}
 	durable := make(chan error, 1)
 	j.w.push(before, 0)
 	j.w.push(bad, 0)
@@ -51,7 +51,7 @@ func TestFaultyStep(t *testing.T) {
 	j.w.push(after, 0)
 	close(hold)
 	if err := <-bad.result(); !errors.Is(err, bridge.ErrStorage) {
-		t.Errorf("the faulty step: error %v, want ErrStorage", err)
+		t.Errorf("the faulty write: error %v, want ErrStorage", err)
 	}
 	for what, done := range map[string]<-chan error{
 		"before": before.result(), "settlement": durable, "after": after.result(),
@@ -66,6 +66,6 @@ func TestFaultyStep(t *testing.T) {
 	default:
 	}
 	if n := j.count(t, "events"); n != 0 {
-		t.Errorf("%d events of the faulty step are left", n)
+		t.Errorf("%d events of the faulty write are left", n)
 	}
 }

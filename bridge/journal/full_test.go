@@ -22,10 +22,10 @@ func (j *Journal) limitPages(t *testing.T, n int) int {
 	if n == 0 {
 		n = 1 << 30
 	}
-	if _, err := j.store.conn.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(n)); err != nil {
+	if _, err := j.db.conn.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(n)); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.store.conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+	if err := j.db.conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
 		t.Fatal(err)
 	}
 	return pages

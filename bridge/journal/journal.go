@@ -21,9 +21,9 @@ const MinDedupeRetention = 72 * time.Hour
 // otherwise.
 const DefaultMaxPending = 1_000_000
 
-// sentRetention is how long the place of a consumer's message in its dialog is
+// ledgerRetention is how long the position of a consumer's message in its dialog is
 // kept: a receipt that comes later finds nothing.
-const sentRetention = 30 * 24 * time.Hour
+const ledgerRetention = 30 * 24 * time.Hour
 
 // Options are what a journal is opened with.
 type Options struct {
@@ -53,10 +53,10 @@ type Options struct {
 
 // CommitInfo describes one transaction.
 type CommitInfo struct {
-	// Entries is how many events it added, Steps how many calls it served.
-	Entries, Steps int
-	Duration       time.Duration
-	Err            error
+	// Entries is how many events it added, Writes how many calls it served.
+	Entries, Writes int
+	Duration        time.Duration
+	Err             error
 }
 
 // Stats are the numbers an operator watches.
@@ -73,10 +73,12 @@ type Stats struct {
 // Journal is a [bridge.Journal] on disk. Open makes one.
 type Journal struct {
 	opts  Options
-	store *store
+	db    *database
 	w     *writer
 	log   *slog.Logger
 	clean bool
+	// epochs do not change after Open.
+	epochs epochs
 
 	pending atomic.Int64
 	// queued counts entries on their way to the writer.
@@ -108,17 +110,17 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	s, err := openStore(ctx, path)
+	s, err := openDatabase(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{opts: opts, store: s, log: opts.Logger, numbers: map[counterKey]*numbers{}}
-	seq, err := j.load(ctx)
+	j := &Journal{opts: opts, db: s, log: opts.Logger, numbers: map[counterKey]*numbers{}}
+	start, err := j.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", errors.Join(err, s.close()))
 	}
-	j.boot = seq
-	j.w = startWriter(j, seq)
+	j.boot = start.seq.last
+	j.w = startWriter(j, start)
 	return j, nil
 }
 
@@ -146,28 +148,31 @@ func (o *Options) check() (string, error) {
 	return path, nil
 }
 
-// load reads what is kept in memory, and returns the highest seq set aside.
-func (j *Journal) load(ctx context.Context) (int64, error) {
+// load reads what is kept in memory.
+func (j *Journal) load(ctx context.Context) (start state, err error) {
 	var pending, dead int64
 	if err := j.scan(ctx, countPending, &pending); err != nil {
-		return 0, fmt.Errorf("count pending events: %w", err)
+		return start, fmt.Errorf("count pending events: %w", err)
 	}
 	if err := j.scan(ctx, countDead, &dead); err != nil {
-		return 0, fmt.Errorf("count dead letters: %w", err)
+		return start, fmt.Errorf("count dead letters: %w", err)
 	}
 	j.pending.Store(pending)
 	j.dead.Store(dead)
-	seq, _, err := j.meta(ctx, metaSeq)
-	if err != nil {
-		return 0, err
+	if err := j.scan(ctx, countUnclaimed, &start.unclaimed.rows, &start.unclaimed.bytes); err != nil {
+		return start, fmt.Errorf("count unclaimed changes: %w", err)
 	}
-	clean, known, err := j.meta(ctx, metaClean)
-	if err != nil {
-		return 0, err
+	for _, a := range []struct {
+		to   *allotted
+		name string
+	}{{&start.seq, metaSeq}, {&start.revision, metaRevision}} {
+		last, _, err := j.meta(ctx, a.name)
+		if err != nil {
+			return start, err
+		}
+		*a.to = allotted{name: a.name, last: last, limit: last}
 	}
-	// A journal that never started cut nothing off.
-	j.clean = !known || clean == 1
-	return seq, nil
+	return start, j.loadEpochs(ctx, time.Now())
 }
 
 // LastSeq implements [bridge.Journal].
@@ -180,7 +185,7 @@ func (j *Journal) Start(committed func([]bridge.Entry)) error {
 	if j.started || j.closing {
 		return errors.New("journal: start: started or closed before")
 	}
-	if err := j.w.do(context.Background(), &startStep{wait: newWait(), committed: committed}); err != nil {
+	if err := j.w.do(context.Background(), &startWrite{wait: newWait(), j: j, committed: committed}); err != nil {
 		return fmt.Errorf("journal: start: %w", err)
 	}
 	j.started = true
@@ -204,10 +209,10 @@ func (j *Journal) Close() error {
 		j.stopPurge()
 		j.purging.Wait()
 	}
-	if err := j.w.stop(&closeStep{wait: newWait(), j: j, started: started}); err != nil {
-		return errors.Join(fmt.Errorf("journal: close: %w", err), j.store.abandon())
+	if err := j.w.stop(&closeWrite{wait: newWait(), j: j, started: started}); err != nil {
+		return errors.Join(fmt.Errorf("journal: close: %w", err), j.db.abandon())
 	}
-	if err := j.store.close(); err != nil {
+	if err := j.db.close(); err != nil {
 		return fmt.Errorf("journal: close: %w", err)
 	}
 	return nil
@@ -227,19 +232,16 @@ func (j *Journal) Stats() Stats {
 		Pending: j.pending.Load(), Dead: j.dead.Load(),
 		Commits: j.w.commits.Load(), Checkpoints: j.w.checkpoints.Load(),
 	}
-	s.DatabaseBytes, s.LogBytes = j.store.sizes()
+	s.DatabaseBytes, s.LogBytes = j.db.sizes()
 	return s
 }
 
 // PendingCount implements [bridge.Journal].
 func (j *Journal) PendingCount() int64 { return j.pending.Load() }
 
-// Clean implements [bridge.Journal].
-func (j *Journal) Clean() bool { return j.clean }
-
 // Check implements [bridge.Journal].
 func (j *Journal) Check(ctx context.Context) error {
-	if err := j.w.do(ctx, checkStep{newWait()}); err != nil {
+	if err := j.w.do(ctx, checkWrite{newWait()}); err != nil {
 		return fmt.Errorf("journal: check: %w", err)
 	}
 	return nil

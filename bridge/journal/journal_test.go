@@ -88,8 +88,8 @@ func TestUnaccompanied(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-commits
-	if c := <-commits; c.Entries != 1 || c.Steps != 1 || c.Duration <= 0 || c.Err != nil {
-		t.Errorf("commit %+v, want one step with one entry", c)
+	if c := <-commits; c.Entries != 1 || c.Writes != 1 || c.Duration <= 0 || c.Err != nil {
+		t.Errorf("commit %+v, want one write with one entry", c)
 	}
 
 	j.MarkComposing(bridge.ThreadKey{Channel: "webhook", Thread: "t"}, true)

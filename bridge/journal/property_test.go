@@ -66,6 +66,7 @@ func both[T any](p *pair, what string, call func(bridge.Journal) (T, error)) {
 		}
 	}
 	d := cmp.Diff(inMemory, onDisk, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(bridge.DeadLetter{}, "Died"),
+		cmpopts.IgnoreFields(bridge.Unclaimed{}, "ID"),
 		cmp.Comparer(func(a, b time.Time) bool { return clockless(a).Equal(clockless(b)) }))
 	if d != "" {
 		p.t.Fatalf("%s: (-memory +disk)\n%s", what, d)
@@ -109,7 +110,7 @@ var (
 		return bridge.Entry{
 			Lane: lanes.Draw(t, "lane"), ID: bridge.EventID(fmt.Sprint("m-", rapid.IntRange(0, 40).Draw(t, "id"))),
 			Kind: bridge.KindMessage, Payload: rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "payload"),
-			Accepted: times.Draw(t, "accepted"), NextTry: times.Draw(t, "next"),
+			Accepted: times.Draw(t, "accepted"), NextTry: times.Draw(t, "next"), Begun: rapid.Bool().Draw(t, "begun"),
 		}
 	}), 0, 4)
 	records = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) bridge.ChannelRecord {
@@ -119,6 +120,47 @@ var (
 			Time: times.Draw(t, "time"),
 		}}
 	}), 0, 3)
+	doubts = rapid.Custom(func(t *rapid.T) *bridge.Doubt {
+		if rapid.Bool().Draw(t, "none") {
+			return nil
+		}
+		return &bridge.Doubt{Since: times.Draw(t, "since"), Dialogs: rapid.SliceOfN(dialogs, 0, 2).Draw(t, "dialogs")}
+	})
+	conversationIDs = rapid.SampledFrom([]string{"c-1", "c-2", "c-3"})
+	consumerIDs     = rapid.SampledFrom([]string{"", "lp-1", "lp-2"})
+	standings       = rapid.Custom(func(t *rapid.T) bridge.Standing {
+		return bridge.Standing{
+			Threads: rapid.SliceOfN(threadRows, 0, 2).Draw(t, "threads"), Conversations: rapid.SliceOfN(conversations, 0, 2).Draw(t, "conversations"),
+		}
+	})
+	conversations = rapid.Custom(func(t *rapid.T) bridge.Conversation {
+		return bridge.Conversation{
+			ID: conversationIDs.Draw(t, "id"), Channel: channels.Draw(t, "channel"), Thread: threads.Draw(t, "thread"),
+			LPConsumer: consumerIDs.Draw(t, "lp"), Dialog: dialogs.Draw(t, "dialog"), Survey: dialogs.Draw(t, "survey"),
+			Dialogs: rapid.SliceOfN(dialogs, 0, 2).Draw(t, "dialogs"), Open: rapid.Bool().Draw(t, "open"),
+			Began: times.Draw(t, "began"), Ended: times.Draw(t, "ended"), Updated: rapid.Int64().Draw(t, "updated"),
+		}
+	})
+	consumers = rapid.Custom(func(t *rapid.T) bridge.ConsumerRow {
+		return bridge.ConsumerRow{
+			Channel: channels.Draw(t, "channel"), ID: bridge.ConsumerID(keys.Draw(t, "id")), ExtConsumer: keys.Draw(t, "ext"),
+			LPConsumer: consumerIDs.Draw(t, "lp"), Profile: rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(t, "profile"),
+		}
+	})
+	unclaimed = rapid.Custom(func(t *rapid.T) bridge.Unclaimed {
+		return bridge.Unclaimed{
+			Conversation: conversationIDs.Draw(t, "conversation"), Dialog: dialogs.Draw(t, "dialog"),
+			Sequence: rapid.Int64Range(0, 9).Draw(t, "sequence"), Received: times.Draw(t, "received"),
+			Body: rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "body"),
+		}
+	})
+	marks = rapid.Custom(func(t *rapid.T) bridge.ComposingMark {
+		return bridge.ComposingMark{
+			Direction:    rapid.SampledFrom([]bridge.Direction{bridge.ToLivePerson, bridge.ToChannel}).Draw(t, "direction"),
+			Thread:       bridge.ThreadKey{Channel: channels.Draw(t, "channel"), Thread: threads.Draw(t, "thread")},
+			Conversation: conversationIDs.Draw(t, "conversation"),
+		}
+	})
 	outcomes = rapid.SampledFrom([]bridge.Outcome{
 		bridge.Delivered, bridge.Throttled, bridge.Unauthorized, bridge.Closed, bridge.Retry, bridge.Invalid, bridge.Unknown,
 	})
@@ -129,7 +171,8 @@ var (
 			Attempts: rapid.IntRange(1, 5).Draw(t, "attempts"), NextTry: times.Draw(t, "next"),
 			Dialog: dialogs.Draw(t, "dialog"), Sequence: rapid.Int64Range(0, 9).Draw(t, "sequence"),
 			Source: rapid.SampledFrom([]bridge.EventID{"", "s-1", "s-2"}).Draw(t, "source"),
-			Follow: entries.Draw(t, "follow"),
+			Follow: entries.Draw(t, "follow"), Reason: dialogs.Draw(t, "reason"), Doubt: doubts.Draw(t, "doubt"),
+			Next: rapid.Int64Range(0, 30).Draw(t, "next entry"),
 		}
 	})
 	threadRows = rapid.Custom(func(t *rapid.T) bridge.Thread {
@@ -167,7 +210,11 @@ func TestAgainstMemory(t *testing.T) {
 		p.start()
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
-				b := bridge.Batch{Entries: entries.Draw(t, "entries"), Records: records.Draw(t, "records")}
+				b := bridge.Batch{
+					Entries: entries.Draw(t, "entries"), Records: records.Draw(t, "records"),
+					Consumers: rapid.SliceOfN(consumers, 0, 2).Draw(t, "consumers"),
+					Unclaimed: rapid.SliceOfN(unclaimed, 0, 2).Draw(t, "unclaimed"),
+				}
 				both(p, "append", func(j bridge.Journal) ([]int64, error) { return j.Append(t.Context(), b) })
 			},
 			"settle": func(t *rapid.T) {
@@ -186,6 +233,25 @@ func TestAgainstMemory(t *testing.T) {
 				th := threadRows.Draw(t, "thread")
 				call(p, "save thread", func(j bridge.Journal) error { return j.SaveThread(t.Context(), th) })
 			},
+			"save": func(t *rapid.T) {
+				s := standings.Draw(t, "standing")
+				call(p, "save", func(j bridge.Journal) error { return j.Save(t.Context(), s) })
+			},
+			"begin": func(t *rapid.T) {
+				seq := rapid.Int64Range(1, 30).Draw(t, "seq")
+				p.disk.Begin(seq, func(error) {})
+				p.memory.Begin(seq, func(error) {})
+			},
+			"composing": func(t *rapid.T) {
+				m := marks.Draw(t, "mark")
+				call(p, "composing", func(j bridge.Journal) error { return j.SetComposing(t.Context(), m) })
+			},
+			"clear composing": func(t *rapid.T) {
+				m := marks.Draw(t, "mark")
+				p.disk.ClearComposing(m)
+				p.memory.ClearComposing(m)
+			},
+			"drop unclaimed": func(t *rapid.T) { p.drop(conversationIDs.Draw(t, "conversation")) },
 			"dead letter": func(t *rapid.T) {
 				seq := rapid.Int64Range(1, 30).Draw(t, "seq")
 				do := rapid.SampledFrom([]string{"revive", "discard"}).Draw(t, "do")
@@ -215,6 +281,19 @@ func TestAgainstMemory(t *testing.T) {
 	})
 }
 
+// drop removes what is unclaimed of a conversation. The journals number it each
+// in their own way.
+func (p *pair) drop(conversation string) {
+	call(p, "drop unclaimed", func(j bridge.Journal) error {
+		list, err := j.UnclaimedOf(p.t.Context(), conversation)
+		var ids []int64
+		for _, u := range list {
+			ids = append(ids, u.ID)
+		}
+		return errors.Join(err, j.DropUnclaimed(p.t.Context(), ids...))
+	})
+}
+
 // compare compares all that can be seen.
 func (p *pair) compare() {
 	ctx := p.t.Context()
@@ -241,6 +320,7 @@ func (p *pair) compare() {
 	for _, id := range []string{"", "lp-1", "lp-2"} {
 		both(p, "consumer "+id, func(j bridge.Journal) (*bridge.Thread, error) { return j.ThreadByConsumer(ctx, id) })
 	}
+	p.compareStanding()
 	both(p, "composing", func(j bridge.Journal) ([]bridge.Thread, error) { return j.ComposingThreads(ctx) })
 	for _, dialog := range []string{"d-1", "d-2"} {
 		both(p, "sent", func(j bridge.Journal) ([]bridge.EventID, error) {
@@ -259,4 +339,35 @@ func (p *pair) compare() {
 	if !slices.Equal(p.diskHook, p.memoryHook) || !slices.IsSorted(p.diskHook) {
 		p.t.Fatalf("hook: %v, in memory %v", p.diskHook, p.memoryHook)
 	}
+}
+
+// compareStanding compares threads, conversations and what belongs to them.
+func (p *pair) compareStanding() {
+	ctx := p.t.Context()
+	for _, id := range []string{"", "lp-1", "lp-2"} {
+		both(p, "threads of "+id, func(j bridge.Journal) ([]bridge.Thread, error) { return j.ThreadsOf(ctx, id) })
+		both(p, "held by "+id, func(j bridge.Journal) (*bridge.Conversation, error) { return j.HeldBy(ctx, id) })
+	}
+	for _, id := range []string{"c-1", "c-2", "c-3"} {
+		both(p, "by id", func(j bridge.Journal) (*bridge.Conversation, error) { return j.Conversation(ctx, id) })
+		both(p, "unclaimed of "+id, func(j bridge.Journal) ([]bridge.Unclaimed, error) { return j.UnclaimedOf(ctx, id) })
+	}
+	for _, dialog := range []string{"d-1", "d-2"} {
+		both(p, "of dialog", func(j bridge.Journal) (*bridge.Conversation, error) { return j.ConversationOfDialog(ctx, dialog) })
+		both(p, "last of", func(j bridge.Journal) (int64, error) { return j.LastOf(ctx, dialog) })
+		both(p, "ledger", func(j bridge.Journal) ([]bridge.LedgerEntry, error) {
+			return j.MessagesAt(ctx, dialog, []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+		})
+	}
+	for _, channel := range []string{"webhook", "layer"} {
+		for _, thread := range []bridge.ThreadID{"t-1", "t-2", "t<3>"} {
+			k := bridge.ThreadKey{Channel: channel, Thread: thread}
+			both(p, "conversations of", func(j bridge.Journal) ([]bridge.Conversation, error) { return j.ConversationsOf(ctx, k, 2) })
+		}
+		for _, id := range []bridge.ConsumerID{"k-1", "k-2", ""} {
+			both(p, "consumer", func(j bridge.Journal) (*bridge.ConsumerRow, error) { return j.Consumer(ctx, channel, id) })
+		}
+	}
+	both(p, "all unclaimed", func(j bridge.Journal) ([]bridge.Unclaimed, error) { return j.AllUnclaimed(ctx, 0, 1000) })
+	both(p, "marks", func(j bridge.Journal) ([]bridge.ComposingMark, error) { return j.Composing(ctx) })
 }

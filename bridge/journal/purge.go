@@ -10,7 +10,7 @@ import (
 const (
 	// purgeEvery is how often old rows are looked for.
 	purgeEvery = time.Hour
-	// keysEvery is how often idempotency keys and places are. They lie scattered
+	// keysEvery is how often idempotency keys and positions are. They lie scattered
 	// over their tables, so that a rare walk that finds many per page costs far
 	// less than many that find few.
 	keysEvery = 12 * time.Hour
@@ -30,7 +30,7 @@ func (j *Journal) purgeLoop(ctx context.Context) {
 			keys = now
 		}
 		if err := j.purge(ctx, now, withKeys); err != nil && ctx.Err() == nil {
-			j.log.Error("journal: purge", "err", err)
+			j.log.Error("journal: purge", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -56,8 +56,8 @@ func (j *Journal) purge(ctx context.Context, now time.Time, withKeys bool) error
 	if err := walk(ctx, j, dedupeBound, forgetDedupe, []byte{}, endOfHashes, now); err != nil {
 		return fmt.Errorf("idempotency keys: %w", err)
 	}
-	if err := walk(ctx, j, sentBound, forgetSent, "", endOfText, now.Add(-sentRetention)); err != nil {
-		return fmt.Errorf("places of messages: %w", err)
+	if err := walk(ctx, j, ledgerBound, forgetLedger, "", endOfText, now.Add(-ledgerRetention)); err != nil {
+		return fmt.Errorf("positions of messages: %w", err)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func walk[K int64 | string | []byte](
 		if !more {
 			to = end
 		}
-		s := &forgetStep{wait: newWait(), statement: forget, args: []any{from, to, micros(cutoff)}}
+		s := &forgetWrite{wait: newWait(), statement: forget, args: []any{from, to, micros(cutoff)}}
 		if err := j.w.do(ctx, s); err != nil {
 			return err
 		}
@@ -95,14 +95,14 @@ func walk[K int64 | string | []byte](
 	}
 }
 
-// forgetStep deletes what is old in one range of keys.
-type forgetStep struct {
+// forgetWrite deletes what is old in one range of keys.
+type forgetWrite struct {
 	wait
 	statement statement
 	args      []any
 }
 
-func (s *forgetStep) apply(t *transaction) error {
+func (s *forgetWrite) apply(t *transaction) error {
 	_, err := t.exec(s.statement, s.args...)
 	return err
 }

@@ -15,7 +15,7 @@ import (
 func (j *Journal) count(t *testing.T, table string) int {
 	t.Helper()
 	var n int
-	if err := j.store.readDB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+	if err := j.db.readDB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -60,10 +60,10 @@ func TestPurge(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	expect := func(when string, events, dedupe, sent, records, keys int) {
+	expect := func(when string, events, dedupe, ledger, records, keys int) {
 		t.Helper()
 		for table, want := range map[string]int{
-			"events": events, "dedupe": dedupe, "sent": sent, "records": records, "record_keys": keys,
+			"events": events, "dedupe": dedupe, "ledger": ledger, "records": records, "record_keys": keys,
 		} {
 			if n := j.count(t, table); n != want {
 				t.Errorf("%s: %d rows in %s, want %d", when, n, table, want)
@@ -87,7 +87,7 @@ func TestPurge(t *testing.T) {
 	purge(73*time.Hour, true)
 	expect("after that of keys", many/50, 0, many, 1, 0)
 	purge(31*24*time.Hour, true)
-	expect("after that of places", many/50, 0, 0, 1, 0)
+	expect("after that of positions", many/50, 0, 0, 1, 0)
 	if n := j.PendingCount(); n != many/100 {
 		t.Errorf("pending count %d, want %d", n, many/100)
 	}
@@ -109,9 +109,12 @@ func TestPlans(t *testing.T) {
 		"SCAN events USING COVERING INDEX events_pending": true,
 		"SCAN events USING COVERING INDEX events_dead":    true,
 		"SCAN threads USING INDEX threads_composing":      true,
-		"SCAN waiting": true,
-		"SCAN w":       true,
-		"SCAN named":   true,
+		"SCAN epochs":    true,
+		"SCAN composing": true,
+		"SCAN unclaimed": true,
+		"SCAN waiting":   true,
+		"SCAN w":         true,
+		"SCAN named":     true,
 	}
 	for i, sql := range text {
 		if statement(i) <= rollback {
@@ -133,7 +136,7 @@ func plan(t *testing.T, j *Journal, sql string) []string {
 			args = append(args, 0)
 		}
 	}
-	rows, err := j.store.readDB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sql, args...)
+	rows, err := j.db.readDB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sql, args...)
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}

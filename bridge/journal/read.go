@@ -11,7 +11,7 @@ import (
 
 // scan reads the one row a statement always has.
 func (j *Journal) scan(ctx context.Context, s statement, dest ...any) error {
-	return readError(j.store.stmts[s].QueryRowContext(ctx).Scan(dest...))
+	return readError(j.db.stmts[s].QueryRowContext(ctx).Scan(dest...))
 }
 
 // scanFound reads the row a statement may have and reports whether it had.
@@ -19,10 +19,10 @@ func (j *Journal) scanFound(ctx context.Context, s statement, args []any, dest .
 	if err := j.w.usable(); err != nil {
 		return false, err
 	}
-	return j.store.find(ctx, s, args, dest...)
+	return j.db.find(ctx, s, args, dest...)
 }
 
-func (s *store) find(ctx context.Context, st statement, args []any, dest ...any) (bool, error) {
+func (s *database) find(ctx context.Context, st statement, args []any, dest ...any) (bool, error) {
 	err := s.stmts[st].QueryRowContext(ctx, args...).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -36,7 +36,11 @@ func (j *Journal) each(ctx context.Context, s statement, args []any, row func(sc
 	if err := j.w.usable(); err != nil {
 		return err
 	}
-	rows, err := j.store.stmts[s].QueryContext(ctx, args...)
+	return j.db.each(ctx, s, args, row)
+}
+
+func (d *database) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
+	rows, err := d.stmts[s].QueryContext(ctx, args...)
 	if err != nil {
 		return readError(err)
 	}
@@ -61,7 +65,7 @@ func readError(err error) error {
 // meta reads one of the journal's own numbers and reports whether it is set.
 func (j *Journal) meta(ctx context.Context, name string) (int64, bool, error) {
 	var value int64
-	found, err := j.store.find(ctx, metaOf, []any{name}, &value)
+	found, err := j.db.find(ctx, metaOf, []any{name}, &value)
 	if err != nil {
 		return 0, false, fmt.Errorf("read %s: %w", name, err)
 	}
@@ -94,7 +98,7 @@ func (j *Journal) Lanes(ctx context.Context, after bridge.LaneKey, limit int) ([
 func (j *Journal) PendingOf(ctx context.Context, lane bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error) {
 	var list []bridge.Entry
 	err := j.each(ctx, pendingOf, []any{laneName(lane), after, limit}, func(scan func(...any) error) error {
-		e, _, err := scanEntry(scan)
+		e, _, err := j.scanEntry(scan)
 		list = append(list, e)
 		return err
 	})
@@ -106,9 +110,22 @@ func (j *Journal) PendingOf(ctx context.Context, lane bridge.LaneKey, after int6
 
 // DeadLetters implements [bridge.Journal].
 func (j *Journal) DeadLetters(ctx context.Context, after int64, limit int) ([]bridge.DeadLetter, error) {
+	return j.deadLetters(ctx, deadLetters, after, limit)
+}
+
+// DeadLetter implements [bridge.Journal].
+func (j *Journal) DeadLetter(ctx context.Context, seq int64) (*bridge.DeadLetter, error) {
+	list, err := j.deadLetters(ctx, deadEntry, seq)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+func (j *Journal) deadLetters(ctx context.Context, s statement, args ...any) ([]bridge.DeadLetter, error) {
 	var list []bridge.DeadLetter
-	err := j.each(ctx, deadLetters, []any{after, limit}, func(scan func(...any) error) error {
-		e, settled, err := scanEntry(scan)
+	err := j.each(ctx, s, args, func(scan func(...any) error) error {
+		e, settled, err := j.scanEntry(scan)
 		list = append(list, bridge.DeadLetter{Entry: e, Died: fromMicros(settled)})
 		return err
 	})
@@ -118,27 +135,11 @@ func (j *Journal) DeadLetters(ctx context.Context, after int64, limit int) ([]br
 	return list, nil
 }
 
-func scanEntry(scan func(...any) error) (bridge.Entry, int64, error) {
+func (j *Journal) scanEntry(scan func(...any) error) (bridge.Entry, int64, error) {
 	var row entry
 	if err := scan(row.dest()...); err != nil {
 		return bridge.Entry{}, 0, err
 	}
-	e, err := row.entry()
+	e, err := row.entry(&j.epochs)
 	return e, row.settled, err
-}
-
-// SentAs implements [bridge.Journal].
-func (j *Journal) SentAs(ctx context.Context, dialog string, sequences []int64) ([]bridge.EventID, error) {
-	var list []bridge.EventID
-	for _, sequence := range sequences {
-		var source bridge.EventID
-		found, err := j.scanFound(ctx, sentAs, []any{dialog, sequence}, &source)
-		if err != nil {
-			return nil, fmt.Errorf("journal: sent as: %w", err)
-		}
-		if found {
-			list = append(list, source)
-		}
-	}
-	return list, nil
 }

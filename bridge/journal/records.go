@@ -19,8 +19,8 @@ type counterKey struct{ channel, kind string }
 
 // numbers are those set aside for one counter and not handed out yet.
 type numbers struct {
-	// gate lets one caller at a time fetch more.
-	gate chan struct{}
+	// fetching lets one caller at a time fetch more.
+	fetching chan struct{}
 	// next to limit are free; guarded by Journal.numberMu.
 	next, limit int64
 }
@@ -31,31 +31,31 @@ type unused struct {
 	last, limit int64
 }
 
-// book is one channel's [bridge.Records].
-type book struct {
+// recordStore is one channel's [bridge.Records].
+type recordStore struct {
 	j       *Journal
 	channel string
 }
 
 // RecordsOf implements [bridge.Journal].
-func (j *Journal) RecordsOf(channel string) bridge.Records { return &book{j, channel} }
+func (j *Journal) RecordsOf(channel string) bridge.Records { return &recordStore{j, channel} }
 
 // NextID implements [bridge.Records].
-func (b *book) NextID(ctx context.Context, kind string) (int64, error) {
+func (b *recordStore) NextID(ctx context.Context, kind string) (int64, error) {
 	n := b.j.numbersOf(counterKey{b.channel, kind})
 	if id, ok := b.j.takeNumber(n); ok {
 		return id, b.j.w.usable()
 	}
 	select {
-	case n.gate <- struct{}{}:
+	case n.fetching <- struct{}{}:
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	defer func() { <-n.gate }()
+	defer func() { <-n.fetching }()
 	if id, ok := b.j.takeNumber(n); ok {
 		return id, nil
 	}
-	s := &numberStep{wait: newWait(), channel: b.channel, kind: kind}
+	s := &numberWrite{wait: newWait(), channel: b.channel, kind: kind}
 	if err := b.j.w.do(ctx, s); err != nil {
 		return 0, fmt.Errorf("journal: next id: %w", err)
 	}
@@ -70,7 +70,7 @@ func (j *Journal) numbersOf(k counterKey) *numbers {
 	defer j.numberMu.Unlock()
 	n := j.numbers[k]
 	if n == nil {
-		n = &numbers{gate: make(chan struct{}, 1), next: 1}
+		n = &numbers{fetching: make(chan struct{}, 1), next: 1}
 		j.numbers[k] = n
 	}
 	return n
@@ -121,15 +121,15 @@ func (j *Journal) unusedNumbers() []unused {
 	return back
 }
 
-// numberStep sets a block of numbers aside.
-type numberStep struct {
+// numberWrite sets a block of numbers aside.
+type numberWrite struct {
 	wait
 	channel, kind string
 	// last is the number before the block.
 	last int64
 }
 
-func (s *numberStep) apply(t *transaction) error {
+func (s *numberWrite) apply(t *transaction) error {
 	s.last = 0
 	if _, err := t.row(counterOf, []any{s.channel, s.kind}, &s.last); err != nil {
 		return err
@@ -139,16 +139,16 @@ func (s *numberStep) apply(t *transaction) error {
 }
 
 // Get implements [bridge.Records].
-func (b *book) Get(ctx context.Context, kind string, id int64) (bridge.Record, error) {
+func (b *recordStore) Get(ctx context.Context, kind string, id int64) (bridge.Record, error) {
 	return b.one(ctx, recordByID, kind, b.channel, kind, id)
 }
 
 // Find implements [bridge.Records].
-func (b *book) Find(ctx context.Context, kind, key string) (bridge.Record, error) {
+func (b *recordStore) Find(ctx context.Context, kind, key string) (bridge.Record, error) {
 	return b.one(ctx, recordByKey, kind, b.channel, kind, b.channel, kind, key)
 }
 
-func (b *book) one(ctx context.Context, s statement, kind string, args ...any) (bridge.Record, error) {
+func (b *recordStore) one(ctx context.Context, s statement, kind string, args ...any) (bridge.Record, error) {
 	row := record{kind: kind}
 	found, err := b.j.scanFound(ctx, s, args, row.dest()...)
 	if err != nil {
@@ -161,7 +161,7 @@ func (b *book) one(ctx context.Context, s statement, kind string, args ...any) (
 }
 
 // List implements [bridge.Records].
-func (b *book) List(ctx context.Context, kind, parent string, p bridge.Page) ([]bridge.Record, error) {
+func (b *recordStore) List(ctx context.Context, kind, parent string, p bridge.Page) ([]bridge.Record, error) {
 	s := recordsUp
 	if p.Newest {
 		s = recordsDown
@@ -184,7 +184,7 @@ func (b *book) List(ctx context.Context, kind, parent string, p bridge.Page) ([]
 }
 
 // Save implements [bridge.Records].
-func (b *book) Save(ctx context.Context, records ...bridge.Record) error {
+func (b *recordStore) Save(ctx context.Context, records ...bridge.Record) error {
 	own := make([]bridge.ChannelRecord, len(records))
 	for i, r := range records {
 		own[i] = bridge.ChannelRecord{Channel: b.channel, Record: r}
@@ -194,22 +194,22 @@ func (b *book) Save(ctx context.Context, records ...bridge.Record) error {
 }
 
 // Delete implements [bridge.Records].
-func (b *book) Delete(ctx context.Context, kind string, ids ...int64) error {
-	s := &deleteStep{wait: newWait(), channel: b.channel, kind: kind, ids: ids}
+func (b *recordStore) Delete(ctx context.Context, kind string, ids ...int64) error {
+	s := &deleteWrite{wait: newWait(), channel: b.channel, kind: kind, ids: ids}
 	if err := b.j.w.do(ctx, s); err != nil {
 		return fmt.Errorf("journal: delete records: %w", err)
 	}
 	return nil
 }
 
-// deleteStep removes records and their keys.
-type deleteStep struct {
+// deleteWrite removes records and their keys.
+type deleteWrite struct {
 	wait
 	channel, kind string
 	ids           []int64
 }
 
-func (s *deleteStep) apply(t *transaction) error {
+func (s *deleteWrite) apply(t *transaction) error {
 	for _, id := range s.ids {
 		if err := t.dropKeys(s.channel, s.kind, id); err != nil {
 			return err

@@ -1,141 +1,10 @@
 package journal
 
-// Every statement of the journal is in this file, beside the layout it rests
-// on. Statements keep to what SQLite and PostgreSQL share: ON CONFLICT, CASE,
-// row-at-a-time updates by key, and ? for a parameter. What an engine does its
-// own way (opening, pragmas, error codes, checkpoints) is in the engine's file.
-//
-// # Layout
-//
-// Times are microseconds since 1970, 0 for none.
-//
-//   - events holds what is to be relayed. A lane is written as channel, '>' or
-//     '<' (towards LivePerson or towards the channel), thread. state is 0 for
-//     pending, 1 for done, 2 for dead. Pending rows are found by lane through
-//     events_pending, which holds nothing else and so stays as small as the
-//     backlog. last is the name of the last outcome, ” before the first try.
-//     settled is when the row became done or dead.
-//   - dedupe holds a 16-byte hash of lane direction, channel and event id, the
-//     seq it was given, and when it may be forgotten. It has no index besides
-//     its key: a second one would be written with every event, and forgetting
-//     walks the key in ranges instead.
-//   - threads is one row per thread. saved orders rows that share a
-//     conversation or consumer; the newest counts.
-//   - sent maps a place in a dialog to the id the channel gave its message.
-//   - records and record_keys are the channels' own books. keys repeats the
-//     keys of a record, each preceded by its length as an uvarint, so that
-//     reading and deleting a record need no second index.
-//   - counters holds the highest number handed out, or set aside to be handed
-//     out, per channel and kind.
-//   - flags are the bridge's small facts; meta is the journal's own: 'clean' is
-//     1 between an orderly close and the next start, 'seq' is the highest seq
-//     given or set aside.
-//
-// Migrations only ever go forward. user_version counts those applied.
-var migrations = []string{
-	`
-CREATE TABLE events (
-	seq      INTEGER PRIMARY KEY,
-	lane     TEXT    NOT NULL,
-	id       TEXT    NOT NULL,
-	kind     TEXT    NOT NULL,
-	payload  BLOB    NOT NULL,
-	accepted INTEGER NOT NULL,
-	state    INTEGER NOT NULL,
-	attempts INTEGER NOT NULL,
-	next_try INTEGER NOT NULL,
-	last     TEXT    NOT NULL,
-	settled  INTEGER NOT NULL
-);
-CREATE INDEX events_pending ON events (lane, seq) WHERE state = 0;
-CREATE INDEX events_dead ON events (seq) WHERE state = 2;
-
-CREATE TABLE dedupe (
-	hash    BLOB    PRIMARY KEY,
-	seq     INTEGER NOT NULL,
-	expires INTEGER NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE threads (
-	channel      TEXT    NOT NULL,
-	id           TEXT    NOT NULL,
-	consumer     TEXT    NOT NULL,
-	ext_consumer TEXT    NOT NULL,
-	lp_consumer  TEXT    NOT NULL,
-	conversation TEXT    NOT NULL,
-	dialog       TEXT    NOT NULL,
-	survey       TEXT    NOT NULL,
-	former       TEXT    NOT NULL,
-	open         INTEGER NOT NULL,
-	announced    INTEGER NOT NULL,
-	sequence     INTEGER NOT NULL,
-	updated      INTEGER NOT NULL,
-	joined       TEXT    NOT NULL,
-	composing    INTEGER NOT NULL,
-	saved        INTEGER NOT NULL,
-	PRIMARY KEY (channel, id)
-);
-CREATE INDEX threads_conversation ON threads (conversation) WHERE conversation <> '';
-CREATE INDEX threads_dialog ON threads (dialog) WHERE dialog <> '';
-CREATE INDEX threads_survey ON threads (survey) WHERE survey <> '';
-CREATE INDEX threads_former ON threads (former) WHERE former <> '';
-CREATE INDEX threads_lp_consumer ON threads (lp_consumer) WHERE lp_consumer <> '';
-CREATE INDEX threads_composing ON threads (saved) WHERE composing = 1;
-
-CREATE TABLE sent (
-	dialog   TEXT    NOT NULL,
-	sequence INTEGER NOT NULL,
-	source   TEXT    NOT NULL,
-	saved    INTEGER NOT NULL,
-	PRIMARY KEY (dialog, sequence)
-) WITHOUT ROWID;
-
-CREATE TABLE records (
-	channel TEXT    NOT NULL,
-	kind    TEXT    NOT NULL,
-	id      INTEGER NOT NULL,
-	parent  TEXT    NOT NULL,
-	keys    BLOB    NOT NULL,
-	data    BLOB    NOT NULL,
-	saved   INTEGER NOT NULL,
-	PRIMARY KEY (channel, kind, id)
-);
-CREATE INDEX records_parent ON records (channel, kind, parent, id);
-
-CREATE TABLE record_keys (
-	channel TEXT    NOT NULL,
-	kind    TEXT    NOT NULL,
-	name    TEXT    NOT NULL,
-	id      INTEGER NOT NULL,
-	PRIMARY KEY (channel, kind, name)
-) WITHOUT ROWID;
-
-CREATE TABLE counters (
-	channel TEXT    NOT NULL,
-	kind    TEXT    NOT NULL,
-	last    INTEGER NOT NULL,
-	PRIMARY KEY (channel, kind)
-) WITHOUT ROWID;
-
-CREATE TABLE flags (
-	name  TEXT PRIMARY KEY,
-	value TEXT NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE meta (
-	name  TEXT    PRIMARY KEY,
-	value INTEGER NOT NULL
-) WITHOUT ROWID;
-`,
-}
-
-// Names in meta.
-const (
-	metaClean = "clean"
-	metaSeq   = "seq"
-	// metaChecked is when Check last wrote.
-	metaChecked = "checked"
-)
+// Every statement of the journal is in this file; the layout they rest on is in
+// schema.go. Statements keep to what SQLite and PostgreSQL share: ON CONFLICT,
+// CASE, row-at-a-time updates by key, and ? for a parameter. What an engine does
+// its own way (opening, pragmas, error codes, checkpoints) is in the engine's
+// file.
 
 // statement names one statement.
 type statement int
@@ -152,10 +21,22 @@ const (
 	finishPending
 	killPending
 	retryPending
-	deadEntry
+	beginPending
+	deadRow
 	reviveDead
 	discardDead
-	insertSent
+	insertEpoch
+	saveThread
+	saveConversation
+	saveDialog
+	saveConsumer
+	insertLedger
+	sameUnclaimed
+	insertUnclaimed
+	sizeOfUnclaimed
+	deleteUnclaimed
+	insertComposing
+	deleteComposing
 	raiseSequence
 	upsertThread
 	markThread
@@ -172,7 +53,7 @@ const (
 	setCounter
 	forgetDone
 	forgetDedupe
-	forgetSent
+	forgetLedger
 	writerStatements
 )
 
@@ -181,11 +62,24 @@ const (
 	lanesAfter = writerStatements + iota
 	pendingOf
 	deadLetters
+	deadEntry
+	brokenEpochs
 	threadByKey
+	threadsOf
 	threadByConversation
 	threadByConsumer
 	composingThreads
-	sentAs
+	conversationByID
+	conversationByDialog
+	conversationsOf
+	conversationHeld
+	dialogsOf
+	messageAt
+	lastOf
+	unclaimedOf
+	allUnclaimed
+	composingMarks
+	consumerByID
 	flagOf
 	metaOf
 	recordByID
@@ -194,9 +88,10 @@ const (
 	recordsDown
 	countPending
 	countDead
+	countUnclaimed
 	doneBound
 	dedupeBound
-	sentBound
+	ledgerBound
 	expiredRecords
 	recordBound
 	allStatements
@@ -204,7 +99,15 @@ const (
 
 const threadColumns = `channel, id, consumer, ext_consumer, lp_consumer, conversation, dialog, survey, former, open, announced, sequence, updated, joined, composing`
 
-const eventColumns = `seq, lane, id, kind, payload, accepted, attempts, next_try, last, settled`
+const eventColumns = `seq, lane, id, kind, payload, accepted, attempts, next_try, last, settled, reason, begun, doubt, dialogs`
+
+// deadColumns are eventColumns without the payload.
+const deadColumns = `seq, lane, id, kind, CAST('' AS BLOB), accepted, attempts, next_try, last, settled, reason, begun, doubt, dialogs`
+
+const conversationColumns = `c.id, c.channel, c.thread, c.ext_consumer, c.lp_consumer, c.dialog, c.survey, c.open, c.announced,
+	c.updated, c.joined, c.began, c.ended`
+
+const unclaimedColumns = `id, conversation, dialog, sequence, received, body`
 
 const recordColumns = `id, parent, keys, data, saved`
 
@@ -214,19 +117,54 @@ var text = [allStatements]string{
 	rollback: `ROLLBACK`,
 
 	insertDedupe: `INSERT INTO dedupe (hash, seq, expires) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-	insertEvent: `INSERT INTO events (seq, lane, id, kind, payload, accepted, state, attempts, next_try, last, settled)
-		VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0)`,
+	insertEvent: `INSERT INTO events (seq, lane, id, kind, payload, accepted, state, attempts, next_try, last, settled,
+			reason, begun, doubt, dialogs)
+		VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?, ?, 0, x'')`,
 	deletePending: `DELETE FROM events WHERE seq = ? AND state = 0`,
 	finishPending: `UPDATE events SET state = 1, settled = ? WHERE seq = ? AND state = 0`,
-	killPending:   `UPDATE events SET state = 2, attempts = ?, last = ?, settled = ? WHERE seq = ? AND state = 0`,
-	retryPending:  `UPDATE events SET attempts = ?, next_try = ?, last = ? WHERE seq = ? AND state = 0`,
-	deadEntry:     `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 2`,
-	reviveDead: `UPDATE events SET seq = ?, accepted = ?, state = 0, attempts = 0, next_try = 0, last = '', settled = 0
+	killPending: `UPDATE events SET state = 2, attempts = ?, last = ?, settled = ?, reason = ?, begun = 0, doubt = ?, dialogs = ?
+		WHERE seq = ? AND state = 0`,
+	retryPending: `UPDATE events SET attempts = ?, next_try = ?, last = ?, reason = ?, begun = 0, doubt = ?, dialogs = ?
+		WHERE seq = ? AND state = 0`,
+	beginPending: `UPDATE events SET begun = ? WHERE seq = ? AND state = 0 AND begun <> ?`,
+	deadRow:      `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 2`,
+	reviveDead: `UPDATE events SET seq = ?, accepted = ?, state = 0, attempts = 0, next_try = 0, last = '', settled = 0, reason = ''
 		WHERE seq = ? AND state = 2`,
 	discardDead: `DELETE FROM events WHERE seq = ? AND state = 2`,
 
-	insertSent: `INSERT INTO sent (dialog, sequence, source, saved) VALUES (?, ?, ?, ?)
-		ON CONFLICT (dialog, sequence) DO UPDATE SET source = excluded.source`,
+	insertEpoch: `INSERT INTO epochs (epoch, found, alive) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+
+	saveThread: `INSERT INTO threads (` + threadColumns + `, saved)
+		VALUES (?, ?, ?, ?, ?, ?, '', '', '', 0, 0, -1, 0, '', 0, ?)
+		ON CONFLICT (channel, id) DO UPDATE SET
+			consumer = excluded.consumer, ext_consumer = excluded.ext_consumer, lp_consumer = excluded.lp_consumer,
+			conversation = excluded.conversation, saved = excluded.saved`,
+	saveConversation: `INSERT INTO conversations (id, channel, thread, ext_consumer, lp_consumer, dialog, survey, open, announced,
+			updated, joined, began, ended, created, saved, touched)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET
+			channel = excluded.channel, thread = excluded.thread, ext_consumer = excluded.ext_consumer,
+			lp_consumer = excluded.lp_consumer, dialog = excluded.dialog, survey = excluded.survey, open = excluded.open,
+			announced = excluded.announced, updated = excluded.updated, joined = excluded.joined, began = excluded.began,
+			ended = excluded.ended, saved = excluded.saved, touched = excluded.touched`,
+	saveDialog: `INSERT INTO dialogs (dialog, conversation) VALUES (?, ?)
+		ON CONFLICT (dialog) DO UPDATE SET conversation = excluded.conversation
+		WHERE dialogs.conversation <> excluded.conversation`,
+	saveConsumer: `INSERT INTO consumers (channel, id, ext_consumer, lp_consumer, profile, touched) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (channel, id) DO UPDATE SET
+			ext_consumer = excluded.ext_consumer, lp_consumer = excluded.lp_consumer, profile = excluded.profile,
+			touched = excluded.touched`,
+	insertLedger: `INSERT INTO ledger (dialog, sequence, channel, thread, source, saved) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (dialog, sequence) DO UPDATE SET
+			channel = excluded.channel, thread = excluded.thread, source = excluded.source`,
+	sameUnclaimed:   `SELECT id FROM unclaimed WHERE conversation = ? AND body = ?`,
+	insertUnclaimed: `INSERT INTO unclaimed (` + unclaimedColumns + `) VALUES (?, ?, ?, ?, ?, ?)`,
+	sizeOfUnclaimed: `SELECT length(body) FROM unclaimed WHERE id = ?`,
+	deleteUnclaimed: `DELETE FROM unclaimed WHERE id = ?`,
+	insertComposing: `INSERT INTO composing (direction, channel, thread, conversation, since, created) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`,
+	deleteComposing: `DELETE FROM composing WHERE direction = ? AND channel = ? AND thread = ? AND conversation = ?`,
+
 	raiseSequence: `UPDATE threads SET sequence = ? WHERE channel = ? AND id = ? AND dialog = ? AND sequence < ?`,
 	upsertThread: `INSERT INTO threads (` + threadColumns + `, saved)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
@@ -257,9 +195,9 @@ var text = [allStatements]string{
 
 	forgetDone:   `DELETE FROM events WHERE seq > ? AND seq <= ? AND state = 1 AND settled < ?`,
 	forgetDedupe: `DELETE FROM dedupe WHERE hash > ? AND hash <= ? AND expires < ?`,
-	forgetSent:   `DELETE FROM sent WHERE dialog > ? AND dialog <= ? AND saved < ?`,
+	forgetLedger: `DELETE FROM ledger WHERE dialog > ? AND dialog <= ? AND saved < ?`,
 
-	// Each step jumps to the next lane through the index, so that a lane costs
+	// Each row jumps to the next lane through the index, so that a lane costs
 	// the same with one event waiting as with a million.
 	lanesAfter: `WITH RECURSIVE waiting (lane) AS (
 			SELECT min(lane) FROM events WHERE state = 0 AND lane > ?
@@ -268,9 +206,13 @@ var text = [allStatements]string{
 			FROM waiting w WHERE w.lane IS NOT NULL
 		) SELECT lane FROM waiting WHERE lane IS NOT NULL LIMIT ?`,
 	pendingOf:   `SELECT ` + eventColumns + ` FROM events WHERE state = 0 AND lane = ? AND seq > ? ORDER BY seq LIMIT ?`,
-	deadLetters: `SELECT ` + eventColumns + ` FROM events WHERE state = 2 AND seq > ? ORDER BY seq LIMIT ?`,
+	deadLetters: `SELECT ` + deadColumns + ` FROM events WHERE state = 2 AND seq > ? ORDER BY seq LIMIT ?`,
+	deadEntry:   `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 2`,
+
+	brokenEpochs: `SELECT epoch, found FROM epochs`,
 
 	threadByKey: `SELECT ` + threadColumns + ` FROM threads WHERE channel = ? AND id = ?`,
+	threadsOf:   `SELECT ` + threadColumns + ` FROM threads WHERE lp_consumer = ? AND lp_consumer <> '' ORDER BY saved DESC`,
 	threadByConversation: `SELECT ` + threadColumns + ` FROM (
 			SELECT ` + threadColumns + `, saved FROM threads WHERE conversation = ? AND conversation <> ''
 			UNION ALL SELECT ` + threadColumns + `, saved FROM threads WHERE dialog = ? AND dialog <> ''
@@ -280,7 +222,24 @@ var text = [allStatements]string{
 	threadByConsumer: `SELECT ` + threadColumns + ` FROM threads WHERE lp_consumer = ? AND lp_consumer <> ''
 		ORDER BY saved DESC LIMIT 1`,
 	composingThreads: `SELECT ` + threadColumns + ` FROM threads WHERE composing = 1 ORDER BY saved`,
-	sentAs:           `SELECT source FROM sent WHERE dialog = ? AND sequence = ?`,
+
+	conversationByID: `SELECT ` + conversationColumns + ` FROM conversations c WHERE c.id = ?`,
+	conversationByDialog: `SELECT ` + conversationColumns + ` FROM dialogs d JOIN conversations c ON c.id = d.conversation
+		WHERE d.dialog = ?`,
+	conversationsOf: `SELECT ` + conversationColumns + ` FROM conversations c WHERE c.channel = ? AND c.thread = ?
+		ORDER BY c.began DESC, c.created DESC LIMIT ?`,
+	conversationHeld: `SELECT ` + conversationColumns + ` FROM conversations c
+		WHERE c.open = 1 AND c.lp_consumer <> '' AND c.lp_consumer = ? ORDER BY c.saved DESC LIMIT 1`,
+	dialogsOf: `SELECT dialog FROM dialogs WHERE conversation = ? ORDER BY dialog`,
+
+	messageAt: `SELECT channel, thread, source FROM ledger WHERE dialog = ? AND sequence = ?`,
+	lastOf:    `SELECT sequence FROM ledger WHERE dialog = ? ORDER BY sequence DESC LIMIT 1`,
+
+	unclaimedOf:  `SELECT ` + unclaimedColumns + ` FROM unclaimed WHERE conversation = ? ORDER BY id`,
+	allUnclaimed: `SELECT ` + unclaimedColumns + ` FROM unclaimed WHERE id > ? ORDER BY id LIMIT ?`,
+
+	composingMarks: `SELECT direction, channel, thread, conversation, since FROM composing ORDER BY created`,
+	consumerByID:   `SELECT ext_consumer, lp_consumer, profile FROM consumers WHERE channel = ? AND id = ?`,
 
 	flagOf: `SELECT value FROM flags WHERE name = ?`,
 	metaOf: `SELECT value FROM meta WHERE name = ?`,
@@ -293,13 +252,14 @@ var text = [allStatements]string{
 	recordsDown: `SELECT ` + recordColumns + ` FROM records WHERE channel = ? AND kind = ? AND parent = ?
 		AND id > ? AND id < ? ORDER BY id DESC LIMIT ?`,
 
-	countPending: `SELECT count(*) FROM events WHERE state = 0`,
-	countDead:    `SELECT count(*) FROM events WHERE state = 2`,
+	countPending:   `SELECT count(*) FROM events WHERE state = 0`,
+	countDead:      `SELECT count(*) FROM events WHERE state = 2`,
+	countUnclaimed: `SELECT count(*), coalesce(sum(length(body)), 0) FROM unclaimed`,
 
 	// The bounds cut a table into ranges of a thousand keys for the purge.
 	doneBound:      `SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET 999`,
 	dedupeBound:    `SELECT hash FROM dedupe WHERE hash > ? ORDER BY hash LIMIT 1 OFFSET 999`,
-	sentBound:      `SELECT dialog FROM sent WHERE dialog > ? ORDER BY dialog LIMIT 1 OFFSET 999`,
+	ledgerBound:    `SELECT dialog FROM ledger WHERE dialog > ? ORDER BY dialog LIMIT 1 OFFSET 999`,
 	recordBound:    `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? ORDER BY id LIMIT 1 OFFSET 999`,
 	expiredRecords: `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? AND id <= ? AND saved < ?`,
 }

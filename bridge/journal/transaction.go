@@ -12,41 +12,59 @@ import (
 	"lpbridge/bridge"
 )
 
-// transaction is what the steps of one commit share.
+// transaction is what the writes of one commit share.
 type transaction struct {
 	w   *writer
 	now time.Time
 
 	// fresh are new pending entries in the order of Seq.
 	fresh []bridge.Entry
-	// pending and dead are by how much the counts change.
+	// pending, dead and unclaimed are by how much the counts change.
 	pending, dead int64
+	unclaimed     volume
 	// places and marks are changes of threads that are written once at the end,
-	// however many steps brought one.
+	// however many writes brought one.
 	places map[bridge.ThreadKey]place
 	marks  map[bridge.ThreadKey]bool
 
-	seq, seqLimit int64
+	seq, revision allotted
+	// alive is the last time that was noted.
+	alive time.Time
 }
 
-// place is a sequence in a dialog.
-type place struct {
-	dialog   string
-	sequence int64
+// allotted are numbers that grow for ever, though rows that had one are
+// deleted: some are set aside at a time, and no number is given twice.
+type allotted struct {
+	name        string
+	last, limit int64
+}
+
+func (a *allotted) next(t *transaction) (int64, error) {
+	if a.last >= a.limit {
+		a.limit = a.last + allotment
+		if _, err := t.exec(upsertMeta, a.name, a.limit); err != nil {
+			return 0, err
+		}
+	}
+	a.last++
+	return a.last, nil
 }
 
 func (t *transaction) reset(now time.Time) {
 	t.now = now
 	// The hook may keep the entries it was given.
 	t.fresh = nil
-	t.pending, t.dead = 0, 0
+	t.pending, t.dead, t.unclaimed = 0, 0, volume{}
 	clear(t.places)
 	clear(t.marks)
-	t.seq, t.seqLimit = t.w.seq, t.w.seqLimit
+	t.seq, t.revision, t.alive = t.w.seq, t.w.revision, t.w.alive
 }
 
-func (t *transaction) applyAll(steps []step) error {
-	for _, s := range steps {
+func (t *transaction) applyAll(writes []write) error {
+	if err := t.live(); err != nil {
+		return err
+	}
+	for _, s := range writes {
 		if err := s.apply(t); err != nil {
 			return err
 		}
@@ -59,7 +77,7 @@ func (t *transaction) applyAll(steps []step) error {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *transaction) exec(s statement, args ...any) (int64, error) {
-	res, err := t.w.j.store.stmts[s].ExecContext(context.Background(), args...)
+	res, err := t.w.j.db.stmts[s].ExecContext(context.Background(), args...)
 	if err != nil {
 		return 0, err
 	}
@@ -68,29 +86,17 @@ func (t *transaction) exec(s statement, args ...any) (int64, error) {
 
 // row runs a statement that finds one row and reports whether it did.
 func (t *transaction) row(s statement, args []any, dest ...any) (bool, error) {
-	err := t.w.j.store.stmts[s].QueryRowContext(context.Background(), args...).Scan(dest...)
+	err := t.w.j.db.stmts[s].QueryRowContext(context.Background(), args...).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// nextSeq returns the next place in the journal.
-func (t *transaction) nextSeq() (int64, error) {
-	if t.seq == t.seqLimit {
-		t.seqLimit += seqBlock
-		if _, err := t.exec(upsertMeta, metaSeq, t.seqLimit); err != nil {
-			return 0, err
-		}
-	}
-	t.seq++
-	return t.seq, nil
-}
-
 // add stores an entry unless its idempotency key is known, and returns its Seq
 // or 0.
 func (t *transaction) add(e bridge.Entry) (int64, error) {
-	seq, err := t.nextSeq()
+	seq, err := t.seq.next(t)
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +107,7 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 			return 0, err
 		}
 		if n == 0 {
-			t.seq--
+			t.seq.last--
 			return 0, nil
 		}
 	}
@@ -109,12 +115,9 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 	if e.Accepted.IsZero() {
 		e.Accepted = t.now
 	}
-	payload := e.Payload
-	if payload == nil {
-		payload = []byte{}
-	}
-	_, err = t.exec(insertEvent, seq, laneName(e.Lane), string(e.ID), string(e.Kind), payload,
-		micros(e.Accepted), e.Attempts, micros(e.NextTry), outcomeName(e.Attempts, e.Last))
+	e.Doubt = nil
+	_, err = t.exec(insertEvent, seq, laneName(e.Lane), string(e.ID), string(e.Kind), bytesOf(e.Payload),
+		micros(e.Accepted), e.Attempts, micros(e.NextTry), outcomeName(e.Attempts, e.Last), e.Reason, t.epochIf(e.Begun))
 	if err != nil {
 		return 0, err
 	}
@@ -123,54 +126,12 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 	return seq, nil
 }
 
-// raise notes that a thread's message got a place in a dialog.
-func (t *transaction) raise(k bridge.ThreadKey, p place) error {
-	if known, ok := t.places[k]; ok {
-		if known.dialog != p.dialog {
-			// Two dialogs of one thread in one transaction are rare: write the first
-			// now.
-			if err := t.writePlace(k, known); err != nil {
-				return err
-			}
-		} else if known.sequence >= p.sequence {
-			return nil
-		}
+// epochIf returns what marks an entry as begun. Before the start nobody sends.
+func (t *transaction) epochIf(begun bool) int64 {
+	if !begun || t.w.committed == nil {
+		return 0
 	}
-	t.places[k] = p
-	return nil
-}
-
-// flushPlace writes what is noted of a thread before the thread itself is saved.
-func (t *transaction) flushPlace(k bridge.ThreadKey) error {
-	p, ok := t.places[k]
-	if !ok {
-		return nil
-	}
-	delete(t.places, k)
-	return t.writePlace(k, p)
-}
-
-func (t *transaction) writePlaces() error {
-	for k, p := range t.places {
-		if err := t.writePlace(k, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *transaction) writePlace(k bridge.ThreadKey, p place) error {
-	_, err := t.exec(raiseSequence, p.sequence, k.Channel, string(k.Thread), p.dialog, p.sequence)
-	return err
-}
-
-func (t *transaction) writeMarks() error {
-	for k, composing := range t.marks {
-		if _, err := t.exec(markThread, composing, k.Channel, string(k.Thread), composing); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.w.j.epochs.current
 }
 
 // The letters that separate channel and thread in the name of a lane. No
@@ -187,6 +148,14 @@ func arrow(d bridge.Direction) string {
 	return towardsLivePerson
 }
 
+// towards reads what arrow wrote.
+func towards(arrow string) bridge.Direction {
+	if arrow == towardsChannel {
+		return bridge.ToChannel
+	}
+	return bridge.ToLivePerson
+}
+
 // laneName writes a lane as it stands in the database.
 func laneName(k bridge.LaneKey) string {
 	return k.Channel + arrow(k.Direction) + string(k.Thread)
@@ -198,10 +167,7 @@ func parseLane(name string) (bridge.LaneKey, error) {
 	if i < 0 {
 		return bridge.LaneKey{}, errors.New("read lane: the name has no direction")
 	}
-	k := bridge.LaneKey{Channel: name[:i], Thread: bridge.ThreadID(name[i+1:])}
-	if name[i:i+1] == towardsChannel {
-		k.Direction = bridge.ToChannel
-	}
+	k := bridge.LaneKey{Channel: name[:i], Thread: bridge.ThreadID(name[i+1:]), Direction: towards(name[i : i+1])}
 	return k, nil
 }
 
@@ -264,24 +230,41 @@ func parseOutcome(name string) bridge.Outcome {
 
 // entry is a row of eventColumns.
 type entry struct {
-	seq, accepted, nextTry, settled int64
-	attempts                        int
-	lane, id, kind, last            string
-	payload                         []byte
+	seq, accepted, nextTry, settled, begun, doubt int64
+	attempts                                      int
+	lane, id, kind, last, reason                  string
+	payload, dialogs                              []byte
 }
 
 func (e *entry) dest() []any {
-	return []any{&e.seq, &e.lane, &e.id, &e.kind, &e.payload, &e.accepted, &e.attempts, &e.nextTry, &e.last, &e.settled}
+	return []any{
+		&e.seq, &e.lane, &e.id, &e.kind, &e.payload, &e.accepted, &e.attempts, &e.nextTry, &e.last, &e.settled,
+		&e.reason, &e.begun, &e.doubt, &e.dialogs,
+	}
 }
 
-func (e *entry) entry() (bridge.Entry, error) {
+func (e *entry) entry(past *epochs) (bridge.Entry, error) {
 	lane, err := parseLane(e.lane)
+	if err != nil {
+		return bridge.Entry{}, fmt.Errorf("read event %d: %w", e.seq, err)
+	}
+	doubt, err := e.stored()
 	if err != nil {
 		return bridge.Entry{}, fmt.Errorf("read event %d: %w", e.seq, err)
 	}
 	return bridge.Entry{
 		Seq: e.seq, Lane: lane, ID: bridge.EventID(e.id), Kind: bridge.Kind(e.kind), Payload: e.payload,
 		Accepted: fromMicros(e.accepted), Attempts: e.attempts, NextTry: fromMicros(e.nextTry),
-		Last: parseOutcome(e.last),
+		Last: parseOutcome(e.last), Reason: e.reason,
+		Begun: e.begun == past.current, Doubt: past.doubt(e.begun, doubt),
 	}, nil
+}
+
+// stored is the doubt a settlement left.
+func (e *entry) stored() (*bridge.Doubt, error) {
+	if e.doubt == 0 {
+		return nil, nil
+	}
+	dialogs, err := unpackKeys(e.dialogs)
+	return &bridge.Doubt{Since: fromMicros(e.doubt), Dialogs: dialogs}, err
 }

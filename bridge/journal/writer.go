@@ -10,11 +10,11 @@ import (
 	"lpbridge/bridge"
 )
 
-// maxSteps is the most steps one transaction serves. More would make the first
+// maxWrites is the most writes one transaction serves. More would make the first
 // caller wait longer without saving a noticeable part of a flush.
-const maxSteps = 512
+const maxWrites = 512
 
-// How long a step that nobody waits for may wait for company. A settlement
+// How long a write that nobody waits for may wait for company. A settlement
 // alone would cost a flush of its own; under load another caller's transaction
 // comes along long before.
 const (
@@ -23,23 +23,22 @@ const (
 	retryPatience  = 500 * time.Millisecond
 )
 
-// seqBlock is how many seqs are set aside at a time, so that none is ever given
-// twice though delivered events are deleted.
-const seqBlock = 100_000
+// allotment is how many numbers are set aside at a time.
+const allotment = 100_000
 
-// step is one call's part of a transaction.
-type step interface {
-	// apply runs the step's statements. An error is one of the database and
-	// undoes the whole transaction; other answers the step keeps for itself.
+// write is one call's part of a transaction.
+type write interface {
+	// apply runs the write's statements. An error is one of the database and
+	// undoes the whole transaction; other answers the write keeps for itself.
 	apply(t *transaction) error
 	// finish is called once: with nil after the commit, or with what prevented it.
 	finish(err error)
-	// kept reports whether the step waits for a transaction that succeeds, as
+	// kept reports whether the write waits for a transaction that succeeds, as
 	// nobody would repeat it, instead of failing with the first.
 	kept() bool
 }
 
-// wait is the part of a step whose caller waits for it.
+// wait is the part of a write whose caller waits for it.
 type wait struct{ done chan error }
 
 func newWait() wait { return wait{make(chan error, 1)} }
@@ -48,9 +47,9 @@ func (w wait) finish(err error)     { w.done <- err }
 func (wait) kept() bool             { return false }
 func (w wait) result() <-chan error { return w.done }
 
-// waited is a step with a waiting caller.
+// waited is a write with a waiting caller.
 type waited interface {
-	step
+	write
 	result() <-chan error
 }
 
@@ -60,40 +59,48 @@ type writer struct {
 	j *Journal
 
 	mu    sync.Mutex
-	queue []step
+	queue []write
 	// urgent says that somebody waits; without, the queue is served at due.
 	urgent bool
 	due    time.Time
 	// last is served after the queue; nothing is queued once it is set.
-	last    step
+	last    write
 	failErr error
 
 	wake            chan struct{}
 	stopped, failed chan struct{}
 
-	// The rest is the goroutine's alone. seq is the last one given and seqLimit
-	// the last set aside; saved is the last stamp of a thread.
-	committed     func([]bridge.Entry)
-	tx            transaction
-	seq, seqLimit int64
-	saved         int64
+	// The rest is the goroutine's alone.
+	committed func([]bridge.Entry)
+	tx        transaction
+	state
+	// gaveUp says that something nobody would repeat was not written.
+	gaveUp bool
 	// unseen is what was written since the log's length was last looked at.
 	unseen int
 
 	commits, checkpoints atomic.Int64
 }
 
-func startWriter(j *Journal, seq int64) *writer {
+// state is what transactions change besides the database.
+type state struct {
+	seq, revision allotted
+	unclaimed     volume
+	// alive is when it was last noted that the process lives.
+	alive time.Time
+}
+
+func startWriter(j *Journal, start state) *writer {
 	w := &writer{
 		j: j, wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan struct{}),
-		seq: seq, seqLimit: seq,
+		state: start,
 	}
 	w.tx = transaction{w: w, places: map[bridge.ThreadKey]place{}, marks: map[bridge.ThreadKey]bool{}}
 	go w.run()
 	return w
 }
 
-// do runs a step and waits until it is on disk. When ctx ends first the step
+// do runs a write and waits until it is on disk. When ctx ends first the write
 // may be committed all the same.
 func (w *writer) do(ctx context.Context, s waited) error {
 	w.push(s, 0)
@@ -105,8 +112,8 @@ func (w *writer) do(ctx context.Context, s waited) error {
 	}
 }
 
-// push queues a step, which may wait for company as long as patience.
-func (w *writer) push(s step, patience time.Duration) {
+// push queues a write, which may wait for company as long as patience.
+func (w *writer) push(s write, patience time.Duration) {
 	w.mu.Lock()
 	if w.last != nil || w.failErr != nil {
 		err := w.refusal()
@@ -172,8 +179,8 @@ func (w *writer) usable() error {
 	return nil
 }
 
-// stop commits what is queued and then the last step, and ends the goroutine.
-func (w *writer) stop(last *closeStep) error {
+// stop commits what is queued and then the last write, and ends the goroutine.
+func (w *writer) stop(last *closeWrite) error {
 	w.mu.Lock()
 	if w.failErr == nil {
 		w.last = last
@@ -193,8 +200,8 @@ func (w *writer) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		steps, pause, last := w.take()
-		if len(steps) == 0 {
+		writes, pause, last := w.take()
+		if len(writes) == 0 {
 			timer.Reset(pause)
 			select {
 			case <-w.wake:
@@ -202,78 +209,79 @@ func (w *writer) run() {
 			}
 			continue
 		}
-		w.serve(steps)
+		w.serve(writes)
 		if w.failure() != nil || last {
 			return
 		}
 	}
 }
 
-// take returns the steps of the next transaction, or how long to wait for one,
-// and whether the steps are the last ever.
-func (w *writer) take() (steps []step, pause time.Duration, last bool) {
+// take returns the writes of the next transaction, or how long to wait for one,
+// and whether the writes are the last ever.
+func (w *writer) take() (writes []write, pause time.Duration, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.urgent {
 		if len(w.queue) == 0 {
 			return nil, time.Hour, false
 		}
-		if wait := time.Until(w.due); wait > 0 && len(w.queue) < maxSteps {
+		if wait := time.Until(w.due); wait > 0 && len(w.queue) < maxWrites {
 			return nil, wait, false
 		}
 	}
 	if len(w.queue) == 0 && w.last != nil {
-		return []step{w.last}, 0, true
+		return []write{w.last}, 0, true
 	}
-	n := min(len(w.queue), maxSteps)
-	steps = w.queue[:n:n]
+	n := min(len(w.queue), maxWrites)
+	writes = w.queue[:n:n]
 	w.queue = w.queue[n:]
 	if len(w.queue) == 0 {
 		w.queue = nil
 		w.urgent = w.last != nil
 		w.due = time.Time{}
 	}
-	return steps, 0, false
+	return writes, 0, false
 }
 
-// serve runs steps in one transaction and tells their callers.
-func (w *writer) serve(steps []step) {
+// serve runs writes in one transaction and tells their callers.
+func (w *writer) serve(writes []write) {
 	start := time.Now()
-	err := w.commit(steps, start)
+	err := w.commit(writes, start)
 	if err == nil {
 		w.commits.Add(1)
 		w.j.pending.Add(w.tx.pending)
 		w.j.dead.Add(w.tx.dead)
 	}
 	if w.j.opts.Observe != nil {
-		w.j.opts.Observe(CommitInfo{Entries: len(w.tx.fresh), Steps: len(steps), Duration: time.Since(start), Err: err})
+		w.j.opts.Observe(CommitInfo{Entries: len(w.tx.fresh), Writes: len(writes), Duration: time.Since(start), Err: err})
 	}
 	if err != nil {
-		w.refuse(steps, err)
+		w.refuse(writes, err)
 		return
 	}
 	if w.committed != nil && len(w.tx.fresh) > 0 {
 		w.committed(w.tx.fresh)
 	}
-	for _, s := range steps {
+	for _, s := range writes {
 		s.finish(nil)
 	}
-	w.checkpoint(len(steps) + len(w.tx.fresh))
+	w.checkpoint(len(writes) + len(w.tx.fresh))
 }
 
-// commit runs the steps and commits. After an error nothing of them is left.
-func (w *writer) commit(steps []step, now time.Time) error {
+// commit runs the writes and commits. After an error nothing of them is left.
+func (w *writer) commit(writes []write, now time.Time) error {
 	t := &w.tx
 	t.reset(now)
 	if _, err := t.exec(begin); err != nil {
 		return err
 	}
-	err := t.applyAll(steps)
+	err := t.applyAll(writes)
 	if err == nil {
 		_, err = t.exec(commit)
 	}
 	if err == nil {
-		w.seq, w.seqLimit = t.seq, t.seqLimit
+		w.seq, w.revision, w.alive = t.seq, t.revision, t.alive
+		w.unclaimed.add(t.unclaimed)
 		return nil
 	}
 	// SQLite may have rolled back by itself, in which case this says that there
@@ -283,29 +291,29 @@ func (w *writer) commit(steps []step, now time.Time) error {
 	return err
 }
 
-// refuse deals with the steps of a transaction that was undone.
-func (w *writer) refuse(steps []step, cause error) {
+// refuse deals with the writes of a transaction that was undone.
+func (w *writer) refuse(writes []write, cause error) {
 	err := fmt.Errorf("%w: %w", bridge.ErrStorage, cause)
-	switch judge(cause) {
+	switch severityOf(cause) {
 	case broken:
-		w.fail(steps, cause)
+		w.fail(writes, cause)
 	case later:
-		w.j.log.Error("journal: a transaction was undone", "err", cause)
-		w.requeue(finishWaited(steps, err), err)
+		w.j.log.Error("journal: a transaction was undone", "error", cause)
+		w.requeue(finishWaited(writes, err), err)
 	case faulty:
-		if len(steps) == 1 {
-			w.j.log.Error("journal: a call was refused by the database", "err", cause)
-			steps[0].finish(err)
+		if len(writes) == 1 {
+			w.j.log.Error("journal: a call was refused by the database", "error", cause)
+			writes[0].finish(err)
 			return
 		}
-		w.serveEach(steps)
+		w.serveEach(writes)
 	}
 }
 
-// finishWaited ends the steps that somebody waits for and returns the others,
+// finishWaited ends the writes that somebody waits for and returns the others,
 // to be tried again.
-func finishWaited(steps []step, err error) (kept []step) {
-	for _, s := range steps {
+func finishWaited(writes []write, err error) (kept []write) {
+	for _, s := range writes {
 		if s.kept() {
 			kept = append(kept, s)
 		} else {
@@ -315,14 +323,14 @@ func finishWaited(steps []step, err error) (kept []step) {
 	return kept
 }
 
-// serveEach serves steps one by one, so that one the database will not take
+// serveEach serves writes one by one, so that one the database will not take
 // does no harm to the others.
-func (w *writer) serveEach(steps []step) {
-	for i := range steps {
-		w.serve(steps[i : i+1])
+func (w *writer) serveEach(writes []write) {
+	for i := range writes {
+		w.serve(writes[i : i+1])
 		if w.failure() != nil {
 			err := w.usable()
-			for _, s := range steps[i+1:] {
+			for _, s := range writes[i+1:] {
 				s.finish(err)
 			}
 			return
@@ -330,9 +338,9 @@ func (w *writer) serveEach(steps []step) {
 	}
 }
 
-// requeue puts steps back at the head of the queue, or ends them when the
+// requeue puts writes back at the head of the queue, or ends them when the
 // journal is closing and would try for ever.
-func (w *writer) requeue(keep []step, err error) {
+func (w *writer) requeue(keep []write, err error) {
 	if len(keep) == 0 {
 		return
 	}
@@ -347,6 +355,7 @@ func (w *writer) requeue(keep []step, err error) {
 	}
 	w.mu.Unlock()
 	if closing {
+		w.gaveUp = true
 		for _, s := range keep {
 			s.finish(err)
 		}
@@ -354,21 +363,21 @@ func (w *writer) requeue(keep []step, err error) {
 }
 
 // fail ends the writer: all that wait are told, and so is everybody after.
-func (w *writer) fail(steps []step, cause error) {
+func (w *writer) fail(writes []write, cause error) {
 	w.mu.Lock()
 	w.failErr = cause
 	err := w.refusal()
-	steps = append(steps[:len(steps):len(steps)], w.queue...)
+	writes = append(writes[:len(writes):len(writes)], w.queue...)
 	w.queue = nil
 	w.mu.Unlock()
-	w.j.log.Error("journal: failed, the process must be restarted", "err", cause)
+	w.j.log.Error("journal: failed, the process must be restarted", "error", cause)
 	close(w.failed)
-	for _, s := range steps {
+	for _, s := range writes {
 		s.finish(err)
 	}
 }
 
-// lookEvery is how many steps and entries pass between two looks at the log's
+// lookEvery is how many writes and entries pass between two looks at the log's
 // length; each writes a few pages.
 const lookEvery = 512
 
@@ -379,15 +388,15 @@ func (w *writer) checkpoint(written int) {
 		return
 	}
 	w.unseen = 0
-	done, err := w.j.store.checkpoint(context.Background())
+	done, err := w.j.db.checkpoint(context.Background())
 	switch {
 	case err == nil:
 		if done {
 			w.checkpoints.Add(1)
 		}
-	case judge(err) == later:
+	case severityOf(err) == later:
 		// The log stays longer, nothing else.
-		w.j.log.Warn("journal: the log could not be copied into the database", "err", err)
+		w.j.log.Warn("journal: the log could not be copied into the database", "error", err)
 	default:
 		w.fail(nil, err)
 	}

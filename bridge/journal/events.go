@@ -3,84 +3,13 @@ package journal
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"lpbridge/bridge"
 )
 
-// startStep makes a start known, so that an end without close can be told.
-type startStep struct {
-	wait
-	committed func([]bridge.Entry)
-}
-
-func (s *startStep) apply(t *transaction) error {
-	t.w.committed = s.committed
-	_, err := t.exec(upsertMeta, metaClean, 0)
-	return err
-}
-
-// closeStep leaves everything as an orderly end should: the marker, and no
-// numbers set aside.
-type closeStep struct {
-	wait
-	j       *Journal
-	started bool
-}
-
-func (s *closeStep) apply(t *transaction) error {
-	if !s.started {
-		return nil
-	}
-	if _, err := t.exec(upsertMeta, metaSeq, t.seq); err != nil {
-		return err
-	}
-	for _, u := range s.j.unusedNumbers() {
-		if _, err := t.exec(setCounter, u.last, u.channel, u.kind, u.limit); err != nil {
-			return err
-		}
-	}
-	_, err := t.exec(upsertMeta, metaClean, 1)
-	return err
-}
-
-// checkStep writes something.
-type checkStep struct{ wait }
-
-func (checkStep) apply(t *transaction) error {
-	_, err := t.exec(upsertMeta, metaChecked, micros(t.now))
-	return err
-}
-
-// flagStep writes a flag.
-type flagStep struct {
-	wait
-	name, value string
-}
-
-func (s *flagStep) apply(t *transaction) error {
-	_, err := t.exec(upsertFlag, s.name, s.value)
-	return err
-}
-
-// Flag implements [bridge.Journal].
-func (j *Journal) Flag(ctx context.Context, name string) (string, error) {
-	var value string
-	if _, err := j.scanFound(ctx, flagOf, []any{name}, &value); err != nil {
-		return "", fmt.Errorf("journal: flag: %w", err)
-	}
-	return value, nil
-}
-
-// SetFlag implements [bridge.Journal].
-func (j *Journal) SetFlag(ctx context.Context, name, value string) error {
-	if err := j.w.do(ctx, &flagStep{wait: newWait(), name: name, value: value}); err != nil {
-		return fmt.Errorf("journal: set flag: %w", err)
-	}
-	return nil
-}
-
-// appendStep stores a batch.
-type appendStep struct {
+// appendWrite stores a batch.
+type appendWrite struct {
 	wait
 	j     *Journal
 	batch bridge.Batch
@@ -94,14 +23,14 @@ type appendStep struct {
 // same; whoever sends it again meets the idempotency keys.
 func (j *Journal) Append(ctx context.Context, b bridge.Batch) ([]int64, error) {
 	n := int64(len(b.Entries))
-	if n == 0 && len(b.Records) == 0 {
+	if n == 0 && len(b.Records) == 0 && len(b.Consumers) == 0 && len(b.Unclaimed) == 0 {
 		return nil, nil
 	}
 	if n > 0 && j.pending.Load()+j.queued.Add(n) > j.opts.MaxPending {
 		j.queued.Add(-n)
 		return nil, fmt.Errorf("journal: append: %w", bridge.ErrBusy)
 	}
-	s := &appendStep{wait: newWait(), j: j, batch: b}
+	s := &appendWrite{wait: newWait(), j: j, batch: b}
 	if err := j.w.do(ctx, s); err != nil {
 		return nil, fmt.Errorf("journal: append: %w", err)
 	}
@@ -111,11 +40,15 @@ func (j *Journal) Append(ctx context.Context, b bridge.Batch) ([]int64, error) {
 	return s.seqs, nil
 }
 
-func (s *appendStep) apply(t *transaction) error {
+func (s *appendWrite) apply(t *transaction) error {
 	refused, err := t.checkKeys(s.batch.Records)
 	if err != nil || refused != nil {
 		s.refused = refused
 		return err
+	}
+	if !t.roomFor(s.batch.Unclaimed) {
+		s.refused = bridge.ErrUnclaimedFull
+		return nil
 	}
 	s.seqs = make([]int64, len(s.batch.Entries))
 	for i := range s.batch.Entries {
@@ -123,10 +56,18 @@ func (s *appendStep) apply(t *transaction) error {
 			return err
 		}
 	}
+	for i := range s.batch.Consumers {
+		if err := t.saveConsumer(&s.batch.Consumers[i]); err != nil {
+			return err
+		}
+	}
+	if err := t.addUnclaimed(s.batch.Unclaimed); err != nil {
+		return err
+	}
 	return t.saveRecords(s.batch.Records)
 }
 
-func (s *appendStep) finish(err error) {
+func (s *appendWrite) finish(err error) {
 	s.j.queued.Add(-int64(len(s.batch.Entries)))
 	if err == nil && s.refused == nil {
 		s.j.passNumbers(s.batch.Records)
@@ -134,37 +75,41 @@ func (s *appendStep) finish(err error) {
 	s.wait.finish(err)
 }
 
-// settleStep records how a delivery ended.
-type settleStep struct{ bridge.Settlement }
+// settleWrite records how a delivery ended.
+type settleWrite struct{ bridge.Settlement }
 
 // Settle implements [bridge.Journal]. It waits up to two milliseconds for
 // a transaction to ride along with, for a flush of its own would hold up those
 // who wait for an answer. When the disk is full, settlements are kept
 // and tried again until they succeed or the journal is closed.
 func (j *Journal) Settle(s bridge.Settlement) {
-	j.w.push(&settleStep{s}, settlePatience)
+	j.w.push(&settleWrite{s}, settlePatience)
 }
 
-func (s *settleStep) kept() bool { return true }
+func (s *settleWrite) kept() bool { return true }
 
-func (s *settleStep) finish(err error) {
+func (s *settleWrite) finish(err error) {
 	if s.Durable != nil {
 		s.Durable(err)
 	}
 }
 
-func (s *settleStep) apply(t *transaction) error {
+func (s *settleWrite) apply(t *transaction) error {
 	if err := t.conclude(&s.Settlement); err != nil {
 		return err
 	}
 	if s.Dialog != "" {
+		_, err := t.exec(insertLedger, s.Dialog, s.Sequence, s.Lane.Channel, string(s.Lane.Thread), string(s.Source), micros(t.now))
+		if err != nil {
+			return err
+		}
 		if err := t.raise(bridge.ThreadKey{Channel: s.Lane.Channel, Thread: s.Lane.Thread}, place{s.Dialog, s.Sequence}); err != nil {
 			return err
 		}
-		if s.Source != "" {
-			if _, err := t.exec(insertSent, s.Dialog, s.Sequence, string(s.Source), micros(t.now)); err != nil {
-				return err
-			}
+	}
+	if s.Next != 0 {
+		if err := t.begin(s.Next); err != nil {
+			return err
 		}
 	}
 	for _, e := range s.Follow {
@@ -182,10 +127,12 @@ func (t *transaction) conclude(s *bridge.Settlement) error {
 	var err error
 	switch {
 	case s.Final == bridge.Pending:
-		_, err = t.exec(retryPending, s.Attempts, micros(s.NextTry), s.Outcome.String(), s.Seq)
+		doubt, dialogs := t.doubtRow(s.Doubt)
+		_, err = t.exec(retryPending, s.Attempts, micros(s.NextTry), s.Outcome.String(), cutReason(s.Reason), doubt, dialogs, s.Seq)
 		return err
 	case s.Final == bridge.Dead:
-		n, err = t.exec(killPending, s.Attempts, s.Outcome.String(), micros(t.now), s.Seq)
+		doubt, dialogs := t.doubtRow(s.Doubt)
+		n, err = t.exec(killPending, s.Attempts, s.Outcome.String(), micros(t.now), cutReason(s.Reason), doubt, dialogs, s.Seq)
 		t.dead += n
 	case t.w.j.opts.Retention == 0:
 		n, err = t.exec(deletePending, s.Seq)
@@ -196,8 +143,53 @@ func (t *transaction) conclude(s *bridge.Settlement) error {
 	return err
 }
 
-// reviveStep makes a dead letter pending again.
-type reviveStep struct {
+// doubtRow is how a doubt stands in the database.
+func (t *transaction) doubtRow(d *bridge.Doubt) (since int64, dialogs []byte) {
+	if d == nil {
+		return 0, []byte{}
+	}
+	at := d.Since
+	if at.IsZero() {
+		at = t.now
+	}
+	return micros(at), packKeys(d.Dialogs)
+}
+
+// cutReason keeps a reason short, and whole in its last letter.
+func cutReason(s string) string {
+	if len(s) > bridge.MaxReason {
+		s = s[:bridge.MaxReason]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// begin marks an entry as begun by this process.
+func (t *transaction) begin(seq int64) error {
+	epoch := t.epochIf(true)
+	_, err := t.exec(beginPending, epoch, seq, epoch)
+	return err
+}
+
+// beginWrite marks an entry as begun.
+type beginWrite struct {
+	seq     int64
+	durable func(error)
+}
+
+// Begin implements [bridge.Journal].
+func (j *Journal) Begin(seq int64, durable func(error)) {
+	j.w.push(&beginWrite{seq, durable}, 0)
+}
+
+func (s *beginWrite) apply(t *transaction) error { return t.begin(s.seq) }
+
+func (s *beginWrite) finish(err error) { s.durable(err) }
+
+// kept is false: the lane asks again when it may send.
+func (s *beginWrite) kept() bool { return false }
+
+// reviveWrite makes a dead letter pending again.
+type reviveWrite struct {
 	wait
 	seq   int64
 	found bool
@@ -205,28 +197,28 @@ type reviveStep struct {
 
 // Revive implements [bridge.Journal].
 func (j *Journal) Revive(ctx context.Context, seq int64) (bool, error) {
-	s := &reviveStep{wait: newWait(), seq: seq}
+	s := &reviveWrite{wait: newWait(), seq: seq}
 	if err := j.w.do(ctx, s); err != nil {
 		return false, fmt.Errorf("journal: revive: %w", err)
 	}
 	return s.found, nil
 }
 
-func (s *reviveStep) apply(t *transaction) error {
+func (s *reviveWrite) apply(t *transaction) error {
 	var row entry
 	var err error
-	if s.found, err = t.row(deadEntry, []any{s.seq}, row.dest()...); err != nil || !s.found {
+	if s.found, err = t.row(deadRow, []any{s.seq}, row.dest()...); err != nil || !s.found {
 		return err
 	}
-	e, err := row.entry()
+	e, err := row.entry(&t.w.j.epochs)
 	if err != nil {
 		return err
 	}
-	if e.Seq, err = t.nextSeq(); err != nil {
+	if e.Seq, err = t.seq.next(t); err != nil {
 		return err
 	}
 	e.Accepted, e.Attempts, e.Last = t.now, 0, parseOutcome("")
-	e.NextTry = fromMicros(0)
+	e.NextTry, e.Reason = fromMicros(0), ""
 	if _, err := t.exec(reviveDead, e.Seq, micros(e.Accepted), s.seq); err != nil {
 		return err
 	}
@@ -236,8 +228,8 @@ func (s *reviveStep) apply(t *transaction) error {
 	return nil
 }
 
-// discardStep removes a dead letter.
-type discardStep struct {
+// discardWrite removes a dead letter.
+type discardWrite struct {
 	wait
 	seq   int64
 	found bool
@@ -245,14 +237,14 @@ type discardStep struct {
 
 // Discard implements [bridge.Journal].
 func (j *Journal) Discard(ctx context.Context, seq int64) (bool, error) {
-	s := &discardStep{wait: newWait(), seq: seq}
+	s := &discardWrite{wait: newWait(), seq: seq}
 	if err := j.w.do(ctx, s); err != nil {
 		return false, fmt.Errorf("journal: discard: %w", err)
 	}
 	return s.found, nil
 }
 
-func (s *discardStep) apply(t *transaction) error {
+func (s *discardWrite) apply(t *transaction) error {
 	n, err := t.exec(discardDead, s.seq)
 	s.found = n > 0
 	t.dead -= n

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -33,8 +34,8 @@ const readers = 4
 // shorter saves disk and time at the next open after a crash.
 const checkpointPages = 4096
 
-// store is an open SQLite database: one connection that writes, some that read.
-type store struct {
+// database is an open SQLite database: one connection that writes, some that read.
+type database struct {
 	path string
 	lock *os.File
 
@@ -42,13 +43,15 @@ type store struct {
 	conn    *sql.Conn
 	readDB  *sql.DB
 	stmts   [allStatements]*sql.Stmt
-	// fresh says that the database was made by this open.
-	fresh bool
+	// fresh says that the database was made by this open, touched when its files
+	// were last written before it.
+	fresh   bool
+	touched time.Time
 }
 
-// openStore opens or creates the database at path and brings its schema up to
+// openDatabase opens or creates the database at path and brings its schema up to
 // date. It fails when another process has it open.
-func openStore(ctx context.Context, path string) (*store, error) {
+func openDatabase(ctx context.Context, path string) (*database, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
 	}
@@ -58,14 +61,15 @@ func openStore(ctx context.Context, path string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{path: path, lock: lock}
+	s := &database{path: path, lock: lock}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *store) open(ctx context.Context) error {
+func (s *database) open(ctx context.Context) error {
+	s.touched = lastWritten(s.path, s.path+"-wal")
 	// SQLite gives its log and index files the mode of the database file.
 	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -86,7 +90,18 @@ func (s *store) open(ctx context.Context) error {
 	return s.prepare(ctx)
 }
 
-func (s *store) openWriter(ctx context.Context) error {
+// lastWritten returns the newest time of modification of the files that exist.
+func lastWritten(paths ...string) time.Time {
+	var last time.Time
+	for _, path := range paths {
+		if fi, err := os.Stat(path); err == nil && fi.ModTime().After(last) {
+			last = fi.ModTime()
+		}
+	}
+	return last
+}
+
+func (s *database) openWriter(ctx context.Context) error {
 	var err error
 	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)")); err != nil {
 		return fmt.Errorf("open: %w", err)
@@ -119,7 +134,7 @@ func (s *store) openWriter(ctx context.Context) error {
 
 // setPragma sets a pragma and reads it back: SQLite ignores what it does not
 // know and keeps what it cannot change.
-func (s *store) setPragma(ctx context.Context, name, value, want string) error {
+func (s *database) setPragma(ctx context.Context, name, value, want string) error {
 	var got string
 	if _, err := s.conn.ExecContext(ctx, "PRAGMA "+name+" = "+value); err != nil {
 		return fmt.Errorf("set %s: %w", name, err)
@@ -133,7 +148,7 @@ func (s *store) setPragma(ctx context.Context, name, value, want string) error {
 	return nil
 }
 
-func (s *store) checkVersion(ctx context.Context) error {
+func (s *database) checkVersion(ctx context.Context) error {
 	var version string
 	if err := s.conn.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
 		return fmt.Errorf("read SQLite's version: %w", err)
@@ -153,7 +168,7 @@ func (s *store) checkVersion(ctx context.Context) error {
 }
 
 // migrate brings the schema up to date in one transaction.
-func (s *store) migrate(ctx context.Context) error {
+func (s *database) migrate(ctx context.Context) error {
 	var version int
 	if err := s.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("read the schema version: %w", err)
@@ -172,7 +187,7 @@ func (s *store) migrate(ctx context.Context) error {
 	}
 	defer tx.Rollback()
 	for _, m := range migrations[version:] {
-		if _, err := tx.ExecContext(ctx, m); err != nil {
+		if _, err := tx.ExecContext(ctx, migration(m, time.Now())); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
 	}
@@ -185,7 +200,7 @@ func (s *store) migrate(ctx context.Context) error {
 	return nil
 }
 
-func (s *store) openReaders(ctx context.Context) error {
+func (s *database) openReaders(ctx context.Context) error {
 	var err error
 	s.readDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)", "query_only(1)",
 		"cache_size("+strconv.Itoa(-readerCacheKiB)+")"))
@@ -200,7 +215,7 @@ func (s *store) openReaders(ctx context.Context) error {
 	return nil
 }
 
-func (s *store) prepare(ctx context.Context) error {
+func (s *database) prepare(ctx context.Context) error {
 	for i := range text {
 		var err error
 		if statement(i) < writerStatements {
@@ -218,7 +233,7 @@ func (s *store) prepare(ctx context.Context) error {
 // checkpoint copies the write-ahead log into the database once it is long
 // enough, and reports whether it was. It runs between transactions, on the
 // writing connection.
-func (s *store) checkpoint(ctx context.Context) (bool, error) {
+func (s *database) checkpoint(ctx context.Context) (bool, error) {
 	pages, err := s.walPages(ctx, "NOOP")
 	if err != nil || pages < checkpointPages {
 		return false, err
@@ -229,7 +244,7 @@ func (s *store) checkpoint(ctx context.Context) (bool, error) {
 
 // walPages runs a checkpoint of the given mode and returns how many pages of
 // the log are not in the database yet.
-func (s *store) walPages(ctx context.Context, mode string) (int, error) {
+func (s *database) walPages(ctx context.Context, mode string) (int, error) {
 	var busy, log, done int
 	err := s.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &done)
 	if err != nil {
@@ -240,7 +255,7 @@ func (s *store) walPages(ctx context.Context, mode string) (int, error) {
 
 // close closes the connections and gives up the lock. The last connection to
 // close copies the log into the database.
-func (s *store) close() error {
+func (s *database) close() error {
 	var errs []error
 	for _, stmt := range s.stmts {
 		if stmt != nil {
@@ -262,12 +277,12 @@ func (s *store) close() error {
 // abandon lets go of a database that failed. The writing connection stays open
 // until the process ends: closing it would copy the log into the database, as
 // if the disk could still be trusted.
-func (s *store) abandon() error {
+func (s *database) abandon() error {
 	return errors.Join(s.readDB.Close(), s.lock.Close())
 }
 
 // sizes returns how many bytes the database and its log take on disk.
-func (s *store) sizes() (database, log int64) {
+func (s *database) sizes() (database, log int64) {
 	if fi, err := os.Stat(s.path); err == nil {
 		database = fi.Size()
 	}
@@ -277,21 +292,21 @@ func (s *store) sizes() (database, log int64) {
 	return database, log
 }
 
-// verdict says what an error of the database means for the journal.
-type verdict int
+// severity says what an error of the database means for the journal.
+type severity int
 
 const (
 	// broken is a disk or a database that cannot be trusted any more.
-	broken verdict = iota
+	broken severity = iota
 	// later is no space, or somebody else's lock: the transaction was undone and
 	// the next may succeed.
 	later
-	// faulty is one step's values that the database will never take: the
-	// transaction was undone and the other steps would have succeeded.
+	// faulty is one write's values that the database will never take: the
+	// transaction was undone and the other writes would have succeeded.
 	faulty
 )
 
-func judge(err error) verdict {
+func severityOf(err error) severity {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return broken
