@@ -12,6 +12,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/served"
 )
 
 // The credentials of the suite's consumer and of another one.
@@ -109,18 +110,18 @@ func prepared(t testing.TB, s bridgetest.Setting) bridge.Adapter {
 	}
 	now := time.Now()
 	c := &conversation{
-		ID: next(kindConversation), UUID: thread1, Owner: "ana-suite", Created: now, LastMessage: 1, LastUUID: suiteMessage, Total: 1, Unread: 1,
+		ID: next(string(kindConversation)), UUID: thread1, Owner: "ana-suite", Created: now, LastMessage: 1, LastUUID: suiteMessage, Total: 1, Unread: 1,
 	}
-	stored := []recordable{
-		&person{ID: next(kindIdentity), User: "ana-suite", DisplayName: "Ana Suite", Email: "ana@suite.example", Created: now},
-		&session{ID: next(kindSession), User: "ana-suite", Created: now, Expires: now.Add(time.Hour), TokenHash: digest(suiteToken), NonceHash: "n-1"},
+	stored := []served.Thing{
+		&identity{ID: next(string(kindIdentity)), User: "ana-suite", DisplayName: "Ana Suite", Email: "ana@suite.example", Created: now},
+		&session{ID: next(string(kindSession)), User: "ana-suite", Created: now, Expires: now.Add(time.Hour), TokenHash: digest(suiteToken), NonceHash: "n-1"},
 		c,
 		&message{
-			ID: next(kindMessage), UUID: suiteMessage, Conversation: c.ID, Thread: c.UUID, Owner: c.Owner, Sender: "agent",
+			ID: next(string(kindMessage)), UUID: suiteMessage, Conversation: c.ID, Thread: c.UUID, Owner: c.Owner, Sender: "agent",
 			Parts: []part{{MIMEType: typePlain, Body: "hello"}}, Sent: now, Status: statusSent, Event: "dialog-0:0",
 		},
 	}
-	if err := l.save(ctx, stored); err != nil {
+	if err := l.keep(ctx, nil, stored...); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -129,7 +130,7 @@ func prepared(t testing.TB, s bridgetest.Setting) bridge.Adapter {
 // refusedAsLayer checks that a refusal looks as Layer's do.
 func refusedAsLayer(t testing.TB, resp *http.Response, body []byte) {
 	t.Helper()
-	var e errorAnswer
+	var e errorObject
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&e); err != nil || e.ID == "" || e.Code == 0 || e.Message == "" || e.Data == nil {

@@ -3,9 +3,7 @@ package layer
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -35,27 +33,20 @@ type content struct {
 	data []byte
 }
 
-func (c *content) record() (bridge.Record, error) {
-	head, err := json.Marshal(c)
-	if err != nil {
-		return bridge.Record{}, fmt.Errorf("encode content: %w", err)
-	}
-	return bridge.Record{
-		Kind: kindContent, ID: c.ID, Parent: c.Owner, Keys: []string{uuidKey(c.UUID)},
-		Data: append(append(head, '\n'), c.data...), Time: c.Created,
-	}, nil
+func (c *content) Record() (bridge.Record, error) {
+	return kindContent.Record(c.ID, c.Owner, []string{uuidKey(c.UUID)}, c.Created, c, c.data...)
 }
 
 func (l *Layer) contentNamed(ctx context.Context, uuid string) (*content, error) {
-	r, err := l.records.Find(ctx, kindContent, uuidKey(uuid))
+	r, err := l.records.Find(ctx, string(kindContent), uuidKey(uuid))
 	if err != nil {
 		return nil, err
 	}
-	head, data, _ := bytes.Cut(r.Data, []byte("\n"))
-	c := &content{data: data}
-	if err := json.Unmarshal(head, c); err != nil {
-		return nil, fmt.Errorf("decode content %d: %w", r.ID, err)
+	c, data, err := kindContent.DecodeWithBytes(r)
+	if err != nil {
+		return nil, err
 	}
+	c.data = data
 	return c, nil
 }
 
@@ -72,67 +63,67 @@ func (l *Layer) contentURL(uuid string) string { return l.base + "/content/" + u
 
 func (l *Layer) downloadURL(uuid string) string { return l.contentURL(uuid) + "/file" }
 
-func (l *Layer) contentAnswer(uuid string, size int64) contentAnswer {
-	return contentAnswer{
+func (l *Layer) contentObject(uuid string, size int64) contentObject {
+	return contentObject{
 		ID: prefixContent + uuid, DownloadURL: l.downloadURL(uuid), RefreshURL: l.contentURL(uuid),
 		Expiration: iso(time.Now().Add(contentLife)), Size: size,
 	}
 }
 
 // createContent answers POST /content: where to upload.
-func (l *Layer) createContent(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) createContent(ctx context.Context, c *call) (response, error) {
 	size, err := strconv.ParseInt(c.Header.Get("Upload-Content-Length"), 10, 64)
 	if err != nil || size < 0 {
-		return answer{}, missingProperty("Upload-Content-Length")
+		return response{}, missingProperty("Upload-Content-Length")
 	}
 	if size > l.cfg.MaxContent {
-		return answer{}, errTooLarge
+		return response{}, errTooLarge
 	}
-	id, err := l.records.NextID(ctx, kindContent)
+	id, err := kindContent.NextID(ctx, l.records)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	made := &content{ID: id, UUID: uuid.NewString(), Owner: c.view.person.User, Created: time.Now()}
-	if err := l.save(ctx, []recordable{made}); err != nil {
-		return answer{}, err
+	made := &content{ID: id, UUID: uuid.NewString(), Owner: c.view.viewer.User, Created: time.Now()}
+	if err := l.keep(ctx, nil, made); err != nil {
+		return response{}, err
 	}
-	body := l.contentAnswer(made.UUID, size)
+	body := l.contentObject(made.UUID, size)
 	body.UploadURL = l.contentURL(made.UUID) + "/upload"
-	return answer{status: http.StatusCreated, body: body}, nil
+	return response{status: http.StatusCreated, body: body}, nil
 }
 
 // refreshContent answers GET /content/UUID: where to download.
-func (l *Layer) refreshContent(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) refreshContent(ctx context.Context, c *call) (response, error) {
 	found, err := l.contentNamed(ctx, c.PathValue("uuid"))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	if found.Owner != c.view.person.User {
-		return answer{}, errNotFound
+	if found.Owner != c.view.viewer.User {
+		return response{}, errNotFound
 	}
-	return answer{status: http.StatusOK, body: l.contentAnswer(found.UUID, int64(len(found.data)))}, nil
+	return response{status: http.StatusOK, body: l.contentObject(found.UUID, int64(len(found.data)))}, nil
 }
 
 // upload answers PUT of the bytes, once. The SDKs send no session along.
-func (l *Layer) upload(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) upload(ctx context.Context, c *call) (response, error) {
 	if len(c.body) == 0 {
-		return answer{}, errUnparsable
+		return response{}, errUnparsable
 	}
 	found, err := l.contentNamed(ctx, c.PathValue("uuid"))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	_, leave := l.users.enter(found.Owner)
 	defer leave()
 	if found, err = l.contentNamed(ctx, found.UUID); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	if found.Filled {
-		return answer{}, errIDTaken
+		return response{}, errIDTaken
 	}
 	found.Filled, found.data = true, c.body
 	found.Type = mimetype.Detect(c.body).String()
-	return answer{status: http.StatusOK}, l.save(ctx, []recordable{found})
+	return response{status: http.StatusOK}, l.keep(ctx, nil, found)
 }
 
 // inline are the types that a browser may show; all else it saves.

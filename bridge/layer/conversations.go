@@ -38,7 +38,7 @@ type conversationRequest struct {
 // conversationNamed returns a conversation of the user, also one they no longer
 // see, or [bridge.ErrNoRecord].
 func (l *Layer) conversationNamed(ctx context.Context, user, uuid string) (*conversation, error) {
-	c, err := find[conversation](ctx, l.records, kindConversation, uuidKey(uuid))
+	c, err := kindConversation.Find(ctx, l.records, uuidKey(uuid))
 	if err == nil && c.Owner != user {
 		return nil, bridge.ErrNoRecord
 	}
@@ -55,48 +55,44 @@ func (l *Layer) conversationOf(ctx context.Context, user, uuid string) (*convers
 }
 
 // showConversation shows a conversation with its newest message.
-func (l *Layer) showConversation(ctx context.Context, v view, c *conversation) (conversationAnswer, error) {
+func (l *Layer) showConversation(ctx context.Context, v view, c *conversation) (conversationObject, error) {
 	var last *message
 	if c.LastMessage != 0 {
-		r, err := l.records.Get(ctx, kindMessage, c.LastMessage)
-		if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
-			return conversationAnswer{}, err
-		}
+		var err error
+		last, err = kindMessage.Get(ctx, l.records, c.LastMessage)
 		// The history may have been deleted in the meantime.
-		if err == nil {
-			if last, err = decode[message](r); err != nil {
-				return conversationAnswer{}, err
-			}
+		if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
+			return conversationObject{}, err
 		}
 	}
 	return v.conversation(c, last), nil
 }
 
 // createConversation answers POST /conversations.
-func (l *Layer) createConversation(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) createConversation(ctx context.Context, c *call) (response, error) {
 	var req conversationRequest
 	if err := decodeBody(c.body, &req); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	var body conversationAnswer
-	created, err := l.makeConversation(ctx, c.view, &req, func(made conversationAnswer) { body = made })
+	var body conversationObject
+	created, err := l.makeConversation(ctx, c.view, &req, func(made conversationObject) { body = made })
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	if created {
-		return answer{status: http.StatusCreated, body: body}, nil
+		return response{status: http.StatusCreated, body: body}, nil
 	}
-	return answer{status: http.StatusOK, body: body}, nil
+	return response{status: http.StatusOK, body: body}, nil
 }
 
 // makeConversation creates a conversation, or finds the distinct one, and hands
 // it to done before anybody else is told. It reports whether it is new.
-func (l *Layer) makeConversation(ctx context.Context, v view, req *conversationRequest, done func(conversationAnswer)) (created bool, err error) {
+func (l *Layer) makeConversation(ctx context.Context, v view, req *conversationRequest, done func(conversationObject)) (created bool, err error) {
 	if err := l.checkConversation(v, req); err != nil {
 		return false, err
 	}
-	var made conversationAnswer
-	err = l.inTurn(ctx, v.person.User, func(t *turn) error {
+	var made conversationObject
+	err = l.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
 		c, err := l.distinctMatch(ctx, t, v, req)
 		if c == nil && err == nil {
 			created = true
@@ -107,7 +103,7 @@ func (l *Layer) makeConversation(ctx context.Context, v view, req *conversationR
 		}
 		made, err = l.showConversation(ctx, v, c)
 		return err
-	}, func(*turn) { done(made) })
+	}, func(*transaction) { done(made) })
 	return created, err
 }
 
@@ -133,7 +129,7 @@ func (l *Layer) checkParticipant(v view, id string) error {
 	if !ok {
 		return invalidProperty("participants", "must be ids of identities")
 	}
-	if user != v.person.User && !l.cfg.isAgent(user) {
+	if user != v.viewer.User && !l.cfg.isAgent(user) {
 		return invalidProperty("participants", "can be the user and the agent only")
 	}
 	return nil
@@ -142,11 +138,11 @@ func (l *Layer) checkParticipant(v view, id string) error {
 // distinctMatch returns the distinct conversation that a request matches, nil
 // when there is none or none is asked for. The agent and the user are always
 // the participants, so that a user has one distinct conversation at most.
-func (l *Layer) distinctMatch(ctx context.Context, t *turn, v view, req *conversationRequest) (*conversation, error) {
+func (l *Layer) distinctMatch(ctx context.Context, t *transaction, v view, req *conversationRequest) (*conversation, error) {
 	if !isDistinct(req) {
 		return nil, nil
 	}
-	c, err := find[conversation](ctx, l.records, kindConversation, keyDistinct+t.user.id)
+	c, err := kindConversation.Find(ctx, l.records, keyDistinct+t.user.id)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return nil, nil
 	}
@@ -172,24 +168,24 @@ func (l *Layer) distinctMatch(ctx context.Context, t *turn, v view, req *convers
 // participants, as it does by default.
 func isDistinct(req *conversationRequest) bool { return req.Distinct == nil || *req.Distinct }
 
-func (l *Layer) newConversation(ctx context.Context, t *turn, v view, req *conversationRequest) (*conversation, error) {
-	if t.person.Conversations >= maxConversations {
+func (l *Layer) newConversation(ctx context.Context, t *transaction, v view, req *conversationRequest) (*conversation, error) {
+	if t.identity.Conversations >= maxConversations {
 		return nil, errCrowded
 	}
 	own, err := l.newConversationID(ctx, v, req.ID)
 	if err != nil {
 		return nil, err
 	}
-	id, err := l.records.NextID(ctx, kindConversation)
+	id, err := kindConversation.NextID(ctx, l.records)
 	if err != nil {
 		return nil, err
 	}
 	c := &conversation{
 		ID: id, UUID: own, Owner: t.user.id, Distinct: isDistinct(req), Metadata: req.Metadata, Created: t.at,
 	}
-	p := *t.person
+	p := *t.identity
 	p.Conversations++
-	t.person = &p
+	t.identity = &p
 	t.keep(c, &p)
 	t.tellCreated(objectConversation, c.UUID, c)
 	return c, nil
@@ -202,13 +198,13 @@ func (l *Layer) newConversationID(ctx context.Context, v view, asked string) (st
 		return uuid.NewString(), nil
 	}
 	own, _ := uuidOf(asked, prefixConversation)
-	taken, err := find[conversation](ctx, l.records, kindConversation, uuidKey(own))
+	taken, err := kindConversation.Find(ctx, l.records, uuidKey(own))
 	switch {
 	case errors.Is(err, bridge.ErrNoRecord):
 		return own, nil
 	case err != nil:
 		return "", err
-	case taken.Owner != v.person.User || !taken.visible():
+	case taken.Owner != v.viewer.User || !taken.visible():
 		return "", errIDTaken
 	}
 	shown, err := l.showConversation(ctx, v, taken)
@@ -219,61 +215,63 @@ func (l *Layer) newConversationID(ctx context.Context, v view, asked string) (st
 }
 
 // listConversations answers GET /conversations.
-func (l *Layer) listConversations(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) listConversations(ctx context.Context, c *call) (response, error) {
 	query, err := c.listQuery(prefixConversation)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	all, err := l.visibleConversations(ctx, c.view.person.User)
+	all, err := l.visibleConversations(ctx, c.view.viewer.User)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	switch c.URL.Query().Get("sort_by") {
 	case "", "created_at":
 	case "last_message":
 		slices.SortStableFunc(all, func(a, b *conversation) int { return b.active().Compare(a.active()) })
 	default:
-		return answer{}, invalidProperty("sort_by", "must be created_at or last_message")
+		return response{}, invalidProperty("sort_by", "must be created_at or last_message")
 	}
 	page := all
 	if query.from != "" {
 		i := slices.IndexFunc(all, func(c *conversation) bool { return strings.EqualFold(c.UUID, query.from) })
 		if i < 0 {
-			return answer{}, invalidProperty("from_id", "is not a conversation of the user")
+			return response{}, invalidProperty("from_id", "is not a conversation of the user")
 		}
 		page = all[i+1:]
 	}
-	shown := []conversationAnswer{}
+	shown := []conversationObject{}
 	for _, one := range page[:min(len(page), query.size)] {
 		a, err := l.showConversation(ctx, c.view, one)
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
 		shown = append(shown, a)
 	}
-	return answer{status: http.StatusOK, body: shown, count: new(len(all))}, nil
+	return response{status: http.StatusOK, body: shown, count: new(len(all))}, nil
 }
 
 // visibleConversations are all conversations a user sees, the newest first.
 func (l *Layer) visibleConversations(ctx context.Context, user string) ([]*conversation, error) {
 	var all []*conversation
-	err := each(ctx, l.records, kindConversation, user, 0, 0, func(c *conversation) bool {
+	for c, err := range kindConversation.Each(ctx, l.records, user, bridge.Page{Newest: true}) {
+		if err != nil {
+			return nil, err
+		}
 		if c.visible() {
 			all = append(all, c)
 		}
-		return true
-	})
-	return all, err
+	}
+	return all, nil
 }
 
 // showOneConversation answers GET /conversations/UUID.
-func (l *Layer) showOneConversation(ctx context.Context, c *call) (answer, error) {
-	found, err := l.conversationOf(ctx, c.view.person.User, c.PathValue("uuid"))
+func (l *Layer) showOneConversation(ctx context.Context, c *call) (response, error) {
+	found, err := l.conversationOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	shown, err := l.showConversation(ctx, c.view, found)
-	return answer{status: http.StatusOK, body: shown}, err
+	return response{status: http.StatusOK, body: shown}, err
 }
 
 // The modes of deleting (Client API, Conversations and Messages).
@@ -285,13 +283,13 @@ const (
 // deleteConversation answers DELETE /conversations/UUID. With my_devices alone
 // the consumer stays in the conversation, which comes back when the agent
 // writes; everything else is the end of it for the agent too.
-func (l *Layer) deleteConversation(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) deleteConversation(ctx context.Context, c *call) (response, error) {
 	query := c.URL.Query()
 	mode, leave := query.Get("mode"), query.Get("leave") == "true"
 	if mode != modeAll && mode != modeMine {
-		return answer{}, invalidProperty("mode", "must be all_participants or my_devices")
+		return response{}, invalidProperty("mode", "must be all_participants or my_devices")
 	}
-	err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
 		found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil {
 			return err
@@ -303,11 +301,11 @@ func (l *Layer) deleteConversation(ctx context.Context, c *call) (answer, error)
 		}
 		return nil
 	}, nil)
-	return answer{status: http.StatusNoContent}, err
+	return response{status: http.StatusNoContent}, err
 }
 
 // hide deletes what was said so far for the consumer only.
-func (t *turn) hide(c *conversation) {
+func (t *transaction) hide(c *conversation) {
 	c.Hidden, c.HiddenTo, c.ReadTo = true, c.LastMessage, max(c.ReadTo, c.LastMessage)
 	c.LastMessage, c.LastUUID, c.Total, c.Unread = 0, "", 0, 0
 	t.keep(c)
@@ -315,7 +313,7 @@ func (t *turn) hide(c *conversation) {
 }
 
 // leave ends the conversation, here and in LivePerson.
-func (t *turn) leave(c *conversation, mode string) {
+func (t *transaction) leave(c *conversation, mode string) {
 	c.Gone = true
 	t.user.types(c.thread(), false)
 	t.keep(c)
@@ -324,28 +322,28 @@ func (t *turn) leave(c *conversation, mode string) {
 }
 
 // patchConversation answers PATCH /conversations/UUID.
-func (l *Layer) patchConversation(ctx context.Context, c *call) (answer, error) {
-	var steps []patchStep
+func (l *Layer) patchConversation(ctx context.Context, c *call) (response, error) {
+	var steps []patchOperation
 	if err := decodeBody(c.body, &steps); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
 		found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil {
 			return err
 		}
 		return l.patch(t, c.view, found, steps)
 	}, nil)
-	return answer{status: http.StatusNoContent}, err
+	return response{status: http.StatusNoContent}, err
 }
 
 // patch applies all steps or none.
-func (l *Layer) patch(t *turn, v view, c *conversation, steps []patchStep) error {
-	if len(steps) > maxPatchSteps {
+func (l *Layer) patch(t *transaction, v view, c *conversation, steps []patchOperation) error {
+	if len(steps) > maxPatchOperations {
 		return errTooLarge
 	}
 	metadata := cloneMetadata(c.Metadata)
-	var told []step
+	var told []operation
 	leaves := false
 	for _, s := range steps {
 		keys := splitProperty(s.Property)
@@ -360,7 +358,7 @@ func (l *Layer) patch(t *turn, v view, c *conversation, steps []patchStep) error
 		if err := l.patchMetadata(&metadata, s, keys); err != nil {
 			return err
 		}
-		told = append(told, step{Do: s.Operation, Property: s.Property, Value: s.Value})
+		told = append(told, operation{Do: s.Operation, Property: s.Property, Value: s.Value})
 	}
 	if err := l.checkMetadata(metadata); err != nil {
 		return err
@@ -378,7 +376,7 @@ func (l *Layer) patch(t *turn, v view, c *conversation, steps []patchStep) error
 
 // patchParticipants takes a step about participants. The user may leave; there
 // is nobody else to add, and without the agent it is no conversation.
-func (l *Layer) patchParticipants(v view, s patchStep, keys []string) (leaves bool, err error) {
+func (l *Layer) patchParticipants(v view, s patchOperation, keys []string) (leaves bool, err error) {
 	id := s.ID
 	if text, ok := s.Value.(string); ok && id == "" {
 		id = text
@@ -393,7 +391,7 @@ func (l *Layer) patchParticipants(v view, s patchStep, keys []string) (leaves bo
 	if s.Operation == "add" {
 		return false, nil
 	}
-	if user != v.person.User {
+	if user != v.viewer.User {
 		return false, invalidProperty("participants", "must keep the agent")
 	}
 	return true, nil
@@ -409,14 +407,14 @@ func (c *conversation) active() time.Time {
 
 // setState takes note of a step in the conversation's life and tells apps by a
 // key of the metadata.
-func (l *Layer) setState(t *turn, c *conversation, state bridge.ConversationState) {
+func (l *Layer) setState(t *transaction, c *conversation, state bridge.ConversationState) {
 	if c.State == state {
 		return
 	}
 	c.State = state
 	t.keep(c)
 	if c.visible() {
-		t.tellUpdated(objectConversation, c.UUID, step{Do: "set", Property: "metadata." + escapeKey(l.cfg.StateKey), Value: string(state)})
+		t.tellUpdated(objectConversation, c.UUID, operation{Do: "set", Property: "metadata." + escapeKey(l.cfg.StateKey), Value: string(state)})
 	}
 }
 

@@ -23,14 +23,14 @@ var errLeft = errors.New("the consumer left the conversation")
 // Deliver implements [bridge.Adapter]. An event is delivered when it is in the
 // history that the consumer's apps read; those connected are told at once.
 func (l *Layer) Deliver(ctx context.Context, e *bridge.Event) error {
-	c, err := find[conversation](ctx, l.records, kindConversation, uuidKey(string(e.Thread)))
+	c, err := kindConversation.Find(ctx, l.records, uuidKey(string(e.Thread)))
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New("there is no such conversation")}
 	}
 	if err != nil {
 		return fmt.Errorf("read the conversation: %w", err)
 	}
-	return l.inTurn(ctx, c.Owner, func(t *turn) error {
+	return l.inTransaction(ctx, c.Owner, func(t *transaction) error {
 		c, err := l.conversationNamed(ctx, t.user.id, c.UUID)
 		if err != nil {
 			return err
@@ -39,7 +39,7 @@ func (l *Layer) Deliver(ctx context.Context, e *bridge.Event) error {
 	}, nil)
 }
 
-func (l *Layer) deliver(ctx context.Context, t *turn, c *conversation, e *bridge.Event) error {
+func (l *Layer) deliver(ctx context.Context, t *transaction, c *conversation, e *bridge.Event) error {
 	switch e.Kind {
 	case bridge.KindMessage:
 		return l.deliverMessage(ctx, t, c, e)
@@ -53,11 +53,11 @@ func (l *Layer) deliver(ctx context.Context, t *turn, c *conversation, e *bridge
 }
 
 // deliverMessage adds an agent's message, once.
-func (l *Layer) deliverMessage(ctx context.Context, t *turn, c *conversation, e *bridge.Event) error {
+func (l *Layer) deliverMessage(ctx context.Context, t *transaction, c *conversation, e *bridge.Event) error {
 	if c.Gone {
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errLeft}
 	}
-	_, err := l.records.Find(ctx, kindMessage, keyEvent+string(e.ID))
+	_, err := l.records.Find(ctx, string(kindMessage), keyEvent+string(e.ID))
 	if err == nil {
 		return nil
 	}
@@ -89,7 +89,7 @@ func plainText(m *bridge.Message) string {
 
 // deliverReceipt takes note of what agents got or read. Messages that are no
 // more are passed over.
-func (l *Layer) deliverReceipt(ctx context.Context, t *turn, c *conversation, r *bridge.Receipt) error {
+func (l *Layer) deliverReceipt(ctx context.Context, t *transaction, c *conversation, r *bridge.Receipt) error {
 	status := statusDelivered
 	switch r.Status {
 	case bridge.ReceiptDelivered:
@@ -100,7 +100,7 @@ func (l *Layer) deliverReceipt(ctx context.Context, t *turn, c *conversation, r 
 		return nil
 	}
 	for _, id := range r.MessageIDs {
-		m, err := find[message](ctx, l.records, kindMessage, uuidKey(string(id)))
+		m, err := kindMessage.Find(ctx, l.records, uuidKey(string(id)))
 		if errors.Is(err, bridge.ErrNoRecord) {
 			continue
 		}
@@ -122,7 +122,7 @@ func (l *Layer) deliverReceipt(ctx context.Context, t *turn, c *conversation, r 
 // ShowTyping implements [bridge.Typist]. Whoever is not connected sees nothing,
 // and finds out with the next repetition after coming back.
 func (l *Layer) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
-	c, err := find[conversation](ctx, l.records, kindConversation, uuidKey(string(cue.Thread)))
+	c, err := kindConversation.Find(ctx, l.records, uuidKey(string(cue.Thread)))
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New("there is no such conversation")}
 	}
@@ -138,7 +138,7 @@ func (l *Layer) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 			return err
 		}
 	}
-	p, err := l.personOf(ctx, u)
+	p, err := l.identityOf(ctx, u)
 	if err != nil {
 		return fmt.Errorf("read the identity: %w", err)
 	}
@@ -152,7 +152,7 @@ func (l *Layer) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 // meetAgent remembers an agent, so that they keep their identity in the
 // conversation.
 func (l *Layer) meetAgent(ctx context.Context, c *conversation, agent *bridge.Agent) error {
-	return l.inTurn(ctx, c.Owner, func(t *turn) error {
+	return l.inTransaction(ctx, c.Owner, func(t *transaction) error {
 		now, err := l.conversationNamed(ctx, c.Owner, c.UUID)
 		if err != nil {
 			return err

@@ -117,7 +117,7 @@ func (c *identityClaims) texts() []string {
 
 // describe brings a person up to the claims and reports whether anything
 // changed.
-func (c *identityClaims) describe(p *person) bool {
+func (c *identityClaims) describe(p *identity) bool {
 	was := *p
 	p.DisplayName, p.FirstName, p.LastName, p.AvatarURL = c.DisplayName, c.FirstName, c.LastName, c.AvatarURL
 	p.Email, p.Phone, p.PublicKey, p.Metadata = c.Email, c.Phone, c.PublicKey, c.Metadata
@@ -150,7 +150,7 @@ func newSandbox() (*sandbox, error) {
 }
 
 // signIdentity answers a request for an identity token.
-func (l *Layer) signIdentity(_ context.Context, c *call) (answer, error) {
+func (l *Layer) signIdentity(_ context.Context, c *call) (response, error) {
 	var req struct {
 		Nonce       string `json:"nonce"`
 		UserID      string `json:"user_id"`
@@ -160,13 +160,13 @@ func (l *Layer) signIdentity(_ context.Context, c *call) (answer, error) {
 		AvatarURL   string `json:"avatar_url"`
 	}
 	if err := decodeBody(c.body, &req); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	switch {
 	case req.Nonce == "":
-		return answer{}, missingProperty("nonce")
+		return response{}, missingProperty("nonce")
 	case req.UserID == "":
-		return answer{}, missingProperty("user_id")
+		return response{}, missingProperty("user_id")
 	}
 	if req.DisplayName == "" {
 		req.DisplayName = req.UserID
@@ -181,7 +181,7 @@ func (l *Layer) signIdentity(_ context.Context, c *call) (answer, error) {
 	token.Header["kid"] = prefixKey + sandboxKey.key
 	signed, err := token.SignedString(l.sandbox.key)
 	if err != nil {
-		return answer{}, fmt.Errorf("sign an identity token: %w", err)
+		return response{}, fmt.Errorf("sign an identity token: %w", err)
 	}
-	return answer{status: http.StatusOK, body: map[string]string{"identity_token": signed}}, nil
+	return response{status: http.StatusOK, body: map[string]string{"identity_token": signed}}, nil
 }

@@ -7,9 +7,9 @@
 //
 // A conversation has one consumer, who created it, and one further participant,
 // the agent, whoever that is in LivePerson. Everything of a consumer changes in
-// turns, one at a time, and a turn is one durable write: what LivePerson is
-// told, the objects, and the change packets that a socket which comes back later
-// asks for with Event.replay.
+// transactions, one at a time, and a transaction is one durable write: what
+// LivePerson is told, the objects, and the change packets that a socket which
+// comes back later asks for with Event.replay.
 //
 // It is assumed that one process serves the channel, for changes reach the
 // sockets of this process only; that all configured providers vouch for one set
@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 const (
@@ -50,8 +51,9 @@ type Layer struct {
 	records bridge.Records
 	log     *slog.Logger
 	keys    map[keyName]*rsa.PublicKey
-	nonces  nonceBook
+	nonces  nonceStore
 	users   users
+	sockets *served.Sockets
 	sandbox *sandbox // nil when switched off
 }
 
@@ -75,7 +77,7 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
 	}
 	l := &Layer{
 		cfg: cfg, base: strings.TrimRight(cfg.PublicURL.String(), "/") + mount,
-		core: core, records: core.Records(), log: logger, keys: keys,
+		core: core, records: core.Records(), log: logger, keys: keys, sockets: newSockets(logger),
 	}
 	l.nonces.records = l.records
 	if cfg.SandboxIdentities {
@@ -105,4 +107,4 @@ func (l *Layer) Channel() bridge.Channel {
 }
 
 // Close ends all sockets and waits for them; the SDKs come back by themselves.
-func (l *Layer) Close(ctx context.Context) error { return l.users.close(ctx) }
+func (l *Layer) Close(ctx context.Context) error { return l.sockets.Close(ctx, restart) }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"iter"
 	"mime"
 	"net/http"
 	"strconv"
@@ -49,7 +50,7 @@ type partRequest struct {
 
 // messageOf returns a message that the user sees, or [bridge.ErrNoRecord].
 func (l *Layer) messageOf(ctx context.Context, user, uuid string) (*message, error) {
-	m, err := find[message](ctx, l.records, kindMessage, uuidKey(uuid))
+	m, err := kindMessage.Find(ctx, l.records, uuidKey(uuid))
 	if err != nil {
 		return nil, err
 	}
@@ -67,21 +68,21 @@ func (l *Layer) messageOf(ctx context.Context, user, uuid string) (*message, err
 }
 
 // createMessage answers POST /conversations/UUID/messages.
-func (l *Layer) createMessage(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) createMessage(ctx context.Context, c *call) (response, error) {
 	var req messageRequest
 	if err := decodeBody(c.body, &req); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	var body messageAnswer
-	err := l.makeMessage(ctx, c.view, c.PathValue("uuid"), &req, func(made messageAnswer) { body = made })
-	return answer{status: http.StatusCreated, body: body}, err
+	var body messageObject
+	err := l.makeMessage(ctx, c.view, c.PathValue("uuid"), &req, func(made messageObject) { body = made })
+	return response{status: http.StatusCreated, body: body}, err
 }
 
 // makeMessage takes a message of the consumer and hands it to done before
 // anybody else is told. Message, event and changes are one durable write.
-func (l *Layer) makeMessage(ctx context.Context, v view, conversation string, req *messageRequest, done func(messageAnswer)) error {
+func (l *Layer) makeMessage(ctx context.Context, v view, conversation string, req *messageRequest, done func(messageObject)) error {
 	var made *message
-	return l.inTurn(ctx, v.person.User, func(t *turn) error {
+	return l.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
 		c, err := l.conversationOf(ctx, t.user.id, conversation)
 		if err != nil {
 			return err
@@ -100,12 +101,12 @@ func (l *Layer) makeMessage(ctx context.Context, v view, conversation string, re
 		}
 		t.report(bridge.EventID(strings.ToLower(own)), bridge.KindMessage, c.thread()).Message = content
 		return nil
-	}, func(t *turn) { done(v.message(made)) })
+	}, func(t *transaction) { done(v.message(made)) })
 }
 
 // addMessage puts a message into its conversation.
-func (l *Layer) addMessage(ctx context.Context, t *turn, c *conversation, m *message) error {
-	id, err := l.records.NextID(ctx, kindMessage)
+func (l *Layer) addMessage(ctx context.Context, t *transaction, c *conversation, m *message) error {
+	id, err := kindMessage.NextID(ctx, l.records)
 	if err != nil {
 		return err
 	}
@@ -125,16 +126,16 @@ func (l *Layer) addMessage(ctx context.Context, t *turn, c *conversation, m *mes
 	return nil
 }
 
-func lastMessage(c *conversation) step {
-	s := step{Do: "set", Property: "last_message"}
+func lastMessage(c *conversation) operation {
+	s := operation{Do: "set", Property: "last_message"}
 	if c.LastUUID != "" {
 		s.ID = prefixMessage + c.LastUUID
 	}
 	return s
 }
 
-func unread(c *conversation) step {
-	return step{Do: "set", Property: "unread_message_count", Value: c.Unread}
+func unread(c *conversation) operation {
+	return operation{Do: "set", Property: "unread_message_count", Value: c.Unread}
 }
 
 // newMessageID is the UUID asked for, or a new one. A request repeated gets the
@@ -147,13 +148,13 @@ func (l *Layer) newMessageID(ctx context.Context, v view, asked string) (string,
 	if !ok {
 		return "", invalidProperty("id", "must be "+prefixMessage+"UUID")
 	}
-	taken, err := find[message](ctx, l.records, kindMessage, uuidKey(own))
+	taken, err := kindMessage.Find(ctx, l.records, uuidKey(own))
 	switch {
 	case errors.Is(err, bridge.ErrNoRecord):
 		return own, nil
 	case err != nil:
 		return "", err
-	case taken.Owner != v.person.User || taken.Gone:
+	case taken.Owner != v.viewer.User || taken.Gone:
 		return "", errIDTaken
 	}
 	return "", idInUse(v.message(taken))
@@ -274,53 +275,58 @@ func layerText(body []byte) (string, bool) {
 }
 
 // listMessages answers GET /conversations/UUID/messages.
-func (l *Layer) listMessages(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) listMessages(ctx context.Context, c *call) (response, error) {
 	query, err := c.listQuery(prefixMessage)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	found, err := l.conversationOf(ctx, c.view.person.User, c.PathValue("uuid"))
+	found, err := l.conversationOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	var before int64
 	if query.from != "" {
-		from, err := find[message](ctx, l.records, kindMessage, uuidKey(query.from))
+		from, err := kindMessage.Find(ctx, l.records, uuidKey(query.from))
 		if errors.Is(err, bridge.ErrNoRecord) || err == nil && from.Conversation != found.ID {
-			return answer{}, invalidProperty("from_id", "is not a message of the conversation")
+			return response{}, invalidProperty("from_id", "is not a message of the conversation")
 		}
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
 		before = from.ID
 	}
-	shown := []messageAnswer{}
-	err = each(ctx, l.records, kindMessage, parentOf(found.ID), found.HiddenTo, before, func(m *message) bool {
+	shown := []messageObject{}
+	for m, err := range found.messages(ctx, l.records, found.HiddenTo, before) {
+		if err != nil {
+			return response{}, err
+		}
 		if !m.Gone {
 			shown = append(shown, c.view.message(m))
 		}
-		return len(shown) < query.size
-	})
-	return answer{status: http.StatusOK, body: shown, count: &found.Total}, err
+		if len(shown) >= query.size {
+			break
+		}
+	}
+	return response{status: http.StatusOK, body: shown, count: &found.Total}, nil
 }
 
 // showMessage answers GET /messages/UUID.
-func (l *Layer) showMessage(ctx context.Context, c *call) (answer, error) {
-	m, err := l.messageOf(ctx, c.view.person.User, c.PathValue("uuid"))
+func (l *Layer) showMessage(ctx context.Context, c *call) (response, error) {
+	m, err := l.messageOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	return answer{status: http.StatusOK, body: c.view.message(m)}, nil
+	return response{status: http.StatusOK, body: c.view.message(m)}, nil
 }
 
 // deleteMessage answers DELETE /messages/UUID. What LivePerson has is not taken
 // back: its API knows no way.
-func (l *Layer) deleteMessage(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) deleteMessage(ctx context.Context, c *call) (response, error) {
 	mode := c.URL.Query().Get("mode")
 	if mode != modeAll && mode != modeMine {
-		return answer{}, invalidProperty("mode", "must be all_participants or my_devices")
+		return response{}, invalidProperty("mode", "must be all_participants or my_devices")
 	}
-	err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
 		m, err := l.messageOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil {
 			return err
@@ -331,16 +337,16 @@ func (l *Layer) deleteMessage(ctx context.Context, c *call) (answer, error) {
 		}
 		return l.removeMessage(ctx, t, found, m, mode)
 	}, nil)
-	return answer{status: http.StatusNoContent}, err
+	return response{status: http.StatusNoContent}, err
 }
 
 // removeMessage empties a message and leaves its ids taken, so that neither side
 // can make it again.
-func (l *Layer) removeMessage(ctx context.Context, t *turn, c *conversation, m *message, mode string) error {
+func (l *Layer) removeMessage(ctx context.Context, t *transaction, c *conversation, m *message, mode string) error {
 	wasUnread := !m.mine() && m.Status != statusRead
 	m.Gone, m.Parts = true, nil
 	c.Total = max(c.Total-1, 0)
-	var news []step
+	var news []operation
 	if wasUnread {
 		c.Unread = max(c.Unread-1, 0)
 		news = append(news, unread(c))
@@ -363,10 +369,20 @@ func (l *Layer) removeMessage(ctx context.Context, t *turn, c *conversation, m *
 func (l *Layer) findLast(ctx context.Context, c *conversation) error {
 	before := c.LastMessage
 	c.LastMessage, c.LastUUID = 0, ""
-	return each(ctx, l.records, kindMessage, parentOf(c.ID), c.HiddenTo, before, func(m *message) bool {
+	for m, err := range c.messages(ctx, l.records, c.HiddenTo, before) {
+		if err != nil {
+			return err
+		}
 		if !m.Gone {
 			c.LastMessage, c.LastUUID, c.LastAt = m.ID, m.UUID, m.Sent
+			break
 		}
-		return m.Gone
-	})
+	}
+	return nil
+}
+
+// messages goes through a conversation, the newest first, between two positions
+// that are not part of it; 0 is no bound.
+func (c *conversation) messages(ctx context.Context, records bridge.Records, after, before int64) iter.Seq2[*message, error] {
+	return kindMessage.Each(ctx, records, parentOf(c.ID), bridge.Page{After: after, Before: before, Newest: true})
 }

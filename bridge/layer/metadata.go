@@ -4,13 +4,13 @@ import "strconv"
 
 // Limits of a conversation's metadata. Layer's own are not documented.
 const (
-	maxMetadata      = 8 << 10 // bytes of keys and values together
-	maxMetadataDepth = 8
-	maxPatchSteps    = 100
+	maxMetadata        = 8 << 10 // bytes of keys and values together
+	maxMetadataDepth   = 8
+	maxPatchOperations = 100
 )
 
-// patchStep is one layer-patch operation of a client.
-type patchStep struct {
+// patchOperation is one layer-patch operation of a client.
+type patchOperation struct {
 	Operation string `json:"operation"`
 	Property  string `json:"property"`
 	Value     any    `json:"value"`
@@ -56,7 +56,7 @@ func sizeOf(metadata map[string]any, depth int) (size int, err error) {
 }
 
 // patchMetadata applies one step to metadata that is ours to change.
-func (l *Layer) patchMetadata(metadata *map[string]any, s patchStep, keys []string) error {
+func (l *Layer) patchMetadata(metadata *map[string]any, s patchOperation, keys []string) error {
 	if keys[0] != "metadata" {
 		return invalidProperty("property", "must be metadata, a key of it, or participants")
 	}
@@ -79,7 +79,7 @@ func (l *Layer) patchMetadata(metadata *map[string]any, s patchStep, keys []stri
 }
 
 // replaceMetadata sets or deletes all of the metadata.
-func replaceMetadata(metadata *map[string]any, s patchStep) error {
+func replaceMetadata(metadata *map[string]any, s patchOperation) error {
 	if s.Operation == "delete" {
 		*metadata = nil
 		return nil
@@ -94,7 +94,7 @@ func replaceMetadata(metadata *map[string]any, s patchStep) error {
 
 // setKey sets or deletes the key at the end of a way; objects on the way are
 // made as needed.
-func setKey(in map[string]any, way []string, s patchStep) error {
+func setKey(in map[string]any, way []string, s patchOperation) error {
 	key := way[0]
 	if len(way) > 1 {
 		inner, ok := in[key].(map[string]any)

@@ -26,9 +26,9 @@ const (
 	nonceMAC    = 16
 )
 
-// nonceBook issues nonces. They are signed, not stored, because anybody may ask
+// nonceStore issues nonces. They are signed, not stored, because anybody may ask
 // for any number of them; only a used one leaves a record, that of its session.
-type nonceBook struct {
+type nonceStore struct {
 	records bridge.Records
 
 	mu  sync.Mutex
@@ -40,7 +40,7 @@ type nonceKey struct {
 	Key []byte `json:"key"`
 }
 
-func (b *nonceBook) issue(ctx context.Context) (string, error) {
+func (b *nonceStore) issue(ctx context.Context) (string, error) {
 	key, err := b.signingKey(ctx)
 	if err != nil {
 		return "", err
@@ -53,7 +53,7 @@ func (b *nonceBook) issue(ctx context.Context) (string, error) {
 
 // valid reports whether the nonce is ours and its time is not over. Whether it
 // was used the session's record knows.
-func (b *nonceBook) valid(ctx context.Context, text string) (bool, error) {
+func (b *nonceStore) valid(ctx context.Context, text string) (bool, error) {
 	nonce, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(nonce) != nonceEnd+nonceChance+nonceMAC {
 		return false, nil
@@ -75,13 +75,13 @@ func signNonce(key, nonce []byte) []byte {
 
 // signingKey reads the key, or makes it when there is none yet. It is kept, so
 // that a login outlives a restart between its steps.
-func (b *nonceBook) signingKey(ctx context.Context) ([]byte, error) {
+func (b *nonceStore) signingKey(ctx context.Context) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.key != nil {
 		return b.key, nil
 	}
-	kept, err := find[nonceKey](ctx, b.records, kindNonceKey, keyOnly)
+	kept, err := kindNonceKey.Find(ctx, b.records, keyOnly)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		kept, err = b.newKey(ctx)
 	}
@@ -92,19 +92,19 @@ func (b *nonceBook) signingKey(ctx context.Context) ([]byte, error) {
 	return b.key, nil
 }
 
-func (b *nonceBook) newKey(ctx context.Context) (*nonceKey, error) {
-	id, err := b.records.NextID(ctx, kindNonceKey)
+func (b *nonceStore) newKey(ctx context.Context) (*nonceKey, error) {
+	id, err := kindNonceKey.NextID(ctx, b.records)
 	if err != nil {
 		return nil, err
 	}
 	made := &nonceKey{Key: random(sha256.Size)}
-	r, err := recordOf(kindNonceKey, id, "", []string{keyOnly}, time.Now(), made)
+	r, err := kindNonceKey.Record(id, "", []string{keyOnly}, time.Now(), made)
 	if err != nil {
 		return nil, err
 	}
 	err = b.records.Save(ctx, r)
 	if errors.Is(err, bridge.ErrRecordTaken) {
-		return find[nonceKey](ctx, b.records, kindNonceKey, keyOnly)
+		return kindNonceKey.Find(ctx, b.records, keyOnly)
 	}
 	return made, err
 }

@@ -16,18 +16,18 @@ const maxReadAtOnce = 500
 // for a state the message is past, has no effect. That a message reached an app
 // is for the other apps only: the bridge told agents that it arrived when it
 // reached the history.
-func (l *Layer) createReceipt(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) createReceipt(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		Type string `json:"type"`
 	}
 	if err := decodeBody(c.body, &req); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	status, known := map[string]receiptStatus{"delivery": statusDelivered, "read": statusRead}[req.Type]
 	if !known {
-		return answer{}, invalidProperty("type", "must be read or delivery")
+		return response{}, invalidProperty("type", "must be read or delivery")
 	}
-	err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
 		m, err := l.messageOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil || m.mine() || !m.Status.before(status) {
 			return err
@@ -42,7 +42,7 @@ func (l *Layer) createReceipt(ctx context.Context, c *call) (answer, error) {
 		}
 		return nil
 	}, nil)
-	return answer{status: http.StatusNoContent}, err
+	return response{status: http.StatusNoContent}, err
 }
 
 func readReceipt(messages ...*message) *bridge.Receipt {
@@ -54,7 +54,7 @@ func readReceipt(messages ...*message) *bridge.Receipt {
 }
 
 // receive takes note of what the consumer's app got or the consumer read.
-func (t *turn) receive(c *conversation, messages []*message, status receiptStatus) {
+func (t *transaction) receive(c *conversation, messages []*message, status receiptStatus) {
 	for _, m := range messages {
 		m.Status = status
 		t.keep(m)
@@ -68,21 +68,21 @@ func (t *turn) receive(c *conversation, messages []*message, status receiptStatu
 }
 
 // reached is the step that says how far a message got with a user.
-func reached(m *message, user string) step {
-	return step{Do: "set", Property: "recipient_status", User: user, Value: string(m.Status)}
+func reached(m *message, user string) operation {
+	return operation{Do: "set", Property: "recipient_status", User: user, Value: string(m.Status)}
 }
 
 // markAllRead answers POST /conversations/UUID/mark_all_read. Without a position
 // all is meant.
-func (l *Layer) markAllRead(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) markAllRead(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		Position *int64 `json:"position"`
 	}
 	if err := decodeBody(c.body, &req); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	for more := true; more; {
-		err := l.inTurn(ctx, c.view.person.User, func(t *turn) error {
+		err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
 			found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
 			if err != nil {
 				return err
@@ -95,25 +95,26 @@ func (l *Layer) markAllRead(ctx context.Context, c *call) (answer, error) {
 			return err
 		}, nil)
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
 	}
-	return answer{status: http.StatusAccepted}, nil
+	return response{status: http.StatusAccepted}, nil
 }
 
 // readTo marks the agents' messages up to a position as read, the newest first,
 // and reports whether there are more than it did.
-func (l *Layer) readTo(ctx context.Context, t *turn, c *conversation, to int64) (more bool, err error) {
+func (l *Layer) readTo(ctx context.Context, t *transaction, c *conversation, to int64) (more bool, err error) {
 	var found []*message
-	err = each(ctx, l.records, kindMessage, parentOf(c.ID), max(c.ReadTo, c.HiddenTo), to+1, func(m *message) bool {
+	for m, err := range c.messages(ctx, l.records, max(c.ReadTo, c.HiddenTo), to+1) {
+		if err != nil {
+			return false, err
+		}
 		if !m.mine() && !m.Gone && m.Status != statusRead {
 			found = append(found, m)
 		}
-		more = len(found) >= maxReadAtOnce
-		return !more
-	})
-	if err != nil {
-		return false, err
+		if more = len(found) >= maxReadAtOnce; more {
+			break
+		}
 	}
 	if !more && to > c.ReadTo {
 		c.ReadTo = to

@@ -23,8 +23,8 @@ type refusal struct {
 // Error implements error.
 func (r *refusal) Error() string { return r.id + ": " + r.message }
 
-// errorAnswer is a refusal on the wire.
-type errorAnswer struct {
+// errorObject is a refusal on the wire.
+type errorObject struct {
 	ID      string `json:"id"`
 	Code    int    `json:"code"`
 	Message string `json:"message"`
@@ -32,12 +32,12 @@ type errorAnswer struct {
 	Data    any    `json:"data"`
 }
 
-func (l *Layer) errorAnswer(r *refusal) errorAnswer {
+func (l *Layer) errorObject(r *refusal) errorObject {
 	data := r.data
 	if data == nil {
 		data = struct{}{}
 	}
-	return errorAnswer{r.id, r.code, r.message, l.base + "/", data}
+	return errorObject{r.id, r.code, r.message, l.base + "/", data}
 }
 
 // The refusals without details.
@@ -116,12 +116,12 @@ func (l *Layer) refusalOf(ctx context.Context, err error, what string) *refusal 
 	case errors.Is(err, bridge.ErrRecordTaken):
 		return errIDTaken
 	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrStorage):
-		l.log.WarnContext(ctx, "request not stored", "route", what, "err", err)
+		l.log.WarnContext(ctx, "request not stored", "route", what, "error", err)
 		return errUnavailable
 	case ctx.Err() != nil:
 		return errUnavailable
 	}
-	l.log.ErrorContext(ctx, "request failed", "route", what, "err", err)
+	l.log.ErrorContext(ctx, "request failed", "route", what, "error", err)
 	return errInternal
 }
 
@@ -132,5 +132,5 @@ func (l *Layer) writeRefusal(w http.ResponseWriter, r *refusal) {
 	if r.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	writeJSON(w, r.status, l.errorAnswer(r))
+	writeJSON(w, r.status, l.errorObject(r))
 }

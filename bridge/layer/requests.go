@@ -3,7 +3,6 @@ package layer
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"regexp"
 	"slices"
 	"time"
@@ -31,8 +30,8 @@ type frame struct {
 	} `json:"body"`
 }
 
-// response is the body of a response packet.
-type response struct {
+// result is the body of a response packet.
+type result struct {
 	RequestID string `json:"request_id"`
 	Method    string `json:"method"`
 	Success   bool   `json:"success"`
@@ -52,7 +51,7 @@ type ask struct {
 // succeed answers the request.
 func (a *ask) succeed(data any) {
 	if a.id != "" {
-		a.socket.push(packetResponse, response{a.id, a.method, true, data})
+		a.socket.push(packetResponse, result{a.id, a.method, true, data})
 	}
 }
 
@@ -61,7 +60,7 @@ func (a *ask) succeed(data any) {
 func (l *Layer) handleFrame(ctx context.Context, s *socket, raw []byte) {
 	var f frame
 	if !utf8.Valid(raw) || json.Unmarshal(raw, &f) != nil {
-		s.drop(dropNonsense)
+		s.End(nonsense)
 		return
 	}
 	switch f.Type {
@@ -78,13 +77,13 @@ func (l *Layer) handleRequest(ctx context.Context, s *socket, f *frame) {
 	a := &ask{socket: s, method: f.Body.Method, object: f.Body.ObjectID, data: f.Body.Data}
 	err := l.prepare(ctx, a, f.Body.RequestID)
 	if err == nil {
-		err = l.answerRequest(ctx, a)
+		err = l.carryOut(ctx, a)
 	}
 	if err == nil {
 		return
 	}
 	if refused := l.refusalOf(ctx, err, "websocket"); a.id != "" {
-		s.push(packetResponse, response{a.id, a.method, false, l.errorAnswer(refused)})
+		s.push(packetResponse, result{a.id, a.method, false, l.errorObject(refused)})
 	}
 }
 
@@ -96,24 +95,24 @@ func (l *Layer) prepare(ctx context.Context, a *ask, id *string) error {
 		}
 		a.id = *id
 	}
-	p, err := l.personOf(ctx, a.socket.user)
+	p, err := l.identityOf(ctx, a.socket.user)
 	a.view = view{l, a.socket.version, p}
 	return err
 }
 
-func (l *Layer) personOf(ctx context.Context, u *user) (*person, error) {
+func (l *Layer) identityOf(ctx context.Context, u *user) (*identity, error) {
 	if p := u.who(); p != nil {
 		return p, nil
 	}
-	p, err := l.personNamed(ctx, u.id)
+	p, err := l.identityNamed(ctx, u.id)
 	if err == nil {
 		u.describe(p)
 	}
 	return p, err
 }
 
-// answerRequest does what a method asks for (Client API, WebSocket requests).
-func (l *Layer) answerRequest(ctx context.Context, a *ask) error {
+// carryOut does what a method asks for (Client API, WebSocket requests).
+func (l *Layer) carryOut(ctx context.Context, a *ask) error {
 	switch a.method {
 	case "Conversation.create":
 		return l.requestConversation(ctx, a)
@@ -141,7 +140,7 @@ func (l *Layer) requestConversation(ctx context.Context, a *ask) error {
 	if err := decodeBody(a.data, &req); err != nil {
 		return err
 	}
-	_, err := l.makeConversation(ctx, a.view, &req, func(made conversationAnswer) { a.succeed(made) })
+	_, err := l.makeConversation(ctx, a.view, &req, func(made conversationObject) { a.succeed(made) })
 	return err
 }
 
@@ -154,7 +153,7 @@ func (l *Layer) requestMessage(ctx context.Context, a *ask) error {
 	if err := decodeBody(a.data, &req); err != nil {
 		return err
 	}
-	return l.makeMessage(ctx, a.view, uuid, &req, func(made messageAnswer) { a.succeed(made) })
+	return l.makeMessage(ctx, a.view, uuid, &req, func(made messageObject) { a.succeed(made) })
 }
 
 // readCounter tells the counter of the packet before the response.
@@ -163,7 +162,7 @@ func (l *Layer) readCounter(a *ask) {
 		return
 	}
 	a.socket.pushNumbered(packetResponse, func(counter int64) any {
-		return response{a.id, a.method, true, map[string]int64{"counter": counter - 1}}
+		return result{a.id, a.method, true, map[string]int64{"counter": counter - 1}}
 	})
 }
 
@@ -173,11 +172,11 @@ const (
 	replayHorizon = 48 * time.Hour
 	// maxReplay is how many bytes of changes one replay brings, more or less:
 	// the newest.
-	maxReplay = 16 << 20
+	maxReplay = 4 << 20
 )
 
 // replay sends the changes since a time, and then the response. It takes the
-// user's turn, so that no change is told twice or out of order.
+// user's transaction, so that no change is told twice or out of order.
 func (l *Layer) replay(ctx context.Context, a *ask) error {
 	var req struct {
 		From string `json:"from_timestamp"`
@@ -201,7 +200,9 @@ func (l *Layer) replay(ctx context.Context, a *ask) error {
 	if err != nil {
 		return err
 	}
-	a.socket.pushReplay(missed)
+	for _, body := range missed {
+		a.socket.push(packetChange, body)
+	}
 	a.succeed(nil)
 	return nil
 }
@@ -210,26 +211,27 @@ func (l *Layer) replay(ctx context.Context, a *ask) error {
 // time are among them: the client may have seen only some.
 func (l *Layer) changesSince(ctx context.Context, v view, u *user, from time.Time) ([]json.RawMessage, error) {
 	var bodies []json.RawMessage // the newest first
-	var failed error
 	size := 0
-	err := each(ctx, l.records, kindChange, u.id, 0, 0, func(set *changeSet) bool {
+	for set, err := range kindChange.Each(ctx, l.records, u.id, bridge.Page{Newest: true}) {
+		if err != nil {
+			return nil, err
+		}
 		if set.At.Before(from) || size > maxReplay {
-			return false
+			break
 		}
 		for _, c := range slices.Backward(set.Changes) {
-			var body json.RawMessage
-			if body, failed = l.encodedChange(ctx, v, c); failed != nil {
-				return false
+			body, err := l.encodedChange(ctx, v, c)
+			if err != nil {
+				return nil, err
 			}
 			if body != nil {
 				bodies = append(bodies, body)
 				size += len(body)
 			}
 		}
-		return true
-	})
+	}
 	slices.Reverse(bodies)
-	return bodies, errors.Join(err, failed)
+	return bodies, nil
 }
 
 func (l *Layer) encodedChange(ctx context.Context, v view, c change) (json.RawMessage, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/cors"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // maxRequest is the longest body of a request but for uploads, in bytes.
@@ -54,8 +55,8 @@ type call struct {
 	view  view
 }
 
-// answer is what a call ends with.
-type answer struct {
+// response is what a call ends with.
+type response struct {
 	status int
 	body   any // nil for none
 	// count is sent as Layer-Count, the length of a whole list.
@@ -65,7 +66,7 @@ type answer struct {
 }
 
 // endpoint answers a call.
-type endpoint func(ctx context.Context, c *call) (answer, error)
+type endpoint func(ctx context.Context, c *call) (response, error)
 
 // access says what an endpoint asks of a request before it looks at it.
 type access struct {
@@ -138,7 +139,7 @@ func (l *Layer) allowedPages() *cors.Cors {
 // serve checks what every request must bring, and answers.
 func (l *Layer) serve(needs access, do endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, err := l.answer(w, r, needs, do)
+		a, err := l.respond(w, r, needs, do)
 		if err != nil {
 			l.writeRefusal(w, l.refusalOf(r.Context(), err, r.Pattern))
 			return
@@ -147,28 +148,28 @@ func (l *Layer) serve(needs access, do endpoint) http.Handler {
 	})
 }
 
-func (l *Layer) answer(w http.ResponseWriter, r *http.Request, needs access, do endpoint) (answer, error) {
+func (l *Layer) respond(w http.ResponseWriter, r *http.Request, needs access, do endpoint) (response, error) {
 	c := &call{Request: r}
 	if needs.version {
 		v, err := versionOf(r.Header.Get("Accept"))
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
 		c.view.version = v
 	}
 	if needs.session {
 		who, err := l.authenticate(r.Context(), tokenOf(r))
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
-		c.login, c.view = who, view{l, c.view.version, who.person}
+		c.login, c.view = who, view{l, c.view.version, who.identity}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, needs.maxBytes))
 	if err != nil {
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-			return answer{}, errTooLarge
+			return response{}, errTooLarge
 		}
-		return answer{}, errUnparsable
+		return response{}, errUnparsable
 	}
 	c.body = body
 	return do(r.Context(), c)
@@ -193,7 +194,7 @@ func versionOf(accept string) (version, error) {
 	return 0, invalidHeader("Accept", "must name version 1.0, 2.0 or 3.0")
 }
 
-func (l *Layer) write(w http.ResponseWriter, a answer) {
+func (l *Layer) write(w http.ResponseWriter, a response) {
 	if a.links {
 		l.addLinks(w.Header())
 	}
@@ -233,7 +234,7 @@ func (l *Layer) addLinks(h http.Header) {
 // serveRoot is where sockets are opened, sessions are checked before that, and
 // the API is discovered.
 func (l *Layer) serveRoot(w http.ResponseWriter, r *http.Request) {
-	if isUpgrade(r) {
+	if served.IsUpgrade(r) {
 		if err := l.serveSocket(w, r); err != nil {
 			l.writeRefusal(w, l.refusalOf(r.Context(), err, r.Pattern))
 		}
@@ -245,11 +246,11 @@ func (l *Layer) serveRoot(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	l.write(w, answer{status: http.StatusOK, links: true})
+	l.write(w, response{status: http.StatusOK, links: true})
 }
 
 // ping answers the SDKs' question whether they are online.
-func ping(context.Context, *call) (answer, error) { return answer{status: http.StatusOK}, nil }
+func ping(context.Context, *call) (response, error) { return response{status: http.StatusOK}, nil }
 
 // unrouted answers what there is no endpoint for, a wrong method included.
 // Preflights do not get here.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // tokenBytes is how much chance a session token has. It is written in letters,
@@ -24,52 +25,52 @@ var sessionHeader = regexp.MustCompile(`^Layer\s+session-token=(?:"([^"']*)"|'([
 
 // login is a session and whose it is.
 type login struct {
-	session *session
-	person  *person
+	session  *session
+	identity *identity
 }
 
 // createNonce answers POST /nonces.
-func (l *Layer) createNonce(ctx context.Context, _ *call) (answer, error) {
+func (l *Layer) createNonce(ctx context.Context, _ *call) (response, error) {
 	nonce, err := l.nonces.issue(ctx)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	return answer{status: http.StatusCreated, body: map[string]string{"nonce": nonce}}, nil
+	return response{status: http.StatusCreated, body: map[string]string{"nonce": nonce}}, nil
 }
 
 // createSession answers POST /sessions.
-func (l *Layer) createSession(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) createSession(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		IdentityToken string `json:"identity_token"`
 		AppID         string `json:"app_id"`
 	}
 	if err := decodeBody(c.body, &req); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	switch {
 	case req.AppID == "":
-		return answer{}, missingProperty("app_id")
+		return response{}, missingProperty("app_id")
 	case !l.cfg.knowsApp(req.AppID):
-		return answer{}, errAppID
+		return response{}, errAppID
 	case req.IdentityToken == "":
-		return answer{}, missingProperty("identity_token")
+		return response{}, missingProperty("identity_token")
 	}
 	claims, err := l.verify(req.IdentityToken)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	ok, err := l.nonces.valid(ctx, claims.Nonce)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	if !ok {
-		return answer{}, errNonce
+		return response{}, errNonce
 	}
 	token, err := l.login(ctx, claims, req.AppID)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	return answer{status: http.StatusCreated, links: true, body: map[string]string{"session_token": token}}, nil
+	return response{status: http.StatusCreated, links: true, body: map[string]string{"session_token": token}}, nil
 }
 
 // errNonce is what a nonce gets that is not ours, too old or used.
@@ -81,30 +82,30 @@ func (l *Layer) login(ctx context.Context, claims *identityClaims, app string) (
 	token := base64.RawURLEncoding.EncodeToString(random(tokenBytes))
 	u, leave := l.users.enter(claims.User)
 	defer leave()
-	known, err := l.personNamed(ctx, claims.User)
+	known, err := l.identityNamed(ctx, claims.User)
 	if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
 		return "", err
 	}
 	now := time.Now()
-	p := &person{User: claims.User, Created: now}
+	p := &identity{User: claims.User, Created: now}
 	if known != nil {
 		copied := *known
 		p = &copied
-	} else if p.ID, err = l.records.NextID(ctx, kindIdentity); err != nil {
+	} else if p.ID, err = kindIdentity.NextID(ctx, l.records); err != nil {
 		return "", err
 	}
-	id, err := l.records.NextID(ctx, kindSession)
+	id, err := kindSession.NextID(ctx, l.records)
 	if err != nil {
 		return "", err
 	}
-	stored := []recordable{&session{
+	stored := []served.Thing{&session{
 		ID: id, User: claims.User, App: app, Created: now, Expires: now.Add(l.cfg.SessionTTL),
 		TokenHash: digest(token), NonceHash: digest(claims.Nonce),
 	}}
 	if claims.describe(p) || known == nil {
 		stored = append(stored, p)
 	}
-	err = l.save(ctx, stored)
+	err = l.keep(ctx, nil, stored...)
 	if errors.Is(err, bridge.ErrRecordTaken) {
 		return "", errNonce
 	}
@@ -114,17 +115,13 @@ func (l *Layer) login(ctx context.Context, claims *identityClaims, app string) (
 	return token, err
 }
 
-// save stores things of which LivePerson is not told.
-func (l *Layer) save(ctx context.Context, things []recordable) error {
-	records, err := recordsOf(things)
-	if err != nil {
-		return err
-	}
-	return l.records.Save(ctx, records...)
+// keep makes events and things durable.
+func (l *Layer) keep(ctx context.Context, events []bridge.Event, things ...served.Thing) error {
+	return served.Keep(ctx, l.core, events, things...)
 }
 
-func (l *Layer) personNamed(ctx context.Context, user string) (*person, error) {
-	return find[person](ctx, l.records, kindIdentity, keyUser+user)
+func (l *Layer) identityNamed(ctx context.Context, user string) (*identity, error) {
+	return kindIdentity.Find(ctx, l.records, keyUser+user)
 }
 
 // tokenOf is the session token of a request's header; empty when there is none.
@@ -145,7 +142,7 @@ func (l *Layer) authenticate(ctx context.Context, token string) (*login, error) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := l.personNamed(ctx, s.User)
+	p, err := l.identityNamed(ctx, s.User)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +155,7 @@ func (l *Layer) sessionOf(ctx context.Context, token string) (*session, error) {
 	if token == "" || len(token) > maxToken {
 		return nil, bridge.ErrNoRecord
 	}
-	s, err := find[session](ctx, l.records, kindSession, keyToken+digest(token))
+	s, err := kindSession.Find(ctx, l.records, keyToken+digest(token))
 	if err != nil {
 		return nil, err
 	}
@@ -170,18 +167,18 @@ func (l *Layer) sessionOf(ctx context.Context, token string) (*session, error) {
 
 // deleteSession answers DELETE /sessions/TOKEN: the session ends, and with it
 // its sockets.
-func (l *Layer) deleteSession(ctx context.Context, c *call) (answer, error) {
+func (l *Layer) deleteSession(ctx context.Context, c *call) (response, error) {
 	s, err := l.sessionOf(ctx, c.PathValue("token"))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	if s.User != c.login.person.User {
-		return answer{}, errNotFound
+	if s.User != c.login.identity.User {
+		return response{}, errNotFound
 	}
 	s.Ended = true
-	if err := l.save(ctx, []recordable{s}); err != nil {
-		return answer{}, err
+	if err := l.keep(ctx, nil, s); err != nil {
+		return response{}, err
 	}
 	l.users.endSession(s.User, s.ID)
-	return answer{status: http.StatusNoContent}, nil
+	return response{status: http.StatusNoContent}, nil
 }

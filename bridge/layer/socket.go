@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"lpbridge/bridge/served"
+
 	"github.com/coder/websocket"
 )
 
@@ -18,14 +20,17 @@ const (
 	// maxFrame is the longest frame taken, in bytes. A message's parts are 2 KB
 	// at most; what is longer is rich content.
 	maxFrame = 256 << 10
-	// maxQueue is how many packets may wait for a reader. Who is slower is
-	// dropped, and gets what was missed with Event.replay.
-	maxQueue = 512
-	// writeTimeout is how long one packet may take.
-	writeTimeout = 10 * time.Second
+	// maxSockets is how many connections there may be.
+	maxSockets = 50_000
+	// socketBacklog is how many bytes may wait for one reader, which is a replay
+	// and as much again; socketReserve is how many of them every connection has
+	// for itself. Beyond that all connections together have layerBacklog. Who is
+	// slower is closed, and gets what was missed with Event.replay.
+	socketBacklog = 2*maxReplay + 1<<20
+	socketReserve = 32 << 10
+	layerBacklog  = 64 << 20
 	// pingEvery finds connections that died without a word.
-	pingEvery   = 30 * time.Second
-	pingTimeout = 15 * time.Second
+	pingEvery = 30 * time.Second
 )
 
 // subprotocols are those of the API's versions, the newest first.
@@ -35,20 +40,21 @@ var subprotocols = []string{"layer-3.0", "layer-2.0", "layer-1.0"}
 // names none gets the newest.
 var protocolVersions = map[string]version{"": version3, "layer-3.0": version3, "layer-2.0": version2, "layer-1.0": version1}
 
-// dropReason is why we end a socket.
-type dropReason struct {
-	code websocket.StatusCode
-	text string
-}
-
-// The reasons. Layer's own are not documented.
+// The reasons for ending a socket. Layer's own are not documented.
 var (
-	dropSession  = dropReason{websocket.StatusPolicyViolation, "the session ended"}
-	dropRestart  = dropReason{websocket.StatusServiceRestart, "the server restarts"}
-	dropSlow     = dropReason{websocket.StatusTryAgainLater, "the client reads too slowly"}
-	dropError    = dropReason{websocket.StatusInternalError, "something went wrong"}
-	dropNonsense = dropReason{websocket.StatusUnsupportedData, "frames must be JSON text"}
+	endOfSession = served.Reason{Code: websocket.StatusPolicyViolation, Text: "the session ended"}
+	restart      = served.Reason{Code: websocket.StatusServiceRestart, Text: "the server restarts"}
+	ourError     = served.Reason{Code: websocket.StatusInternalError, Text: "something went wrong"}
+	nonsense     = served.Reason{Code: websocket.StatusUnsupportedData, Text: "frames must be JSON text"}
 )
+
+func newSockets(log *slog.Logger) *served.Sockets {
+	return served.NewSockets(
+		served.Limits{
+			Sockets: maxSockets, Frame: maxFrame, Behind: socketBacklog, Reserve: socketReserve, Shared: served.NewBudget(layerBacklog),
+		},
+		served.Manners{Protocols: subprotocols, Heartbeat: pingEvery, NotText: &nonsense}, log)
+}
 
 // The types of packet a client gets.
 const (
@@ -66,10 +72,16 @@ type packet struct {
 	Body      any    `json:"body"`
 }
 
-// socket is one connection. Packets are numbered and encoded when they are
-// queued, and written by one goroutine.
+// line is what a socket carries frames over; a [served.Socket] is one.
+type line interface {
+	Send(frame []byte)
+	End(why served.Reason)
+}
+
+// socket is one connection. Its packets are numbered in the order in which they
+// are sent.
 type socket struct {
-	ws      *websocket.Conn
+	line
 	log     *slog.Logger
 	user    *user
 	session *session
@@ -77,15 +89,6 @@ type socket struct {
 
 	mu      sync.Mutex
 	counter int64
-	queue   [][]byte
-	// allowed is how long the queue may get: more than maxQueue only while it
-	// holds a replay, which the client asked for.
-	allowed int
-	dropped *dropReason
-	cut     context.CancelFunc // nil before the handshake
-	aborted bool
-	// wake tells the writer of packets, drained the reader that they are gone.
-	wake, drained chan struct{}
 }
 
 // serveSocket answers the request for a WebSocket and serves it until it ends.
@@ -102,16 +105,20 @@ func (l *Layer) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return invalidHeader("Sec-WebSocket-Protocol", "must be layer-3.0, layer-2.0 or layer-1.0")
 	}
-	u, release := l.users.hold(who.person.User)
-	defer release()
-	s := newSocket(l.log, u, who.session, protocolVersions[protocol])
-	// Whoever was told of the connection must not miss anything, so it is
-	// joined before it is accepted.
-	if !l.users.join(s) {
+	connection, err := l.sockets.Open()
+	if err != nil {
+		l.log.WarnContext(r.Context(), "socket not opened", "error", err)
 		return errUnavailable
 	}
+	defer connection.Release()
+	u, release := l.users.hold(who.identity.User)
+	defer release()
+	s := &socket{line: connection, log: l.log, user: u, session: who.session, version: protocolVersions[protocol]}
+	// Whoever was told of the connection must not miss anything, so it is
+	// joined before it is accepted.
+	u.join(s)
 	defer func() {
-		for _, thread := range l.users.part(s) {
+		for _, thread := range u.part(s) {
 			l.core.Disconnected(thread)
 		}
 	}()
@@ -119,14 +126,12 @@ func (l *Layer) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	if _, err := l.authenticate(r.Context(), token); err != nil {
 		return err
 	}
-	// No cookie takes part, so that another site cannot use somebody's login,
-	// and any origin may ask.
-	s.ws, err = websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true})
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), who.session.Expires)
+	defer cancel()
+	err = connection.Serve(ctx, w, r, func(ctx context.Context, frame []byte) { l.handleFrame(ctx, s, frame) })
 	if err != nil {
-		// Accept has answered.
-		return nil
+		l.log.DebugContext(r.Context(), "socket not upgraded", "error", err)
 	}
-	l.runSocket(context.WithoutCancel(r.Context()), s)
 	return nil
 }
 
@@ -146,133 +151,6 @@ func offered(r *http.Request) (string, bool) {
 	return "", false
 }
 
-func newSocket(log *slog.Logger, u *user, s *session, v version) *socket {
-	return &socket{
-		log: log, user: u, session: s, version: v, allowed: maxQueue,
-		wake: make(chan struct{}, 1), drained: make(chan struct{}, 1),
-	}
-}
-
-// runSocket serves a connection until it ends, at the latest with its session.
-func (l *Layer) runSocket(ctx context.Context, s *socket) {
-	defer s.ws.CloseNow()
-	s.ws.SetReadLimit(maxFrame)
-	ctx, cancel := context.WithDeadline(ctx, s.session.Expires)
-	s.opened(cancel)
-	var helpers sync.WaitGroup
-	defer helpers.Wait()
-	defer cancel()
-	helpers.Go(func() {
-		defer cancel()
-		s.write(ctx)
-	})
-	helpers.Go(func() { s.keepAlive(ctx) })
-	l.read(ctx, s)
-}
-
-// read takes frames until the connection ends.
-func (l *Layer) read(ctx context.Context, s *socket) {
-	for {
-		kind, frame, err := s.ws.Read(ctx)
-		if err != nil {
-			return
-		}
-		if kind != websocket.MessageText {
-			s.drop(dropNonsense)
-			continue
-		}
-		l.handleFrame(ctx, s, frame)
-		if !s.waitForRoom(ctx) {
-			return
-		}
-	}
-}
-
-// write sends what is queued, until the connection ends or is dropped.
-func (s *socket) write(ctx context.Context) {
-	for {
-		packets, dropped := s.take()
-		for _, p := range packets {
-			if !s.writeOne(ctx, p) {
-				_ = s.ws.CloseNow()
-				return
-			}
-		}
-		if dropped != nil {
-			_ = s.ws.Close(dropped.code, dropped.text)
-			return
-		}
-		if len(packets) > 0 {
-			continue
-		}
-		signalTo(s.drained)
-		select {
-		case <-s.wake:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// writeOne has its own time: a context that ends closes the connection.
-func (s *socket) writeOne(ctx context.Context, p []byte) bool {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	return s.ws.Write(ctx, websocket.MessageText, p) == nil
-}
-
-// take returns what is to be written. Nothing more is written to a client that
-// is dropped for being slow.
-func (s *socket) take() ([][]byte, *dropReason) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	packets := s.queue
-	s.queue, s.allowed = nil, maxQueue
-	if s.dropped != nil && *s.dropped == dropSlow {
-		packets = nil
-	}
-	return packets, s.dropped
-}
-
-// keepAlive ends a connection whose other end no longer answers.
-func (s *socket) keepAlive(ctx context.Context) {
-	ticks := time.NewTicker(pingEvery)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-ticks.C:
-		case <-ctx.Done():
-			return
-		}
-		ping, cancel := context.WithTimeout(ctx, pingTimeout)
-		err := s.ws.Ping(ping)
-		cancel()
-		if err != nil {
-			_ = s.ws.CloseNow()
-			return
-		}
-	}
-}
-
-// waitForRoom keeps a client from asking for more than it reads. It reports
-// false when the connection ended.
-func (s *socket) waitForRoom(ctx context.Context) bool {
-	for s.waiting() > maxQueue/2 {
-		select {
-		case <-s.drained:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
-
-func (s *socket) waiting() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.queue)
-}
-
 // push queues a packet that was not asked for.
 func (s *socket) push(kind string, body any) {
 	s.pushNumbered(kind, func(int64) any { return body })
@@ -285,77 +163,16 @@ func (s *socket) pushNumbered(kind string, body func(counter int64) any) {
 	s.enqueue(kind, body)
 }
 
-// pushReplay queues changes that were asked for, however many they are.
-func (s *socket) pushReplay(changes []json.RawMessage) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.allowed += len(changes)
-	for _, c := range changes {
-		s.enqueue(packetChange, func(int64) any { return c })
-	}
-}
-
 // enqueue numbers, encodes and queues a packet.
 func (s *socket) enqueue(kind string, body func(counter int64) any) {
-	if s.dropped != nil {
-		return
-	}
-	if len(s.queue) >= s.allowed {
-		s.dropLocked(dropSlow)
-		return
-	}
 	encoded, err := encode(packet{kind, iso(s.user.now()), s.counter, body(s.counter)})
 	if err != nil {
-		s.log.Error("a packet could not be encoded", "err", err)
-		s.dropLocked(dropError)
+		s.log.Error("a packet could not be encoded", "error", err)
+		s.End(ourError)
 		return
 	}
 	s.counter++
-	s.queue = append(s.queue, encoded)
-	signalTo(s.wake)
-}
-
-// drop ends the connection after what is queued.
-func (s *socket) drop(why dropReason) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dropLocked(why)
-}
-
-// opened says how the connection can be cut off.
-func (s *socket) opened(cut context.CancelFunc) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cut = cut
-	if s.aborted {
-		cut()
-	}
-}
-
-// abort cuts the connection off. A context that ends does so even while a
-// handshake waits for the client, which CloseNow does not.
-func (s *socket) abort() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.aborted = true
-	if s.cut != nil {
-		s.cut()
-	}
-}
-
-func (s *socket) dropLocked(why dropReason) {
-	if s.dropped == nil {
-		s.dropped = &why
-		signalTo(s.wake)
-	}
-}
-
-// signalTo wakes who waits on a channel of one.
-func signalTo(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	s.Send(encoded)
 }
 
 // encode writes JSON as clients of Layer know it, without escaping what needs
@@ -368,9 +185,4 @@ func encode(v any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// isUpgrade reports whether a request asks for a WebSocket.
-func isUpgrade(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }

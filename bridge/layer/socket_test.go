@@ -1,12 +1,7 @@
 package layer
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -250,11 +245,11 @@ func TestClockStandsStill(t *testing.T) {
 		began := u.begin()
 		time.Sleep(time.Second)
 		if now := u.now(); !now.Equal(began) {
-			t.Errorf("the clock went on to %s during the turn of %s", now, began)
+			t.Errorf("the clock went on to %s during the transaction of %s", now, began)
 		}
 		u.end()
 		if now := u.now(); !now.Equal(began.Add(time.Second)) {
-			t.Errorf("the clock says %s after the turn", now)
+			t.Errorf("the clock says %s after the transaction", now)
 		}
 		future := time.Now().Add(time.Hour).UTC()
 		u.startClock(future)
@@ -399,149 +394,6 @@ func TestOldSubprotocols(t *testing.T) {
 	}
 }
 
-func TestRefusedSockets(t *testing.T) {
-	w := newWorld(t)
-	token := w.login("consumer-1")
-	for _, bad := range []string{"", "other", strings.Repeat("x", 10*maxToken)} {
-		if _, err := w.dial(bad, "layer-3.0"); err == nil {
-			t.Errorf("connected with token %q", bad)
-		}
-	}
-	a := w.must(401, "", "GET", "/?session_token=other", "", "Connection", "Upgrade", "Upgrade", "websocket",
-		"Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg==")
-	if a.has("data", "nonce") == nil || a.header.Get("Access-Control-Allow-Origin") != testOrigin {
-		t.Errorf("refused with %v", a.body)
-	}
-	if _, err := w.dial(token, "layer-9.0"); err == nil {
-		t.Error("connected with an unknown subprotocol")
-	}
-}
-
-func TestNonsense(t *testing.T) {
-	for name, send := range map[string]func(a *app) error{
-		"no JSON":   func(a *app) error { return a.ws.Write(a.t.Context(), websocket.MessageText, []byte("{")) },
-		"no UTF-8":  func(a *app) error { return a.ws.Write(a.t.Context(), websocket.MessageText, []byte("\"\xff\"")) },
-		"binary":    func(a *app) error { return a.ws.Write(a.t.Context(), websocket.MessageBinary, []byte("{}")) },
-		"too large": func(a *app) error { return a.ws.Write(a.t.Context(), websocket.MessageText, make([]byte, maxFrame+1)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			a := w.connect(w.login("consumer-1"), "layer-3.0")
-			// The server may close before it has read all of it.
-			_ = send(a)
-			a.ended()
-		})
-	}
-}
-
-// TestSlowReader checks that a client that does not read is dropped, and that
-// nobody waits for it.
-func TestSlowReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		token := w.login("consumer-1")
-		w.converse(token)
-		w.connect(token, "layer-3.0")
-		began := time.Now()
-		for i := range maxQueue {
-			w.deliver(agentSays(fmt.Sprintf("dialog-1:%d", i), "hello"))
-		}
-		if took := time.Since(began); took > 0 {
-			t.Errorf("deliveries waited %s for the reader", took)
-		}
-		time.Sleep(time.Minute)
-		if n := w.known(); n != 0 {
-			t.Errorf("%d users are still connected", n)
-		}
-		w.stop()
-	})
-}
-
-// TestLongReplay brings more packets than may wait for a reader otherwise.
-func TestLongReplay(t *testing.T) {
-	w := newWorld(t)
-	token := w.login("consumer-1")
-	w.converse(token)
-	for i := range maxQueue {
-		w.deliver(agentSays(fmt.Sprintf("dialog-1:%d", i), "hello"))
-	}
-	a := w.connect(token, "layer-3.0")
-	asked := make(chan struct{})
-	go func() {
-		// The second one is not even read before the first one's answer is.
-		defer close(asked)
-		for i := range 3 {
-			a.request(fmt.Sprint(i), "Event.replay", "", `{"from_timestamp":"2020-01-01T00:00:00.000Z"}`)
-		}
-	}()
-	n := 0
-	for range 3 {
-		for p := a.read(); p["type"] == packetChange; p = a.read() {
-			n++
-		}
-	}
-	<-asked
-	if want := 3 * (2*maxQueue + 1); n != want {
-		t.Errorf("%d changes, want %d", n, want)
-	}
-}
-
-// TestDeadConnection checks that typing ends when a client is gone without a
-// word.
-func TestDeadConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		token := w.login("consumer-1")
-		w.converse(token)
-		a := w.connect(token, "layer-3.0")
-		a.signal(conversation1, "started")
-		a.sync()
-		time.Sleep(pingEvery + pingTimeout + time.Second) // nobody reads, so no pong
-		synctest.Wait()
-		if len(w.core.DisconnectedThreads()) != 1 {
-			t.Error("the connection is still thought to be alive")
-		}
-		_ = a.ws.CloseNow()
-		w.stop()
-	})
-}
-
-func TestClose(t *testing.T) {
-	w := newWorld(t)
-	token := w.login("consumer-1")
-	a := w.connect(token, "layer-3.0")
-	code := make(chan websocket.StatusCode)
-	go func() { code <- a.ended() }()
-	if err := w.layer.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if c := <-code; c != websocket.StatusServiceRestart {
-		t.Errorf("closed with %d", c)
-	}
-	if _, err := w.dial(token, "layer-3.0"); err == nil {
-		t.Error("connected after the end")
-	}
-}
-
-// TestCloseSilent checks that a client that does not take leave does not hold up
-// the end.
-func TestCloseSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.connect(w.login("consumer-1"), "layer-3.0")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		if err := w.layer.Close(ctx); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("closing took %s", took)
-		}
-		w.stop()
-	})
-}
-
 // TestState checks that apps see what became of a conversation.
 func TestState(t *testing.T) {
 	w := newWorld(t)
@@ -583,115 +435,4 @@ func TestPatchIsTold(t *testing.T) {
 	}
 	w.deliver(agentSays("dialog-1:1", "hello"))
 	a.expect("create Conversation", "create Message", "update Conversation")
-}
-
-// FuzzFrames throws frames at a connection: whatever they are, the channel keeps
-// working for everybody else.
-func FuzzFrames(f *testing.F) {
-	for _, seed := range []string{
-		`{"type":"request","body":{"request_id":"r1","method":"Presence.subscribe"}}`,
-		`{"type":"request","body":{"request_id":"r","method":"Message.create","object_id":"` + conversation1 + `","data":` + newMessage(message1, "hi") + `}}`,
-		`{"type":"request","body":{"request_id":"r","method":"Conversation.create","data":` + newConversation(conversation2, true) + `}}`,
-		`{"type":"request","body":{"request_id":"r","method":"Event.replay","data":{"from_timestamp":"2026-11-20T18:09:28.720Z"}}}`,
-		`{"type":"signal","body":{"type":"typing_indicator","object":{"id":"` + conversation1 + `"},"data":{"action":"started"}}}`,
-		`{"type":"request","body":null}`, `[]`, `{"type":7}`, "\xff",
-	} {
-		f.Add([]byte(seed))
-	}
-	w := newWorld(f)
-	token := w.login("consumer-1")
-	w.converse(token)
-	who, err := w.layer.authenticate(f.Context(), token)
-	if err != nil {
-		f.Fatal(err)
-	}
-	u, release := w.layer.users.hold("consumer-1")
-	f.Cleanup(release)
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		s := newSocket(w.layer.log, u, who.session, version3)
-		w.layer.handleFrame(t.Context(), s, frame)
-		for i, raw := range s.queue {
-			var p packet
-			if err := json.Unmarshal(raw, &p); err != nil || p.Counter != int64(i) {
-				t.Errorf("packet %d is numbered %d: %v", i, p.Counter, err)
-			}
-		}
-		for _, e := range w.core.Events() {
-			if err := e.Validate(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-func FuzzIdentityToken(f *testing.F) {
-	w := newWorld(f)
-	good := sign(f, claimsOf("consumer-1", "nonce"))
-	f.Add(good)
-	f.Add(good[:len(good)-1])
-	f.Add("a.b.c")
-	f.Add("")
-	f.Fuzz(func(t *testing.T, token string) {
-		claims, err := w.layer.verify(token)
-		if err == nil && (claims.User != "consumer-1" || !strings.HasPrefix(good, token[:strings.LastIndexByte(token, '.')])) {
-			t.Errorf("a token that nobody signed was believed")
-		}
-	})
-}
-
-func FuzzPatch(f *testing.F) {
-	f.Add("set", `metadata.a\.b.c`, `"x"`)
-	f.Add("delete", "metadata", "null")
-	f.Add("set", "metadata", `{"a":{"b":"c"}}`)
-	f.Add("remove", "participants", `"layer:///identities/agent"`)
-	w := newWorld(f)
-	v := view{w.layer, version3, &person{User: "consumer-1"}}
-	f.Fuzz(func(t *testing.T, do, property, value string) {
-		s := patchStep{Operation: do, Property: property}
-		if json.Unmarshal([]byte(value), &s.Value) != nil {
-			return
-		}
-		before := map[string]any{"title": "example", "a": map[string]any{"b": "c"}}
-		c := &conversation{UUID: thread1, Owner: "consumer-1", Metadata: before}
-		tr := &turn{user: &user{typing: map[bridge.ThreadID]bool{}}, person: v.person}
-		err := w.layer.patch(tr, v, c, []patchStep{s})
-		if err == nil && w.layer.checkMetadata(c.Metadata) != nil {
-			t.Errorf("metadata became %v", c.Metadata)
-		}
-		if diff := cmp.Diff(map[string]any{"title": "example", "a": map[string]any{"b": "c"}}, before); diff != "" {
-			t.Errorf("the metadata of others changed:\n%s", diff)
-		}
-	})
-}
-
-// TestRawClient speaks to the socket by hand, to see the handshake's answer.
-func TestRawClient(t *testing.T) {
-	w := newWorld(t)
-	token := w.login("consumer-1")
-	conn, err := w.client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", "pipe:80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	go func() {
-		_, _ = io.WriteString(conn, "GET /layer/?session_token="+token+"&client-id=V HTTP/1.1\r\nHost: pipe\r\nOrigin: https://elsewhere.example\r\n"+
-			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"+
-			"Sec-WebSocket-Protocol: layer-3.0\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n")
-	}()
-	answer := readHead(t, conn)
-	if !strings.HasPrefix(answer, "HTTP/1.1 101") || !strings.Contains(answer, "Sec-Websocket-Protocol: layer-3.0\r\n") {
-		t.Errorf("answered %s", answer)
-	}
-}
-
-func readHead(t *testing.T, conn net.Conn) string {
-	var head strings.Builder
-	one := make([]byte, 1)
-	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
-		if _, err := conn.Read(one); err != nil {
-			t.Fatal(err)
-		}
-		head.Write(one)
-	}
-	return head.String()
 }

@@ -1,55 +1,50 @@
 package layer
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // users are the consumers of whom something is going on: a request, a delivery
 // or a socket.
 type users struct {
-	mu      sync.Mutex
-	known   map[string]*user
-	closing bool
-	// sockets is waited for at the end.
-	sockets sync.WaitGroup
+	known served.Registry[string, user]
 }
 
-// user is one of them. turn is held while their things change; mu guards what
-// is below it and is never held for long.
+// user is one of them. changing is held while their things change; mu guards
+// what is below it and is never held for long.
 type user struct {
-	id    string
-	wants int // guarded by users.mu
-	turn  sync.Mutex
+	id       string
+	changing sync.Mutex
 
-	mu      sync.Mutex
-	person  *person // as far as known
-	sockets []*socket
+	mu       sync.Mutex
+	identity *identity // as far as known
+	sockets  []*socket
 	// typing are the threads in which a socket last said that the user types.
 	typing map[bridge.ThreadID]bool
 	clock  clock
 }
 
 // clock makes the timestamps of a user's packets. They never go backwards, and
-// while a turn is under way they stand still at its time: a client that lost its
+// while a transaction is under way they stand still at its time: a client that lost its
 // socket asks for the changes since the newest timestamp it saw, which must not
 // be later than a change it did not see.
 type clock struct {
 	// last is the newest time given out, and started says that it is not older
 	// than the changes of an earlier process.
-	last    time.Time
-	started bool
-	turning bool
+	last        time.Time
+	started     bool
+	transacting bool
 }
 
 // now is the time of a packet.
 func (c *clock) now() time.Time {
-	if !c.turning {
+	if !c.transacting {
 		c.advance(time.Now())
 	}
 	return c.last
@@ -63,74 +58,27 @@ func (c *clock) advance(to time.Time) {
 
 // hold returns the user, who stays known until let go.
 func (u *users) hold(id string) (*user, func()) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.known == nil {
-		u.known = map[string]*user{}
-	}
-	one := u.known[id]
-	if one == nil {
-		one = &user{id: id, typing: map[bridge.ThreadID]bool{}}
-		u.known[id] = one
-	}
-	one.wants++
-	return one, func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		if one.wants--; one.wants == 0 {
-			delete(u.known, id)
-		}
-	}
+	return u.known.Hold(id, func() *user { return &user{id: id, typing: map[bridge.ThreadID]bool{}} })
 }
 
-// enter waits for the user's turn and returns the user and the end of the turn.
+// enter waits until nothing else of the user changes, and returns the user and
+// the end of that.
 func (u *users) enter(id string) (*user, func()) {
 	one, release := u.hold(id)
-	one.turn.Lock()
+	one.changing.Lock()
 	return one, func() {
-		one.turn.Unlock()
+		one.changing.Unlock()
 		release()
 	}
 }
 
 // connected returns the user if they have a socket.
 func (u *users) connected(id string) *user {
-	u.mu.Lock()
-	one := u.known[id]
-	u.mu.Unlock()
+	one := u.known.Held(id)
 	if one == nil || len(one.online()) == 0 {
 		return nil
 	}
 	return one
-}
-
-// join adds a socket and returns what to do at its end; false once closing.
-func (u *users) join(s *socket) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.closing {
-		return false
-	}
-	u.sockets.Add(1)
-	s.user.mu.Lock()
-	defer s.user.mu.Unlock()
-	s.user.sockets = append(s.user.sockets, s)
-	return true
-}
-
-// part removes a socket. When it was the user's last, it returns the threads
-// in which they were typing.
-func (u *users) part(s *socket) []bridge.ThreadID {
-	defer u.sockets.Done()
-	s.user.mu.Lock()
-	defer s.user.mu.Unlock()
-	s.user.sockets = slices.DeleteFunc(s.user.sockets, func(other *socket) bool { return other == s })
-	if len(s.user.sockets) > 0 {
-		return nil
-	}
-	threads := slices.Sorted(maps.Keys(s.user.typing))
-	clear(s.user.typing)
-	return threads
 }
 
 // endSession ends the sockets of a session.
@@ -141,43 +89,30 @@ func (u *users) endSession(id string, session int64) {
 	}
 	for _, s := range one.online() {
 		if s.session.ID == session {
-			s.drop(dropSession)
+			s.End(endOfSession)
 		}
 	}
 }
 
-// close ends all sockets and waits for them. Those that do not take leave in
-// time are cut off.
-func (u *users) close(ctx context.Context) error {
+// join adds a socket.
+func (u *user) join(s *socket) {
 	u.mu.Lock()
-	u.closing = true
-	u.mu.Unlock()
-	u.every(func(s *socket) { s.drop(dropRestart) })
-	gone := make(chan struct{})
-	go func() {
-		u.sockets.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
+	defer u.mu.Unlock()
+	u.sockets = append(u.sockets, s)
+}
+
+// part removes a socket. When it was the user's last, it returns the threads
+// in which they were typing.
+func (u *user) part(s *socket) []bridge.ThreadID {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sockets = slices.DeleteFunc(u.sockets, func(other *socket) bool { return other == s })
+	if len(u.sockets) > 0 {
 		return nil
-	case <-ctx.Done():
 	}
-	u.every((*socket).abort)
-	<-gone
-	return nil
-}
-
-// every does something with all sockets.
-func (u *users) every(do func(*socket)) {
-	u.mu.Lock()
-	known := slices.Collect(maps.Values(u.known))
-	u.mu.Unlock()
-	for _, one := range known {
-		for _, s := range one.online() {
-			do(s)
-		}
-	}
+	threads := slices.Sorted(maps.Keys(u.typing))
+	clear(u.typing)
+	return threads
 }
 
 func (u *user) online() []*socket {
@@ -187,17 +122,17 @@ func (u *user) online() []*socket {
 }
 
 // describe takes note of who the user is.
-func (u *user) describe(p *person) {
+func (u *user) describe(p *identity) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.person = p
+	u.identity = p
 }
 
 // who is the user as far as known, else nil.
-func (u *user) who() *person {
+func (u *user) who() *identity {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.person
+	return u.identity
 }
 
 // now is the time of a packet.
@@ -207,20 +142,20 @@ func (u *user) now() time.Time {
 	return u.clock.now()
 }
 
-// begin stops the clock for a turn and returns the turn's time; end lets it go
-// on.
+// begin stops the clock for a transaction and returns its time; end lets the
+// clock go on.
 func (u *user) begin() time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := u.clock.now()
-	u.clock.turning = true
+	u.clock.transacting = true
 	return now
 }
 
 func (u *user) end() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.clock.turning = false
+	u.clock.transacting = false
 }
 
 // startClock moves the clock past the changes of an earlier process.

@@ -54,12 +54,12 @@ type oldSender struct {
 	Name   *string `json:"name"`
 }
 
-type conversationAnswer struct {
+type conversationObject struct {
 	ID           string         `json:"id"`
 	URL          string         `json:"url"`
 	MessagesURL  string         `json:"messages_url"`
 	CreatedAt    string         `json:"created_at"`
-	LastMessage  *messageAnswer `json:"last_message"`
+	LastMessage  *messageObject `json:"last_message"`
 	Participants any            `json:"participants"`
 	Distinct     bool           `json:"distinct"`
 	Unread       int            `json:"unread_message_count"`
@@ -74,13 +74,13 @@ type reference struct {
 	URL  string `json:"url"`
 }
 
-type messageAnswer struct {
+type messageObject struct {
 	ID              string                   `json:"id"`
 	URL             string                   `json:"url"`
 	ReceiptsURL     string                   `json:"receipts_url"`
 	Position        int64                    `json:"position"`
 	Conversation    reference                `json:"conversation"`
-	Parts           []partAnswer             `json:"parts"`
+	Parts           []partObject             `json:"parts"`
 	SentAt          string                   `json:"sent_at"`
 	ReceivedAt      string                   `json:"received_at"`
 	Sender          any                      `json:"sender"`
@@ -97,16 +97,16 @@ type notification struct {
 	Text  string `json:"text"`
 }
 
-type partAnswer struct {
+type partObject struct {
 	ID       string         `json:"id"`
 	MIMEType string         `json:"mime_type"`
 	Body     *string        `json:"body,omitempty"`
 	Encoding string         `json:"encoding,omitempty"`
-	Content  *contentAnswer `json:"content,omitempty"`
+	Content  *contentObject `json:"content,omitempty"`
 }
 
-// contentAnswer is rich content. UploadURL is there while nothing was uploaded.
-type contentAnswer struct {
+// contentObject is rich content. UploadURL is there while nothing was uploaded.
+type contentObject struct {
 	ID          string `json:"id"`
 	UploadURL   string `json:"upload_url,omitempty"`
 	DownloadURL string `json:"download_url"`
@@ -119,14 +119,14 @@ type contentAnswer struct {
 type view struct {
 	l       *Layer
 	version version
-	// person is the consumer whose client it is.
-	person *person
+	// viewer is the consumer whose client it is.
+	viewer *identity
 }
 
 func (v view) identity(user string) basicIdentity {
 	i := basicIdentity{ID: identityID(user), URL: v.l.base + "/identities/" + escapeUser(user), UserID: user}
-	if user == v.person.User {
-		i.DisplayName, i.AvatarURL = v.person.DisplayName, orNull(v.person.AvatarURL)
+	if user == v.viewer.User {
+		i.DisplayName, i.AvatarURL = v.viewer.DisplayName, orNull(v.viewer.AvatarURL)
 	} else {
 		i.DisplayName, i.AvatarURL = v.l.cfg.AgentName, orNull(v.l.cfg.avatar())
 	}
@@ -135,7 +135,7 @@ func (v view) identity(user string) basicIdentity {
 
 func (v view) fullIdentity(user string) fullIdentity {
 	i := fullIdentity{basicIdentity: v.identity(user), Metadata: map[string]string{}, IdentityType: "user", Type: "user"}
-	if p := v.person; user == p.User {
+	if p := v.viewer; user == p.User {
 		i.FirstName, i.LastName = orNull(p.FirstName), orNull(p.LastName)
 		i.PhoneNumber, i.EmailAddress, i.PublicKey = orNull(p.Phone), orNull(p.Email), orNull(p.PublicKey)
 		maps.Copy(i.Metadata, p.Metadata)
@@ -152,7 +152,7 @@ func (v view) name(user string) string {
 }
 
 func (v view) participants() any {
-	users := []string{v.person.User, v.l.cfg.AgentID}
+	users := []string{v.viewer.User, v.l.cfg.AgentID}
 	if v.version == version1 {
 		return users
 	}
@@ -161,8 +161,8 @@ func (v view) participants() any {
 
 // conversation shows a conversation. last is its newest message, nil when there
 // is none any more.
-func (v view) conversation(c *conversation, last *message) conversationAnswer {
-	a := conversationAnswer{
+func (v view) conversation(c *conversation, last *message) conversationObject {
+	a := conversationObject{
 		ID: prefixConversation + c.UUID, URL: v.l.conversationURL(c.UUID), MessagesURL: v.l.conversationURL(c.UUID) + "/messages",
 		CreatedAt: iso(c.Created), Participants: v.participants(), Distinct: c.Distinct,
 		Unread: c.Unread, Total: c.Total, Metadata: v.l.metadataOf(c),
@@ -189,12 +189,12 @@ func (l *Layer) metadataOf(c *conversation) map[string]any {
 	return metadata
 }
 
-func (v view) message(m *message) messageAnswer {
-	a := messageAnswer{
+func (v view) message(m *message) messageObject {
+	a := messageObject{
 		ID: prefixMessage + m.UUID, URL: v.l.messageURL(m.UUID), ReceiptsURL: v.l.messageURL(m.UUID) + "/receipts",
 		Position:     m.ID,
 		Conversation: reference{ID: prefixConversation + m.Thread, URL: v.l.conversationURL(m.Thread)},
-		Parts:        make([]partAnswer, len(m.Parts)),
+		Parts:        make([]partObject, len(m.Parts)),
 		SentAt:       iso(m.Sent), ReceivedAt: iso(m.Sent), Sender: v.sender(m.Sender),
 		IsUnread:        !m.mine() && m.Status != statusRead,
 		RecipientStatus: v.recipientStatus(m),
@@ -226,18 +226,18 @@ func (v view) sender(user string) any {
 }
 
 // part shows a part. Before 3.0 parts were numbered.
-func (v view) part(m *message, i int) partAnswer {
+func (v view) part(m *message, i int) partObject {
 	p := m.Parts[i]
 	own := p.UUID
 	if v.version < version3 {
 		own = strconv.Itoa(i)
 	}
-	a := partAnswer{ID: fmt.Sprintf("%s%s/parts/%s", prefixMessage, m.UUID, own), MIMEType: p.MIMEType, Encoding: p.Encoding}
+	a := partObject{ID: fmt.Sprintf("%s%s/parts/%s", prefixMessage, m.UUID, own), MIMEType: p.MIMEType, Encoding: p.Encoding}
 	if p.Content == "" {
 		a.Body = &p.Body
 		return a
 	}
-	content := v.l.contentAnswer(p.Content, p.Size)
+	content := v.l.contentObject(p.Content, p.Size)
 	a.Content = &content
 	return a
 }
@@ -305,8 +305,8 @@ func orNull(s string) *string {
 	return &s
 }
 
-// operation is one step of a layer-patch list on the wire.
-type operation struct {
+// operationObject is one step of a layer-patch list on the wire.
+type operationObject struct {
 	Operation string `json:"operation"`
 	Property  string `json:"property"`
 	Value     any    `json:"value,omitempty"`
@@ -314,10 +314,10 @@ type operation struct {
 }
 
 // operations shows the steps of a change.
-func (v view) operations(steps []step) []operation {
-	shown := make([]operation, len(steps))
+func (v view) operations(steps []operation) []operationObject {
+	shown := make([]operationObject, len(steps))
 	for i, s := range steps {
-		shown[i] = operation{Operation: s.Do, Property: s.Property, Value: s.Value, ID: s.ID}
+		shown[i] = operationObject{Operation: s.Do, Property: s.Property, Value: s.Value, ID: s.ID}
 		if s.User != "" {
 			shown[i].Property += "." + escapeKey(v.name(s.User))
 		}

@@ -345,9 +345,7 @@ func (w *world) last() bridge.Event {
 
 // known is how many users something is going on of.
 func (w *world) known() int {
-	w.layer.users.mu.Lock()
-	defer w.layer.users.mu.Unlock()
-	return len(w.layer.users.known)
+	return w.layer.users.known.Len()
 }
 
 // app is a client's connection.

@@ -1,26 +1,25 @@
 package layer
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // The kinds of record the channel keeps.
 const (
-	kindIdentity     = "identity"
-	kindSession      = "session"
-	kindNonceKey     = "nonce_key"
-	kindConversation = "conversation"
-	kindMessage      = "message"
-	// kindChange holds what one turn changed, for Event.replay.
-	kindChange = "change"
-	// kindContent holds rich content: one line of JSON, then the bytes.
-	kindContent = "content"
+	kindIdentity     served.Kind[identity]     = "identity"
+	kindSession      served.Kind[session]      = "session"
+	kindNonceKey     served.Kind[nonceKey]     = "nonce_key"
+	kindConversation served.Kind[conversation] = "conversation"
+	kindMessage      served.Kind[message]      = "message"
+	// kindChange holds what one transaction changed, for Event.replay.
+	kindChange served.Kind[changeSet] = "change"
+	// kindContent holds rich content, whose bytes are behind.
+	kindContent served.Kind[content] = "content"
 )
 
 // HistoryKinds names the kinds of record that may be deleted when they are
@@ -28,7 +27,7 @@ const (
 // conversations there were. Changes must be kept for 30 h at least: that is how
 // far back the SDKs ask for them.
 func HistoryKinds() []string {
-	return []string{kindMessage, kindContent, kindChange, kindSession}
+	return []string{string(kindMessage), string(kindContent), string(kindChange), string(kindSession)}
 }
 
 // What records are looked up by.
@@ -43,7 +42,7 @@ const (
 )
 
 // person is a consumer as the identity provider described them last.
-type person struct {
+type identity struct {
 	ID          int64             `json:"id"`
 	User        string            `json:"user"`
 	DisplayName string            `json:"displayName,omitempty"`
@@ -59,12 +58,12 @@ type person struct {
 	Conversations int `json:"conversations,omitempty"`
 }
 
-func (p *person) record() (bridge.Record, error) {
-	return recordOf(kindIdentity, p.ID, "", []string{keyUser + p.User}, p.Created, p)
+func (p *identity) Record() (bridge.Record, error) {
+	return kindIdentity.Record(p.ID, "", []string{keyUser + p.User}, p.Created, p)
 }
 
 // consumer is the person as LivePerson is told.
-func (p *person) consumer() *bridge.Consumer {
+func (p *identity) consumer() *bridge.Consumer {
 	c := &bridge.Consumer{
 		ID: bridge.ConsumerID(p.User), FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Phone: p.Phone, AvatarURL: p.AvatarURL,
 	}
@@ -87,8 +86,8 @@ type session struct {
 	NonceHash string `json:"nonceHash"`
 }
 
-func (s *session) record() (bridge.Record, error) {
-	return recordOf(kindSession, s.ID, s.User, []string{keyToken + s.TokenHash, keyNonce + s.NonceHash}, s.Created, s)
+func (s *session) Record() (bridge.Record, error) {
+	return kindSession.Record(s.ID, s.User, []string{keyToken + s.TokenHash, keyNonce + s.NonceHash}, s.Created, s)
 }
 
 // conversation is one thread. Its record's parent is the consumer who owns it.
@@ -120,12 +119,12 @@ type conversation struct {
 	Hidden   bool  `json:"hidden,omitempty"`
 }
 
-func (c *conversation) record() (bridge.Record, error) {
+func (c *conversation) Record() (bridge.Record, error) {
 	keys := []string{uuidKey(c.UUID)}
 	if c.Distinct && !c.Gone {
 		keys = append(keys, keyDistinct+c.Owner)
 	}
-	return recordOf(kindConversation, c.ID, c.Owner, keys, c.Created, c)
+	return kindConversation.Record(c.ID, c.Owner, keys, c.Created, c)
 }
 
 // thread is the conversation's id for the core.
@@ -156,12 +155,12 @@ type message struct {
 // mine reports whether the consumer wrote the message.
 func (m *message) mine() bool { return m.Sender == m.Owner }
 
-func (m *message) record() (bridge.Record, error) {
+func (m *message) Record() (bridge.Record, error) {
 	keys := []string{uuidKey(m.UUID)}
 	if m.Event != "" {
 		keys = append(keys, keyEvent+string(m.Event))
 	}
-	return recordOf(kindMessage, m.ID, parentOf(m.Conversation), keys, m.Sent, m)
+	return kindMessage.Record(m.ID, parentOf(m.Conversation), keys, m.Sent, m)
 }
 
 // part is one part of a message. The client's own id is kept as it came.
@@ -193,73 +192,3 @@ func (s receiptStatus) before(next receiptStatus) bool {
 func uuidKey(uuid string) string { return keyUUID + strings.ToLower(uuid) }
 
 func parentOf(id int64) string { return fmt.Sprintf("%d", id) }
-
-// recordable is a thing of ours that a record is made of.
-type recordable interface {
-	record() (bridge.Record, error)
-}
-
-func recordOf(kind string, id int64, parent string, keys []string, created time.Time, v any) (bridge.Record, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return bridge.Record{}, fmt.Errorf("encode %s: %w", kind, err)
-	}
-	return bridge.Record{Kind: kind, ID: id, Parent: parent, Keys: keys, Data: data, Time: created}, nil
-}
-
-func recordsOf(things []recordable) ([]bridge.Record, error) {
-	records := make([]bridge.Record, 0, len(things))
-	for _, thing := range things {
-		r, err := thing.record()
-		if err != nil {
-			return nil, err
-		}
-		records = append(records, r)
-	}
-	return records, nil
-}
-
-// decode reads what recordOf wrote.
-func decode[T any](r bridge.Record) (*T, error) {
-	v := new(T)
-	if err := json.Unmarshal(r.Data, v); err != nil {
-		return nil, fmt.Errorf("decode %s %d: %w", r.Kind, r.ID, err)
-	}
-	return v, nil
-}
-
-// find reads a record by one of its keys.
-func find[T any](ctx context.Context, records bridge.Records, kind, key string) (*T, error) {
-	r, err := records.Find(ctx, kind, key)
-	if err != nil {
-		return nil, err
-	}
-	return decode[T](r)
-}
-
-// listPage is how many records are read at once.
-const listPage = 100
-
-// each reads the records below a parent page by page, from after to before
-// (exclusive; 0 is unbounded), newest first, until do returns false.
-func each[T any](ctx context.Context, records bridge.Records, kind, parent string, after, before int64, do func(*T) bool) error {
-	for {
-		page, err := records.List(ctx, kind, parent, bridge.Page{After: after, Before: before, Limit: listPage, Newest: true})
-		if err != nil {
-			return err
-		}
-		for _, r := range page {
-			v, err := decode[T](r)
-			if err != nil {
-				return err
-			}
-			if !do(v) {
-				return nil
-			}
-		}
-		if len(page) < listPage {
-			return nil
-		}
-		before = page[len(page)-1].ID
-	}
-}

@@ -7,18 +7,19 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
-// turn is one change of a consumer's things, made while nothing else of theirs
+// transaction is one change of a consumer's things, made while nothing else of theirs
 // changes. What is stored and what LivePerson is told becomes durable in one
 // write, and then the consumer's sockets are told.
-type turn struct {
-	user   *user
-	person *person
-	// at is the time of everything in the turn.
+type transaction struct {
+	user     *user
+	identity *identity
+	// at is the time of everything in the transaction.
 	at      time.Time
 	events  []bridge.Event
-	stored  []recordable
+	stored  []served.Thing
 	changes []change
 }
 
@@ -31,10 +32,10 @@ const (
 
 // change is one change packet, in a form that fits every version of the API.
 type change struct {
-	Operation string `json:"operation"`
-	Object    string `json:"object"`
-	UUID      string `json:"uuid"`
-	Steps     []step `json:"steps,omitempty"`
+	Operation  string      `json:"operation"`
+	Object     string      `json:"object"`
+	UUID       string      `json:"uuid"`
+	Operations []operation `json:"steps,omitempty"`
 	// Mode belongs to a delete.
 	Mode string `json:"mode,omitempty"`
 	// created is the object of a create. It is not stored: a replay shows the
@@ -44,7 +45,7 @@ type change struct {
 
 // step is one layer-patch operation. User is the last part of a property that
 // ends with a user.
-type step struct {
+type operation struct {
 	Do       string `json:"do"`
 	Property string `json:"property"`
 	User     string `json:"user,omitempty"`
@@ -52,7 +53,7 @@ type step struct {
 	ID       string `json:"id,omitempty"`
 }
 
-// changeSet is what one turn changed. Its record's parent is the consumer.
+// changeSet is what one transaction changed. Its record's parent is the consumer.
 type changeSet struct {
 	ID      int64     `json:"id"`
 	User    string    `json:"user"`
@@ -60,13 +61,13 @@ type changeSet struct {
 	Changes []change  `json:"changes"`
 }
 
-func (c *changeSet) record() (bridge.Record, error) {
-	return recordOf(kindChange, c.ID, c.User, nil, c.At, c)
+func (c *changeSet) Record() (bridge.Record, error) {
+	return kindChange.Record(c.ID, c.User, nil, c.At, c)
 }
 
-// inTurn makes a change. When do changes nothing, nothing is written. done, if
+// inTransaction makes a change. When do changes nothing, nothing is written. done, if
 // not nil, is called once the change is durable and before anybody is told.
-func (l *Layer) inTurn(ctx context.Context, userID string, do func(*turn) error, done func(*turn)) error {
+func (l *Layer) inTransaction(ctx context.Context, userID string, do func(*transaction) error, done func(*transaction)) error {
 	u, leave := l.users.enter(userID)
 	defer leave()
 	t, err := l.begin(ctx, u)
@@ -80,7 +81,7 @@ func (l *Layer) inTurn(ctx context.Context, userID string, do func(*turn) error,
 	if err := l.commit(ctx, t); err != nil {
 		return err
 	}
-	u.describe(t.person)
+	u.describe(t.identity)
 	if done != nil {
 		done(t)
 	}
@@ -92,18 +93,14 @@ func (l *Layer) inTurn(ctx context.Context, userID string, do func(*turn) error,
 	return nil
 }
 
-func (l *Layer) begin(ctx context.Context, u *user) (*turn, error) {
+func (l *Layer) begin(ctx context.Context, u *user) (*transaction, error) {
 	if !u.clockStarted() {
-		newest, err := l.records.List(ctx, kindChange, u.id, bridge.Page{Limit: 1, Newest: true})
+		newest, err := kindChange.Newest(ctx, l.records, u.id, 0, 1)
 		if err != nil {
 			return nil, fmt.Errorf("read the changes: %w", err)
 		}
 		var past time.Time
-		for _, r := range newest {
-			set, err := decode[changeSet](r)
-			if err != nil {
-				return nil, err
-			}
+		for _, set := range newest {
 			past = set.At
 		}
 		u.startClock(past)
@@ -111,45 +108,34 @@ func (l *Layer) begin(ctx context.Context, u *user) (*turn, error) {
 	p := u.who()
 	if p == nil {
 		var err error
-		if p, err = l.personNamed(ctx, u.id); err != nil {
+		if p, err = l.identityNamed(ctx, u.id); err != nil {
 			return nil, fmt.Errorf("read the identity: %w", err)
 		}
 		u.describe(p)
 	}
-	return &turn{user: u, person: p, at: u.begin()}, nil
+	return &transaction{user: u, identity: p, at: u.begin()}, nil
 }
 
-func (l *Layer) commit(ctx context.Context, t *turn) error {
+func (l *Layer) commit(ctx context.Context, t *transaction) error {
 	if len(t.changes) > 0 {
-		id, err := l.records.NextID(ctx, kindChange)
+		id, err := kindChange.NextID(ctx, l.records)
 		if err != nil {
 			return err
 		}
 		t.stored = append(t.stored, &changeSet{ID: id, User: t.user.id, At: t.at, Changes: t.changes})
 	}
-	if len(t.stored) == 0 && len(t.events) == 0 {
-		return nil
-	}
-	records, err := recordsOf(t.stored)
-	if err != nil {
-		return err
-	}
-	if len(t.events) == 0 {
-		return l.records.Save(ctx, records...)
-	}
-	_, err = l.core.Accept(ctx, t.events, records...)
-	return err
+	return l.keep(ctx, t.events, t.stored...)
 }
 
-// tell sends a turn's changes to a socket.
-func (l *Layer) tell(ctx context.Context, s *socket, t *turn) {
-	v := view{l, s.version, t.person}
+// tell sends a transaction's changes to a socket.
+func (l *Layer) tell(ctx context.Context, s *socket, t *transaction) {
+	v := view{l, s.version, t.identity}
 	for _, c := range t.changes {
 		body, err := l.changeBody(ctx, v, c)
 		if err != nil {
 			// The client comes back and finds the change with Event.replay.
-			l.log.WarnContext(ctx, "a change could not be shown", "err", err)
-			s.drop(dropError)
+			l.log.WarnContext(ctx, "a change could not be shown", "error", err)
+			s.End(ourError)
 			return
 		}
 		if body != nil {
@@ -159,28 +145,28 @@ func (l *Layer) tell(ctx context.Context, s *socket, t *turn) {
 }
 
 // report adds an event for LivePerson.
-func (t *turn) report(id bridge.EventID, kind bridge.Kind, thread bridge.ThreadID) *bridge.Event {
-	t.events = append(t.events, bridge.Event{ID: id, Kind: kind, Thread: thread, Time: t.at, Consumer: t.person.consumer()})
+func (t *transaction) report(id bridge.EventID, kind bridge.Kind, thread bridge.ThreadID) *bridge.Event {
+	t.events = append(t.events, bridge.Event{ID: id, Kind: kind, Thread: thread, Time: t.at, Consumer: t.identity.consumer()})
 	return &t.events[len(t.events)-1]
 }
 
 // keep stores things.
-func (t *turn) keep(things ...recordable) { t.stored = append(t.stored, things...) }
+func (t *transaction) keep(things ...served.Thing) { t.stored = append(t.stored, things...) }
 
-func (t *turn) tellCreated(object, uuid string, created any) {
+func (t *transaction) tellCreated(object, uuid string, created any) {
 	t.changes = append(t.changes, change{Operation: changeCreate, Object: object, UUID: uuid, created: created})
 }
 
-func (t *turn) tellUpdated(object, uuid string, steps ...step) {
-	t.changes = append(t.changes, change{Operation: changeUpdate, Object: object, UUID: uuid, Steps: steps})
+func (t *transaction) tellUpdated(object, uuid string, steps ...operation) {
+	t.changes = append(t.changes, change{Operation: changeUpdate, Object: object, UUID: uuid, Operations: steps})
 }
 
-func (t *turn) tellDeleted(object, uuid, mode string) {
+func (t *transaction) tellDeleted(object, uuid, mode string) {
 	t.changes = append(t.changes, change{Operation: changeDelete, Object: object, UUID: uuid, Mode: mode})
 }
 
-// changeAnswer is the body of a change packet.
-type changeAnswer struct {
+// changeObject is the body of a change packet.
+type changeObject struct {
 	Operation string    `json:"operation"`
 	Object    reference `json:"object"`
 	Data      any       `json:"data"`
@@ -193,10 +179,10 @@ type deleted struct {
 
 // changeBody shows a change; nil when its object is no more.
 func (l *Layer) changeBody(ctx context.Context, v view, c change) (any, error) {
-	a := &changeAnswer{Operation: c.Operation, Object: l.refer(c.Object, c.UUID)}
+	a := &changeObject{Operation: c.Operation, Object: l.refer(c.Object, c.UUID)}
 	switch c.Operation {
 	case changeUpdate:
-		a.Data = v.operations(c.Steps)
+		a.Data = v.operations(c.Operations)
 	case changeDelete:
 		a.Data = deleted{c.Mode}
 	default:
@@ -221,13 +207,13 @@ func (l *Layer) createdObject(ctx context.Context, v view, c change) (any, error
 		return l.showConversation(ctx, v, created)
 	}
 	if c.Object == objectMessage {
-		m, err := l.messageOf(ctx, v.person.User, c.UUID)
+		m, err := l.messageOf(ctx, v.viewer.User, c.UUID)
 		if err != nil {
 			return nil, err
 		}
 		return v.message(m), nil
 	}
-	found, err := l.conversationOf(ctx, v.person.User, c.UUID)
+	found, err := l.conversationOf(ctx, v.viewer.User, c.UUID)
 	if err != nil {
 		return nil, err
 	}
