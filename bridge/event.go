@@ -86,16 +86,16 @@ type Event struct {
 	Rating  *Rating  `json:"rating,omitempty"`
 	State   *State   `json:"state,omitempty"`
 
-	// Place is where the event belongs in LivePerson. The core sets it; events
+	// Position is where the event belongs in LivePerson. The core sets it; events
 	// from a channel must not.
-	Place *Place `json:"liveperson,omitempty"`
+	Position *Position `json:"liveperson,omitempty"`
 }
 
-// Place is where an event belongs in LivePerson.
-type Place struct {
+// Position is where an event belongs in LivePerson.
+type Position struct {
 	Conversation string `json:"conversationId,omitempty"`
 	Dialog       string `json:"dialogId,omitempty"`
-	// Sequences are the places in the dialog of the messages the event is or is
+	// Sequences are those of the messages in the dialog that the event is or is
 	// about.
 	Sequences []int64 `json:"sequences,omitempty"`
 	// Metadata is what LivePerson attached, passed on untouched.
@@ -146,6 +146,9 @@ type Message struct {
 	Rich json.RawMessage `json:"rich,omitempty"`
 	// Survey is set when the message belongs to a post-conversation survey.
 	Survey bool `json:"survey,omitempty"`
+	// Placeholder says that Text stands for content that cannot be shown outside
+	// LivePerson, such as a form. The agent is told that it did not arrive.
+	Placeholder bool `json:"placeholder,omitempty"`
 }
 
 // Attachment is a file that lies at URL.
@@ -204,8 +207,12 @@ type Click struct {
 	ReplyID   string  `json:"replyId"`
 }
 
-// Rating is a consumer's verdict on a conversation.
+// Rating is how a consumer judges a conversation.
 type Rating struct {
+	// Conversation is LivePerson's id of the conversation that is rated, as a
+	// state event told it. Without one it is that which ended last, or the
+	// current one when none has ended.
+	Conversation string `json:"conversationId,omitempty"`
 	// Score is 1 to 5.
 	Score int `json:"score"`
 	// Resolved says whether the matter was settled; nil when not asked.

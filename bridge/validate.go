@@ -80,7 +80,7 @@ func (e *Event) validateParts() error {
 }
 
 func (e *Event) validateIdentity() error {
-	if e.Place != nil {
+	if e.Position != nil {
 		return &FieldError{"liveperson", "is set by the bridge only"}
 	}
 	if err := validateID("thread", string(e.Thread)); err != nil {
@@ -198,6 +198,9 @@ func (r *Rating) validate() error {
 	}
 	if r.Score < 1 || r.Score > 5 {
 		return &FieldError{"rating.score", "is not between 1 and 5"}
+	}
+	if len(r.Conversation) > maxIDLength {
+		return &FieldError{"rating.conversationId", "is longer than " + strconv.Itoa(maxIDLength) + " bytes"}
 	}
 	return nil
 }

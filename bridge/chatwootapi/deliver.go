@@ -238,10 +238,10 @@ func (a *ChatwootAPI) deliverState(ctx context.Context, t *transaction, e *bridg
 
 // heldIn is LivePerson's conversation of an event, empty when it is not told.
 func heldIn(e *bridge.Event) string {
-	if e.Place == nil {
+	if e.Position == nil {
 		return ""
 	}
-	return e.Place.Conversation
+	return e.Position.Conversation
 }
 
 // deliverClosed resolves the conversation. What the consumer closed was

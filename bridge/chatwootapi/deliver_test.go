@@ -212,7 +212,7 @@ func TestUndeliverable(t *testing.T) {
 // stateIn is a step of one of LivePerson's conversations.
 func stateIn(conversation string, s bridge.ConversationState) bridge.Event {
 	e := state(s, "agent")
-	e.Place = &bridge.Place{Conversation: conversation}
+	e.Position = &bridge.Position{Conversation: conversation}
 	return e
 }
 

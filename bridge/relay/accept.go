@@ -161,14 +161,14 @@ func (c *core) clickSteps(ctx context.Context, e *bridge.Event) ([]*bridge.Event
 		return nil, err
 	}
 	click := *e
-	click.Place = offer.place
+	click.Position = offer.position
 	steps := []*bridge.Event{&click}
 	if offer.text != "" {
 		text := *e
 		text.ID += stepMark + "text"
 		text.Kind, text.Click = bridge.KindMessage, nil
 		text.Message = &bridge.Message{Text: offer.text}
-		text.Place = &bridge.Place{Metadata: offer.place.Metadata}
+		text.Position = &bridge.Position{Metadata: offer.position.Metadata}
 		steps = append(steps, &text)
 	}
 	return steps, nil

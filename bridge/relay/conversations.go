@@ -108,7 +108,7 @@ func (b *Bridge) announce(in *intake, t *thread, c *connector.ConversationChange
 	ev := &bridge.Event{
 		ID:   bridge.EventID(strings.Join([]string{string(c.ConversationID), "state", string(s.Conversation), strconv.FormatInt(c.LastUpdate, 10)}, ":")),
 		Kind: bridge.KindState, Thread: t.key.Thread, Time: at, State: &s,
-		Place: &bridge.Place{Conversation: string(c.ConversationID)},
+		Position: &bridge.Position{Conversation: string(c.ConversationID)},
 	}
 	if s.Conversation == bridge.StateJoined {
 		ev.Agent = &bridge.Agent{ID: bridge.JoinedAgent(c, ""), Role: connector.RoleAssignedAgent}

@@ -291,7 +291,7 @@ func (b *Bridge) takeAgentMessage(ctx context.Context, in *intake, t *thread, c 
 	message.Survey = row.Survey != "" && row.Survey == string(c.DialogID)
 	ev := &bridge.Event{
 		ID: eventID(c), Kind: bridge.KindMessage, Thread: t.key.Thread, Time: c.ServerTimestamp,
-		Agent: new(agentOf(c)), Message: message, Place: placeOf(c),
+		Agent: new(agentOf(c)), Message: message, Position: positionOf(c),
 	}
 	if c.Event.File != nil {
 		if err := b.share(ctx, in, row, c.Event.File, message); err != nil {
@@ -336,8 +336,8 @@ func eventID(c *connector.MessagingChange) bridge.EventID {
 	return bridge.EventID(string(c.DialogID) + ":t" + strconv.FormatInt(c.ServerTimestamp.UnixMilli(), 10))
 }
 
-func placeOf(c *connector.MessagingChange) *bridge.Place {
-	p := &bridge.Place{Conversation: string(c.ConversationID), Dialog: string(c.DialogID), Metadata: c.Metadata}
+func positionOf(c *connector.MessagingChange) *bridge.Position {
+	p := &bridge.Position{Conversation: string(c.ConversationID), Dialog: string(c.DialogID), Metadata: c.Metadata}
 	if c.Sequence != connector.NoSequence {
 		p.Sequences = []int64{int64(c.Sequence)}
 	}
@@ -370,12 +370,12 @@ func (b *Bridge) takeAgentReceipt(in *intake, t *thread, c *connector.MessagingC
 		b.metrics.drop("unwanted")
 		return nil
 	}
-	place := &bridge.Place{Conversation: string(c.ConversationID), Dialog: string(c.DialogID)}
+	place := &bridge.Position{Conversation: string(c.ConversationID), Dialog: string(c.DialogID)}
 	for _, s := range c.Event.SequenceList[:min(len(c.Event.SequenceList), maxNotificationSequences)] {
 		place.Sequences = append(place.Sequences, int64(s))
 	}
 	return in.append(t, &bridge.Event{
 		ID: eventID(c), Kind: bridge.KindReceipt, Thread: t.key.Thread, Time: c.ServerTimestamp,
-		Agent: new(agentOf(c)), Receipt: &bridge.Receipt{Status: status}, Place: place,
+		Agent: new(agentOf(c)), Receipt: &bridge.Receipt{Status: status}, Position: place,
 	})
 }

@@ -23,14 +23,14 @@ const maxReplies = 64
 
 // offered is one element a consumer can choose.
 type offered struct {
-	text  string
-	place *bridge.Place
+	text     string
+	position *bridge.Position
 }
 
 // storedOffer is the data of an offer record.
 type storedOffer struct {
-	Place   bridge.Place  `json:"place"`
-	Replies []storedReply `json:"replies"`
+	Position bridge.Position `json:"place"`
+	Replies  []storedReply   `json:"replies"`
 }
 
 type storedReply struct {
@@ -61,7 +61,7 @@ func (b *Bridge) offer(ctx context.Context, ev *bridge.Event, raw json.RawMessag
 		b.metrics.drop("unknown_quick_replies")
 		return bridge.ChannelRecord{}, nil, nil
 	}
-	stored := storedOffer{Place: *ev.Place}
+	stored := storedOffer{Position: *ev.Position}
 	var replies []bridge.QuickReply
 	for i, r := range wire.Replies[:min(len(wire.Replies), maxReplies)] {
 		reply := bridge.QuickReply{ID: strconv.Itoa(i), Title: r.Title}
@@ -105,9 +105,9 @@ func (b *Bridge) offerOf(ctx context.Context, c *bridge.Click) (offered, error) 
 	}
 	for _, r := range stored.Replies {
 		if r.ID == c.ReplyID {
-			place := stored.Place
-			place.Metadata = r.Metadata
-			return offered{text: r.Text, place: &place}, nil
+			position := stored.Position
+			position.Metadata = r.Metadata
+			return offered{text: r.Text, position: &position}, nil
 		}
 	}
 	return offered{}, &bridge.FieldError{Field: "click.replyId", Reason: "is not a reply of that message"}

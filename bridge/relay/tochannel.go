@@ -72,7 +72,7 @@ func (b *Bridge) relayToChannel(ctx context.Context, e *bridge.Entry) error {
 // resolveReceipt finds out which of the channel's messages an agent's receipt
 // is about. done says that it is about none.
 func (b *Bridge) resolveReceipt(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (done bool, err error) {
-	ids, err := b.journal.SentAs(ctx, ev.Place.Dialog, ev.Place.Sequences)
+	ids, err := b.journal.SentAs(ctx, ev.Position.Dialog, ev.Position.Sequences)
 	if err != nil {
 		return false, &bridge.DeliveryError{Outcome: bridge.Retry, Err: err}
 	}

@@ -151,10 +151,10 @@ func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *bridge.Entry, ev
 }
 
 func metadataOf(ev *bridge.Event) json.RawMessage {
-	if ev.Place == nil {
+	if ev.Position == nil {
 		return nil
 	}
-	return ev.Place.Metadata
+	return ev.Position.Metadata
 }
 
 // sendReceipt tells agents how far their messages got.
@@ -197,12 +197,12 @@ var acceptStatus = map[bridge.ReceiptStatus]connector.AcceptStatus{
 // sendClick tells LivePerson that a structured element was used.
 func (b *Bridge) sendClick(ctx context.Context, t *thread, ev *bridge.Event) error {
 	row := t.snapshot()
-	if ev.Place == nil || len(ev.Place.Sequences) == 0 || !row.Open {
+	if ev.Position == nil || len(ev.Position.Sequences) == 0 || !row.Open {
 		return nil
 	}
-	_, err := b.lp.Send(ctx, row.Identity(), row.Target(ev.Place.Dialog), connector.AcceptStatusEvent{
-		Status: connector.Action, SequenceList: []connector.Sequence{connector.Sequence(ev.Place.Sequences[0])},
-		Metadata: ev.Place.Metadata,
+	_, err := b.lp.Send(ctx, row.Identity(), row.Target(ev.Position.Dialog), connector.AcceptStatusEvent{
+		Status: connector.Action, SequenceList: []connector.Sequence{connector.Sequence(ev.Position.Sequences[0])},
+		Metadata: ev.Position.Metadata,
 	})
 	return err
 }

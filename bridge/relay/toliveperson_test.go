@@ -439,7 +439,7 @@ func TestAcceptRefusesIncompleteEvents(t *testing.T) {
 			t.Errorf("error %v, want one that names message", err)
 		}
 		e.Message = &bridge.Message{Text: "x"}
-		e.Place = &bridge.Place{Dialog: "d"}
+		e.Position = &bridge.Position{Dialog: "d"}
 		_, err = r.core.Accept(t.Context(), []bridge.Event{e})
 		if f, ok := errors.AsType[*bridge.FieldError](err); !ok || f.Field != "liveperson" {
 			t.Errorf("error %v, want one that names liveperson", err)

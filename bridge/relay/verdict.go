@@ -28,7 +28,7 @@ func outcomeOfChannel(err error) bridge.Outcome {
 // receiptFor is the event that tells agents what became of their message.
 func (b *Bridge) receiptFor(e *bridge.Entry, status bridge.ReceiptStatus) []bridge.Entry {
 	ev, err := e.Decoded()
-	if err != nil || ev.Place == nil || len(ev.Place.Sequences) == 0 {
+	if err != nil || ev.Position == nil || len(ev.Position.Sequences) == 0 {
 		return nil
 	}
 	receipt := &bridge.Event{

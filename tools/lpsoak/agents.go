@@ -72,8 +72,8 @@ type agentMessage struct {
 
 // told is a message to the consumer and where LivePerson put it.
 type told struct {
-	text  string
-	place place
+	text     string
+	position position
 }
 
 // serve writes n messages, with the given time between two of them on average.
@@ -135,7 +135,7 @@ func (a *agent) answer(ctx context.Context, conversation string, i int) (bool, e
 		return false, err
 	}
 	if sent.DialogID != "" && !m.Private {
-		a.told = append(a.told, told{m.Text, place{sent.DialogID, sent.Sequence}})
+		a.told = append(a.told, told{m.Text, position{sent.DialogID, sent.Sequence}})
 		a.all.sent.Add(1)
 	}
 	if a.rng.IntN(5) == 0 {

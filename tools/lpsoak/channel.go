@@ -49,9 +49,9 @@ type channelThread struct {
 
 // arrival is an agent's message on the consumer's screen.
 type arrival struct {
-	id    string
-	text  string
-	place place
+	id       string
+	text     string
+	position position
 }
 
 func newChannel(secret string, k *killer, rng *rand.Rand) (*channel, error) {
@@ -149,8 +149,8 @@ func (c *channel) take(id string, e *bridge.Event) {
 	switch e.Kind {
 	case bridge.KindMessage:
 		a := arrival{id: id, text: e.Message.Text}
-		if e.Place != nil && len(e.Place.Sequences) > 0 {
-			a.place = place{e.Place.Dialog, e.Place.Sequences[0]}
+		if e.Position != nil && len(e.Position.Sequences) > 0 {
+			a.position = position{e.Position.Dialog, e.Position.Sequences[0]}
 		}
 		t.messages = append(t.messages, a)
 		if e.Agent != nil {

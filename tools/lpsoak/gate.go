@@ -25,13 +25,13 @@ type gate struct {
 	mu  sync.Mutex
 	rng *rand.Rand
 	// taken says when each agent's message was first promised to be kept.
-	taken map[place]promise
+	taken map[position]promise
 	// refused and forgotten count answers.
 	refused, forgotten int
 }
 
-// place is where LivePerson put a message.
-type place struct {
+// position is where LivePerson put a message.
+type position struct {
 	dialog   string
 	sequence int64
 }
@@ -40,7 +40,7 @@ type place struct {
 type promise struct{ asked, given time.Time }
 
 func newGate(d *daemon, k *killer, rng *rand.Rand) *gate {
-	return &gate{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[place]promise{}}
+	return &gate{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[position]promise{}}
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -106,7 +106,7 @@ func (g *gate) note(body []byte, p promise) bool {
 			continue
 		}
 		found = true
-		at := place{string(c.DialogID), int64(c.Sequence)}
+		at := position{string(c.DialogID), int64(c.Sequence)}
 		if _, known := g.taken[at]; !known {
 			g.taken[at] = p
 		}

@@ -75,17 +75,17 @@ func TestDifference(t *testing.T) {
 
 func TestCheckOrder(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(0, 0).Add(time.Duration(ms) * time.Millisecond) }
-	first, second := place{"d", 1}, place{"d", 2}
-	shown := []arrival{{id: "d:2", place: second}, {id: "d:1", place: first}}
+	first, second := position{"d", 1}, position{"d", 2}
+	shown := []arrival{{id: "d:2", position: second}, {id: "d:1", position: first}}
 	for _, tc := range []struct {
 		name   string
-		taken  map[place]promise
+		taken  map[position]promise
 		broken bool
 	}{
-		{"accepted in order", map[place]promise{first: {at(0), at(1)}, second: {at(2), at(3)}}, true},
-		{"accepted together", map[place]promise{first: {at(0), at(3)}, second: {at(1), at(2)}}, false},
-		{"accepted the other way round", map[place]promise{first: {at(2), at(3)}, second: {at(0), at(1)}}, false},
-		{"acceptance of the first was lost with the process", map[place]promise{second: {at(0), at(1)}}, false},
+		{"accepted in order", map[position]promise{first: {at(0), at(1)}, second: {at(2), at(3)}}, true},
+		{"accepted together", map[position]promise{first: {at(0), at(3)}, second: {at(1), at(2)}}, false},
+		{"accepted the other way round", map[position]promise{first: {at(2), at(3)}, second: {at(0), at(1)}}, false},
+		{"acceptance of the first was lost with the process", map[position]promise{second: {at(0), at(1)}}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var f findings

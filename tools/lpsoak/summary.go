@@ -129,7 +129,7 @@ func (c *channel) messagesOf(thread string) []arrival {
 	return slices.Clone(c.thread(thread).messages)
 }
 
-func (g *gate) promises() map[place]promise {
+func (g *gate) promises() map[position]promise {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return maps.Clone(g.taken)

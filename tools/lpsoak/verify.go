@@ -74,7 +74,7 @@ func written(conversations []lpsim.Conversation, consumer bool) []told {
 	for _, c := range conversations {
 		for _, e := range c.Transcript {
 			if e.Type == "ContentEvent" && (e.Role == lpsim.RoleConsumer) == consumer && e.Audience != "AGENTS_AND_MANAGERS" {
-				found = append(found, told{e.Text, place{e.DialogID, e.Sequence}})
+				found = append(found, told{e.Text, position{e.DialogID, e.Sequence}})
 			}
 		}
 	}
@@ -144,7 +144,7 @@ func difference(want, got []string) string {
 	return fmt.Sprintf("%s; they part at %d of %d: want %s, got %s", strings.Join(parts, ", "), at, len(want), around(want, at), around(got, at))
 }
 
-// around shows the place where two sequences part.
+// around shows where two sequences part.
 func around(list []string, at int) string {
 	return fmt.Sprintf("%.240q", list[max(0, min(at-1, len(list))):min(len(list), at+4)])
 }
@@ -152,10 +152,10 @@ func around(list []string, at int) string {
 // checkAgent compares what agents told a consumer, what LivePerson has of that,
 // and what the channel shows. Where LivePerson's notifications came in another
 // order than the messages were written, that order counts.
-func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, shown []arrival, taken map[place]promise) {
+func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, shown []arrival, taken map[position]promise) {
 	record := written(conversations, false)
 	byPlace := func(x, y told) int {
-		return cmp.Or(cmp.Compare(x.place.dialog, y.place.dialog), cmp.Compare(x.place.sequence, y.place.sequence))
+		return cmp.Or(cmp.Compare(x.position.dialog, y.position.dialog), cmp.Compare(x.position.sequence, y.position.sequence))
 	}
 	said := slices.SortedFunc(slices.Values(a.told), byPlace)
 	if kept := slices.SortedFunc(slices.Values(record), byPlace); !slices.Equal(said, kept) {
@@ -163,9 +163,9 @@ func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, show
 	}
 	got := make([]told, len(shown))
 	for i, s := range shown {
-		got[i] = told{s.text, s.place}
-		if want := fmt.Sprintf("%s:%d", s.place.dialog, s.place.sequence); s.id != want {
-			f.breaks("%s: the channel got event %s at place %s", a.person, s.id, want)
+		got[i] = told{s.text, s.position}
+		if want := fmt.Sprintf("%s:%d", s.position.dialog, s.position.sequence); s.id != want {
+			f.breaks("%s: the channel got event %s at position %s", a.person, s.id, want)
 		}
 	}
 	if sorted := slices.SortedFunc(slices.Values(got), byPlace); !slices.Equal(said, sorted) {
@@ -177,10 +177,10 @@ func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, show
 
 // checkOrder holds lpbridge to the order in which it accepted messages. Two
 // that it accepted at the same time may arrive either way.
-func (f *findings) checkOrder(person string, shown []arrival, taken map[place]promise) {
+func (f *findings) checkOrder(person string, shown []arrival, taken map[position]promise) {
 	for i := range shown {
 		for _, later := range shown[i+1:] {
-			first, second := taken[later.place], taken[shown[i].place]
+			first, second := taken[later.position], taken[shown[i].position]
 			if !first.given.IsZero() && first.given.Before(second.asked) {
 				f.breaks("%s to the channel: %s was accepted before %s was sent and arrived after it", person, later.id, shown[i].id)
 			}
@@ -191,11 +191,11 @@ func (f *findings) checkOrder(person string, shown []arrival, taken map[place]pr
 // checkReceipts wants the truth told to agents: all that reached the channel
 // was confirmed.
 func (f *findings) checkReceipts(a *agent, conversations []lpsim.Conversation) {
-	confirmed := map[place]bool{}
+	confirmed := map[position]bool{}
 	for _, c := range conversations {
 		for _, r := range c.AgentSees.Receipts {
 			if r.Status == "ACCEPT" {
-				confirmed[place{r.DialogID, r.Sequence}] = true
+				confirmed[position{r.DialogID, r.Sequence}] = true
 			}
 		}
 	}
@@ -204,8 +204,8 @@ func (f *findings) checkReceipts(a *agent, conversations []lpsim.Conversation) {
 		open[c.ConversationID] = c.Stage == "OPEN"
 	}
 	for _, t := range a.told {
-		if open[t.place.dialog] && !confirmed[t.place] {
-			f.breaks("%s: the agent was never told that message %d of %s arrived", a.person, t.place.sequence, t.place.dialog)
+		if open[t.position.dialog] && !confirmed[t.position] {
+			f.breaks("%s: the agent was never told that message %d of %s arrived", a.person, t.position.sequence, t.position.dialog)
 		}
 	}
 }
