@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 )
@@ -150,6 +151,22 @@ type Core interface {
 	Disconnected(thread ThreadID)
 	// Records are the channel's own durable records.
 	Records() Records
+	// File opens an agent's file that an event's attachment names. The error is
+	// [ErrNoFile] when there is no such file of LivePerson's or it can no longer
+	// be had; after any other another try may work. The body must be closed.
+	File(ctx context.Context, a Attachment) (*File, error)
+	// LeftOut counts what came from the channel and was not relayed, or not whole.
+	// The reason is one of a few words of the adapter's.
+	LeftOut(reason string)
+}
+
+// File is an agent's file on its way to the channel.
+type File struct {
+	Body io.ReadCloser
+	// Size is in bytes, -1 when it is not known before.
+	Size int64
+	// ContentType is what the bytes are, whatever the agent said of them.
+	ContentType string
 }
 
 // Accepted says what became of accepted events.
@@ -168,6 +185,8 @@ var (
 	ErrStorage = errors.New("the journal cannot write")
 	// ErrRecordTaken means that a key of a record belongs to another record.
 	ErrRecordTaken = errors.New("a record key is taken")
+	// ErrNoFile means that a file of [Core.File] is not to be had.
+	ErrNoFile = errors.New("the file cannot be had")
 	// ErrNoRecord means that no such record exists.
 	ErrNoRecord = errors.New("no such record")
 )

@@ -1,7 +1,11 @@
 package bridgetest
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"maps"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -18,6 +22,8 @@ type Core struct {
 	known        map[bridge.EventID]bool
 	disconnected []bridge.ThreadID
 	refuse       error
+	files        map[string][]byte
+	leftOut      map[string]int
 }
 
 var _ bridge.Core = (*Core)(nil)
@@ -70,6 +76,46 @@ func (c *Core) Disconnected(thread bridge.ThreadID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.disconnected = append(c.disconnected, thread)
+}
+
+// Share makes [Core.File] find a file at an address.
+func (c *Core) Share(address string, data []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files == nil {
+		c.files = map[string][]byte{}
+	}
+	c.files[address] = data
+}
+
+// File implements [bridge.Core].
+func (c *Core) File(_ context.Context, a bridge.Attachment) (*bridge.File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	data, ok := c.files[a.URL]
+	if !ok {
+		return nil, bridge.ErrNoFile
+	}
+	return &bridge.File{
+		Body: io.NopCloser(bytes.NewReader(data)), Size: int64(len(data)), ContentType: http.DetectContentType(data),
+	}, nil
+}
+
+// LeftOut implements [bridge.Core].
+func (c *Core) LeftOut(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leftOut == nil {
+		c.leftOut = map[string]int{}
+	}
+	c.leftOut[reason]++
+}
+
+// LeftOuts returns how often each reason of LeftOut was counted.
+func (c *Core) LeftOuts() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.leftOut)
 }
 
 // Records implements [bridge.Core].

@@ -178,7 +178,7 @@ func (c *Chatwoot) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 		status = "on"
 	}
 	return c.far.call(ctx, request{
-		method: http.MethodPost, path: c.far.ofConversation(id, "toggle_typing_status"), timeout: typingTimeout,
+		method: http.MethodPost, path: c.far.ofConversation(id, "toggle_typing_status"), timeout: min(typingTimeout, c.far.side.Timeout),
 		body: map[string]any{"typing_status": status, "is_private": false},
 	}, nil)
 }

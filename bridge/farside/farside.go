@@ -1,6 +1,7 @@
 package farside
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,7 +70,9 @@ type Request struct {
 	Header http.Header
 	// Body is nil for none.
 	Body io.Reader
-	// Timeout shortens that of the side; 0 leaves it.
+	// Length is that of a Body of which it cannot be seen; 0 when it is not known.
+	Length int64
+	// Timeout stands in place of that of the side; 0 leaves it.
 	Timeout time.Duration
 }
 
@@ -87,11 +90,7 @@ type Response struct {
 // Do makes a call once and returns the response when its status says success.
 // Errors are *[bridge.DeliveryError].
 func (s *Side) Do(ctx context.Context, r Request) (*Response, error) {
-	timeout := s.Timeout
-	if r.Timeout > 0 {
-		timeout = min(timeout, r.Timeout)
-	}
-	call, cancel := context.WithTimeout(ctx, timeout)
+	call, cancel := context.WithTimeout(ctx, cmp.Or(r.Timeout, s.Timeout))
 	defer cancel()
 	req, err := s.request(call, r)
 	if err != nil {
@@ -115,6 +114,9 @@ func (s *Side) request(ctx context.Context, r Request) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), r.Body)
 	if err != nil {
 		return nil, errors.New("the address cannot be called")
+	}
+	if r.Length > 0 {
+		req.ContentLength = r.Length
 	}
 	for name, values := range r.Header {
 		req.Header[name] = values

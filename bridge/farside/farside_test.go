@@ -218,7 +218,7 @@ func TestWhatWasNeverSentIsNotInDoubt(t *testing.T) {
 		{"without answer", true, 0, bridge.Unknown, 4 * time.Second},
 		{"without connection", false, 0, bridge.Retry, 4 * time.Second},
 		{"hurried", true, time.Second, bridge.Unknown, time.Second},
-		{"not hurried", true, time.Minute, bridge.Unknown, 4 * time.Second},
+		{"with more time", true, time.Minute, bridge.Unknown, time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,6 +23,7 @@ type metrics struct {
 	typing        *prometheus.CounterVec
 	echoes        prometheus.Counter
 	attachments   *prometheus.CounterVec
+	leftOut       *prometheus.CounterVec
 	webhookTime   prometheus.Histogram
 }
 
@@ -67,12 +68,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		attachments: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_attachments_total", Help: "Consumers' attachments by channel and result: uploaded, or why one went as a link.",
 		}, []string{"channel", "result"}),
+		leftOut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_channel_left_out_total", Help: "What came from a channel and was not relayed, or not whole, by reason.",
+		}, []string{"channel", "reason"}),
 		webhookTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lpbridge_notification_duration_seconds", Help: "How long LivePerson waited for our answer.", Buckets: latencyBuckets,
 		}),
 	}
 	reg.MustRegister(m.accepted, m.duplicates, m.refusals, m.deliveries, m.duration, m.lag,
-		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.webhookTime)
+		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.webhookTime)
 	return m
 }
 

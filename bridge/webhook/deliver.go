@@ -37,7 +37,7 @@ func (w *Webhook) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 	if cue.Agent.ID != "" {
 		e.Agent = &cue.Agent
 	}
-	return w.post(ctx, e, typingTimeout)
+	return w.post(ctx, e, min(typingTimeout, w.far.Timeout))
 }
 
 func (w *Webhook) post(ctx context.Context, e *bridge.Event, timeout time.Duration) error {

@@ -1,0 +1,59 @@
+package relay_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"lpbridge/bridge"
+)
+
+// TestAdaptersOpenAgentsFiles: channels that take files as uploads get the bytes
+// of a file by its attachment, also without reaching our public address.
+func TestAdaptersOpenAgentsFiles(t *testing.T) {
+	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+		a := r.agentSends(agentPicture(t)).Message.Attachments[0]
+		// Closing gives the turn back, so there is no end of them.
+		for range 40 {
+			f, err := r.core.File(t.Context(), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := io.ReadAll(f.Body)
+			if err != nil || !bytes.Equal(data, pngFile(t)) || f.ContentType != "image/png" || f.Size != int64(len(data)) {
+				t.Fatalf("%d bytes of %q, size %d, %v", len(data), f.ContentType, f.Size, err)
+			}
+			if err := f.Body.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, address := range []string{
+			"https://elsewhere.example/files/x", home + "/files/" + strings.Repeat("A", 26), home + "/files/", "", a.URL + "/..",
+		} {
+			if _, err := r.core.File(t.Context(), bridge.Attachment{URL: address}); !errors.Is(err, bridge.ErrNoFile) {
+				t.Errorf("%q: %v, want no file", address, err)
+			}
+		}
+	})
+}
+
+func TestFileThatMayComeLaterIsNotGone(t *testing.T) {
+	for status, gone := range map[int]bool{400: true, 429: false, 503: false} {
+		inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
+			a := r.agentSends(agentPicture(t)).Message.Attachments[0]
+			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
+				if strings.Contains(body, "GenerateURLForDownloadFile") {
+					return answer(status, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`), nil
+				}
+				return nil, nil
+			})
+			_, err := r.core.File(t.Context(), a)
+			if err == nil || errors.Is(err, bridge.ErrNoFile) != gone {
+				t.Errorf("%d: %v, want gone: %t", status, err, gone)
+			}
+		})
+	}
+}
