@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/modfile"
 )
 
 // root is the top of the repository.
@@ -163,7 +165,11 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 
 // TestImports: imports point one way.
 func TestImports(t *testing.T) {
-	const module = "lpbridge/"
+	goMod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := modfile.ModulePath(goMod) + "/"
 	adapterFolders := map[string]bool{}
 	for _, name := range adapterNames() {
 		adapterFolders["bridge/"+name] = true
