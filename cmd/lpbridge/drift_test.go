@@ -1,0 +1,318 @@
+package main
+
+import (
+	"go/ast"
+	"go/token"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"lpbridge/config"
+)
+
+// Documents name variables, commands, targets, metrics, files and front doors.
+// Each kind is looked up where it is made, so that a document cannot go on
+// naming what is gone.
+
+// documents are the pages people read, by path.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	return texts(t, func(path string) bool {
+		return strings.HasSuffix(path, ".md") && !strings.Contains(path, "testdata/")
+	})
+}
+
+// texts are the files that are wanted, by path.
+func texts(t *testing.T, wanted func(path string) bool) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, path := range files(t) {
+		if !wanted(path) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[path] = string(text)
+	}
+	if len(found) == 0 {
+		t.Fatal("there is nothing to look at")
+	}
+	return found
+}
+
+// variables are all environment variables there are, those of lpsim included.
+func variables(t *testing.T) []string {
+	t.Helper()
+	reference := config.Reference(new(config.Config), "")
+	for _, a := range adapters {
+		reference = append(reference, a.variables()...)
+	}
+	var names []string
+	for _, v := range reference {
+		names = append(names, v.Name)
+		if v.File != "" {
+			names = append(names, v.File)
+		}
+	}
+	for _, s := range sources(t) {
+		if s.folder() != "cmd/lpsim" || s.test {
+			continue
+		}
+		ast.Inspect(s.tree, func(n ast.Node) bool {
+			if field, ok := n.(*ast.Field); ok && field.Tag != nil {
+				tag, _ := strconv.Unquote(field.Tag.Value)
+				if name, _, _ := strings.Cut(reflect.StructTag(tag).Get("env"), ","); name != "" {
+					names = append(names, name)
+				}
+			}
+			return true
+		})
+	}
+	return names
+}
+
+// TestNamedVariablesExist looks at documents, at what is deployed, and at the
+// texts the program shows.
+func TestNamedVariablesExist(t *testing.T) {
+	known := variables(t)
+	prefixes := []string{"LPBRIDGE", "LP", "LPSIM"}
+	for _, name := range adapterNames() {
+		prefixes = append(prefixes, strings.ToUpper(name))
+	}
+	word := regexp.MustCompile(`\b(` + strings.Join(prefixes, "|") + `)_[A-Z0-9_]*[A-Z0-9]\b`)
+	check := func(where, text string) {
+		for _, name := range word.FindAllString(text, -1) {
+			if !slices.Contains(known, name) {
+				t.Errorf("%s names the variable %s, which there is not", where, name)
+			}
+		}
+	}
+	pages := texts(t, func(path string) bool {
+		return strings.HasSuffix(path, ".md") && !strings.Contains(path, "testdata/") ||
+			strings.HasPrefix(path, "deploy/") || path == "Dockerfile" || path == "Makefile" || strings.HasPrefix(path, ".ci/")
+	})
+	for path, text := range pages {
+		// One name is misspelt on purpose, to show what becomes of it.
+		check(path, strings.ReplaceAll(text, "`LP_ACOUNT_ID`", ""))
+	}
+	for _, s := range sources(t) {
+		if s.test || !strings.HasPrefix(s.path, "cmd/lpbridge/") && !strings.HasPrefix(s.path, "bridge/") {
+			continue
+		}
+		for _, text := range literals(s) {
+			check(s.path, text)
+		}
+	}
+}
+
+// literals are the string constants of a file, struct tags left out.
+func literals(s source) (found []string) {
+	ast.Inspect(s.tree, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if text, err := strconv.Unquote(lit.Value); err == nil {
+				found = append(found, text)
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// TestVariablesAreDocumented: the simulator's variables, which are not generated,
+// are in its README; ours are in docs/configuration.md by TestDocuments.
+func TestVariablesAreDocumented(t *testing.T) {
+	pages := documents(t)
+	for _, name := range variables(t) {
+		page := "docs/configuration.md"
+		if strings.HasPrefix(name, "LPSIM_") {
+			page = "connector/lpsim/README.md"
+		}
+		if !strings.Contains(pages[page], "`"+name+"`") {
+			t.Errorf("%s does not name %s", page, name)
+		}
+	}
+}
+
+// TestNamedTargetsExist: every target of the Makefile that anything names has a rule.
+func TestNamedTargetsExist(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := map[string]bool{}
+	for _, rule := range regexp.MustCompile(`(?m)^([a-z][a-z-]*):`).FindAllStringSubmatch(string(makefile), -1) {
+		rules[rule[1]] = true
+	}
+	if len(rules) < 3 {
+		t.Fatalf("only %d rules were found", len(rules))
+	}
+	for _, phony := range regexp.MustCompile(`(?m)^\.PHONY:(.*)$`).FindAllStringSubmatch(string(makefile), -1) {
+		for name := range strings.FieldsSeq(phony[1]) {
+			if !rules[name] {
+				t.Errorf("the Makefile announces %s and has no rule for it", name)
+			}
+		}
+	}
+	// In code marks, or at the beginning of a line to be pasted or run.
+	named := regexp.MustCompile("(?m)(?:`|^\\s*(?:\\$ )?)make ([a-z][a-z-]*)")
+	for path, text := range texts(t, func(path string) bool {
+		return strings.HasSuffix(path, ".md") || strings.HasSuffix(path, ".go") || strings.HasPrefix(path, ".ci/") || strings.HasPrefix(path, "deploy/")
+	}) {
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			if !rules[m[1]] && !strings.HasSuffix(path, "drift_test.go") {
+				t.Errorf("%s names make %s, for which there is no rule", path, m[1])
+			}
+		}
+	}
+}
+
+// TestNamedMetricsExist: a dashboard made from the documents finds its metrics.
+func TestNamedMetricsExist(t *testing.T) {
+	known := map[string]bool{}
+	name := regexp.MustCompile(`\blpbridge_[a-z_]*[a-z]\b`)
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		for _, text := range literals(s) {
+			if name.FindString(text) == text {
+				known[text] = true
+			}
+		}
+	}
+	pages := texts(t, func(path string) bool {
+		return strings.HasSuffix(path, ".md") || strings.HasPrefix(path, "deploy/") && !strings.HasSuffix(path, ".go")
+	})
+	for path, text := range pages {
+		for _, word := range name.FindAllString(text, -1) {
+			base := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(word, "")
+			if !known[word] && !known[base] {
+				t.Errorf("%s names %s, which no code makes", path, word)
+			}
+		}
+	}
+}
+
+// TestNamedCommandsExist: every command line of ours in a document can be typed.
+func TestNamedCommandsExist(t *testing.T) {
+	ours := regexp.MustCompile("(?m)(?:`|^(?:\\$ )?|&& )lpbridge ([a-z][^`\\n&|;#]*)")
+	packages := regexp.MustCompile(`go (?:run|build) (\./[A-Za-z0-9/_-]+)`)
+	n := 0
+	for page, text := range documents(t) {
+		for _, m := range ours.FindAllStringSubmatch(text, -1) {
+			// Prose at the beginning of a line is not a command line.
+			if words := strings.Fields(m[1]); !strings.Contains(m[0], "`") && len(words) > 3 {
+				continue
+			}
+			n++
+			checkCommandLine(t, page, strings.Fields(m[1]))
+		}
+		for _, m := range packages.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, m[1], "main.go")); err != nil {
+				t.Errorf("%s names the program %s: %v", page, m[1], err)
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d command lines were found", n)
+	}
+}
+
+func checkCommandLine(t *testing.T, page string, words []string) {
+	t.Helper()
+	command, rest, err := commandLine(nil, environment{}).Find(words)
+	if err != nil || command == command.Root() {
+		t.Errorf("%s names lpbridge %s, which there is not", page, strings.Join(words, " "))
+		return
+	}
+	for _, word := range rest {
+		name, found := strings.CutPrefix(word, "--")
+		name, _, _ = strings.Cut(name, "=")
+		if found && !hasFlag(command, name) {
+			t.Errorf("%s names lpbridge %s, which has no --%s", page, strings.Join(words, " "), name)
+		}
+	}
+}
+
+func hasFlag(command *cobra.Command, name string) bool {
+	return name == "help" || command.Flags().Lookup(name) != nil || command.InheritedFlags().Lookup(name) != nil
+}
+
+// TestNamedFilesExist: links of documents lead somewhere, and what looks like a
+// path of the repository is one.
+func TestNamedFilesExist(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	code := regexp.MustCompile("`([^`\\s]+)`")
+	tops := regexp.MustCompile(`^(cmd|config|lpauth|connector|bridge|tools|docs|deploy|e2e|\.ci)/`)
+	for page, text := range documents(t) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, path.Dir(page), target)); err != nil {
+				t.Errorf("%s links to %s: %v", page, m[1], err)
+			}
+		}
+		for _, m := range code.FindAllStringSubmatch(text, -1) {
+			if !tops.MatchString(m[1]) || strings.ContainsAny(m[1], "<{…") {
+				continue
+			}
+			if found, err := filepath.Glob(filepath.Join(root, m[1])); err != nil || len(found) == 0 {
+				t.Errorf("%s names %s, which there is not", page, m[1])
+			}
+		}
+	}
+}
+
+// TestClaimsOnReplicas: how many processes may share a journal is said in one
+// place, the README, and elsewhere by a link to it if at all.
+func TestClaimsOnReplicas(t *testing.T) {
+	claim := regexp.MustCompile(`(?i)\breplicas?\b`)
+	for page, text := range documents(t) {
+		if page != "README.md" && claim.MatchString(text) {
+			t.Errorf("%s speaks of replicas; the README says what can be said", page)
+		}
+	}
+	for _, s := range sources(t) {
+		for _, text := range literals(s) {
+			if !s.test && claim.MatchString(text) {
+				t.Errorf("%s speaks of replicas; the README says what can be said", s.path)
+			}
+		}
+	}
+}
+
+// TestNamedDoorsExist: the paths that README and docs name are served.
+func TestNamedDoorsExist(t *testing.T) {
+	var served []string
+	for _, s := range sources(t) {
+		if !s.test {
+			served = append(served, literals(s)...)
+		}
+	}
+	door := regexp.MustCompile("`(?:GET |POST |PUT |DELETE )?(/[a-z][^`\\s?]*)`")
+	for page, text := range documents(t) {
+		if page != "README.md" && !strings.HasPrefix(page, "docs/") {
+			continue
+		}
+		for _, m := range door.FindAllStringSubmatch(text, -1) {
+			fixed, _, _ := strings.Cut(m[1], "{")
+			fixed = strings.TrimRight(fixed, "/…")
+			// The image's folder is no door.
+			if fixed != "/data" && !slices.ContainsFunc(served, func(text string) bool { return strings.Contains(text, fixed) }) {
+				t.Errorf("%s names %s, which nothing serves", page, m[1])
+			}
+		}
+	}
+}
