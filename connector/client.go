@@ -171,7 +171,7 @@ func clientProperties(features []string) (string, error) {
 func (c *Client) ConsumerID(ctx context.Context, consumer ConsumerIdentity) (ConsumerID, error) {
 	known, err := c.consumers.Consumer(ctx, consumer)
 	if err != nil {
-		return "", unprepared("consumer id", err)
+		return "", notPrepared("consumer id", err)
 	}
 	return known.ID, nil
 }
@@ -255,20 +255,24 @@ func (c *Client) call(ctx context.Context, op string, to *endpoint, consumer Con
 	for refreshed := false; ; refreshed = true {
 		app, err := c.app.Token(ctx)
 		if err != nil {
-			return nil, unprepared(op, err)
+			return nil, notPrepared(op, err)
 		}
 		behalf, err := c.consumers.Consumer(ctx, consumer)
 		if err != nil {
-			return nil, unprepared(op, err)
+			return nil, notPrepared(op, err)
 		}
 		got, err := c.attempt(ctx, op, to, app, behalf.Token, body)
-		if err != nil || got.status != http.StatusUnauthorized || refreshed {
+		if err != nil || got.status != http.StatusUnauthorized || refreshed || foreignPage(got.body) {
 			return got, err
 		}
 		c.dropTokens(got.body, app, consumer, behalf.Token)
 		got.release()
 	}
 }
+
+// foreignPage tells that a body is not LivePerson's, so that a 401 with it is
+// somebody else's and says nothing of our tokens.
+func foreignPage(body []byte) bool { return len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) }
 
 // dropTokens drops what LivePerson complains about, and both when it does not say.
 func (c *Client) dropTokens(body []byte, app string, consumer ConsumerIdentity, behalf string) {
@@ -286,11 +290,11 @@ func (c *Client) dropTokens(body []byte, app string, consumer ConsumerIdentity, 
 func (c *Client) attempt(ctx context.Context, op string, to *endpoint, app, behalf string, body []byte) (*answer, error) {
 	base, err := c.domains.BaseURL(ctx, lpauth.ServiceMessaging)
 	if err != nil {
-		return nil, unprepared(op, err)
+		return nil, notPrepared(op, err)
 	}
 	at, err := to.at(base)
 	if err != nil {
-		return nil, unprepared(op, err)
+		return nil, notPrepared(op, err)
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -315,7 +319,7 @@ func (c *Client) attempt(ctx context.Context, op string, to *endpoint, app, beha
 	}).WithContext(bounded)
 	resp, err := c.rt.RoundTrip(req)
 	if err != nil {
-		failed := unanswered(op, err)
+		failed := lost(op, err)
 		if failed.Outcome == Retry && bounded.Err() == nil {
 			c.domains.Invalidate()
 		}
@@ -338,7 +342,7 @@ func readAnswer(op string, resp *http.Response) (*answer, error) {
 	}
 	if resp.StatusCode/100 == 2 && (err != nil || b.Len() > answerLimit) {
 		got.release()
-		return nil, &Error{Op: op, StatusCode: resp.StatusCode, Outcome: Unknown, Uncertain: true, Err: errNoBody}
+		return nil, notUnderstood(op, resp.StatusCode, errNoBody)
 	}
 	return got, nil
 }

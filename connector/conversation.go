@@ -229,13 +229,13 @@ func (c *Client) Conversation(ctx context.Context, consumer ConsumerIdentity, r 
 		return "", c.unmatched(got, batch, err)
 	}
 	if !batch[mine].ok() {
-		return "", refused(opConversation, got, string(batch[mine].Code), batch[mine].msg())
+		return "", refused(opConversation, got, string(batch[mine].Code), batch[mine].msg(), false)
 	}
 	var body struct {
 		ConversationID ConversationID `json:"conversationId"`
 	}
 	if json.Unmarshal(batch[mine].Body, &body) != nil || body.ConversationID == "" {
-		return "", &Error{Op: opConversation, StatusCode: got.status, Outcome: Unknown, Uncertain: true, Err: errNoAnswer}
+		return "", notUnderstood(opConversation, got.status, errNoAnswer)
 	}
 	c.noteProfile(ctx, got, batch, profileID, body.ConversationID)
 	return body.ConversationID, nil
@@ -256,18 +256,18 @@ func decodeBatch(body []byte) (batch []response, err error) {
 func (c *Client) unmatched(got *answer, batch []response, err error) error {
 	if success(got.status) {
 		if len(batch) == 1 && !batch[0].ok() && batch[0].Code != "" {
-			return refused(opConversation, got, string(batch[0].Code), batch[0].msg())
+			return refused(opConversation, got, string(batch[0].Code), batch[0].msg(), false)
 		}
-		return &Error{Op: opConversation, StatusCode: got.status, Outcome: Unknown, Uncertain: true, Err: errNoAnswer}
+		return notUnderstood(opConversation, got.status, errNoAnswer)
 	}
 	if err == nil {
 		for _, r := range batch {
 			if !r.ok() {
-				return refused(opConversation, got, string(r.Code), r.msg())
+				return refused(opConversation, got, string(r.Code), r.msg(), false)
 			}
 		}
 	}
-	return refused(opConversation, got, "", "")
+	return refused(opConversation, got, "", "", false)
 }
 
 // noteProfile logs a profile that was refused beside a conversation that was not.
@@ -275,7 +275,7 @@ func (c *Client) noteProfile(ctx context.Context, got *answer, batch []response,
 	for _, r := range batch {
 		if string(r.ReqID) == profileID && !r.ok() {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "consumer profile refused", slog.String("account", string(c.account)),
-				slog.String("conversation", string(id)), slog.Any("error", refused(opProfile, got, string(r.Code), r.msg())))
+				slog.String("conversation", string(id)), slog.Any("error", refused(opProfile, got, string(r.Code), r.msg(), false)))
 		}
 	}
 }

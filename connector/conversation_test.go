@@ -104,9 +104,9 @@ func TestConversationOutcomes(t *testing.T) {
 		{"only the profile's answer", 200, "[" + profileOK + "]", Unknown, nil},
 		{"whole batch refused on 200", 200, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"}}`, Invalid, nil},
 		{"whole batch refused", 400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"}}`, Invalid, nil},
-		{"refused without a body", 400, "", Invalid, nil},
+		{"400 without a body", 400, "", Retry, nil},
 		{"throttled", 429, "", Throttled, ErrThrottled},
-		{"unavailable", 503, "[]", Retry, nil},
+		{"unavailable", 503, "[]", Unknown, nil},
 		{"empty array", 200, "[]", Unknown, nil},
 		{"null", 200, "null", Unknown, nil},
 		{"cut short", 200, "[" + profileOK + `,{"code":"OK"`, Unknown, nil},
@@ -252,7 +252,7 @@ func TestUpload(t *testing.T) {
 			}
 			if err != nil {
 				wantNoSecret(t, err, "a+b", "a%2Bb", storedPath)
-				if asError(t, err).Uncertain {
+				if asError(t, err).Certainty == MaybeApplied {
 					t.Error("an upload is never uncertain")
 				}
 			}

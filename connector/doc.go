@@ -39,9 +39,14 @@
 //	switch connector.OutcomeOf(err) {
 //	case connector.Throttled: // slow the whole account down, for Error.RetryAfter
 //	case connector.Closed:    // open a new conversation, send again
-//	case connector.Retry:     // try again later; look for the echo first if Error.Uncertain
+//	case connector.Retry:     // try again later
 //	case connector.Unknown:   // sent, no answer: wait for the echo before sending again
 //	}
+//
+// Error.Scope tells how far a failure reaches: an Invalid about the conversation
+// is no verdict on the message, and a failure in between LivePerson and us is no
+// verdict at all. Error.Certainty tells whether the request may have been applied,
+// so that its echo must be looked for first. [Rules] lists every answer.
 //
 // SEND and CONVERSATION have no idempotency key, so each is one HTTP attempt, and
 // one more with fresh tokens after a 401. Repeating anything else is the caller's

@@ -91,7 +91,7 @@ func (c *Client) Engagement(ctx context.Context, r EngagementRequest) (Engagemen
 	}
 	base, err := c.domains.BaseURL(ctx, lpauth.ServiceMonitoring)
 	if err != nil {
-		return Engagement{}, unprepared(opEngagement, err)
+		return Engagement{}, notPrepared(opEngagement, err)
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.engagementURL(base, r), body)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *Client) Engagement(ctx context.Context, r EngagementRequest) (Engagemen
 		if resp != nil {
 			lpauth.Drain(resp.Body)
 		}
-		return Engagement{}, repeatable(unanswered(opEngagement, err))
+		return Engagement{}, repeatable(lost(opEngagement, err))
 	}
 	got, err := readAnswer(opEngagement, resp)
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *Client) Engagement(ctx context.Context, r EngagementRequest) (Engagemen
 	}
 	defer got.release()
 	if !success(got.status) {
-		return Engagement{}, repeatable(refused(opEngagement, got, "", ""))
+		return Engagement{}, repeatable(refused(opEngagement, got, "", "", false))
 	}
 	return decodeEngagement(got)
 }

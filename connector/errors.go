@@ -1,14 +1,9 @@
 package connector
 
 import (
-	"bytes"
 	"errors"
-	"net/http"
-	"regexp"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"lpbridge/lpauth"
 )
@@ -30,9 +25,11 @@ const (
 	Unauthorized
 	// Closed means that the conversation has ended; a new one must be opened.
 	Closed
-	// Retry means that it failed for now: 5xx, or the server was not reached.
+	// Retry means that it failed for now and is worth repeating as it is: the
+	// server was not reached, or something other than LivePerson refused it.
 	Retry
-	// Invalid means that it will never work as it is.
+	// Invalid means that LivePerson refused it and would again. What it refused,
+	// the message or the conversation, the Scope tells.
 	Invalid
 )
 
@@ -44,6 +41,57 @@ func (o Outcome) String() string {
 		return outcomeNames[o]
 	}
 	return "outcome(" + strconv.Itoa(int(o)) + ")"
+}
+
+// Scope is what a failure is about, and so how far it reaches.
+type Scope uint8
+
+const (
+	// ScopeMessage means this request alone: the next one may well pass.
+	ScopeMessage Scope = iota
+	// ScopeConversation means everything sent into this conversation: it has
+	// ended, LivePerson does not know it, or it is not this consumer's.
+	ScopeConversation
+	// ScopeAccount means everything the account sends: credentials, limits.
+	ScopeAccount
+	// ScopeBetween means the way to LivePerson: the network, a proxy, or
+	// LivePerson being unwell. It says nothing of message, conversation or account.
+	ScopeBetween
+)
+
+var scopeNames = [...]string{"message", "conversation", "account", "between"}
+
+// String is the scope in lower case.
+func (s Scope) String() string {
+	if int(s) < len(scopeNames) {
+		return scopeNames[s]
+	}
+	return "scope(" + strconv.Itoa(int(s)) + ")"
+}
+
+// Certainty is how much is known of whether a failed request was applied.
+type Certainty uint8
+
+const (
+	// NotApplied means that it surely was not applied, without a verdict on it:
+	// never sent, or sent back unread.
+	NotApplied Certainty = iota
+	// Refused means LivePerson's own verdict: surely not applied, and it would be
+	// refused again.
+	Refused
+	// MaybeApplied means that it may have been applied: look for its echo before
+	// repeating it.
+	MaybeApplied
+)
+
+var certaintyNames = [...]string{"not applied", "refused", "maybe applied"}
+
+// String is the certainty in lower case.
+func (c Certainty) String() string {
+	if int(c) < len(certaintyNames) {
+		return certaintyNames[c]
+	}
+	return "certainty(" + strconv.Itoa(int(c)) + ")"
 }
 
 var (
@@ -76,14 +124,15 @@ type Error struct {
 	Code string
 	// ErrorCode is LivePerson's number of an authorization error, such as 40102.
 	ErrorCode int
-	// RetryAfter is the least time to wait: what LivePerson said, at least one
-	// second and at most an hour after a 429.
+	// RetryAfter is the least time to wait: what LivePerson said, at most
+	// lpauth.MaxRetryAfter, and at least one second after a 429.
 	RetryAfter time.Duration
-	// Outcome decides what to do next.
-	Outcome Outcome
-	// Uncertain is true when the request may have been applied: always when the
-	// outcome is Unknown, and after a 5xx. Look for the echo before repeating it.
-	Uncertain bool
+	// Outcome decides what to do next, Scope how far that reaches, and Certainty
+	// whether the request may have been applied: always when the outcome is
+	// Unknown. [Rules] lists which answer means what.
+	Outcome   Outcome
+	Scope     Scope
+	Certainty Certainty
 	// Err is the cause; it may be nil.
 	Err error
 }
@@ -106,6 +155,16 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// NotSent is a failure before anything was sent, for callers who report faults
+// of their own in the same terms.
+func NotSent(op string, outcome Outcome, err error) *Error {
+	failed := &Error{Op: op, Outcome: outcome, Err: err}
+	if outcome != Invalid {
+		failed.Scope = ScopeBetween
+	}
+	return failed
+}
+
 // OutcomeOf reads the outcome of any call of this package: Delivered for nil,
 // that of the *Error otherwise, and Unknown for errors from elsewhere.
 func OutcomeOf(err error) Outcome {
@@ -116,142 +175,4 @@ func OutcomeOf(err error) Outcome {
 		return failed.Outcome
 	}
 	return Unknown
-}
-
-func invalid(op, what string) *Error {
-	return &Error{Op: op, Outcome: Invalid, Err: errors.New(what)}
-}
-
-// unanswered judges a failed exchange: never sent is safe to repeat.
-func unanswered(op string, err error) *Error {
-	failed := &Error{Op: op, Outcome: Unknown, Uncertain: true, Err: lpauth.StripURL(err)}
-	if attempt, ok := errors.AsType[*lpauth.AttemptError](err); ok && !attempt.Sent {
-		failed.Outcome, failed.Uncertain = Retry, false
-	}
-	return failed
-}
-
-// unprepared judges a failure to get tokens or domains: the request itself was
-// never sent, so nothing is uncertain.
-func unprepared(op string, err error) *Error {
-	failed := &Error{Op: op, Outcome: Retry, Err: err}
-	auth, ok := errors.AsType[*lpauth.Error](err)
-	if !ok {
-		return failed
-	}
-	failed.RetryAfter = auth.RetryAfter
-	switch {
-	case errors.Is(err, lpauth.ErrCredentialsRefused) || auth.StatusCode == http.StatusUnauthorized:
-		failed.Outcome = Unauthorized
-	case auth.StatusCode == http.StatusTooManyRequests:
-		failed.Outcome = Throttled
-		failed.RetryAfter = max(auth.RetryAfter, leastThrottle)
-	case errors.Is(err, lpauth.ErrNoService):
-		// The account's set-up may be mended; the event must not be lost to it.
-	case auth.StatusCode >= 400 && auth.StatusCode < 500:
-		failed.Outcome = Invalid
-	}
-	return failed
-}
-
-// leastThrottle is what LivePerson asks for between retries after a 429
-// ("Retry Policy Recommendations" page).
-const leastThrottle = time.Second
-
-// refused judges an answer that is not a success. code and msg are those of the
-// element that counts, empty when the body had none.
-func refused(op string, got *answer, code, msg string) *Error {
-	failed := &Error{
-		Op: op, StatusCode: got.status, RetryAfter: got.retryAfter,
-		Code: knownCode(code), Outcome: Invalid, Err: knownMessage(msg),
-	}
-	if auth := lpauth.ParseAuthError(got.body); auth != nil {
-		failed.ErrorCode, failed.Err = auth.Code, auth
-	}
-	switch {
-	case got.status == http.StatusTooManyRequests:
-		failed.Outcome, failed.Err = Throttled, ErrThrottled
-		failed.RetryAfter = max(got.retryAfter, leastThrottle)
-	case got.status == http.StatusUnauthorized || code == "401" || failed.ErrorCode/100 == http.StatusUnauthorized:
-		failed.Outcome = Unauthorized
-	case got.status >= 500:
-		failed.Outcome, failed.Uncertain = Retry, true
-	case got.status >= 300 && got.status < 400:
-		// Not LivePerson but something in between; it will go away or be noticed.
-		failed.Outcome = Retry
-	case errors.Is(failed.Err, ErrClosed):
-		failed.Outcome = Closed
-	}
-	return failed
-}
-
-// knownMessage turns LivePerson's msg into an error. LivePerson's guide shows
-// "Bad Request, Conversation is close" for a closed conversation and "already
-// has open conversation" for a second one; there is no code to tell them by.
-func knownMessage(msg string) error {
-	lower := strings.ToLower(msg)
-	switch {
-	case lower == "":
-		return nil
-	case strings.Contains(lower, "conversation is close"):
-		return ErrClosed
-	case strings.Contains(lower, "already has open conversation"):
-		return ErrAlreadyOpen
-	}
-	return errors.New(ownWords(lower))
-}
-
-var codeShape = regexp.MustCompile(`^[A-Z][A-Z_]{0,31}$`)
-
-func knownCode(code string) string {
-	if codeShape.MatchString(code) {
-		return code
-	}
-	return ""
-}
-
-// messageLimit caps what an error repeats of LivePerson's msg, in bytes.
-const messageLimit = 128
-
-// vocabulary is what LivePerson's messages are made of. Any other word may be
-// an id, a name or an echo of what a consumer wrote.
-var vocabulary = wordSet(`a access account action agent allowed already and are array as at bad be body brand by can
-	cannot caption change changes chat close closed consumer content conversation could create dialog does error
-	event exceeded exist exists expired expected failed field file for format forbidden found from has have id in
-	internal invalid is it json kind large length limit list long longer malformed maximum message metadata missing
-	must no not null of ok on one only open or parameter parse participant permission permissions permitted profile
-	property publish rate relative path reached rejected request requests required response role schema sequence
-	server service set size skill stage state status string supported survey text than the time timeout to token too
-	type unable unauthorized unavailable unexpected unknown unsupported update upload url user value was with wrong`)
-
-func wordSet(text string) map[string]bool {
-	set := make(map[string]bool)
-	for word := range strings.FieldsSeq(text) {
-		set[word] = true
-	}
-	return set
-}
-
-// ownWords keeps of a lower-case message what is LivePerson's own wording.
-func ownWords(lower string) string {
-	var kept []byte
-	for word := range strings.FieldsFuncSeq(lower, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsPunct(r) }) {
-		if !vocabulary[word] {
-			word = "*"
-			if bytes.HasSuffix(kept, []byte("*")) {
-				continue
-			}
-		}
-		if len(kept)+1+len(word) > messageLimit {
-			break
-		}
-		if len(kept) > 0 {
-			kept = append(kept, ' ')
-		}
-		kept = append(kept, word...)
-	}
-	if len(kept) == 0 {
-		return "*"
-	}
-	return string(kept)
 }

@@ -118,7 +118,7 @@ func (c *Client) putFile(ctx context.Context, signed fileURL, data []byte) error
 	}
 	defer got.release()
 	if !success(got.status) {
-		return repeatable(refused(opUpload, got, "", ""))
+		return repeatable(refused(opUpload, got, "", "", false))
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func (c *Client) getFile(ctx context.Context, signed fileURL, limit int64) (*Fil
 			return nil, err
 		}
 		defer got.release()
-		return nil, repeatable(refused(opDownload, got, "", ""))
+		return nil, repeatable(refused(opDownload, got, "", "", false))
 	}
 	if resp.ContentLength > limit {
 		_ = resp.Body.Close()
@@ -153,7 +153,7 @@ func (c *Client) getFile(ctx context.Context, signed fileURL, limit int64) (*Fil
 func (c *Client) transfer(ctx context.Context, op, method string, signed fileURL, data []byte) (*http.Response, context.CancelFunc, error) {
 	base, err := c.domains.BaseURL(ctx, lpauth.ServiceSwift)
 	if err != nil {
-		return nil, nil, unprepared(op, err)
+		return nil, nil, notPrepared(op, err)
 	}
 	at, err := signed.at(base)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *Client) transfer(ctx context.Context, op, method string, signed fileURL
 	}
 	resp, err := c.rt.RoundTrip(req)
 	if err != nil {
-		failed := unanswered(op, err)
+		failed := lost(op, err)
 		if failed.Outcome == Retry && bounded.Err() == nil {
 			c.domains.Invalidate()
 		}

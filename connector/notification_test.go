@@ -13,25 +13,25 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// reading is what a program would ask of a notification.
-type reading struct {
+// readOut is what a program would ask of a notification.
+type readOut struct {
 	Type         string
 	Notification Notification
 	Answers      []any
 	Unreadable   []string `json:",omitempty"`
 }
 
-func read(n Notification) reading {
+func read(n Notification) readOut {
 	switch n := n.(type) {
 	case *MessagingEventNotification:
-		r := reading{Type: "messaging", Notification: n}
+		r := readOut{Type: "messaging", Notification: n}
 		for _, c := range n.Changes {
 			r.Answers = append(r.Answers, map[string]any{"fromConsumer": c.FromConsumer(), "private": c.Private(), "fallback": c.Event.FallbackText()})
 		}
 		r.Unreadable, n.Unreadable = texts(n.Unreadable), nil
 		return r
 	case *ExConversationChangeNotification:
-		r := reading{Type: "conversation", Notification: n}
+		r := readOut{Type: "conversation", Notification: n}
 		for _, c := range n.Changes {
 			main, hasMain := c.MainDialog()
 			survey, hasSurvey := c.SurveyDialog()
@@ -43,7 +43,7 @@ func read(n Notification) reading {
 		r.Unreadable, n.Unreadable = texts(n.Unreadable), nil
 		return r
 	}
-	return reading{Type: "unknown", Notification: n}
+	return readOut{Type: "unknown", Notification: n}
 }
 
 func texts(errs []error) (all []string) {

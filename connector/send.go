@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"unicode/utf8"
 )
 
 // Target is where an event goes. DialogID may be left empty for the main
@@ -149,8 +150,8 @@ const opPublish = "ms.PublishEvent"
 // Send publishes one event on the consumer's behalf ("SEND" page). It gives the
 // event's sequence in its dialog; for a ChatStateEvent that number means
 // nothing. SEND has no idempotency key, so it is tried once, and once more only
-// after a 401. Errors are of type *[Error]: after Unknown, or with Uncertain
-// set, look for the echo before sending again.
+// after a 401. Errors are of type *[Error]: with Certainty [MaybeApplied], look
+// for the echo before sending again.
 func (c *Client) Send(ctx context.Context, consumer ConsumerIdentity, to Target, event Event) (Sequence, error) {
 	if to.DialogID == "" {
 		to.DialogID = DialogID(to.ConversationID)
@@ -189,13 +190,13 @@ func (c *Client) send(ctx context.Context, op string, consumer ConsumerIdentity,
 	var resp response
 	err = json.Unmarshal(got.body, &resp)
 	if got.status/100 != 2 {
-		return refused(op, got, string(resp.Code), resp.msg())
+		return refused(op, got, string(resp.Code), resp.msg(), longText(body))
 	}
 	if err != nil || resp.Code == "" {
-		return &Error{Op: op, StatusCode: got.status, Outcome: Unknown, Uncertain: true, Err: errNoAnswer}
+		return notUnderstood(op, got.status, errNoAnswer)
 	}
 	if !resp.ok() {
-		return refused(op, got, string(resp.Code), resp.msg())
+		return refused(op, got, string(resp.Code), resp.msg(), longText(body))
 	}
 	if out != nil {
 		// It was applied; an odd body must not make it look otherwise.
@@ -354,7 +355,8 @@ func (c *Client) SetUserProfile(ctx context.Context, consumer ConsumerIdentity, 
 }
 
 // repeatable turns an uncertain failure of a request that does no harm when
-// applied twice into one to be repeated. A refusal stays one.
+// applied twice into one to be repeated, as if it had not been applied. A refusal
+// stays one.
 func repeatable(err error) error {
 	failed, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -363,9 +365,27 @@ func repeatable(err error) error {
 	if failed.Outcome == Unknown {
 		failed.Outcome = Retry
 	}
-	failed.Uncertain = false
+	if failed.Certainty == MaybeApplied {
+		failed.Certainty = NotApplied
+	}
 	return failed
 }
+
+// requestLimit is the longest request LivePerson takes, in characters ("Getting
+// started with Connector API" guide).
+const requestLimit = 5000
+
+// longText tells that a text is longer than LivePerson takes, of which it says no
+// more than "Bad Request".
+func longText(body any) bool {
+	event, _ := body.(publishEvent)
+	content, _ := event.Event.(wireContent)
+	text, isText := content.Message.(string)
+	return isText && utf8.RuneCountInString(text) > requestLimit-requestOverhead
+}
+
+// requestOverhead is the least that surrounds a text in a request.
+const requestOverhead = 200
 
 // success tells whether a plain HTTP answer, such as the file storage's, is one.
 func success(status int) bool { return status >= http.StatusOK && status < http.StatusMultipleChoices }

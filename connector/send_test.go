@@ -149,40 +149,55 @@ func TestSendOutcomes(t *testing.T) {
 		retryAfter string
 		body       string
 		want       Outcome
-		uncertain  bool
+		scope      Scope
+		certainty  Certainty
 		is         error
 		after      time.Duration
 		attempts   int
 		text       string
 	}{
-		{name: "throttled", status: 429, want: Throttled, is: ErrThrottled, after: time.Second},
-		{name: "throttled with Retry-After", status: 429, retryAfter: "17", want: Throttled, is: ErrThrottled, after: 17 * time.Second},
-		{name: "throttled with a silly Retry-After", status: 429, retryAfter: "9999999999999", want: Throttled, is: ErrThrottled, after: time.Hour},
-		{name: "throttled with a short Retry-After", status: 429, retryAfter: "0", want: Throttled, is: ErrThrottled, after: time.Second},
-		{name: "closed", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, is: ErrClosed, text: "ms.PublishEvent: status 400 BAD_REQUEST: conversation is closed"},
-		{name: "closed on 200", status: 200, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, is: ErrClosed},
-		{name: "closed in capitals, body a string", status: 400, body: `{"code":"BAD_REQUEST","body":"CONVERSATION IS CLOSED"}`, want: Closed, is: ErrClosed},
-		{name: "too long", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"$ID"}`, want: Invalid, text: "ms.PublishEvent: status 400 BAD_REQUEST: bad request"},
-		{name: "not for the log", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Failed: User 77d338e4a1 said: my card is 4111 1111, ana@example.org"},"reqId":"$ID"}`, want: Invalid, text: "ms.PublishEvent: status 400 BAD_REQUEST: failed user * is *"},
-		{name: "refused on 200 with a strange code", status: 200, body: `{"code":"ana@example.org","body":{},"reqId":"$ID"}`, want: Invalid, text: "ms.PublishEvent: status 200: invalid"},
-		{name: "not found", status: 404, body: "<html>", want: Invalid},
-		{name: "forbidden", status: 403, want: Invalid},
-		{name: "unavailable", status: 503, retryAfter: "30", want: Retry, uncertain: true, after: 30 * time.Second},
-		{name: "internal", status: 500, body: `{"code":"INTERNAL_ERROR"}`, want: Retry, uncertain: true},
-		{name: "bad gateway", status: 502, want: Retry, uncertain: true},
-		{name: "gateway timeout", status: 504, want: Retry, uncertain: true},
-		{name: "redirect", status: 307, want: Retry},
-		{name: "expired app token, twice", status: 401, body: authBody("40102"), want: Unauthorized, is: lpauth.ErrInvalidAppJWT, attempts: 2},
-		{name: "another's conversation", status: 401, body: authBody("40103"), want: Unauthorized, is: lpauth.ErrInvalidConsumerJWS, attempts: 2},
-		{name: "consumer token missing", status: 401, body: authBody("40104"), want: Unauthorized, is: lpauth.ErrMissingCredential, attempts: 2},
-		{name: "app token missing", status: 401, body: authBody("40105"), want: Unauthorized, is: lpauth.ErrMissingCredential, attempts: 2},
-		{name: "401 without a word", status: 401, want: Unauthorized, attempts: 2},
-		{name: "brand missing", status: 400, body: strings.Replace(authBody("40001"), "401", "400", 1), want: Invalid, is: lpauth.ErrMissingParameter},
-		{name: "200 with html", status: 200, body: "<html>", want: Unknown, uncertain: true},
-		{name: "200 with nothing", status: 200, want: Unknown, uncertain: true},
-		{name: "200 cut short", status: 200, body: `{"reqId":"1","code":"OK","bo`, want: Unknown, uncertain: true},
-		{name: "200 without a code", status: 200, body: `{"reqId":"1"}`, want: Unknown, uncertain: true},
-		{name: "200 endless", status: 200, body: strings.Repeat(" ", answerLimit+1), want: Unknown, uncertain: true},
+		{name: "throttled", status: 429, want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: time.Second},
+		{name: "throttled with Retry-After", status: 429, retryAfter: "17", want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: 17 * time.Second},
+		{name: "throttled with a silly Retry-After", status: 429, retryAfter: "9999999999999", want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: lpauth.MaxRetryAfter},
+		{name: "throttled with a short Retry-After", status: 429, retryAfter: "0", want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: time.Second},
+		{name: "closed", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, scope: ScopeConversation, certainty: Refused, is: ErrClosed, text: "ms.PublishEvent: status 400 BAD_REQUEST: conversation is closed"},
+		{name: "closed on 200", status: 200, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, scope: ScopeConversation, certainty: Refused, is: ErrClosed},
+		{name: "closed in capitals, body a string", status: 400, body: `{"code":"BAD_REQUEST","body":"CONVERSATION IS CLOSED"}`, want: Closed, scope: ScopeConversation, certainty: Refused, is: ErrClosed},
+		{name: "unknown conversation", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"$ID"}`, want: Invalid, scope: ScopeConversation, certainty: Refused, text: "ms.PublishEvent: status 400 BAD_REQUEST: bad request"},
+		{name: "not for the log", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Failed: User 77d338e4a1 said: my card is 4111 1111, ana@example.org"},"reqId":"$ID"}`, want: Invalid, scope: ScopeMessage, certainty: Refused, text: "ms.PublishEvent: status 400 BAD_REQUEST: failed user * is *"},
+		{name: "refused on 200 with a strange code", status: 200, body: `{"code":"ana@example.org","body":{},"reqId":"$ID"}`, want: Invalid, scope: ScopeMessage, certainty: Refused, text: "ms.PublishEvent: status 200: invalid"},
+		{name: "not found", status: 404, body: "<html>", want: Retry, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "forbidden", status: 403, want: Retry, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "unavailable", status: 503, retryAfter: "30", want: Unknown, scope: ScopeBetween, certainty: MaybeApplied, after: 30 * time.Second},
+		{name: "internal", status: 500, body: `{"code":"INTERNAL_ERROR"}`, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "bad gateway", status: 502, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "gateway timeout", status: 504, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "redirect", status: 307, want: Retry, scope: ScopeBetween, certainty: NotApplied},
+		{name: "expired app token, twice", status: 401, body: authBody("40102"), want: Unauthorized, scope: ScopeAccount, certainty: Refused, is: lpauth.ErrInvalidAppJWT, attempts: 2},
+		{name: "another's conversation", status: 401, body: authBody("40103"), want: Unauthorized, scope: ScopeConversation, certainty: Refused, is: lpauth.ErrInvalidConsumerJWS, attempts: 2},
+		{name: "consumer token missing", status: 401, body: authBody("40104"), want: Unauthorized, scope: ScopeConversation, certainty: Refused, is: lpauth.ErrMissingCredential, attempts: 2},
+		{name: "app token missing", status: 401, body: authBody("40105"), want: Unauthorized, scope: ScopeAccount, certainty: Refused, is: lpauth.ErrMissingCredential, attempts: 2},
+		{name: "401 without a word", status: 401, want: Unauthorized, scope: ScopeConversation, certainty: Refused, attempts: 2},
+		{name: "brand missing", status: 400, body: strings.Replace(authBody("40001"), "401", "400", 1), want: Unauthorized, scope: ScopeAccount, certainty: Refused, is: lpauth.ErrMissingParameter},
+		{name: "200 with html", status: 200, body: "<html>", want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "200 with nothing", status: 200, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "200 cut short", status: 200, body: `{"reqId":"1","code":"OK","bo`, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "200 without a code", status: 200, body: `{"reqId":"1"}`, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "200 endless", status: 200, body: strings.Repeat(" ", answerLimit+1), want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "404 in LivePerson's form", status: 404, body: `{"code":"NOT_FOUND","body":{"msg":"Not Found"},"reqId":"$ID"}`, want: Invalid, scope: ScopeConversation, certainty: Refused},
+		{name: "403 in LivePerson's form", status: 403, body: `{"code":"FORBIDDEN","body":{"msg":"Forbidden"},"reqId":"$ID"}`, want: Unauthorized, scope: ScopeConversation, certainty: Refused},
+		{name: "misdirected", status: 421, body: "<html>", want: Retry, scope: ScopeBetween, certainty: NotApplied},
+		{name: "too early", status: 425, want: Retry, scope: ScopeBetween, certainty: NotApplied},
+		{name: "proxy wants a login", status: 407, body: "<html>", want: Retry, scope: ScopeBetween, certainty: NotApplied},
+		{name: "proxy's 401", status: 401, body: "<html>", want: Retry, scope: ScopeBetween, certainty: NotApplied},
+		{name: "request timeout", status: 408, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "unavailable for legal reasons", status: 451, body: "<html>", want: Retry, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "400 with a page", status: 400, body: "<html>Access Denied. Reference #18.2d</html>", want: Retry, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "somebody else's json", status: 404, body: `{"message":"no Route matched"}`, want: Retry, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "429 with a page", status: 429, body: "<html>", want: Throttled, scope: ScopeBetween, certainty: NotApplied, after: time.Second},
+		{name: "503 of a throttle", status: 503, body: `{"code":"SERVICE_UNAVAILABLE","body":{"msg":"Too many requests"}}`, want: Throttled, scope: ScopeAccount, certainty: NotApplied, after: time.Second},
+		{name: "500 as a word on 200", status: 200, body: `{"code":"INTERNAL_SERVER_ERROR","body":{},"reqId":"$ID"}`, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
+		{name: "429 as a number on 200", status: 200, body: `{"code":429,"body":{},"reqId":"$ID"}`, want: Throttled, scope: ScopeAccount, certainty: NotApplied, after: time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lp := newLivePerson(t)
@@ -199,9 +214,9 @@ func TestSendOutcomes(t *testing.T) {
 				t.Errorf("got sequence %d", sequence)
 			}
 			failed := asError(t, err)
-			if failed.Outcome != c.want || failed.Uncertain != c.uncertain || failed.RetryAfter != c.after || failed.StatusCode != c.status {
-				t.Errorf("got %v uncertain=%v after=%v status=%d, want %v %v %v %d (%v)",
-					failed.Outcome, failed.Uncertain, failed.RetryAfter, failed.StatusCode, c.want, c.uncertain, c.after, c.status, err)
+			if failed.Outcome != c.want || failed.Scope != c.scope || failed.Certainty != c.certainty || failed.RetryAfter != c.after || failed.StatusCode != c.status {
+				t.Errorf("got %v, %v, %v, after %v, status %d, want %v, %v, %v, %v, %d (%v)", failed.Outcome, failed.Scope, failed.Certainty,
+					failed.RetryAfter, failed.StatusCode, c.want, c.scope, c.certainty, c.after, c.status, err)
 			}
 			if c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("got %v, want %v", err, c.is)
@@ -303,8 +318,8 @@ func TestLostAnswersAreUnknownAndRefusedConnectionsAreNot(t *testing.T) {
 				client, f := testClient(t, lp.transport)
 				_, err := client.Send(t.Context(), ana, mainDialog, ContentEvent{Message: "my words"})
 				failed := asError(t, err)
-				if failed.Outcome != c.want || failed.Uncertain != (c.want == Unknown) {
-					t.Errorf("got %v uncertain=%v, want %v (%v)", failed.Outcome, failed.Uncertain, c.want, err)
+				if failed.Outcome != c.want || failed.Scope != ScopeBetween || (failed.Certainty == MaybeApplied) != (c.want == Unknown) {
+					t.Errorf("got %v, %v, %v, want %v (%v)", failed.Outcome, failed.Scope, failed.Certainty, c.want, err)
 				}
 				if c.is != nil && !errors.Is(err, c.is) {
 					t.Errorf("got %v, want %v", err, c.is)
@@ -346,16 +361,18 @@ func TestFailuresBeforeSending(t *testing.T) {
 		name  string
 		err   error
 		want  Outcome
+		scope Scope
 		after time.Duration
 	}{
-		{"credentials refused", &lpauth.Error{Op: "app token", StatusCode: 400, RetryAfter: time.Minute, Err: lpauth.ErrCredentialsRefused}, Unauthorized, time.Minute},
-		{"throttled", &lpauth.Error{Op: "app token", StatusCode: 429, Err: errors.New("x")}, Throttled, time.Second},
-		{"outage", &lpauth.Error{Op: "app token", StatusCode: 503, Err: errors.New("x")}, Retry, 0},
-		{"no answer", &lpauth.Error{Op: "app token", Err: &lpauth.AttemptError{Sent: true, Err: io.EOF}}, Retry, 0},
-		{"bad identity", &lpauth.Error{Op: "consumer token", StatusCode: 400, Err: errors.New("x")}, Invalid, 0},
-		{"bad account", &lpauth.Error{Op: "domain lookup", StatusCode: 401, Err: errors.New("x")}, Unauthorized, 0},
-		{"no such service", &lpauth.Error{Op: "domain lookup", StatusCode: 404, Err: lpauth.ErrNoService}, Retry, 0},
-		{"somebody else's error", errors.New("vault is sealed"), Retry, 0},
+		{"credentials refused", &lpauth.Error{Op: "app token", StatusCode: 400, RetryAfter: time.Minute, Err: lpauth.ErrCredentialsRefused}, Unauthorized, ScopeAccount, time.Minute},
+		{"throttled", &lpauth.Error{Op: "app token", StatusCode: 429, Err: errors.New("x")}, Throttled, ScopeAccount, time.Second},
+		{"outage", &lpauth.Error{Op: "app token", StatusCode: 503, Err: errors.New("x")}, Retry, ScopeBetween, 0},
+		{"no answer", &lpauth.Error{Op: "app token", Err: &lpauth.AttemptError{Sent: true, Err: io.EOF}}, Retry, ScopeBetween, 0},
+		{"bad identity", &lpauth.Error{Op: "consumer token", StatusCode: 400, Err: errors.New("x")}, Invalid, ScopeMessage, 0},
+		{"bad account", &lpauth.Error{Op: "domain lookup", StatusCode: 401, Err: errors.New("x")}, Unauthorized, ScopeAccount, 0},
+		{"no such service", &lpauth.Error{Op: "domain lookup", StatusCode: 404, Err: lpauth.ErrNoService}, Retry, ScopeAccount, 0},
+		{"a proxy's page", &lpauth.Error{Op: "app token", StatusCode: 403, Between: true, Err: errors.New("x")}, Retry, ScopeBetween, 0},
+		{"somebody else's error", errors.New("vault is sealed"), Retry, ScopeBetween, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lp := newLivePerson(t)
@@ -363,8 +380,8 @@ func TestFailuresBeforeSending(t *testing.T) {
 			f.tokens.err = c.err
 			_, err := client.Send(t.Context(), ana, mainDialog, ContentEvent{Message: "x"})
 			failed := asError(t, err)
-			if failed.Outcome != c.want || failed.RetryAfter != c.after || failed.Uncertain || !errors.Is(err, c.err) {
-				t.Errorf("got %v after %v uncertain=%v (%v), want %v after %v", failed.Outcome, failed.RetryAfter, failed.Uncertain, err, c.want, c.after)
+			if failed.Outcome != c.want || failed.RetryAfter != c.after || failed.Scope != c.scope || failed.Certainty == MaybeApplied || !errors.Is(err, c.err) {
+				t.Errorf("got %v, %v, %v, after %v (%v), want %v, %v after %v", failed.Outcome, failed.Scope, failed.Certainty, failed.RetryAfter, err, c.want, c.scope, c.after)
 			}
 			if len(lp.received()) != 0 {
 				t.Error("a request was made")
@@ -433,8 +450,8 @@ func TestLostUpdatesAreToBeRepeated(t *testing.T) {
 		"update":  client.UpdateConversation(t.Context(), ana, "C", Stage{}),
 		"profile": client.SetUserProfile(t.Context(), ana, UserProfile{FirstName: "Ana"}),
 	} {
-		if failed := asError(t, err); failed.Outcome != Retry || failed.Uncertain {
-			t.Errorf("%s: %v uncertain=%v", name, failed.Outcome, failed.Uncertain)
+		if failed := asError(t, err); failed.Outcome != Retry || failed.Certainty == MaybeApplied {
+			t.Errorf("%s: %v, %v", name, failed.Outcome, failed.Certainty)
 		}
 	}
 }

@@ -175,7 +175,7 @@ func (a *AppTokens) Close() { a.flights.close() }
 func (a *AppTokens) refusedUntil(now time.Time) error {
 	failed := &Error{Op: appTokenOp, RetryAfter: a.retryAt.Sub(now), Err: a.lastErr}
 	if last, ok := errors.AsType[*Error](a.lastErr); ok {
-		failed.StatusCode, failed.Err = last.StatusCode, last.Err
+		failed.StatusCode, failed.Between, failed.Err = last.StatusCode, last.Between, last.Err
 	}
 	return failed
 }
@@ -246,8 +246,10 @@ func (a *AppTokens) fetch(ctx context.Context) (string, error) {
 	}
 	if got.status != http.StatusOK && got.status != http.StatusCreated {
 		failed := refusal(appTokenOp, got)
-		switch got.status {
-		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		switch {
+		case failed.Between:
+			// A proxy's page says nothing of our credentials.
+		case got.status == http.StatusBadRequest, got.status == http.StatusUnauthorized, got.status == http.StatusForbidden:
 			failed.Err = fmt.Errorf("%w: %w", ErrCredentialsRefused, failed.Err)
 		}
 		return "", failed

@@ -161,12 +161,12 @@ func (c *ConsumerTokens) forget(e *list.Element) {
 func (c *ConsumerTokens) fetch(ctx context.Context, identity ConsumerIdentity) (Consumer, error) {
 	consumer, used, err := c.ask(ctx, identity)
 	failed, ok := errors.AsType[*Error](err)
-	if !ok || used == "" || failed.StatusCode != http.StatusUnauthorized {
+	if !ok || used == "" || failed.StatusCode != http.StatusUnauthorized || failed.Between {
 		return consumer, err
 	}
 	c.app.Invalidate(used)
 	consumer, used, err = c.ask(ctx, identity)
-	if failed, ok := errors.AsType[*Error](err); ok && used != "" && failed.StatusCode == http.StatusUnauthorized {
+	if failed, ok := errors.AsType[*Error](err); ok && used != "" && failed.StatusCode == http.StatusUnauthorized && !failed.Between {
 		failed.Err = fmt.Errorf("%w: %w", ErrCredentialsRefused, failed.Err)
 	}
 	return consumer, err

@@ -84,6 +84,9 @@ type Error struct {
 	Op string
 	// StatusCode is LivePerson's HTTP status, zero when there was no answer.
 	StatusCode int
+	// Between tells that the answer was not LivePerson's: a page in HTML, or
+	// another body that is not JSON.
+	Between bool
 	// RetryAfter is how long not to try again, zero when nobody said.
 	RetryAfter time.Duration
 	// Err is the cause.
@@ -112,7 +115,10 @@ var oauthErrors = []string{
 
 // refusal explains an answer that is not a success.
 func refusal(op string, got answer) *Error {
-	failed := &Error{Op: op, StatusCode: got.status, RetryAfter: got.retryAfter, Err: errors.New(statusWords(got.status))}
+	failed := &Error{
+		Op: op, StatusCode: got.status, RetryAfter: got.retryAfter, Err: errors.New(statusWords(got.status)),
+		Between: len(bytes.TrimSpace(got.body)) > 0 && !json.Valid(got.body),
+	}
 	if auth := ParseAuthError(got.body); auth != nil {
 		failed.Err = auth
 		return failed

@@ -24,7 +24,6 @@ const (
 	longestPause   = 5 * time.Second
 	throttledPause = time.Second
 	attemptTimeout = 10 * time.Second
-	maxRetryAfter  = time.Hour
 	drainLimit     = 64 << 10
 )
 
@@ -86,26 +85,31 @@ func pause(first, longest time.Duration, attempt int, resp *http.Response) time.
 	return max(wait, RetryAfter(resp.Header, time.Now()))
 }
 
+// MaxRetryAfter is the longest Retry-After that is believed: one absurd answer
+// must not stop an account for hours, and a probe every few minutes asks little.
+const MaxRetryAfter = 5 * time.Minute
+
 // RetryAfter reads a Retry-After header in both of its forms, seconds and HTTP
-// date. It is zero when absent, in the past or unreadable, and at most an hour,
-// so that one bad answer cannot stop an account for good.
+// date (RFC 9110). It is zero when absent, in the past or unreadable, and at most
+// MaxRetryAfter.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if text == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
-		// Compared as a float first: a huge number of seconds overflows a duration.
-		if !(seconds > 0) {
+	if strings.Trim(text, "0123456789.") == "" {
+		seconds, err := strconv.ParseFloat(text, 64)
+		switch {
+		// Compared as a float: a huge number of seconds overflows a duration.
+		case errors.Is(err, strconv.ErrRange) || seconds > MaxRetryAfter.Seconds():
+			return MaxRetryAfter
+		case err != nil:
 			return 0
-		}
-		if seconds > maxRetryAfter.Seconds() {
-			return maxRetryAfter
 		}
 		return time.Duration(seconds * float64(time.Second))
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return min(max(at.Sub(now), 0), maxRetryAfter)
+		return min(max(at.Sub(now), 0), MaxRetryAfter)
 	}
 	return 0
 }

@@ -28,16 +28,16 @@ func TestRetryAfter(t *testing.T) {
 		{"seconds", "7", 7 * time.Second},
 		{"fraction", "0.5", 500 * time.Millisecond},
 		{"spaces", " 3 ", 3 * time.Second},
-		{"a day is capped", "86400", time.Hour},
-		{"overflow is capped", "99999999999999999999", time.Hour},
-		{"infinite is capped", "Inf", time.Hour},
+		{"a day is capped", "86400", MaxRetryAfter},
+		{"overflow is capped", "99999999999999999999", MaxRetryAfter},
+		{"no number", "Inf", 0},
 		{"negative", "-5", 0},
 		{"not a number", "NaN", 0},
 		{"words", "soon", 0},
 		{"date", "Fri, 20 Nov 2026 10:00:30 GMT", 30 * time.Second},
 		{"old date form", "Friday, 20-Nov-26 10:00:30 GMT", 30 * time.Second},
 		{"date in the past", "Fri, 20 Nov 2026 09:00:00 GMT", 0},
-		{"date next year", "Sat, 20 Nov 2027 09:00:00 GMT", time.Hour},
+		{"date next year", "Sat, 20 Nov 2027 09:00:00 GMT", MaxRetryAfter},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := http.Header{}

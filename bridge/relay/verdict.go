@@ -123,7 +123,12 @@ func (b *Bridge) judge(ctx context.Context, e *bridge.Entry, o bridge.Outcome, e
 		}
 		v.Next = now.Add(lane.RetryPause(e.Attempts + 1))
 	case bridge.Unknown:
-		v.Next = now.Add(max(b.doubt(e), retryAfter(err)))
+		wait := max(b.doubt(e), retryAfter(err))
+		if answered(err) {
+			// A far side that is up but unwell is given the time it asks for too.
+			wait = max(wait, lane.PauseAfter(e.Lane.Direction, e.Attempts+1))
+		}
+		v.Next = now.Add(wait)
 	case bridge.Throttled:
 		v.Next = now.Add(max(retryAfter(err), lane.MinThrottle))
 	case bridge.Unauthorized:
@@ -172,8 +177,14 @@ func (b *Bridge) giveUp(e *bridge.Entry, v lane.Verdict) lane.Verdict {
 	return v
 }
 
+// answered reports whether LivePerson, or something before it, answered at all.
+func answered(err error) bool {
+	e, ok := errors.AsType[*connector.Error](err)
+	return ok && e.StatusCode != 0
+}
+
 // mayHaveArrived reports whether a failed call may have been applied.
 func mayHaveArrived(err error) bool {
 	e, ok := errors.AsType[*connector.Error](err)
-	return !ok || e.Uncertain
+	return !ok || e.Certainty == connector.MaybeApplied
 }

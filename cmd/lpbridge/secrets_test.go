@@ -84,7 +84,7 @@ func TestNothingPrivateIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.post(p, fmt.Sprintf(`{"id":"4","type":"message","thread":"u",%s,"message":{"text":%q}}`, consumer, private["text nobody takes"]))
-	await(t, "an attempt that failed", func() bool { return strings.Contains(p.stderr.String(), `"outcome":"retry"`) })
+	await(t, "an attempt that failed", func() bool { return strings.Contains(p.stderr.String(), `"outcome":"unknown"`) })
 	if err := s.sim.SetFaults(lpsim.Faults{}); err != nil {
 		t.Fatal(err)
 	}
