@@ -52,6 +52,8 @@ type ChatwootAPI struct {
 	// enrolment is held while contacts and contact-inboxes change. Merging
 	// touches several at once, and none of it happens often.
 	enrolment sync.Mutex
+	// separation is held while contacts of former versions are told apart.
+	separation sync.Mutex
 	// threads are held while a conversation or its messages change.
 	threads served.Mutexes[int64]
 	// roster is held while agents get their numbers.

@@ -19,7 +19,7 @@ type found struct {
 // locate returns the conversation of the path. A contact-inbox sees its own
 // ones; with a proven identity also those the contact began elsewhere.
 func (a *ChatwootAPI) locate(ctx context.Context, c *call) (*found, error) {
-	p, err := a.visitor(ctx, c.source())
+	p, err := a.met(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (a *ChatwootAPI) locate(ctx context.Context, c *call) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	if owner.contact.ID != p.contact.ID {
+	if owner.inbox.Proven != p.inbox.Proven {
 		return nil, errNotFound
 	}
 	return &found{t, owner}, nil
@@ -45,7 +45,7 @@ func (a *ChatwootAPI) locate(ctx context.Context, c *call) (*found, error) {
 
 // createConversation answers POST of a conversation.
 func (a *ChatwootAPI) createConversation(ctx context.Context, c *call) (any, error) {
-	p, err := a.visitor(ctx, c.source())
+	p, err := a.met(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (a *ChatwootAPI) createConversation(ctx context.Context, c *call) (any, err
 	now := time.Now()
 	t := &conversation{
 		ID: id, UUID: uuid.NewString(), Inbox: p.inbox.Inbox, Source: p.inbox.Source, ContactInbox: p.inbox.ID,
-		Consumer: p.contact.ID, Status: statusOpen, Attributes: c.params.object("custom_attributes"),
+		Consumer: p.consumer(), Status: statusOpen, Attributes: c.params.object("custom_attributes"),
 		Created: now, Updated: now, Activity: now, WaitingSince: now, recent: &window{},
 	}
 	if err := a.keep(ctx, nil, t); err != nil {
@@ -89,7 +89,7 @@ func (a *ChatwootAPI) withMessages(ctx context.Context, t *conversation, p *visi
 
 // listConversations answers GET of the contact's conversations.
 func (a *ChatwootAPI) listConversations(ctx context.Context, c *call) (any, error) {
-	p, err := a.visitor(ctx, c.source())
+	p, err := a.met(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +117,9 @@ func (a *ChatwootAPI) visible(ctx context.Context, p *visitor) ([]*conversation,
 	}
 	var threads []*conversation
 	for _, ci := range inboxes {
+		if ci.Proven != p.inbox.Proven {
+			continue
+		}
 		some, err := kindConversation.All(ctx, a.records, formatID(ci.ID))
 		if err != nil {
 			return nil, err
@@ -227,7 +230,7 @@ func (a *ChatwootAPI) toggleTyping(ctx context.Context, c *call) (any, error) {
 	if state == "" {
 		return emptyBody{}, nil
 	}
-	typing := event("", bridge.KindTyping, f.thread, f.visitor.contact, time.Now())
+	typing := event("", bridge.KindTyping, f.thread, f.visitor, time.Now())
 	typing.Typing = &bridge.Typing{State: state}
 	a.cable.typing(f.visitor.inbox.Token, f.thread.ID, state == bridge.Composing)
 	return emptyBody{}, a.keep(ctx, []bridge.Event{typing})

@@ -20,7 +20,7 @@ var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func consumerAlice() *bridge.Consumer {
 	return &bridge.Consumer{
-		ID: "contact-1", FirstName: "Alice", LastName: "Ray", Email: "alice@acme.inc", Phone: "+123456789",
+		ID: "source-1", FirstName: "Alice", LastName: "Ray", Email: "alice@acme.inc", Phone: "+123456789",
 		Attributes: map[string]string{"identifier": "id-1", "plan": "premium"},
 	}
 }

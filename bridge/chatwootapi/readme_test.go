@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -90,4 +92,58 @@ func TestReadmeEndpoints(t *testing.T) {
 		t.Errorf("%d paths and %d purposes", len(order), len(purposes))
 	}
 	generated(t, "endpoints", table)
+}
+
+// TestIdentityPageNamesItsTests keeps docs/identity.md from naming tests that
+// are gone, and from saying anything of this channel that no test shows.
+func TestIdentityPageNamesItsTests(t *testing.T) {
+	page, err := os.ReadFile("../../docs/identity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, channel := range []string{"chatwootapi", "layer"} {
+		_, section, _ := strings.Cut(string(page), "\n## "+channel+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		tests := testsIn(t, "../"+channel)
+		rows := 0
+		for line := range strings.Lines(section) {
+			cells := strings.Split(line, " | ")
+			if len(cells) != 3 || strings.Contains(line, "| Tests |") {
+				continue
+			}
+			rows++
+			named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(cells[2], -1)
+			if len(named) == 0 {
+				t.Errorf("%s: no test for %q", channel, cells[0])
+			}
+			for _, name := range named {
+				if !tests[name[1]] {
+					t.Errorf("%s: there is no %s", channel, name[1])
+				}
+			}
+		}
+		if rows < 5 {
+			t.Errorf("%s has %d rows", channel, rows)
+		}
+	}
+}
+
+// testsIn are the names of the tests in a folder.
+func testsIn(t *testing.T, folder string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(folder + "/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	for _, f := range files {
+		source, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source, -1) {
+			tests[string(m[1])] = true
+		}
+	}
+	return tests
 }

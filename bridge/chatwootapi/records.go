@@ -28,7 +28,10 @@ const (
 // conversations there were.
 func HistoryKinds() []string { return []string{string(kindMessage), string(kindAttachment)} }
 
-// contact is a person. Values in the cache are shared: copy before changing.
+// contact is what is known of a person: what one contact-inbox said, or what all
+// said that proved the same identifier. E-mail addresses, phone numbers and
+// identifiers that were merely said are kept and told to agents, and nothing is
+// looked up by them. Values in the cache are shared: copy before changing.
 type contact struct {
 	ID         int64          `json:"id"`
 	Name       string         `json:"name"`
@@ -41,10 +44,16 @@ type contact struct {
 	Updated    time.Time      `json:"updated"`
 	// Changes counts updates, for the ids of profile events.
 	Changes int `json:"changes,omitempty"`
-	// Verified are the tokens of the contact-inboxes that proved the identity.
-	Verified []string `json:"verified,omitempty"`
-	// MergedInto is the contact this one became part of, 0 while it stands alone.
-	MergedInto int64 `json:"mergedInto,omitempty"`
+	// Inbox is the contact-inbox whose word this is; 0 when the identifier is
+	// proven, and in records from before contacts were kept apart.
+	Inbox int64 `json:"inbox,omitempty"`
+	// Proven says that this is the contact of all who prove its identifier, and
+	// Tokens are those of the contact-inboxes that are verified.
+	Proven bool     `json:"proven,omitempty"`
+	Tokens []string `json:"tokens,omitempty"`
+	// Nobody says that several contact-inboxes shared the contact without proof,
+	// so that nobody can tell whose it is.
+	Nobody bool `json:"nobody,omitempty"`
 }
 
 func (c *contact) Record() (bridge.Record, error) {
@@ -52,37 +61,34 @@ func (c *contact) Record() (bridge.Record, error) {
 }
 
 func (c *contact) keys() []string {
-	var keys []string
-	for _, k := range []struct{ kind, value string }{
-		{keyIdentifier, c.Identifier}, {keyEmail, c.Email}, {keyPhone, c.Phone},
-	} {
-		if k.value != "" {
-			keys = append(keys, k.kind+k.value)
-		}
+	if !c.Proven {
+		return nil
 	}
-	return keys
+	return []string{keyProven + c.Identifier}
 }
 
 // What contacts and contact-inboxes are looked up by.
 const (
-	keyIdentifier = "identifier:"
-	keyEmail      = "email:"
-	keyPhone      = "phone:"
-	keyToken      = "token:"
-	keyEvent      = "event:"
-	keyUUID       = "uuid:"
-	keySource     = "source:"
+	keyProven = "proven:"
+	keyToken  = "token:"
+	keyEvent  = "event:"
+	keyUUID   = "uuid:"
+	keySource = "source:"
 )
 
 // contactInbox is a contact in an inbox: the source id apps know it by and the
 // token its events are sent to.
 type contactInbox struct {
-	ID       int64     `json:"id"`
-	Inbox    string    `json:"inbox"`
-	Source   string    `json:"source"`
-	Token    string    `json:"token"`
-	Contact  int64     `json:"contact"`
-	Verified bool      `json:"verified,omitempty"`
+	ID      int64  `json:"id"`
+	Inbox   string `json:"inbox"`
+	Source  string `json:"source"`
+	Token   string `json:"token"`
+	Contact int64  `json:"contact"`
+	// Proven is the identifier that was proven here, and Verified is Chatwoot's
+	// hmac_verified, which a call after the one that creates the contact sets.
+	// Marks of former versions, which unproven merges passed on, are not read.
+	Proven   string    `json:"proven,omitempty"`
+	Verified bool      `json:"hmacVerified,omitempty"`
 	Created  time.Time `json:"created"`
 	Updated  time.Time `json:"updated"`
 }
@@ -113,14 +119,16 @@ type conversation struct {
 	Inbox        string `json:"inbox"`
 	Source       string `json:"source"`
 	ContactInbox int64  `json:"contactInbox"`
-	// Consumer is the contact's id when the conversation began. It stays when
-	// contacts are merged, so that a thread has one consumer.
-	Consumer   int64          `json:"consumer"`
-	Status     string         `json:"status"`
-	Attributes map[string]any `json:"attributes,omitempty"`
-	Created    time.Time      `json:"created"`
-	Updated    time.Time      `json:"updated"`
-	Activity   time.Time      `json:"activity"`
+	// Consumer is who LivePerson knows: the contact if it was proven when the
+	// conversation began, else the contact-inbox. It stays, so that a thread has
+	// one consumer. FormerContact is what it was before that was told apart.
+	Consumer      bridge.ConsumerID `json:"consumerId,omitempty"`
+	FormerContact int64             `json:"consumer,omitempty"`
+	Status        string            `json:"status"`
+	Attributes    map[string]any    `json:"attributes,omitempty"`
+	Created       time.Time         `json:"created"`
+	Updated       time.Time         `json:"updated"`
+	Activity      time.Time         `json:"activity"`
 	// ContactActive is when the contact last wrote.
 	ContactActive time.Time `json:"contactActive,omitzero"`
 	ContactSeen   time.Time `json:"contactSeen,omitzero"`
@@ -269,7 +277,7 @@ const (
 
 func (c *contact) bytes() int {
 	sum := len(c.Name) + len(c.Email) + len(c.Phone) + len(c.Identifier) + len(c.Avatar) + served.Weigh(c.Attributes)
-	for _, token := range c.Verified {
+	for _, token := range c.Tokens {
 		sum += len(token)
 	}
 	return sum

@@ -64,7 +64,7 @@ func (a *ChatwootAPI) inThread(ctx context.Context, p *visitor, id int64, do fun
 
 // report adds an event for LivePerson.
 func (t *transaction) report(id bridge.EventID, kind bridge.Kind) *bridge.Event {
-	t.events = append(t.events, event(id, kind, t.thread, t.visitor.contact, t.now))
+	t.events = append(t.events, event(id, kind, t.thread, t.visitor, t.now))
 	return &t.events[len(t.events)-1]
 }
 

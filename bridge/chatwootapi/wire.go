@@ -448,10 +448,10 @@ type presencePush struct {
 }
 
 // consumer is the contact as LivePerson is told of it.
-func (c *contact) consumer(id int64) *bridge.Consumer {
+func (c *contact) consumer(id bridge.ConsumerID) *bridge.Consumer {
 	first, last, _ := strings.Cut(strings.TrimSpace(c.Name), " ")
 	return &bridge.Consumer{
-		ID: consumerID(id), FirstName: first, LastName: strings.TrimSpace(last), Email: c.Email, Phone: c.Phone,
+		ID: id, FirstName: first, LastName: strings.TrimSpace(last), Email: c.Email, Phone: c.Phone,
 		AvatarURL: c.Avatar, Attributes: flatAttributes(c),
 	}
 }

@@ -91,14 +91,20 @@ func TestAnswers(t *testing.T) {
 			request: newAlice, status: 200, want: emptyPlain,
 		},
 		{
-			name: "known e-mail gets another source id", before: []request{newAlice},
+			name: "an e-mail that is known finds nobody", before: []request{newAlice},
 			request: request{"POST", base + "/contacts", `{"source_id":"s2","email":"ALICE@acme.inc","name":"Bob"}`}, status: 200,
-			want: `{"source_id":"s2","pubsub_token":"TOKEN","id":1,"name":"Alice Ray","email":"alice@acme.inc","phone_number":"+123456789"}`,
+			want: `{"source_id":"s2","pubsub_token":"TOKEN","id":2,"name":"Bob","email":"alice@acme.inc","phone_number":null}`,
 		},
 		{
-			name: "identifier goes before e-mail", before: []request{newAlice, {"POST", base + "/contacts", `{"source_id":"s2","email":"b@b.b"}`}},
-			request: request{"POST", base + "/contacts", `{"source_id":"s3","email":"b@b.b","identifier":"id-1"}`}, status: 200,
-			want: `{"source_id":"s3","pubsub_token":"TOKEN","id":1,"name":"Alice Ray","email":"alice@acme.inc","phone_number":"+123456789"}`,
+			name: "an identifier without proof finds nobody", before: []request{newAlice},
+			request: request{"POST", base + "/contacts", `{"source_id":"s2","email":"b@b.b","identifier":"id-1"}`}, status: 200,
+			want: `{"source_id":"s2","pubsub_token":"TOKEN","id":2,"name":"GENERATED","email":"b@b.b","phone_number":null}`,
+		},
+		{
+			name:    "a proven identifier finds its contact",
+			before:  []request{{"POST", base + "/contacts", `{"source_id":"s1","name":"T","email":"t@t.t","identifier":"test","identifier_hash":"` + testHash + `"}`}},
+			request: request{"POST", base + "/contacts", `{"source_id":"s2","name":"U","identifier":"test","identifier_hash":"` + testHash + `"}`}, status: 200,
+			want: `{"source_id":"s2","pubsub_token":"TOKEN","id":1,"name":"T","email":"t@t.t","phone_number":null}`,
 		},
 		{
 			name: "query wins over body", request: request{"POST", base + "/contacts?name=Query", `{"source_id":"s1","name":"Body"}`}, status: 200,

@@ -38,8 +38,13 @@ type world struct {
 // newWorld builds a channel with two inboxes; change may change more.
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	cfg := testConfig(change...)
-	w := &world{t: t, core: bridgetest.NewCore(), mux: http.NewServeMux()}
+	return worldOn(t, bridgetest.NewCore(), testConfig(change...))
+}
+
+// worldOn builds a channel on what a core holds.
+func worldOn(t testing.TB, core *bridgetest.Core, cfg Config) *world {
+	t.Helper()
+	w := &world{t: t, core: core, mux: http.NewServeMux()}
 	var err error
 	w.api, err = New(cfg, w.core, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
