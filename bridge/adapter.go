@@ -61,8 +61,12 @@ type TypingSource struct {
 	// Hold is how long a state stands without another word. With Repeats,
 	// composing becomes paused after Hold and ends after another.
 	Hold time.Duration
+	// Sticky says that a state stands until the source says another: a composing
+	// that had to wait is not out of date while Hold lasts.
+	Sticky bool
 	// PhantomWindow is how long after a message of the same person a composing
-	// is not believed.
+	// may be the end of it, such as the key that sent it: it is believed once no
+	// end of it came for 4.5 s.
 	PhantomWindow time.Duration
 }
 

@@ -170,6 +170,9 @@ type QuickReply struct {
 // Typing is a change of what one person's input field does.
 type Typing struct {
 	State TypingState `json:"state"`
+	// Device tells the consumer's devices apart, each of which may type; empty
+	// where the channel does not. It is no more than a name of the channel's own.
+	Device string `json:"device,omitempty"`
 }
 
 // TypingState is what a source says of a typist.

@@ -243,9 +243,13 @@ type Unclaimed struct {
 // other is composing.
 type ComposingMark struct {
 	// Direction is that of the typing: [ToLivePerson] for a consumer's.
-	Direction    Direction
-	Thread       ThreadKey
+	Direction Direction
+	Thread    ThreadKey
+	// Conversation is where it was told; empty in the direction [ToChannel], where
+	// the thread is.
 	Conversation string
+	// Agent is who the channel shows; empty where it shows no persons.
+	Agent string
 	// Since is when the mark was first set; the journal sets it.
 	Since time.Time
 }

@@ -329,8 +329,8 @@ func testComposingMarks(t *testing.T, store JournalStore) {
 	j := open()
 	start(t, j)
 	one := bridge.ComposingMark{Thread: bridge.ThreadKey{Channel: "webhook", Thread: "t-1"}, Conversation: "c-1"}
-	next, back := one, one
-	next.Conversation, back.Direction = "c-2", bridge.ToChannel
+	next, back, other := one, one, one
+	next.Conversation, back.Direction, other.Agent = "c-2", bridge.ToChannel, "agent-1"
 	marks := func(want ...bridge.ComposingMark) []bridge.ComposingMark {
 		t.Helper()
 		must(t, j.Check(t.Context()))
@@ -339,10 +339,10 @@ func testComposingMarks(t *testing.T, store JournalStore) {
 		return have
 	}
 	marks()
-	for _, m := range []bridge.ComposingMark{one, next, back} {
+	for _, m := range []bridge.ComposingMark{one, next, back, other} {
 		must(t, j.SetComposing(t.Context(), m))
 	}
-	since := marks(one, next, back)[0].Since
+	since := marks(one, next, back, other)[0].Since
 	if time.Since(since) > time.Minute {
 		t.Errorf("marked since %v, want now", since)
 	}
@@ -350,14 +350,15 @@ func testComposingMarks(t *testing.T, store JournalStore) {
 	must(t, j.Close())
 	j = open()
 	start(t, j)
-	if again := marks(one, next, back)[0].Since; !again.Equal(since) {
+	if again := marks(one, next, back, other)[0].Since; !again.Equal(since) {
 		t.Errorf("marked since %v, want it to stay %v", again, since)
 	}
 	j.ClearComposing(next)
-	marks(one, back)
+	marks(one, back, other)
 	j.ClearComposing(one)
 	must(t, j.SetComposing(t.Context(), one))
-	marks(back, one)
+	marks(back, other, one)
+	j.ClearComposing(other)
 	j.ClearComposing(one)
 	j.ClearComposing(one)
 	marks(back)

@@ -242,7 +242,7 @@ func (j *Journal) ClearComposing(m bridge.ComposingMark) {
 
 func sameMark(m bridge.ComposingMark) func(bridge.ComposingMark) bool {
 	return func(o bridge.ComposingMark) bool {
-		return o.Direction == m.Direction && o.Thread == m.Thread && o.Conversation == m.Conversation
+		return o.Direction == m.Direction && o.Thread == m.Thread && o.Conversation == m.Conversation && o.Agent == m.Agent
 	}
 }
 

@@ -27,7 +27,7 @@ func (s *composingWrite) apply(t *transaction) error {
 		return err
 	}
 	m := &s.mark
-	_, err = t.exec(insertComposing, arrow(m.Direction), m.Thread.Channel, string(m.Thread.Thread), m.Conversation,
+	_, err = t.exec(insertComposing, arrow(m.Direction), m.Thread.Channel, string(m.Thread.Thread), m.Conversation, m.Agent,
 		micros(t.now), created)
 	return err
 }
@@ -43,7 +43,7 @@ func (j *Journal) ClearComposing(m bridge.ComposingMark) {
 
 func (s *clearWrite) apply(t *transaction) error {
 	m := &s.mark
-	_, err := t.exec(deleteComposing, arrow(m.Direction), m.Thread.Channel, string(m.Thread.Thread), m.Conversation)
+	_, err := t.exec(deleteComposing, arrow(m.Direction), m.Thread.Channel, string(m.Thread.Thread), m.Conversation, m.Agent)
 	return err
 }
 
@@ -58,7 +58,7 @@ func (j *Journal) Composing(ctx context.Context) ([]bridge.ComposingMark, error)
 		var m bridge.ComposingMark
 		var direction string
 		var since int64
-		err := scan(&direction, &m.Thread.Channel, &m.Thread.Thread, &m.Conversation, &since)
+		err := scan(&direction, &m.Thread.Channel, &m.Thread.Thread, &m.Conversation, &m.Agent, &since)
 		m.Direction, m.Since = towards(direction), fromMicros(since)
 		list = append(list, m)
 		return err

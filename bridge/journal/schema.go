@@ -286,10 +286,11 @@ CREATE TABLE composing (
 	channel      TEXT    NOT NULL,
 	thread       TEXT    NOT NULL,
 	conversation TEXT    NOT NULL,
+	agent        TEXT    NOT NULL,
 	since        INTEGER NOT NULL,
 	created      INTEGER NOT NULL,
-	PRIMARY KEY (direction, channel, thread, conversation)
+	PRIMARY KEY (direction, channel, thread, conversation, agent)
 ) WITHOUT ROWID;
-INSERT INTO composing (direction, channel, thread, conversation, since, created)
-	SELECT '>', channel, id, conversation, {now}, saved FROM threads WHERE composing = 1;
+INSERT INTO composing (direction, channel, thread, conversation, agent, since, created)
+	SELECT '>', channel, id, conversation, '', {now}, saved FROM threads WHERE composing = 1;
 `

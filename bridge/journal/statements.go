@@ -161,9 +161,9 @@ var text = [allStatements]string{
 	insertUnclaimed: `INSERT INTO unclaimed (` + unclaimedColumns + `) VALUES (?, ?, ?, ?, ?, ?)`,
 	sizeOfUnclaimed: `SELECT length(body) FROM unclaimed WHERE id = ?`,
 	deleteUnclaimed: `DELETE FROM unclaimed WHERE id = ?`,
-	insertComposing: `INSERT INTO composing (direction, channel, thread, conversation, since, created) VALUES (?, ?, ?, ?, ?, ?)
+	insertComposing: `INSERT INTO composing (direction, channel, thread, conversation, agent, since, created) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`,
-	deleteComposing: `DELETE FROM composing WHERE direction = ? AND channel = ? AND thread = ? AND conversation = ?`,
+	deleteComposing: `DELETE FROM composing WHERE direction = ? AND channel = ? AND thread = ? AND conversation = ? AND agent = ?`,
 
 	raiseSequence: `UPDATE threads SET sequence = ? WHERE channel = ? AND id = ? AND dialog = ? AND sequence < ?`,
 	upsertThread: `INSERT INTO threads (` + threadColumns + `, saved)
@@ -238,7 +238,7 @@ var text = [allStatements]string{
 	unclaimedOf:  `SELECT ` + unclaimedColumns + ` FROM unclaimed WHERE conversation = ? ORDER BY id`,
 	allUnclaimed: `SELECT ` + unclaimedColumns + ` FROM unclaimed WHERE id > ? ORDER BY id LIMIT ?`,
 
-	composingMarks: `SELECT direction, channel, thread, conversation, since FROM composing ORDER BY created`,
+	composingMarks: `SELECT direction, channel, thread, conversation, agent, since FROM composing ORDER BY created`,
 	consumerByID:   `SELECT ext_consumer, lp_consumer, profile FROM consumers WHERE channel = ? AND id = ?`,
 
 	flagOf: `SELECT value FROM flags WHERE name = ?`,

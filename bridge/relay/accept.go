@@ -187,7 +187,7 @@ func (c *core) observe(ctx context.Context, events []bridge.Event) int {
 		if e.Typing.State == bridge.Composing && messageFollows(events[i+1:], e.Thread) {
 			continue
 		}
-		c.bridge.consumerTypes(ctx, bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}, e.Typing.State)
+		c.bridge.consumerTypes(ctx, bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}, e.Typing)
 	}
 	return n
 }

@@ -32,9 +32,6 @@ import (
 )
 
 const (
-	// typingInFlight is how many typing calls run at once per direction. It is
-	// kept apart from messages and small: typing is the first thing shed.
-	typingInFlight = 16
 	// lanesPage is how many lanes recovery reads at a time.
 	lanesPage = 1000
 	// cutOffWait is how long deliveries that were cut off may take to end.
@@ -152,27 +149,7 @@ func New(o Options) (*Bridge, error) {
 		fileSlots: make(chan struct{}, fileSlots),
 	}
 	registerGauges(o.Metrics, o.Journal, b.backlog)
-	b.consumerTyping = typing.New(typing.Config{
-		Source:   func(channel string) bridge.TypingSource { return b.channels[channel].TypingIn },
-		Target:   func(string) bridge.TypingTarget { return livePersonTyping },
-		Expired:  bridge.Paused,
-		Say:      b.sayToLivePerson,
-		Told:     b.journal.MarkComposing,
-		Schedule: b.schedule,
-		InFlight: typingInFlight,
-		Counts:   b.typingCounts(bridge.ToLivePerson),
-	})
-	b.agentTyping = typing.New(typing.Config{
-		Source:   func(string) bridge.TypingSource { return bridge.TypingSource{Reported: true, Hold: LivePersonHold} },
-		Target:   func(channel string) bridge.TypingTarget { return b.channels[channel].TypingOut },
-		Expired:  bridge.Stopped,
-		Say:      b.sayToChannel,
-		Schedule: b.schedule,
-		InFlight: typingInFlight,
-		Counts:   b.typingCounts(bridge.ToChannel),
-
-		ThrottlePerChannel: true,
-	})
+	b.makeClocks()
 	return b, nil
 }
 

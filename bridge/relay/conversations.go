@@ -91,7 +91,7 @@ func (b *Bridge) follow(in *intake, t *thread, row bridge.Thread, c *connector.C
 				row.Advance(c)
 			}
 		},
-		after: func() { b.typingAfter(t) },
+		after: func() { b.typingAfter(t, c) },
 	})
 	return nil
 }

@@ -214,7 +214,7 @@ func (b *Bridge) opened(ctx context.Context, t *thread, conversation string) err
 // ended notes that a dialog takes no more messages, and with it the
 // conversation, unless a survey has begun meanwhile.
 func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog string) error {
-	b.consumerTyping.Forget(t.key)
+	b.consumerTyping.Forget(t.key, conversation)
 	return b.remember(ctx, t, func(row *bridge.Thread) {
 		if row.Conversation == conversation && (row.Survey == "" || row.Survey == dialog) {
 			row.Open, row.Survey, row.Former = false, "", conversation
@@ -225,7 +225,7 @@ func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog stri
 // takeOver moves the consumer's conversation from another thread to this one.
 // Typing there ends first, for afterwards nobody could say so.
 func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
-	typing := b.endTyping(ctx, from.key)
+	b.endTyping(ctx, from.key)
 	// News of the conversation waits until it is known whose it is.
 	from.following.Lock()
 	defer from.following.Unlock()
@@ -251,9 +251,6 @@ func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
 	})
 	// A message of the other thread may have got its place meanwhile.
 	t.inherit(from)
-	if typing != nil {
-		b.consumerTyping.Recover([]bridge.ThreadKey{t.key})
-	}
 	return err
 }
 

@@ -101,21 +101,6 @@ func (b *Bridge) notifiedNow(ctx context.Context) {
 	}
 }
 
-// clearTypingOfEarlierProcess ends the typing that a process which died had
-// told LivePerson of.
-func (b *Bridge) clearTypingOfEarlierProcess(ctx context.Context) error {
-	marked, err := b.journal.ComposingThreads(ctx)
-	if err != nil {
-		return fmt.Errorf("read the journal: %w", err)
-	}
-	keys := make([]bridge.ThreadKey, len(marked))
-	for i := range marked {
-		keys[i] = bridge.ThreadKey{Channel: marked[i].Channel, Thread: marked[i].ID}
-	}
-	b.consumerTyping.Recover(keys)
-	return nil
-}
-
 // loaded is told of every entry of an earlier process.
 func (b *Bridge) loaded(e *bridge.Entry) { b.messageOnItsWay(e) }
 

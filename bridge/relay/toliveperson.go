@@ -215,7 +215,7 @@ func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
 		return nil
 	}
 	// A close is not held up by typing that cannot be told.
-	_ = b.endTyping(ctx, t.key)
+	b.endTyping(ctx, t.key)
 	var change connector.ConversationField = connector.ConversationStateField{}
 	switch {
 	case row.Survey != "":

@@ -5,12 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
 	"lpbridge/bridge/relay/typing"
 	"lpbridge/connector"
+)
+
+const (
+	// typingInFlight is how many typing calls run at once per direction. It is
+	// kept apart from messages and small: typing is the first thing shed.
+	typingInFlight = 16
+	// LivePersonHold is how long an agent's COMPOSING stands without another word:
+	// no stop event is guaranteed (Webhooks, Events: chat state).
+	LivePersonHold = 60 * time.Second
 )
 
 // chatStates are LivePerson's words for what a consumer does (Send Chat State
@@ -22,60 +32,165 @@ var chatStates = map[bridge.TypingState]connector.ChatState{
 	bridge.Stopped:   connector.ChatActive,
 }
 
+// LivePersonTyping is how LivePerson wants to hear of a consumer's typing: a
+// state is kept until another comes, and a message does not end it (Send Chat
+// State Events).
+var LivePersonTyping = bridge.TypingTarget{
+	Shown: true, MinInterval: time.Second, HasPaused: true,
+}
+
+// AgentsTyping is how LivePerson tells of an agent's: once, until another state
+// (Webhooks, Events: chat state).
+var AgentsTyping = bridge.TypingSource{Reported: true, Hold: LivePersonHold, Sticky: true}
+
+// makeClocks makes the typing clocks of both directions.
+func (b *Bridge) makeClocks() {
+	b.consumerTyping = typing.New(typing.Config{
+		Source:   func(channel string) bridge.TypingSource { return b.channels[channel].TypingIn },
+		Target:   func(string) bridge.TypingTarget { return LivePersonTyping },
+		Expired:  bridge.Paused,
+		Where:    b.conversationShowing,
+		Say:      b.sayToLivePerson,
+		Marks:    composingMarks{b.journal, bridge.ToLivePerson},
+		Schedule: b.schedule,
+		InFlight: typingInFlight,
+		Counts:   b.typingCounts(bridge.ToLivePerson),
+	})
+	b.agentTyping = typing.New(typing.Config{
+		Source:   func(string) bridge.TypingSource { return AgentsTyping },
+		Target:   func(channel string) bridge.TypingTarget { return b.channels[channel].TypingOut },
+		Expired:  bridge.Stopped,
+		Say:      b.sayToChannel,
+		Marks:    composingMarks{b.journal, bridge.ToChannel},
+		Schedule: b.schedule,
+		InFlight: typingInFlight,
+		Counts:   b.typingCounts(bridge.ToChannel),
+
+		ChannelsApart: true,
+	})
+}
+
+// composingMarks are the journal's, of one direction.
+type composingMarks struct {
+	journal   bridge.ComposingMarks
+	direction bridge.Direction
+}
+
+// SetMark implements [typing.Marks].
+func (m composingMarks) SetMark(ctx context.Context, mark typing.Mark) error {
+	return m.journal.SetComposing(ctx, m.row(mark))
+}
+
+// ClearMark implements [typing.Marks].
+func (m composingMarks) ClearMark(mark typing.Mark) { m.journal.ClearComposing(m.row(mark)) }
+
+func (m composingMarks) row(mark typing.Mark) bridge.ComposingMark {
+	return bridge.ComposingMark{Direction: m.direction, Thread: mark.Thread, Conversation: mark.Conversation, Agent: mark.Agent}
+}
+
+// clearTypingOfEarlierProcess ends the typing that a process which died had told
+// LivePerson or a channel of. Of a channel that is not configured any more
+// nobody can be told, and the marks stay.
+func (b *Bridge) clearTypingOfEarlierProcess(ctx context.Context) error {
+	rows, err := b.journal.Composing(ctx)
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	marks := map[bridge.Direction][]typing.Mark{}
+	for _, row := range rows {
+		if _, attached := b.adapters[row.Thread.Channel]; !attached && row.Direction == bridge.ToChannel {
+			continue
+		}
+		marks[row.Direction] = append(marks[row.Direction], typing.Mark{Thread: row.Thread, Conversation: row.Conversation, Agent: row.Agent})
+	}
+	for direction, list := range marks {
+		b.clockOf(direction).Recover(list)
+	}
+	return nil
+}
+
+func (b *Bridge) clockOf(d bridge.Direction) *typing.Clock {
+	if d == bridge.ToChannel {
+		return b.agentTyping
+	}
+	return b.consumerTyping
+}
+
 // consumerTypes hands a consumer's typing to the clock, unless there is no
 // conversation it could show in and none is about to be. Typing creates
 // nothing.
-func (b *Bridge) consumerTypes(ctx context.Context, key bridge.ThreadKey, state bridge.TypingState) {
-	if b.toLivePerson.Busy(bridge.LaneKey{Channel: key.Channel, Thread: key.Thread, Direction: bridge.ToLivePerson}) {
-		b.consumerTyping.Observe(key, bridge.Agent{}, state)
-		return
-	}
-	t, err := b.threads.get(ctx, key)
-	if err != nil || t == nil {
+func (b *Bridge) consumerTypes(ctx context.Context, key bridge.ThreadKey, what *bridge.Typing) {
+	lane := bridge.LaneKey{Channel: key.Channel, Thread: key.Thread, Direction: bridge.ToLivePerson}
+	if !b.toLivePerson.Busy(lane) && b.conversationShowing(ctx, key) == "" {
 		b.metrics.typed(bridge.ToLivePerson, "no_conversation")
 		return
 	}
-	defer b.threads.put(t)
-	if row := t.snapshot(); !row.TakesChatStates() {
-		b.metrics.typed(bridge.ToLivePerson, "no_conversation")
-		return
-	}
-	b.consumerTyping.Observe(key, bridge.Agent{}, state)
+	b.consumerTyping.Observe(key, bridge.Agent{ID: what.Device}, what.State)
 }
 
-// sayToLivePerson makes one chat-state call.
-func (b *Bridge) sayToLivePerson(ctx context.Context, call typing.Call) typing.Result {
-	t, err := b.threads.get(ctx, call.Thread)
+// conversationShowing is the conversation that shows what a thread's consumer
+// types now; empty when none does.
+func (b *Bridge) conversationShowing(ctx context.Context, key bridge.ThreadKey) string {
+	t, err := b.threads.get(ctx, key)
 	if err != nil || t == nil {
-		return typing.Result{End: typing.Refused}
+		return ""
+	}
+	defer b.threads.put(t)
+	if row := t.snapshot(); row.TakesChatStates() {
+		return row.Conversation
+	}
+	return ""
+}
+
+// showing is the thread that holds the conversation of a call, which the call's
+// own thread may have left since. nil when there is none.
+func (b *Bridge) showing(ctx context.Context, call typing.Call) (*thread, error) {
+	t, err := b.threads.get(ctx, call.Thread)
+	if err != nil || t != nil && t.snapshot().Conversation == call.Conversation {
+		return t, err
+	}
+	if t != nil {
+		b.threads.put(t)
+	}
+	return b.threads.byPlace(ctx, call.Conversation, "")
+}
+
+// sayToLivePerson makes one chat-state call. In a conversation that is over, or
+// is not known any more, nothing is shown and nothing can be taken back.
+func (b *Bridge) sayToLivePerson(ctx context.Context, call typing.Call) typing.Result {
+	t, err := b.showing(ctx, call)
+	if err != nil {
+		return typing.Result{End: typing.Uncertain}
+	}
+	if t == nil {
+		return typing.Result{End: typing.Over}
 	}
 	defer b.threads.put(t)
 	row := t.snapshot()
-	if !row.TakesChatStates() {
-		return typing.Result{End: typing.Refused}
+	if row.Conversation != call.Conversation || !row.TakesChatStates() {
+		return typing.Result{End: typing.Over}
 	}
-	_, err = b.lp.Send(ctx, row.Identity(), connector.Target{
-		ConversationID: connector.ConversationID(row.Conversation), DialogID: connector.DialogID(row.Dialog),
-	}, connector.ChatStateEvent{ChatState: chatStates[call.State]})
-	return b.typingEnd(err, row.Channel)
+	_, err = b.lp.Send(ctx, row.Identity(), row.Target(row.Dialog), connector.ChatStateEvent{ChatState: chatStates[call.State]})
+	if err != nil {
+		b.log.Debug("typing was not taken", "channel", row.Channel, "conversation", call.Conversation, "error", err)
+	}
+	return typingResult(connector.OutcomeOf(err), retryAfter(err))
 }
 
-// typingEnd translates the end of a call for the typing clock.
-func (b *Bridge) typingEnd(err error, channel string) typing.Result {
-	switch connector.OutcomeOf(err) {
+// typingResult translates the outcome of a call for the typing clock. What did
+// not reach the far side, or not in our name, is as uncertain as what was not
+// answered: it says nothing of the call.
+func typingResult(o bridge.Outcome, after time.Duration) typing.Result {
+	switch o {
 	case bridge.Delivered:
 		return typing.Result{End: typing.Applied}
 	case bridge.Throttled:
-		var after typing.Result
-		if e, ok := errors.AsType[*connector.Error](err); ok {
-			after.Pause = max(e.RetryAfter, lane.MinThrottle)
-		}
-		after.End = typing.Refused
-		return after
-	case bridge.Retry, bridge.Unknown:
+		return typing.Result{End: typing.Refused, Pause: max(after, lane.MinThrottle)}
+	case bridge.Closed:
+		return typing.Result{End: typing.Over}
+	case bridge.Retry, bridge.Unknown, bridge.Unauthorized:
 		return typing.Result{End: typing.Uncertain}
 	default:
-		b.log.Debug("typing was refused", "channel", channel, "outcome", connector.OutcomeOf(err))
 		return typing.Result{End: typing.Refused}
 	}
 }
@@ -92,27 +207,35 @@ func (b *Bridge) typingCounts(d bridge.Direction) typing.Counts {
 	}
 }
 
-// LivePersonHold is how long an agent's COMPOSING stands without another word:
-// no stop event is guaranteed (Webhooks, Events: chat state).
-const LivePersonHold = 60 * time.Second
-
-// livePersonTyping is how LivePerson wants to hear of a consumer's typing: a
-// state is kept until another comes, and a message does not end it (Send Chat
-// State Events).
-var livePersonTyping = bridge.TypingTarget{
-	Shown: true, MinInterval: time.Second, HasPaused: true,
-}
-
 // typingAfter ends the typing that a conversation's new state leaves no room
-// for.
-func (b *Bridge) typingAfter(t *thread) {
+// for: the consumer's where no chat states are taken, and that of agents who are
+// not there any more.
+func (b *Bridge) typingAfter(t *thread, c *connector.ConversationChange) {
 	row := t.snapshot()
 	if !row.TakesChatStates() {
-		b.consumerTyping.Forget(t.key)
+		b.consumerTyping.Forget(t.key, row.Conversation)
 	}
 	if !row.Open {
 		b.agentTyping.Disconnected(t.key)
+		return
 	}
+	if row.Conversation == string(c.ConversationID) {
+		b.agentTyping.Present(t.key, presence(c))
+	}
+}
+
+// presence says who is in a conversation; a change that names no participants
+// says nothing of who left.
+func presence(c *connector.ConversationChange) func(id string) bool {
+	present := c.Participants
+	if main, ok := c.MainDialog(); ok {
+		present = slices.Concat(present, main.Participants)
+	}
+	there := map[string]bool{}
+	for _, p := range present {
+		there[p.ID] = there[p.ID] || p.State != "SUGGESTED"
+	}
+	return func(id string) bool { return len(present) == 0 || there[id] }
 }
 
 // typingOf translates a chat state; one we do not know is never typing.
@@ -127,13 +250,6 @@ func typingOf(s connector.ChatState) bridge.TypingState {
 	}
 }
 
-func (b *Bridge) clockOf(d bridge.Direction) *typing.Clock {
-	if d == bridge.ToChannel {
-		return b.agentTyping
-	}
-	return b.consumerTyping
-}
-
 // sayToChannel makes one typing call.
 func (b *Bridge) sayToChannel(ctx context.Context, call typing.Call) (result typing.Result) {
 	defer func() {
@@ -144,30 +260,20 @@ func (b *Bridge) sayToChannel(ctx context.Context, call typing.Call) (result typ
 	}()
 	typist, ok := b.adapters[call.Thread.Channel].(bridge.Typist)
 	if !ok {
-		return typing.Result{End: typing.Refused}
+		return typing.Result{End: typing.Over}
 	}
 	err := typist.ShowTyping(ctx, bridge.TypingCue{Thread: call.Thread.Thread, Agent: call.Agent, State: call.State})
-	switch o := outcomeOfChannel(err); o {
-	case bridge.Delivered:
-		return typing.Result{End: typing.Applied}
-	case bridge.Throttled:
-		return typing.Result{End: typing.Refused, Pause: max(retryAfter(err), lane.MinThrottle)}
-	case bridge.Retry, bridge.Unknown:
-		return typing.Result{End: typing.Uncertain}
-	default:
-		return typing.Result{End: typing.Refused}
-	}
+	return typingResult(outcomeOfChannel(err), retryAfter(err))
 }
 
 // endTyping tells LivePerson that the consumer of a thread does not type, if it
-// was told otherwise, and forgets what was typed.
-func (b *Bridge) endTyping(ctx context.Context, key bridge.ThreadKey) error {
+// was told otherwise, before the thread's conversation closes or goes to
+// another. What cannot be told in time stays owed to the conversation.
+func (b *Bridge) endTyping(ctx context.Context, key bridge.ThreadKey) {
 	ctx, cancel := context.WithTimeout(ctx, typing.CallTimeout)
 	defer cancel()
-	err := b.consumerTyping.Clear(ctx, key)
-	if err != nil {
+	if err := b.consumerTyping.Clear(ctx, key); err != nil && !errors.Is(err, context.Canceled) {
 		b.log.Info("typing was not confirmed to have ended", "channel", key.Channel, "error", err)
 	}
-	b.consumerTyping.Forget(key)
-	return err
+	b.consumerTyping.Leave(key)
 }

@@ -1,8 +1,9 @@
 // Package typing translates typing between systems whose clocks differ. One
 // clock serves one direction: it knows for each thread what the source last said
 // and until when that holds, what the target was last told, and makes the calls
-// that bring the two together. Nothing of it is stored. It assumes that it is
-// told of every message before its delivery starts and after it ended.
+// that bring the two together. Only marks of what was told are stored. It assumes
+// that it is told of every message before its delivery starts and after it ended.
+// docs/typing.md defines it.
 package typing
 
 import (
@@ -10,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +27,9 @@ const (
 	// freshness is how old a composing may get before it is sent at the
 	// latest. A far side whose own interval is longer may be told that much later.
 	freshness = 3 * time.Second
+	// phantomOff is how long a composing right after a message waits for the end
+	// that unmasks it: Chatwoot's client says off after 4 s without a key.
+	phantomOff = 4500 * time.Millisecond
 	// defaultHold ends typing of a source that states no hold of its own.
 	defaultHold = 60 * time.Second
 	// shutdownTime is how long [Clock.Shutdown] may take.
@@ -38,7 +41,7 @@ const (
 	shardCount     = 64
 )
 
-// errTypingNotCleared says that the far side may still show typing.
+// errNotCleared says that the far side may still show typing.
 var errNotCleared = errors.New("typing: the far side did not confirm the end")
 
 // Config is what a typing clock works with.
@@ -55,92 +58,31 @@ type Config struct {
 	// ends after 2 s, and never twice at once for one thread. It may call the
 	// clock, for instance to forget a conversation it found closed.
 	Say func(ctx context.Context, call Call) Result
-	// Told is called before the first composing of a thread is sent, and once
-	// the thread is known to show none. It must not block. May be nil.
-	Told     func(key bridge.ThreadKey, composing bool)
+	// Where names the conversation in which a thread's typing is shown now; empty
+	// when in none. It may block until ctx ends. nil where the target is the
+	// thread and not a conversation.
+	Where func(ctx context.Context, key bridge.ThreadKey) string
+	// Marks remember what was told. May be nil.
+	Marks    Marks
 	Schedule *schedule.Schedule
 	// InFlight is the most calls made at once.
 	InFlight int
 	// maxThreads is the most threads looked after; 0 means 200,000.
 	maxThreads int
-	// ThrottlePerChannel limits a throttled call's pause to its channel.
-	// Without it typing pauses for the whole account.
-	ThrottlePerChannel bool
-	Counts             Counts
+	// ChannelsApart says that each channel is a far side of its own. Without it
+	// all threads have one far side, and a throttled call pauses them all.
+	ChannelsApart bool
+	Counts        Counts
+	// moved and fault are told of every transition of a lease and of those that
+	// are not in the table.
+	moved func(from, to State)
+	fault func(what string)
 }
-
-// Counts are told of what happens, for metrics. They must not block. Any
-// may be nil.
-type Counts struct {
-	Observed func(bridge.TypingState)
-	Sent     func(bridge.TypingState, End)
-	Dropped  func(Drop)
-	// Failing is called for the first call of a thread that was not applied,
-	// and not again before one was.
-	Failing func(Call, End)
-}
-
-// Call tells the far side one state once.
-type Call struct {
-	Thread bridge.ThreadKey
-	// Agent is who types; zero where the target shows no persons.
-	Agent bridge.Agent
-	State bridge.TypingState
-}
-
-// Result says how a call ended.
-type Result struct {
-	End End
-	// Pause is how long the far side asked us to wait; 0 when it did not.
-	Pause time.Duration
-}
-
-// End says what a call changed at the far side.
-type End uint8
-
-const (
-	// Applied means that the far side took the state.
-	Applied End = iota
-	// Refused means a definite no (4xx, 429 too): nothing changed there.
-	Refused
-	// Uncertain means that it is not known whether the state was taken.
-	Uncertain
-)
-
-// String returns the end as it is written in metrics.
-func (e End) String() string {
-	switch e {
-	case Applied:
-		return "applied"
-	case Refused:
-		return "refused"
-	default:
-		return "uncertain"
-	}
-}
-
-// Drop is why a composing was not sent. It is a metric label.
-type Drop string
-
-const (
-	// dropEnded means that the typing was over before it could be told.
-	dropEnded Drop = "ended"
-	// dropStale means that it waited too long.
-	dropStale Drop = "stale"
-	// dropPhantom means that it came right after a message of the same person.
-	dropPhantom Drop = "phantom"
-	// dropThrottled means that the far side asked for a pause.
-	dropThrottled Drop = "throttled"
-	// dropCrowded means that too many threads are looked after already.
-	dropCrowded Drop = "crowded"
-	// dropShutdown means that the clock is shutting down.
-	dropShutdown Drop = "shutdown"
-)
 
 // Clock translates typing in one direction: it knows for each thread
 // what the source last said, until when that holds, and what the target was
-// last told, and makes the calls that bring the two together. Nothing of it is
-// stored, and threads at rest take no memory.
+// last told, and makes the calls that bring the two together. Threads at rest
+// take no memory.
 //
 // Messages do not pass through it. The lanes tell it when one is queued and
 // when it was sent, so that no composing follows the message it led to.
@@ -154,114 +96,36 @@ type Clock struct {
 
 	sides   atomic.Pointer[map[string]*side]
 	sidesMu sync.Mutex
-	account pause
-}
-
-type shard struct {
-	mu      sync.Mutex
-	threads map[bridge.ThreadKey]*thread
-	// Shards are locked by different cores; none should share a cache line.
-	_ [48]byte
-}
-
-// side is what a clock knows of one channel.
-type side struct {
-	source  bridge.TypingSource
-	target  bridge.TypingTarget
-	expired bridge.TypingState
-	// fresh is how old a composing may get before it is sent.
-	fresh time.Duration
-	pause *pause
-}
-
-// works reports whether typing can be translated at all.
-func (s *side) works() bool { return s.source.Reported && s.target.Shown }
-
-// pause is how long a throttled far side wants no typing.
-type pause struct{ end atomic.Pointer[time.Time] }
-
-func (p *pause) until() time.Time {
-	if t := p.end.Load(); t != nil {
-		return *t
-	}
-	return time.Time{}
-}
-
-// extend makes the pause last until t, unless it lasts longer already.
-func (p *pause) extend(t time.Time) {
-	for {
-		old := p.end.Load()
-		if old != nil && !old.Before(t) || p.end.CompareAndSwap(old, &t) {
-			return
-		}
-	}
+	// account is the far side of all channels, unless each is one of its own.
+	account *farSide
+	// behind has what was left behind, by conversation.
+	behindMu sync.Mutex
+	behind   map[string]*thread
 }
 
 // New makes a clock. It makes no calls before it runs.
 func New(cfg Config) *Clock {
-	if cfg.Told == nil {
-		cfg.Told = func(bridge.ThreadKey, bool) {}
+	if cfg.Marks == nil {
+		cfg.Marks = noMarks{}
+	}
+	if cfg.moved == nil {
+		cfg.moved = func(State, State) {}
+	}
+	if cfg.fault == nil {
+		cfg.fault = func(string) {}
 	}
 	if cfg.maxThreads == 0 {
 		cfg.maxThreads = defaultThreads
 	}
 	cfg.Counts = cfg.Counts.complete()
-	c := &Clock{cfg: cfg, seed: maphash.MakeSeed()}
+	c := &Clock{cfg: cfg, seed: maphash.MakeSeed(), behind: make(map[string]*thread)}
+	c.account = &farSide{clock: c}
 	c.ready.init(max(cfg.InFlight, 1))
 	c.sides.Store(&map[string]*side{})
 	for i := range c.shards {
-		c.shards[i].threads = make(map[bridge.ThreadKey]*thread)
+		c.shards[i].threads = make(map[seat]*thread)
 	}
 	return c
-}
-
-func (n Counts) complete() Counts {
-	if n.Observed == nil {
-		n.Observed = func(bridge.TypingState) {}
-	}
-	if n.Sent == nil {
-		n.Sent = func(bridge.TypingState, End) {}
-	}
-	if n.Dropped == nil {
-		n.Dropped = func(Drop) {}
-	}
-	if n.Failing == nil {
-		n.Failing = func(Call, End) {}
-	}
-	return n
-}
-
-// side returns what is known of a channel. It is on the way of every event, so
-// reading takes no lock.
-func (c *Clock) side(channel string) *side {
-	if s := (*c.sides.Load())[channel]; s != nil {
-		return s
-	}
-	c.sidesMu.Lock()
-	defer c.sidesMu.Unlock()
-	if s := (*c.sides.Load())[channel]; s != nil {
-		return s
-	}
-	s := c.newSide(channel)
-	sides := maps.Clone(*c.sides.Load())
-	sides[channel] = s
-	c.sides.Store(&sides)
-	return s
-}
-
-func (c *Clock) newSide(channel string) *side {
-	s := &side{
-		source: c.cfg.Source(channel), target: c.cfg.Target(channel),
-		expired: c.cfg.Expired, pause: &c.account,
-	}
-	if c.cfg.ThrottlePerChannel {
-		s.pause = new(pause)
-	}
-	if s.source.Hold <= 0 {
-		s.source.Hold = defaultHold
-	}
-	s.fresh = max(freshness, s.target.MinInterval)
-	return s
 }
 
 func (c *Clock) shard(key bridge.ThreadKey) *shard {
@@ -274,16 +138,17 @@ func (c *Clock) change(key bridge.ThreadKey, f func(t *thread, now time.Time)) {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.threads[key]; t != nil {
+	if t := s.threads[seat{thread: key}]; t != nil {
 		now := time.Now()
-		c.age(t, now)
+		t.age(now)
 		f(t, now)
 		c.plan(t, now)
 	}
 }
 
-// Observe takes what a source says of a typist. who is zero towards
-// LivePerson, where a thread has one consumer. It never blocks.
+// Observe takes what a source says of a typist. who is an agent, or, towards
+// LivePerson, a device of the thread's one consumer, zero when devices are not
+// told apart. It never blocks.
 func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.TypingState) {
 	side := c.side(key.Channel)
 	if !side.works() {
@@ -293,7 +158,7 @@ func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.Typ
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.threads[key]
+	t := s.threads[seat{thread: key}]
 	if t == nil && state != bridge.Composing {
 		return
 	}
@@ -306,17 +171,17 @@ func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.Typ
 			c.cfg.Counts.Dropped(dropCrowded)
 			return
 		}
-		t = c.track(s, key, side)
+		t = c.track(s, seat{thread: key}, side)
 	}
 	now := time.Now()
-	c.age(t, now)
-	c.hear(t, who, state, now)
+	t.age(now)
+	t.hear(who, state, now)
 	c.plan(t, now)
 }
 
 // MessageQueued says that a message of who was accepted and is on its way:
 // their typing is over, and no composing from before goes out any more. Every
-// messageQueued must be followed by one messageSent.
+// MessageQueued must be followed by one MessageSent.
 func (c *Clock) MessageQueued(key bridge.ThreadKey, who bridge.Agent) {
 	side := c.side(key.Channel)
 	if !side.works() {
@@ -325,50 +190,90 @@ func (c *Clock) MessageQueued(key bridge.ThreadKey, who bridge.Agent) {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.threads[key]
+	t := s.threads[seat{thread: key}]
 	if t == nil {
-		t = c.track(s, key, side)
+		t = c.track(s, seat{thread: key}, side)
 	}
 	now := time.Now()
-	c.age(t, now)
-	c.queue(t, who, now)
+	t.age(now)
+	t.queue(who, now)
 	c.plan(t, now)
 }
 
 // MessageSent says that the delivery of a message of who ended, well or not.
 // The far side is then told that they do not type, at once.
 func (c *Clock) MessageSent(key bridge.ThreadKey, who bridge.Agent) {
-	c.change(key, func(t *thread, _ time.Time) { t.messageSent(who) })
+	c.change(key, func(t *thread, now time.Time) { t.messageSent(who, now) })
+}
+
+// Disconnected says that the source's connection was lost: typing ends.
+func (c *Clock) Disconnected(key bridge.ThreadKey) {
+	c.change(key, func(t *thread, now time.Time) { t.endAll(c.cfg.Expired, now) })
+}
+
+// Present says who is there: typing of all others ends.
+func (c *Clock) Present(key bridge.ThreadKey, there func(id string) bool) {
+	c.change(key, func(t *thread, now time.Time) {
+		for _, l := range t.leases {
+			l.silence(bridge.Stopped, func(p *typist) bool { return !there(p.id) })
+			l.follow(now)
+		}
+	})
+}
+
+// Leave says that a thread has no longer the conversation in which its typing
+// was shown: typing ends, and what is shown is taken back in that conversation,
+// whatever the thread does next.
+func (c *Clock) Leave(key bridge.ThreadKey) {
+	c.change(key, func(t *thread, now time.Time) {
+		t.endAll(bridge.Stopped, now)
+		c.leave(t, now)
+	})
+}
+
+// Forget drops all that is known of the typing in a conversation that is over,
+// and tells nobody. Messages on their way stay counted.
+func (c *Clock) Forget(key bridge.ThreadKey, conversation string) {
+	c.change(key, func(t *thread, now time.Time) {
+		if t.conversation == conversation || !t.lit() {
+			t.forget(now)
+		}
+	})
+	if behind := c.leftBehind(conversation); behind != nil {
+		c.forget(behind)
+	}
+}
+
+func (c *Clock) forget(t *thread) {
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	now := time.Now()
+	t.forget(now)
+	c.plan(t, now)
 }
 
 // Traffic says that something else happened in a thread, such as an event of
 // the other direction. An end of typing that the far side would not take is
 // tried again.
 func (c *Clock) Traffic(key bridge.ThreadKey) {
-	c.change(key, func(t *thread, _ time.Time) { t.retryClears() })
-}
-
-// Disconnected says that the source's connection was lost: typing ends.
-func (c *Clock) Disconnected(key bridge.ThreadKey) {
-	c.change(key, func(t *thread, _ time.Time) { c.endAll(t, c.cfg.Expired) })
-}
-
-// Forget drops all that is known of a conversation that was closed, and tells
-// nobody. Messages on their way stay counted.
-func (c *Clock) Forget(key bridge.ThreadKey) {
-	c.change(key, func(t *thread, _ time.Time) {
-		c.endAll(t, bridge.Stopped)
-		t.leases, t.calling = nil, nil
+	c.change(key, func(t *thread, now time.Time) {
+		for _, l := range t.leases {
+			l.unpark(0, now)
+		}
 	})
 }
+
+// Well says that the far side of a channel takes calls again: ends of typing it
+// did not take are told at once.
+func (c *Clock) Well(channel string) { c.side(channel).far.well(0) }
 
 // Clear ends the typing of a thread and, when the far side shows some or may
 // do so, tells it and waits until it confirmed, failed to, or ctx ended. It is
 // for the moment before a conversation is closed or its dialog changes; when
-// no typing may be told afterwards, forget must follow.
+// no typing may be told afterwards, Forget or Leave must follow.
 func (c *Clock) Clear(ctx context.Context, key bridge.ThreadKey) error {
 	var answer chan error
-	c.change(key, func(t *thread, _ time.Time) { answer = c.clearNow(t) })
+	c.change(key, func(t *thread, now time.Time) { answer = t.clear(now) })
 	if answer == nil {
 		return nil
 	}
@@ -378,51 +283,6 @@ func (c *Clock) Clear(ctx context.Context, key bridge.ThreadKey) error {
 	case <-ctx.Done():
 		return fmt.Errorf("typing: clear: %w", ctx.Err())
 	}
-}
-
-// clearNow ends the typing of a thread and returns where the far side's answer
-// will come; nil when there is nothing to tell.
-func (c *Clock) clearNow(t *thread) chan error {
-	c.endAll(t, bridge.Stopped)
-	if !t.lit() && !t.busy {
-		return nil
-	}
-	for _, l := range t.leases {
-		l.clearAtOnce()
-	}
-	answer := make(chan error, 1)
-	t.waiters = append(t.waiters, answer)
-	return answer
-}
-
-// Recover takes the threads that LivePerson may show as composing because an
-// earlier process ended without saying otherwise. Each is told once that
-// nobody types, one after the other. For targets without persons only.
-func (c *Clock) Recover(keys []bridge.ThreadKey) {
-	start := time.Now()
-	for i, key := range keys {
-		side := c.side(key.Channel)
-		if !side.target.Shown {
-			c.cfg.Told(key, false)
-			continue
-		}
-		c.recoverThread(key, side, start.Add(time.Duration(i)*recoverPace))
-	}
-}
-
-func (c *Clock) recoverThread(key bridge.ThreadKey, side *side, at time.Time) {
-	s := c.shard(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.threads[key]
-	if t == nil {
-		t = c.track(s, key, side)
-	}
-	t.marked = true
-	if l := t.leaseOf(bridge.Agent{}); !l.lit(side) {
-		l.shown, l.end, l.firstTry = shownUnknown, c.cfg.Expired, at
-	}
-	c.plan(t, time.Now())
 }
 
 // Shutdown ends all typing, tells it where it is or may be shown, and waits
@@ -456,7 +316,7 @@ func (c *Clock) clearAll() []chan error {
 		s.mu.Lock()
 		now := time.Now()
 		for _, t := range s.threads {
-			if answer := c.clearNow(t); answer != nil {
+			if answer := t.clear(now); answer != nil {
 				answers = append(answers, answer)
 			}
 			c.plan(t, now)
@@ -466,21 +326,33 @@ func (c *Clock) clearAll() []chan error {
 	return answers
 }
 
-// track begins to look after a thread.
-func (c *Clock) track(s *shard, key bridge.ThreadKey, side *side) *thread {
-	t := &thread{key: key, side: side, shard: s}
+// track begins to look after a seat.
+func (c *Clock) track(s *shard, at seat, side *side) *thread {
+	t := &thread{clock: c, seat: at, side: side, shard: s, conversation: at.conversation}
 	t.wake = func() { c.look(t) }
-	s.threads[key] = t
+	s.threads[at] = t
 	c.tracked.Add(1)
+	if at.conversation != "" {
+		c.behindMu.Lock()
+		c.behind[at.conversation] = t
+		c.behindMu.Unlock()
+	}
 	return t
 }
 
-// drop ends looking after a thread.
+// drop ends looking after a seat.
 func (c *Clock) drop(t *thread) {
 	c.cfg.Schedule.Stop(&t.alarm)
 	t.gone = true
-	delete(t.shard.threads, t.key)
+	delete(t.shard.threads, t.seat)
 	c.tracked.Add(-1)
+	if t.seat.conversation != "" {
+		c.behindMu.Lock()
+		if c.behind[t.seat.conversation] == t {
+			delete(c.behind, t.seat.conversation)
+		}
+		c.behindMu.Unlock()
+	}
 }
 
 // look is what a thread's alarm does.
@@ -495,18 +367,17 @@ func (c *Clock) look(t *thread) {
 // which case the thread is dropped. The shard is locked.
 func (c *Clock) plan(t *thread, now time.Time) {
 	// While a call is under way its end will plan.
-	if t.gone || t.busy {
+	if t.gone || t.calling != nil {
 		return
 	}
-	c.age(t, now)
+	t.age(now)
 	if !t.lit() {
-		c.unmark(t)
 		t.answer(nil)
 	}
-	step, look := t.next(now, c.closing.Load())
+	due, state, look := t.next(now)
 	switch {
-	case step.state != "":
-		c.ready.push(t, step.state != bridge.Composing)
+	case due != nil:
+		c.ready.push(t, state != bridge.Composing)
 	case !look.IsZero():
 		c.wakeAt(t, look)
 	case t.pending == 0 && len(t.leases) == 0:
@@ -523,13 +394,6 @@ func (c *Clock) wakeAt(t *thread, at time.Time) {
 	}
 	t.alarmAt = at
 	c.cfg.Schedule.Set(&t.alarm, at, t.wake)
-}
-
-func (c *Clock) unmark(t *thread) {
-	if t.marked {
-		t.marked = false
-		c.cfg.Told(t.key, false)
-	}
 }
 
 // Pending is how many messages the clock believes to be on their way. At rest it

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +21,7 @@ import (
 var (
 	layerSource    = bridge.TypingSource{Reported: true, Repeats: true, Hold: 6 * time.Second}
 	chatwootSource = bridge.TypingSource{Reported: true, Hold: 30 * time.Second, PhantomWindow: time.Second}
-	agentSource    = bridge.TypingSource{Reported: true, Hold: 60 * time.Second}
+	agentSource    = bridge.TypingSource{Reported: true, Hold: 60 * time.Second, Sticky: true}
 
 	livePersonTarget = bridge.TypingTarget{Shown: true, MinInterval: time.Second, HasPaused: true}
 	layerTarget      = bridge.TypingTarget{
@@ -66,28 +65,43 @@ type typingLab struct {
 	drops   map[Drop]int
 	sent    int
 	failing int
+	// disk is how long a mark takes to be on disk.
+	disk time.Duration
+	// conversation is where LivePerson shows typing now; empty for a target that
+	// is the thread.
+	conversation string
 }
 
 // newTypingLab must be called inside a synctest bubble. Calls get the replies
 // in turn, and are applied when there are none left.
-func newTypingLab(t *testing.T, from bridge.TypingSource, to bridge.TypingTarget, expired bridge.TypingState, replies ...reply) *typingLab {
+func newTypingLab(t *testing.T, from bridge.TypingSource, to bridge.TypingTarget, expired bridge.TypingState, conversation string, replies ...reply) *typingLab {
 	t.Helper()
 	lab := &typingLab{start: time.Now(), replies: replies, drops: map[Drop]int{}}
 	lab.clock = New(Config{
 		Source: func(string) bridge.TypingSource { return from }, Target: func(string) bridge.TypingTarget { return to },
-		Expired: expired, Say: lab.say, Told: lab.told, Schedule: schedule.New(), InFlight: 2, maxThreads: 1000,
+		fault:   func(what string) { t.Error(what) },
+		Expired: expired, Say: lab.say, Marks: lab, Schedule: schedule.New(), InFlight: 2, maxThreads: 1000,
 		Counts: Counts{
 			Dropped: func(d Drop) { lab.count(func() { lab.drops[d]++ }) },
 			Sent:    func(bridge.TypingState, End) { lab.count(func() { lab.sent++ }) },
 			Failing: func(Call, End) { lab.count(func() { lab.failing++ }) },
 		},
 	})
+	if lab.conversation = conversation; conversation != "" {
+		lab.clock.cfg.Where = lab.where
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { lab.clock.cfg.Schedule.Run(ctx) })
 	running.Go(func() { lab.clock.Run(ctx) })
 	lab.stop = func() { cancel(); running.Wait() }
 	return lab
+}
+
+func (lab *typingLab) where(context.Context, bridge.ThreadKey) string {
+	lab.mu.Lock()
+	defer lab.mu.Unlock()
+	return lab.conversation
 }
 
 func (lab *typingLab) count(f func()) {
@@ -97,7 +111,7 @@ func (lab *typingLab) count(f func()) {
 }
 
 func (lab *typingLab) say(ctx context.Context, call Call) Result {
-	lab.write(words(string(call.Thread.Thread), call.Agent.ID, string(call.State)))
+	lab.write(words(string(call.Thread.Thread), call.Conversation, call.Agent.ID, string(call.State)))
 	r := lab.reply()
 	select {
 	case <-time.After(r.after):
@@ -117,8 +131,16 @@ func (lab *typingLab) reply() reply {
 	return r
 }
 
-func (lab *typingLab) told(key bridge.ThreadKey, composing bool) {
-	lab.write(words(string(key.Thread), "mark", strconv.FormatBool(composing)))
+// SetMark implements [Marks].
+func (lab *typingLab) SetMark(_ context.Context, m Mark) error {
+	lab.write(words(string(m.Thread.Thread), m.Conversation, m.Agent, "mark true"))
+	time.Sleep(lab.disk)
+	return nil
+}
+
+// ClearMark implements [Marks].
+func (lab *typingLab) ClearMark(m Mark) {
+	lab.write(words(string(m.Thread.Thread), m.Conversation, m.Agent, "mark false"))
 }
 
 func (lab *typingLab) write(line string) {
@@ -188,9 +210,17 @@ func (lab *typingLab) do(t *testing.T, what string) {
 	case "lost":
 		c.Disconnected(key)
 	case "forget":
-		c.Forget(key)
+		c.Forget(key, "")
 	case "traffic":
 		c.Traffic(key)
+	case "well":
+		c.Well("test")
+	case "left":
+		c.Present(key, func(id string) bool { return id != who.ID })
+	case "leave":
+		c.Leave(key)
+	case "moved":
+		lab.count(func() { lab.conversation = who.ID })
 	case "clear":
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
@@ -198,7 +228,11 @@ func (lab *typingLab) do(t *testing.T, what string) {
 	case "shutdown":
 		lab.write(words("shutdown:", fmt.Sprint(c.Shutdown(t.Context()))))
 	case "recover":
-		c.Recover([]bridge.ThreadKey{{Channel: "test", Thread: "#1"}, {Channel: "test", Thread: "#2"}, {Channel: "test", Thread: "#3"}})
+		var marks []Mark
+		for _, thread := range []bridge.ThreadID{"#1", "#2", "#3"} {
+			marks = append(marks, Mark{Thread: bridge.ThreadKey{Channel: "test", Thread: thread}})
+		}
+		c.Recover(marks)
 	default:
 		c.Observe(key, who, bridge.TypingState(verb))
 	}
@@ -212,6 +246,11 @@ type timeline struct {
 	replies []reply
 	inputs  []input
 	want    []string
+	// disk is how long a mark takes to be on disk.
+	disk time.Duration
+	// conversation is where the target shows typing at first; empty for a target
+	// that is the thread.
+	conversation string
 	// marks has marks compared too.
 	marks bool
 	// stuck is how many threads are still looked after at the end.
@@ -224,7 +263,8 @@ func (tl timeline) run(t *testing.T) {
 		if cmp.Equal(tl.to, livePersonTarget) {
 			expired = bridge.Paused
 		}
-		lab := newTypingLab(t, tl.from, tl.to, expired, tl.replies...)
+		lab := newTypingLab(t, tl.from, tl.to, expired, tl.conversation, tl.replies...)
+		lab.disk = tl.disk
 		defer lab.stop()
 		lab.play(t, tl.inputs, 200)
 		if diff := cmp.Diff(tl.want, lab.lines(tl.marks)); diff != "" {
@@ -306,7 +346,7 @@ func BenchmarkMessage(b *testing.B) {
 // TestTypingCounts has what metrics and the log are told.
 func TestTypingCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lab := newTypingLab(t, chatwootSource, livePersonTarget, bridge.Paused, refused, applied, applied, applied, applied, throttled)
+		lab := newTypingLab(t, chatwootSource, livePersonTarget, bridge.Paused, "", refused, applied, applied, applied, applied, throttled)
 		defer lab.stop()
 		lab.play(t, []input{
 			// Refused, and later applied: one failure is told of.
@@ -340,7 +380,7 @@ func TestTypingCounts(t *testing.T) {
 // stays behind.
 func TestTypingCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lab := newTypingLab(t, layerSource, livePersonTarget, bridge.Paused)
+		lab := newTypingLab(t, layerSource, livePersonTarget, bridge.Paused, "")
 		defer lab.stop()
 		for i := range 1200 {
 			lab.clock.Observe(bridge.ThreadKey{Channel: "test", Thread: bridge.ThreadID(fmt.Sprint(i))}, bridge.Agent{}, bridge.Composing)
@@ -378,7 +418,7 @@ func TestTypingStampede(t *testing.T) {
 		var mu sync.Mutex
 		shown := map[bridge.ThreadKey]bridge.TypingState{}
 		busy := map[bridge.ThreadKey]bool{}
-		lab := newTypingLab(t, agentSource, chatwootTarget, bridge.Stopped)
+		lab := newTypingLab(t, agentSource, chatwootTarget, bridge.Stopped, "")
 		defer lab.stop()
 		lab.clock.cfg.Say = func(_ context.Context, call Call) Result {
 			mu.Lock()

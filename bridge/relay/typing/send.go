@@ -10,7 +10,7 @@ import (
 
 // readyThreads are the threads that have something to tell. They wait here for
 // one of a bounded number of senders, ends of typing first; what exactly is
-// told is decided when their turn comes, so that nothing old goes out.
+// told is decided when one is free, so that nothing old goes out.
 type readyThreads struct {
 	mu      sync.Mutex
 	ends    threadQueue
@@ -26,16 +26,16 @@ func (r *readyThreads) init(most int) {
 
 // push adds a thread that has a call to make.
 func (r *readyThreads) push(t *thread, end bool) {
-	queue, place := &r.ons, &t.queued[0]
+	queue, queued := &r.ons, &t.queued[0]
 	if end {
-		queue, place = &r.ends, &t.queued[1]
+		queue, queued = &r.ends, &t.queued[1]
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if *place {
+	if *queued {
 		return
 	}
-	*place = true
+	*queued = true
 	queue.push(t)
 	if r.senders < r.most {
 		select {
@@ -115,8 +115,14 @@ func (c *Clock) Run(ctx context.Context) {
 // serve is a sender: it works while there is work.
 func (c *Clock) serve(ctx context.Context) {
 	for t := c.ready.pop(ctx); t != nil; t = c.ready.pop(ctx) {
-		if call, ok := c.begin(t); ok {
-			c.finish(t, call, c.call(ctx, call))
+		call, ready := c.begin(t)
+		if call == nil || !ready && !c.prepare(ctx, t, call) {
+			continue
+		}
+		r := c.call(ctx, call.Call)
+		c.finish(t, call, r)
+		if r.End == Applied {
+			t.side.far.well(probeEvery)
 		}
 	}
 }
@@ -127,47 +133,55 @@ func (c *Clock) call(ctx context.Context, call Call) Result {
 	return c.cfg.Say(ctx, call)
 }
 
-// begin decides what a thread tells now, if still anything.
-func (c *Clock) begin(t *thread) (Call, bool) {
+// begin decides what a thread tells now, if still anything. A composing the far
+// side does not know of is made ready first.
+func (c *Clock) begin(t *thread) (next *call, ready bool) {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
-	if t.gone || t.busy {
-		return Call{}, false
+	if t.gone || t.calling != nil {
+		return nil, false
 	}
 	now := time.Now()
-	c.age(t, now)
-	step, _ := t.next(now, c.closing.Load())
-	if step.state == "" {
+	t.age(now)
+	l, state, _ := t.next(now)
+	if l == nil {
 		c.plan(t, now)
-		return Call{}, false
+		return nil, false
 	}
-	t.busy, t.calling = true, step.lease
-	step.lease.started(t.side, step.state, now)
-	if step.state == bridge.Composing && !t.marked {
-		t.marked = true
-		c.cfg.Told(t.key, true)
+	t.calling = &call{
+		Call:  Call{Thread: t.seat.thread, Conversation: t.conversation, Agent: l.agent, State: state},
+		lease: l, mark: l.mark,
 	}
-	return Call{Thread: t.key, Agent: step.lease.agent, State: step.state}, true
+	if l.state == Asked {
+		l.call = callMark
+		return t.calling, false
+	}
+	l.started(state, now)
+	return t.calling, true
 }
 
 // finish takes the result of a call.
-func (c *Clock) finish(t *thread, call Call, r Result) {
+func (c *Clock) finish(t *thread, call *call, r Result) {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
 	now := time.Now()
 	if r.Pause > 0 {
-		t.side.pause.extend(now.Add(r.Pause))
+		t.side.far.pause.extend(now.Add(r.Pause))
 	}
 	c.cfg.Counts.Sent(call.State, r.End)
 	if r.End != Applied && !t.failing {
-		c.cfg.Counts.Failing(call, r.End)
+		c.cfg.Counts.Failing(call.Call, r.End)
 	}
 	t.failing = r.End != Applied
-	c.age(t, now)
-	l := t.calling
-	t.busy, t.calling = false, nil
-	if l != nil {
-		l.ended(t.side, call.State, r, now, c.closing.Load())
+	t.age(now)
+	t.calling = nil
+	l := call.lease
+	switch {
+	case l == nil:
+	case r.End == Over:
+		t.forget(now)
+	default:
+		l.ended(call.State, r, now)
 		if call.State != bridge.Composing && r.End != Applied {
 			t.answer(errNotCleared)
 		}
