@@ -124,10 +124,12 @@ func (t *Thread) Identity() connector.ConsumerIdentity {
 }
 
 // ExternalConsumer is the ext_consumer_id of the thread's consumer, who is the
-// one that wrote first.
+// one that wrote first. A channel that tells consumers apart which were one
+// before names another one; the thread is theirs from its next conversation on.
 func (t *Thread) ExternalConsumer(c *Consumer) (string, error) {
+	another := c != nil && t.Consumer != "" && c.ID != t.Consumer && !t.Open
 	switch {
-	case t.ExtConsumer != "":
+	case t.ExtConsumer != "" && !another:
 		return t.ExtConsumer, nil
 	case c == nil:
 		return "", &connector.Error{Op: "open", Outcome: Invalid, Err: errors.New("the event names no consumer")}

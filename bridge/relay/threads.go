@@ -253,7 +253,7 @@ func (m *threads) placedIn(conversation, dialog string) *thread {
 
 // index makes a thread found by what it now is. threads.mu is held.
 func (m *threads) index(t *thread, before, after bridge.Thread) {
-	if before.Conversation != after.Conversation || before.Dialog != after.Dialog || before.Survey != after.Survey || before.Former != after.Former {
+	if before.LPConsumer != after.LPConsumer || before.Conversation != after.Conversation || before.Dialog != after.Dialog || before.Survey != after.Survey || before.Former != after.Former {
 		m.unindex(t, before)
 	}
 	for _, id := range []string{after.Former, after.Conversation, after.Dialog, after.Survey} {

@@ -36,6 +36,40 @@ func TestFirstMessageOpensAConversation(t *testing.T) {
 	})
 }
 
+// TestConsumersToldApartHaveConversationsOfTheirOwn has a channel learn that two
+// threads, which had one consumer, are of two people.
+func TestConsumersToldApartHaveConversationsOfTheirOwn(t *testing.T) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+		say := func(thread, consumer, id string) {
+			e := event(bridge.KindMessage, thread, id)
+			e.Consumer.ID, e.Message = bridge.ConsumerID(consumer), &bridge.Message{Text: id}
+			r.accept(e)
+			synctest.Wait()
+		}
+		say("t-1", "shared", "e-1")
+		r.accept(event(bridge.KindClose, "t-1", "e-2"))
+		time.Sleep(time.Minute)
+		say("t-1", "first", "e-3")
+		say("t-2", "second", "e-4")
+		say("t-1", "first", "e-5")
+		time.Sleep(time.Minute)
+		texts := map[string][]string{}
+		for _, c := range r.sim.Conversations() {
+			whole, _ := r.sim.Conversation(c.ConversationID)
+			texts[c.ExtConsumerID] = append(texts[c.ExtConsumerID], consumerTexts(whole)...)
+		}
+		want := map[string][]string{
+			ext("shared"): {"e-1"}, ext("first"): {"e-3", "e-5"}, ext("second"): {"e-4"},
+		}
+		if diff := cmp.Diff(want, texts); diff != "" {
+			t.Errorf("who said what (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// ext is the ext_consumer_id of a consumer of the rig's channel.
+func ext(consumer bridge.ConsumerID) string { return bridge.ExtConsumerID("test", consumer) }
+
 func TestTwoFirstMessagesAtOnceOpenOneConversation(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.sim.SetFaults(lpsim.Faults{LatencyMinMs: 50, LatencyMaxMs: 50})
