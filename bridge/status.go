@@ -35,8 +35,17 @@ type FlowStatus struct {
 	// Lanes is how many lanes are busy, waiting or not settled.
 	Lanes    int `json:"lanes"`
 	InFlight int `json:"inFlight"`
-	// Limit is how many deliveries may run at once; throttling narrows it.
+	// Limit is how many deliveries may run at once; throttling narrows it, and
+	// success widens it.
 	Limit int `json:"limit"`
-	// ThrottledUntil is when deliveries go on; absent when they do.
+	// State is the far side's: "well", "throttled", "down" or
+	// "credential_refused"; Since, since when. Unless it is well, deliveries wait
+	// and one is tried now and then.
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	// LastError is why the far side is not well.
+	LastError string `json:"lastError,omitempty"`
+	// ThrottledUntil is when a far side that asked to be left alone is asked
+	// again.
 	ThrottledUntil time.Time `json:"throttledUntil,omitzero"`
 }

@@ -27,10 +27,11 @@ const (
 	mintFloor        = time.Second
 	tokenAnswerLimit = 64 << 10
 
-	failedPause         = time.Second
-	longestFailedPause  = 10 * time.Second
-	refusedPause        = 5 * time.Second
-	longestRefusedPause = 5 * time.Minute
+	failedPause        = time.Second
+	longestFailedPause = 5 * time.Second
+	// refusedPause stays the same however often: when the credential is mended,
+	// everything waits for the next try.
+	refusedPause = 5 * time.Second
 )
 
 // DomainSource says where LivePerson serves an account. *Domains is one.
@@ -212,7 +213,7 @@ func (a *AppTokens) settle(ctx context.Context, token string, err error) {
 	}
 	first, longest := failedPause, longestFailedPause
 	if errors.Is(err, ErrCredentialsRefused) {
-		first, longest = refusedPause, longestRefusedPause
+		first, longest = refusedPause, refusedPause
 	}
 	wait := min(first<<min(a.failures, 16), longest)
 	if failed, ok := errors.AsType[*Error](err); ok {

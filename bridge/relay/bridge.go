@@ -299,15 +299,16 @@ func (b *Bridge) makeLanes(work context.Context, clean bool) {
 	base := lane.Work{
 		Spawn:   func(run func(context.Context)) { go run(work) },
 		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.loaded, InDoubt: b.markInDoubt,
-		Panicked: b.judgePanic,
-		Boot:     b.journal.LastSeq(), Clean: clean,
+		Panicked: b.judgePanic, GiveUp: b.giveUp, Log: b.log,
+		Boot: b.journal.LastSeq(), Clean: clean,
 	}
 	lp := base
+	lp.Name = "liveperson"
 	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
 	b.toLivePerson = lane.New(lp)
 	for name := range b.adapters {
 		ch := base
-		ch.Deliver, ch.Limiter = b.deliverToChannel, lane.NewLimiter(b.opts.MaxInFlight)
+		ch.Name, ch.Deliver, ch.Limiter = name, b.deliverToChannel, lane.NewLimiter(b.opts.MaxInFlight)
 		b.toChannel[name] = lane.New(ch)
 	}
 }

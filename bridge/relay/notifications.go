@@ -162,6 +162,7 @@ func (b *Bridge) keepIntake(ctx context.Context, in *intake) error {
 			return err
 		}
 		m.after()
+		b.toLivePerson.Wake(bridge.LaneKey{Channel: m.thread.key.Channel, Thread: m.thread.key.Thread, Direction: bridge.ToLivePerson})
 	}
 	for _, c := range in.cues {
 		b.agentTyping.Observe(c.thread.key, c.agent, c.state)

@@ -27,15 +27,6 @@ func (b *Bridge) deliverToChannel(ctx context.Context, batch []*bridge.Entry) la
 	began := time.Now()
 	err := b.relayToChannel(ctx, e)
 	outcome := outcomeOfChannel(err)
-	gate := b.toChannel[e.Lane.Channel].Limiter
-	switch outcome {
-	case bridge.Throttled:
-		if !errors.Is(err, errNotYetPlaced) {
-			gate.Throttled(retryAfter(err))
-		}
-	case bridge.Delivered:
-		gate.Passed()
-	}
 	v := b.judge(ctx, e, outcome, err)
 	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
 		v.Follow = b.receiptFor(e, bridge.ReceiptDelivered)

@@ -78,7 +78,7 @@ func TestAcceptWaitsForTheChannel(t *testing.T) {
 			return nil
 		})
 		r.agentSays(id, "one")
-		time.Sleep(3 * time.Second)
+		time.Sleep(1500 * time.Millisecond)
 		if seen := receiptsSeen(r); len(seen) > 0 {
 			t.Errorf("the agent saw %v while the channel was down", seen)
 		}

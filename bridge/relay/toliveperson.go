@@ -54,12 +54,8 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*bridge.Entry)
 	began := time.Now()
 	place, err := b.relayToLivePerson(ctx, batch)
 	outcome := connector.OutcomeOf(err)
-	busy := errors.Is(err, errFilesBusy)
-	if !busy {
-		b.account(outcome, err)
-	}
 	v := b.judge(ctx, e, outcome, err)
-	v.Uncounted = v.Uncounted || busy
+	v.Uncounted = v.Uncounted || errors.Is(err, errFilesBusy)
 	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
 		v.Dialog, v.Sequence = place.dialog, place.sequence
 		// The echo of what went aside must find that it is known.

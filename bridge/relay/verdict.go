@@ -11,6 +11,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
 	"lpbridge/connector"
+	"lpbridge/lpauth"
 )
 
 // outcomeOfChannel reads an adapter's error; one that says nothing of the
@@ -85,14 +86,59 @@ func (b *Bridge) logDelivery(ctx context.Context, e *bridge.Entry, v lane.Verdic
 	b.log.LogAttrs(ctx, level, "delivery", attrs...)
 }
 
-// account tells the limiter what an outcome says of the whole account.
-func (b *Bridge) account(o bridge.Outcome, err error) {
+// signOf is what the end of a delivery says of the far side as a whole. What did
+// not get as far as a call, or may not have, says nothing.
+func signOf(e *bridge.Entry, o bridge.Outcome, err error) lane.Sign {
 	switch o {
-	case bridge.Throttled:
-		b.toLivePerson.Limiter.Throttled(retryAfter(err))
 	case bridge.Delivered:
-		b.toLivePerson.Limiter.Passed()
+		if e.Kind == bridge.KindMessage || e.Kind == bridge.KindState {
+			return lane.SaysWell
+		}
+	case bridge.Invalid, bridge.Closed:
+		if answered(err) {
+			return lane.SaysWell
+		}
+	case bridge.Throttled:
+		if !errors.Is(err, errFilesBusy) && !errors.Is(err, errNotYetPlaced) {
+			return lane.SaysThrottled
+		}
+	case bridge.Unauthorized:
+		if failed, ok := errors.AsType[*connector.Error](err); ok && failed.Scope == connector.ScopeConversation {
+			return lane.SaysWell
+		}
+		return lane.SaysRefused
+	case bridge.Unknown:
+		return lane.SaysDown
+	case bridge.Retry:
+		if reached(err) {
+			return lane.SaysDown
+		}
 	}
+	return lane.SaysNothing
+}
+
+// answered reports whether LivePerson itself said what is wrong; of a channel's
+// errors only those do that are a decision.
+func answered(err error) bool {
+	e, ok := errors.AsType[*connector.Error](err)
+	return !ok || e.StatusCode != 0
+}
+
+// reached reports whether a call was tried: what failed in the journal or for
+// another reason of our own says nothing of the far side.
+func reached(err error) bool {
+	if errors.Is(err, bridge.ErrStorage) || errors.Is(err, bridge.ErrBusy) || errors.Is(err, connector.ErrAlreadyOpen) {
+		return false
+	}
+	e, ok := errors.AsType[*connector.Error](err)
+	if !ok {
+		_, failed := errors.AsType[*bridge.DeliveryError](err)
+		return failed
+	}
+	_, called := errors.AsType[*connector.Error](e.Err)
+	_, tried := errors.AsType[*lpauth.AttemptError](err)
+	_, auth := errors.AsType[*lpauth.Error](err)
+	return e.StatusCode != 0 || called || tried || auth
 }
 
 func retryAfter(err error) time.Duration {
@@ -105,43 +151,31 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// judge decides what becomes of an entry after a delivery.
+// judge decides what becomes of an entry after a delivery. When one that stays
+// is tried again, its lane knows, unless the wait is the message's own.
 func (b *Bridge) judge(ctx context.Context, e *bridge.Entry, o bridge.Outcome, err error) lane.Verdict {
 	now := time.Now()
-	v := lane.Verdict{Outcome: o, Final: bridge.Pending}
-	switch o {
-	case bridge.Delivered:
+	v := lane.Verdict{Outcome: o, Final: bridge.Pending, Sign: signOf(e, o, err), RetryAfter: retryAfter(err)}
+	if err != nil {
+		v.Reason = err.Error()
+	}
+	switch {
+	case o == bridge.Delivered:
 		v.Final = bridge.Done
 		return v
-	case bridge.Invalid:
+	case o == bridge.Invalid:
 		return b.giveUp(e, v)
-	case bridge.Closed:
+	case o == bridge.Closed && e.Kind != bridge.KindMessage:
 		// Only a message is worth a new conversation, and that was tried.
-		if e.Kind != bridge.KindMessage {
-			v.Final = bridge.Done
-			return v
-		}
-		v.Next = now.Add(lane.RetryPause(e.Attempts + 1))
-	case bridge.Unknown:
-		wait := max(b.doubt(e), retryAfter(err))
-		if answered(err) {
-			// A far side that is up but unwell is given the time it asks for too.
-			wait = max(wait, lane.PauseAfter(e.Lane.Direction, e.Attempts+1))
-		}
-		v.Next = now.Add(wait)
-	case bridge.Throttled:
-		v.Next = now.Add(max(retryAfter(err), lane.MinThrottle))
-	case bridge.Unauthorized:
-		// A refused credential is the operator's to mend; events wait for that.
-		v.Next = now.Add(lane.RetryPause(e.Attempts + len(lane.RetryPauses)/2))
-	default:
-		v.Next = now.Add(max(lane.PauseAfter(e.Lane.Direction, e.Attempts+1), retryAfter(err)))
+		v.Final = bridge.Done
+		return v
+	case o == bridge.Unknown:
+		v.Next = now.Add(b.doubt(e))
+	case v.Sign == lane.SaysNothing && v.RetryAfter > 0:
+		v.Next, v.RetryAfter = now.Add(v.RetryAfter), 0
 	}
 	if ctx.Err() != nil {
-		v.Uncounted, v.Next = true, time.Time{}
-		if o == bridge.Unknown {
-			v.Uncounted = false
-		}
+		v.Uncounted, v.Next, v.Sign = o != bridge.Unknown, time.Time{}, lane.SaysNothing
 		return v
 	}
 	if now.Sub(e.Accepted) > b.opts.DeadLetterAfter {
@@ -175,12 +209,6 @@ func (b *Bridge) giveUp(e *bridge.Entry, v lane.Verdict) lane.Verdict {
 		v.Follow = b.receiptFor(e, bridge.ReceiptFailed)
 	}
 	return v
-}
-
-// answered reports whether LivePerson, or something before it, answered at all.
-func answered(err error) bool {
-	e, ok := errors.AsType[*connector.Error](err)
-	return ok && e.StatusCode != 0
 }
 
 // mayHaveArrived reports whether a failed call may have been applied.

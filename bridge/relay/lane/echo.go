@@ -71,8 +71,10 @@ func (s *Set) Echo(ctx context.Context, key bridge.LaneKey, a Arrival) (settledO
 	})
 	w := l.open[len(l.open)-1]
 	if l.state == waiting {
+		s.unpark(l)
 		s.Schedule.Stop(&l.wake)
 		s.enqueue(l)
+		s.startWorkers()
 	}
 	s.mu.Unlock()
 	s.settle(settlements)
@@ -105,6 +107,7 @@ func (s *Set) laneForEcho(ctx context.Context, key bridge.LaneKey) (*lane, error
 		l = &lane{key: key, behind: true, recovered: true}
 		s.byKey[key] = l
 		s.enqueue(l)
+		s.startWorkers()
 	}
 	for l != nil && l.recovered {
 		if !s.load(ctx, l) {

@@ -6,72 +6,164 @@ import (
 )
 
 const (
-	//  minInFlight is the fewest concurrent deliveries the limiter narrows to.
-	minInFlight = 4
-	// narrowEvery is the least time between two narrowings: one burst of 429s
-	// that were under way together counts once.
-	narrowEvery = time.Second
+	// startWidth is how many deliveries run at once before anything is known of
+	// the far side, and leastWidth the fewest a limiter narrows to.
+	startWidth = 64
+	leastWidth = 4
 	// MinThrottle is the shortest pause after 429 (LivePerson, Retry Policy
 	// Recommendations: at least one second between retries).
 	MinThrottle = time.Second
+	// memory is how many ends of deliveries the shares are taken over.
+	memory = 256
+	// noise is the share of 429s that is no sign of too much at once, and
+	// crowded the share at which everybody must pause.
+	noise, crowded = 0.04, 1.0 / 3
+	// slack and stretch say when latency has grown because of us: beyond so many
+	// times the shortest there was lately, and so much more.
+	slack   = 5 * time.Millisecond
+	stretch = 2
+	// baseline is how long the shortest latency counts as recent.
+	baseline = 10 * time.Second
 )
 
-// Limiter slows down everything that goes to one far side. LivePerson limits
-// concurrent requests of the whole account, so a 429 on one lane closes the
-// limiter for all, halves how many deliveries may run at once, and success opens
-// it again little by little.
+// Limiter bounds how many deliveries to one far side run at once. LivePerson
+// limits concurrent requests of the whole account and does not say to how many,
+// so the limiter looks for it: the width grows by one with each round that passed
+// while it was used up, faster the longer all is quiet, for as long as latency
+// does not grow with it; a burst of 429s narrows it once, by half of their share
+// among recent deliveries. The share makes it converge: two in a hundred that are
+// throttled at random cost nothing, nine in ten halve it.
 type Limiter struct {
-	mu       sync.Mutex
-	most     int
-	now      int
-	grown    int
-	until    time.Time
-	narrowed time.Time
+	mu    sync.Mutex
+	most  int
+	width float64
+	// round counts deliveries that passed since the width last grew, and quiet
+	// the rounds since the last 429.
+	round, quiet int
+	// full says that the width was used up during this round.
+	full bool
+	// roof is the width below which it grows by one with each delivery, for so
+	// many were fine before an outage.
+	roof      float64
+	narrowed  time.Time
+	throttled share
+	latency   latency
 }
 
 // NewLimiter makes a limiter that lets at most so many deliveries run at once.
 func NewLimiter(most int) *Limiter {
-	return &Limiter{most: max(most, 1), now: max(most, 1)}
+	most = max(most, 1)
+	return &Limiter{most: most, width: float64(min(startWidth, most))}
 }
 
 // limit is how many deliveries may run at once.
 func (g *Limiter) limit() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.now
+	return int(g.width)
 }
 
-// closedUntil is when the next delivery may start.
-func (g *Limiter) closedUntil() time.Time {
+// throttle narrows the limiter after a 429 and reports whether so many are
+// throttled that everybody should pause.
+func (g *Limiter) throttle(began time.Time) (pause bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.until
-}
-
-// Throttled closes the limiter for the stated time, at least a second.
-func (g *Limiter) Throttled(after time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	if until := now.Add(max(after, MinThrottle)); until.After(g.until) {
-		g.until = until
+	g.throttled.add(true)
+	g.quiet, g.round, g.full = 0, 0, false
+	// What began before the last narrowing belongs to the burst that caused it.
+	if began.Before(g.narrowed) {
+		return g.throttled.of() > crowded
 	}
-	if now.Sub(g.narrowed) >= narrowEvery {
-		g.narrowed = now
-		g.grown = 0
-		g.now = max(g.now/2, min(minInFlight, g.most))
+	g.narrowed = time.Now()
+	if excess := g.throttled.of() - noise; excess > 0 {
+		g.width = max(g.width*(1-excess/2), float64(min(leastWidth, g.most)))
+		g.roof = 0
 	}
+	return g.throttled.of() > crowded
 }
 
-// Passed says that a delivery got through.
-func (g *Limiter) Passed() {
+// pass says that a delivery got through, and how many were under way then.
+func (g *Limiter) pass(began time.Time, running int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.now == g.most {
+	g.throttled.add(false)
+	g.latency.add(time.Since(began))
+	g.full = g.full || running >= int(g.width)
+	g.round++
+	if g.full && g.width < g.roof {
+		g.widen(1)
+	}
+	if g.round < int(g.width) {
 		return
 	}
-	if g.grown++; g.grown >= g.now {
-		g.grown = 0
-		g.now++
+	switch stretched := g.latency.stretched(); {
+	case stretched && g.width > startWidth:
+		g.width = max(g.width*(1-1.0/16), startWidth)
+	case g.full && !stretched:
+		g.quiet++
+		g.widen(float64(g.quiet))
 	}
+	g.round, g.full, g.latency.round = 0, false, 0
+}
+
+func (g *Limiter) widen(by float64) {
+	g.width = min(g.width+by, float64(g.most))
+}
+
+// restart begins small after an outage: what comes back is not to be run over.
+func (g *Limiter) restart() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.roof = max(g.roof, g.width)
+	g.width = min(g.width, 2*leastWidth)
+	g.round, g.full = 0, false
+}
+
+// share is how large a part of recent ends is of one kind.
+type share struct{ those, all float64 }
+
+func (s *share) add(one bool) {
+	if s.all >= memory {
+		s.those, s.all = s.those/2, s.all/2
+	}
+	s.all++
+	if one {
+		s.those++
+	}
+}
+
+func (s *share) of() float64 {
+	if s.all == 0 {
+		return 0
+	}
+	return s.those / s.all
+}
+
+// latency compares the quickest delivery of a round with the quickest there was
+// lately: whatever the kinds of deliveries, a queue at the far side delays all.
+type latency struct {
+	// least is the shortest of this period, before the shortest of the last.
+	least, before, round time.Duration
+	began                time.Time
+}
+
+func (l *latency) add(took time.Duration) {
+	took = max(took, time.Nanosecond)
+	if now := time.Now(); now.Sub(l.began) > baseline {
+		l.before, l.least, l.began = l.least, 0, now
+	}
+	l.least = shorter(l.least, took)
+	l.round = shorter(l.round, took)
+}
+
+func (l *latency) stretched() bool {
+	return l.round > stretch*shorter(l.least, l.before)+slack
+}
+
+// shorter is the shorter of two times of which 0 is unknown.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }

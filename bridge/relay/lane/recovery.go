@@ -44,6 +44,7 @@ func (s *Set) Recover(key bridge.LaneKey) {
 	l := &lane{key: key, behind: true, recovered: true}
 	s.byKey[key] = l
 	s.enqueue(l)
+	s.startWorkers()
 }
 
 // RecoveryDone says that every lane with entries of an earlier process is known.

@@ -20,14 +20,25 @@ func (s *Set) Backlog() (known, delivering int) {
 	return len(s.byKey), s.running
 }
 
-// Status is how the lanes are doing.
+// Status is how the lanes and their far side are doing.
 func (s *Set) Status() bridge.FlowStatus {
-	known, delivering := s.Backlog()
-	f := bridge.FlowStatus{Lanes: known, InFlight: delivering, Limit: s.Limiter.limit()}
-	if until := s.Limiter.closedUntil(); until.After(time.Now()) {
-		f.ThrottledUntil = until
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := bridge.FlowStatus{
+		Lanes: len(s.byKey), InFlight: s.running, Limit: s.Limiter.limit(),
+		State: string(s.far.health), Since: s.far.since, LastError: s.far.reason,
+	}
+	if s.far.until.After(time.Now()) {
+		f.ThrottledUntil = s.far.until
 	}
 	return f
+}
+
+// Health is the state of the far side.
+func (s *Set) Health() Health {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.far.health
 }
 
 // Doubted is how many dialogs have a message whose answer is missing.

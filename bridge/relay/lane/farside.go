@@ -1,0 +1,241 @@
+package lane
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"lpbridge/bridge/relay/schedule"
+)
+
+// Sign is what the end of a delivery says of the far side as a whole.
+type Sign uint8
+
+const (
+	// SaysNothing is the sign of an end that is the message's own, or ours.
+	SaysNothing Sign = iota
+	// SaysWell means that the far side answered with a decision of its own.
+	SaysWell
+	// SaysThrottled means that it takes less than we send.
+	SaysThrottled
+	// SaysDown means that it was not reached, or answered that it is in trouble.
+	SaysDown
+	// SaysRefused means that it refused our credential.
+	SaysRefused
+)
+
+// Health is the state of a far side.
+type Health string
+
+// The states of a far side. Lanes deliver while it is well; else they are parked
+// until a probe gets through.
+const (
+	Well      Health = "well"
+	Throttled Health = "throttled"
+	Down      Health = "down"
+	Refused   Health = "credential_refused"
+)
+
+const (
+	// ProbeBound is the longest time between two probes of a far side that did
+	// not say when to come back; probeFirst is the time to the first.
+	ProbeBound = 5 * time.Second
+	probeFirst = time.Second
+	// newcomerPause is how soon after a probe a lane that just became ready is
+	// worth another: it may be that only the others' messages fail.
+	newcomerPause = time.Second
+	// MaxStop is the longest a far side is believed that says when to come back,
+	// for something in between may have said so by mistake.
+	MaxStop = 5 * time.Minute
+	// downAfter is how many deliveries in a row make a far side count as down;
+	// two do when none got through for downTime.
+	downAfter = 8
+	downTime  = time.Second
+)
+
+// farSide is what is known of a far side as a whole. Set.mu guards it.
+type farSide struct {
+	health Health
+	since  time.Time
+	// failed is how many deliveries in a row failed in the far side's way, and
+	// first when the first of them ended.
+	failed int
+	first  time.Time
+	// until is when a far side that asked to be left alone may be asked again;
+	// answers to what was sent before it did, at stopped, say nothing.
+	until, stopped time.Time
+	// reason is the last failure in words that are safe to show.
+	reason string
+
+	// alarm rings when the next probe is due; pause is the time to the one after.
+	// While the far side is not well, the alarm is set or a probe is due that no
+	// lane was there to make.
+	alarm   schedule.Alarm
+	pause   time.Duration
+	due     bool
+	probed  time.Time
+	probing int
+}
+
+// Saw takes a sign that came otherwise than by a delivery, such as from typing.
+// began is when the call was made.
+func (s *Set) Saw(sign Sign, began time.Time, retryAfter time.Duration, reason string) {
+	s.mu.Lock()
+	tell := s.saw(sign, began, retryAfter, reason)
+	s.startWorkers()
+	s.mu.Unlock()
+	tell()
+}
+
+// Resume lets a far side be asked at once that said when to come back.
+func (s *Set) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.probe()
+}
+
+func unchanged() {}
+
+// saw moves the far side's state on. What it returns must be called without the
+// lock.
+func (s *Set) saw(sign Sign, began time.Time, retryAfter time.Duration, reason string) (tell func()) {
+	f, now := &s.far, time.Now()
+	if sign == SaysNothing {
+		return unchanged
+	}
+	if sign == SaysWell {
+		s.passes++
+		s.failing.add(false)
+		f.failed = 0
+		s.Limiter.pass(began, s.running)
+		// An answer to what was asked before says nothing of a later stop.
+		if f.health == Well || now.Before(f.until) && began.Before(f.stopped) {
+			return unchanged
+		}
+		return s.heal()
+	}
+	if f.failed++; f.failed == 1 {
+		f.first = now
+	}
+	f.reason = reason
+	stop := min(retryAfter, MaxStop)
+	crowded := sign == SaysThrottled && s.Limiter.throttle(began)
+	health := map[Sign]Health{SaysThrottled: Throttled, SaysDown: Down, SaysRefused: Refused}[sign]
+	switch {
+	case sign == SaysRefused && f.failed >= 2:
+		// Nobody but the operator knows when that is mended.
+		return s.falter(health, now.Add(probeFirst))
+	case sign != SaysRefused && stop > MinThrottle, crowded:
+		// A pause of a second is the message's own, unless everybody needs it.
+		f.until, f.stopped = now.Add(max(stop, MinThrottle)), now
+		return s.falter(health, f.until)
+	case sign == SaysDown && (f.failed >= downAfter || f.failed >= 2 && now.Sub(f.first) >= downTime):
+		return s.falter(health, now.Add(probeFirst))
+	default:
+		return unchanged
+	}
+}
+
+// falter notes that the far side is not well, and when it is to be asked again.
+func (s *Set) falter(h Health, probe time.Time) (tell func()) {
+	f := &s.far
+	before, asked := f.health, probe.Equal(f.until)
+	switch {
+	case before == Well:
+		f.since, f.pause, f.due = time.Now(), probeFirst, false
+		s.scheduleProbe(probe)
+	case asked:
+		f.due = false
+		s.scheduleProbe(probe)
+	case time.Now().Before(f.until):
+		// It said when to come back; until then nothing is news.
+		return unchanged
+	}
+	f.health = h
+	if h == before || h == Throttled && time.Until(probe) < ProbeBound {
+		return unchanged
+	}
+	reason, since := f.reason, f.since
+	return func() {
+		s.Log.Warn("the far side is not well, deliveries wait", "far_side", s.Name, "state", string(h), "error", reason, slog.Time("since", since))
+		s.tellHealth(h)
+	}
+}
+
+// heal lets all parked lanes go on, as fast as the limiter lets them.
+func (s *Set) heal() (tell func()) {
+	f := &s.far
+	before, lasted := f.health, time.Since(f.since)
+	f.health, f.since, f.until, f.due, f.reason = Well, time.Now(), time.Time{}, false, ""
+	s.Schedule.Stop(&f.alarm)
+	s.Limiter.restart()
+	s.release()
+	return func() {
+		if before != Throttled || lasted > ProbeBound {
+			s.Log.Warn("the far side is well again", "far_side", s.Name, "was", string(before), "lasted", lasted.Round(time.Millisecond).String())
+		}
+		s.tellHealth(Well)
+	}
+}
+
+func (s *Set) tellHealth(h Health) {
+	if s.HealthChanged != nil {
+		s.HealthChanged(h)
+	}
+}
+
+func (s *Set) scheduleProbe(at time.Time) {
+	s.Schedule.Set(&s.far.alarm, at, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.probe()
+	})
+}
+
+// probe lets the lane that has been parked longest try. The next probe is due
+// after a pause, whether this one has ended by then or not: what hangs must not
+// hide that the far side is back.
+func (s *Set) probe() {
+	f := &s.far
+	if f.health == Well || s.stopping {
+		return
+	}
+	l := s.firstParked()
+	if f.due = l == nil; f.due {
+		return
+	}
+	f.probed = time.Now()
+	f.probing++
+	f.pause = min(2*f.pause, ProbeBound)
+	s.scheduleProbe(f.probed.Add(f.pause))
+	s.unpark(l)
+	l.probe, l.state = true, queued
+	s.running++
+	s.Spawn(func(ctx context.Context) { s.work(ctx, l) })
+}
+
+// endProbe notes that the delivery of a lane is over; over, to be called with
+// what it said once the lane is put aside, makes up for a probe that said
+// nothing.
+func (s *Set) endProbe(l *lane) (over func(Sign)) {
+	if !l.probe {
+		return func(Sign) {}
+	}
+	l.probe = false
+	s.far.probing--
+	return func(sign Sign) {
+		if sign == SaysNothing {
+			s.probe()
+		}
+	}
+}
+
+// newcomer says that a lane was parked that has not failed. What fails may be
+// one lane's message, not the far side: this one need not wait for the next
+// probe.
+func (s *Set) newcomer() {
+	f := &s.far
+	if f.due || f.health == Down && f.probing == 0 && time.Since(f.probed) >= newcomerPause && time.Now().After(f.until) {
+		s.probe()
+	}
+}

@@ -1,0 +1,143 @@
+package lane
+
+import (
+	"slices"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// finish makes a verdict durable and moves the lane on.
+func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time) {
+	s.mu.Lock()
+	tell := s.saw(v.Sign, began, v.RetryAfter, v.Reason)
+	v.Uncounted = v.Uncounted || v.Sign == SaysThrottled
+	settlements := s.conclude(l, batch, v)
+	l.news = false
+	s.endProbe(l)(v.Sign)
+	s.startWorkers()
+	s.mu.Unlock()
+	s.settle(settlements)
+	tell()
+}
+
+// conclude applies a verdict to the lane. An echo may have settled the entry
+// while its answer was awaited; then there is nothing to do.
+func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlement {
+	second := l.trouble.second && len(l.queue) > 1 && l.queue[1] == batch[0]
+	if !second && (len(l.queue) == 0 || l.queue[0] != batch[0]) {
+		return nil
+	}
+	if second && v.Sign != SaysWell && v.Final != bridge.Pending {
+		// It needed no call and proved nothing; its time comes.
+		l.trouble.second = false
+		return nil
+	}
+	if second && v.Sign == SaysWell {
+		first := l.queue[0]
+		poison := s.drop(l, 1, s.poisoned(first, Verdict{Outcome: first.Last, Final: bridge.Pending, Sign: SaysDown}))
+		return append(poison, s.conclude(l, batch, v)...)
+	}
+	if v.Final == bridge.Pending {
+		v = s.suffer(l, batch[0], v)
+	}
+	if v.Final == bridge.Pending {
+		return s.keep(l, batch, v)
+	}
+	return s.drop(l, len(batch), v)
+}
+
+// keep leaves entries in the lane for another delivery.
+func (s *Set) keep(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlement {
+	next := s.next(l, v)
+	settlements := make([]bridge.Settlement, 0, len(batch))
+	for _, e := range batch {
+		if !v.Uncounted {
+			e.Attempts++
+		}
+		e.Last, e.NextTry = v.Outcome, next
+		settlements = append(settlements, bridge.Settlement{
+			Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: bridge.Pending, Attempts: e.Attempts, NextTry: next,
+		})
+	}
+	return settlements
+}
+
+// next is when an entry that stays is tried again.
+func (s *Set) next(l *lane, v Verdict) time.Time {
+	now := time.Now()
+	asked := min(v.RetryAfter, MaxStop)
+	switch {
+	case !v.Next.IsZero():
+		return v.Next
+	case v.Sign == SaysThrottled:
+		return now.Add(max(asked, MinThrottle))
+	case l.news:
+		return now.Add(asked)
+	default:
+		return now.Add(max(asked, PauseAfter(l.key.Direction, l.trouble.pauses)))
+	}
+}
+
+// drop takes the first n entries off the lane, done or dead. The last of them
+// gets the verdict's position and followers.
+func (s *Set) drop(l *lane, n int, v Verdict) []bridge.Settlement {
+	settlements := make([]bridge.Settlement, 0, n)
+	for i, e := range l.queue[:n] {
+		s.Settled(e, v)
+		st := bridge.Settlement{Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: v.Final, Attempts: e.Attempts}
+		if v.Final == bridge.Dead {
+			st.Attempts++
+		}
+		if i == n-1 {
+			st.Dialog, st.Sequence, st.Source, st.Follow = v.Dialog, v.Sequence, v.Source, v.Follow
+		}
+		w := &settling{done: make(chan struct{})}
+		st.Durable = func(err error) { s.durable(l, w, err) }
+		w.Settlement = st
+		l.open = append(l.open, w)
+		settlements = append(settlements, st)
+	}
+	clear(l.queue[:n])
+	l.queue = l.queue[n:]
+	l.earlier = max(l.earlier-n, 0)
+	l.trouble = trouble{}
+	for _, dialog := range l.sentTo {
+		s.unsend(l, dialog)
+	}
+	l.sentTo = nil
+	return settlements
+}
+
+// settle hands settlements to the journal. The lock must not be held: the
+// journal calls back.
+func (s *Set) settle(settlements []bridge.Settlement) {
+	for _, st := range settlements {
+		s.Journal.Settle(st)
+	}
+}
+
+// durable is told that a settlement is on disk, or that the journal refused it:
+// then it is handed over again, for otherwise the entry would be delivered once
+// more after a restart.
+func (s *Set) durable(l *lane, w *settling, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && !s.stopping {
+		w.refused++
+		s.Schedule.Set(&w.again, time.Now().Add(RetryPause(w.refused)), func() { s.Journal.Settle(w.Settlement) })
+		return
+	}
+	w.err = err
+	close(w.done)
+	l.open = slices.DeleteFunc(l.open, func(o *settling) bool { return o == w })
+	switch l.state {
+	case unsettled:
+		s.enqueue(l)
+		s.startWorkers()
+	case resting:
+		if s.byKey[l.key] == l {
+			s.rest(l)
+		}
+	}
+}

@@ -1,0 +1,310 @@
+package lane
+
+import (
+	"container/list"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/schedule"
+)
+
+const (
+	// laneWindow is the most entries of one lane kept in memory; the rest stays
+	// in the journal until the lane gets there.
+	laneWindow = 32
+	// laneShare is how many deliveries a lane gets before another one that is
+	// ready takes its worker.
+	laneShare = 16
+	// LoadRetry is the pause after the journal could not be read.
+	LoadRetry = time.Second
+)
+
+// Set delivers the entries of many lanes: those of one lane strictly in
+// order and one at a time, those of different lanes side by side up to a limit.
+// A lane that waits holds no goroutine, and one that has nothing to do holds no
+// memory.
+type Set struct {
+	Work
+
+	mu    sync.Mutex
+	byKey map[bridge.LaneKey]*lane
+	// sentTo finds the lanes whose first entry may lie in a dialog without our
+	// knowing, for an echo may come after the conversation went to another thread.
+	sentTo map[string][]*lane
+	// newest is the highest Seq that was ever added.
+	newest int64
+	ready  []*lane
+	// expecting are the lanes that go on when the far side gets well.
+	expecting  *list.List
+	far        farSide
+	running    int
+	recovering bool
+	stopping   bool
+	rested     *sync.Cond
+
+	// passes counts deliveries that got through; failing is the share of entries
+	// whose first delivery fails.
+	passes  int
+	failing share
+}
+
+// Journal is what lanes need of the journal.
+type Journal interface {
+	// PendingOf lists a lane's pending entries with Seq above after, in order.
+	PendingOf(ctx context.Context, lane bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error)
+	// Settle hands over the end of a delivery without waiting.
+	Settle(s bridge.Settlement)
+}
+
+// Work is what lanes do and what they do it with.
+type Work struct {
+	// Name is the far side's, for logs.
+	Name string
+	Log  *slog.Logger
+	// Spawn runs a worker on a goroutine of its own with the context deliveries
+	// have. Who adds an entry or settles one has another, shorter one.
+	Spawn    func(work func(context.Context))
+	Journal  Journal
+	Schedule *schedule.Schedule
+	// Deliver makes one delivery of one entry, or of several that go together.
+	Deliver func(ctx context.Context, batch []*bridge.Entry) Verdict
+	// GiveUp makes a dead letter of an entry whose deliveries always fail.
+	GiveUp func(e *bridge.Entry, v Verdict) Verdict
+	// Together says whether b can ride in the same delivery as a.
+	Together func(a, b *bridge.Entry) bool
+	// Settled is told of every entry that leaves its lane.
+	Settled func(e *bridge.Entry, v Verdict)
+	// Loaded is told of every entry accepted by an earlier process when it comes
+	// into memory.
+	Loaded func(e *bridge.Entry)
+	// Panicked judges a delivery that panicked.
+	Panicked func(ctx context.Context, e *bridge.Entry, reason any) Verdict
+	// InDoubt is told of an entry an earlier process may have delivered: one that
+	// a crash or a stop cut off.
+	InDoubt func(e *bridge.Entry)
+	// HealthChanged is told when the far side gets well or stops to be. It must
+	// not block. May be nil.
+	HealthChanged func(Health)
+	Limiter       *Limiter
+
+	// Boot is the last Seq given out before this process; clean says that
+	// nothing was cut off then.
+	Boot  int64
+	Clean bool
+}
+
+// New makes a set of lanes; nothing is delivered before [Set.Add] or
+// [Set.Recover].
+func New(w Work) *Set {
+	l := &Set{
+		Work: w, byKey: map[bridge.LaneKey]*lane{}, sentTo: map[string][]*lane{}, recovering: true,
+		expecting: list.New(), far: farSide{health: Well, since: time.Now()},
+	}
+	l.rested = sync.NewCond(&l.mu)
+	return l
+}
+
+// Add takes a newly committed entry. It is called in the order of Seq and does
+// not block.
+func (s *Set) Add(e *bridge.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = e.Seq
+	l := s.byKey[e.Lane]
+	if l == nil {
+		l = &lane{key: e.Lane, behind: s.recovering, recovered: s.recovering}
+		s.byKey[e.Lane] = l
+	}
+	switch {
+	case e.Seq <= l.last:
+		return
+	case l.behind:
+		l.missed = true
+	case len(l.queue) >= laneWindow:
+		l.behind, l.missed = true, true
+	default:
+		if e.Event != nil {
+			// The journal has the encoded form; one of the two is enough in memory.
+			e.Payload = nil
+		}
+		l.queue = append(l.queue, e)
+		l.last = e.Seq
+	}
+	if l.state == resting {
+		s.enqueue(l)
+		s.startWorkers()
+	}
+}
+
+// enqueue puts a lane in the line for a worker, or aside when it would only wait
+// for the far side.
+func (s *Set) enqueue(l *lane) {
+	switch {
+	case s.stopping:
+		l.state = resting
+	case s.far.health != Well:
+		s.park(l)
+	default:
+		l.state = queued
+		s.ready = append(s.ready, l)
+	}
+}
+
+// startWorkers gives lanes that are ready as many workers as the limiter allows.
+// It is called whenever lanes got ready or the limiter may have widened.
+func (s *Set) startWorkers() {
+	if len(s.ready) == 0 || s.stopping {
+		return
+	}
+	for limit := s.Limiter.limit(); len(s.ready) > 0 && s.running < limit; {
+		s.running++
+		l := s.firstReady()
+		s.Spawn(func(ctx context.Context) { s.work(ctx, l) })
+	}
+}
+
+// firstReady takes the lane that has waited longest for a worker.
+func (s *Set) firstReady() *lane {
+	l := s.ready[0]
+	s.ready[0] = nil
+	s.ready = s.ready[1:]
+	return l
+}
+
+// work serves lanes until none is ready.
+func (s *Set) work(ctx context.Context, l *lane) {
+	for l != nil {
+		s.serve(ctx, l)
+		l = s.nextReady()
+	}
+}
+
+func (s *Set) nextReady() *lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping || len(s.ready) == 0 || s.running > s.Limiter.limit() {
+		s.running--
+		if s.running == 0 {
+			s.rested.Broadcast()
+		}
+		return nil
+	}
+	return s.firstReady()
+}
+
+// serve delivers from one lane until it must wait, is empty or had its share.
+func (s *Set) serve(ctx context.Context, l *lane) {
+	for range laneShare {
+		batch := s.take(ctx, l)
+		if batch == nil {
+			return
+		}
+		began := time.Now()
+		s.finish(l, batch, s.attempt(ctx, batch), began)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enqueue(l)
+}
+
+// attempt makes one delivery. A panic in it must not take the other lanes down:
+// it ends the attempt, and the entry is tried again as after any failure.
+func (s *Set) attempt(ctx context.Context, batch []*bridge.Entry) (v Verdict) {
+	defer func() {
+		if r := recover(); r != nil {
+			v = s.Panicked(ctx, batch[0], r)
+		}
+	}()
+	return s.Deliver(ctx, batch)
+}
+
+// take returns what to deliver next, or nil after putting the lane aside.
+func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.state = running
+	for len(l.queue) == 0 && l.behind && !s.stopping {
+		if !s.load(ctx, l) {
+			s.putAside(l, func() { s.wait(l, time.Now().Add(LoadRetry), false) })
+			return nil
+		}
+	}
+	if aside := s.obstacle(l); aside != nil {
+		s.putAside(l, aside)
+		return nil
+	}
+	l.now = false
+	if l.trouble.second {
+		return slices.Clone(l.queue[1:2])
+	}
+	n := 1
+	for n < len(l.queue) && s.Together != nil && s.Together(l.queue[0], l.queue[n]) {
+		n++
+	}
+	return slices.Clone(l.queue[:n])
+}
+
+// obstacle says what to do with a lane that cannot deliver now; nil when it can.
+func (s *Set) obstacle(l *lane) (aside func()) {
+	if s.stopping || len(l.queue) == 0 {
+		return func() { s.rest(l) }
+	}
+	if len(l.open) > 0 {
+		// Only what stands first in a lane can be in doubt after a crash.
+		return func() { l.state = unsettled }
+	}
+	if l.trouble.second {
+		return nil
+	}
+	first := l.queue[0]
+	hurried := l.mayHurry()
+	if first.NextTry.After(time.Now()) && !(l.now && hurried) {
+		return func() { s.wait(l, first.NextTry, hurried) }
+	}
+	if s.far.health != Well && !l.probe {
+		return func() { s.park(l) }
+	}
+	return nil
+}
+
+// putAside moves a lane away from its worker. A probe that came to nothing is
+// made up for by another lane.
+func (s *Set) putAside(l *lane, aside func()) {
+	over := s.endProbe(l)
+	aside()
+	over(SaysNothing)
+}
+
+// rest puts a lane aside that has nothing to do, and forgets it when the
+// journal has all of it.
+func (s *Set) rest(l *lane) {
+	l.state = resting
+	if len(l.queue) == 0 && !l.behind && len(l.open) == 0 {
+		delete(s.byKey, l.key)
+	}
+}
+
+// Stop lets deliveries that are under way end and starts no more. It returns
+// when all ended or ctx ends.
+func (s *Set) Stop(ctx context.Context) error {
+	release := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.rested.Broadcast()
+	})
+	defer release()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	for s.running > 0 && ctx.Err() == nil {
+		s.rested.Wait()
+	}
+	if s.running > 0 {
+		return ctx.Err()
+	}
+	return nil
+}

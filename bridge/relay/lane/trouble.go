@@ -1,0 +1,84 @@
+package lane
+
+import (
+	"math"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+const (
+	// A message is poison when so many of its deliveries failed, over so long,
+	// and chance alone would do that to less than one message in a million.
+	poisonTries = 4
+	poisonTime  = time.Minute
+	poisonBound = 13.8 // -ln(1/1 000 000)
+	// leastFailing is the smallest share of failures that is believed.
+	leastFailing = 0.02
+)
+
+// trouble is what the first entry of a lane has been through in this process.
+type trouble struct {
+	// failures counts deliveries that failed, since the first one did.
+	failures int
+	since    time.Time
+	// pauses is how many of them came while the far side was well: only these
+	// make pauses longer.
+	pauses int
+	// passes is what the set had counted when the last one failed, and evidence
+	// how unlikely it is that chance alone made it fail.
+	passes   int
+	evidence float64
+	// second says that the entry behind it is tried in its stead.
+	second bool
+}
+
+// poison says that it is the message that fails, not the far side.
+func (t *trouble) poison() bool {
+	return t.lasting() && t.evidence >= poisonBound
+}
+
+func (t *trouble) lasting() bool {
+	return t.failures >= poisonTries && time.Since(t.since) >= poisonTime
+}
+
+// suffer notes that an entry failed and stays. The first one that always fails
+// while others get through is given up.
+func (s *Set) suffer(l *lane, e *bridge.Entry, v Verdict) Verdict {
+	t := &l.trouble
+	if v.Uncounted || t.second {
+		t.second = false
+		return v
+	}
+	switch t.failures++; {
+	case t.failures == 1:
+		t.since = time.Now()
+		s.failing.add(v.Sign == SaysDown)
+	case s.passes > t.passes:
+		t.evidence -= math.Log(max(s.failing.of(), leastFailing))
+	}
+	t.passes = s.passes
+	if s.far.health == Well {
+		t.pauses++
+	}
+	if v.Sign == SaysDown && t.poison() {
+		return s.poisoned(e, v)
+	}
+	t.second = v.Sign == SaysDown && s.needsSecondOpinion(l)
+	return v
+}
+
+// needsSecondOpinion says that the first entry has failed so often that it may
+// be poison, and that nobody else sends anything that would tell. Then the entry
+// behind it is tried at once: when that gets through where the first one has just
+// failed, it is not the far side.
+func (s *Set) needsSecondOpinion(l *lane) bool {
+	t := &l.trouble
+	chance := min(max(s.failing.of(), leastFailing), 0.5)
+	return t.lasting() && t.evidence == 0 && len(l.queue) > 1 && float64(t.failures)*-math.Log(chance) >= poisonBound
+}
+
+func (s *Set) poisoned(e *bridge.Entry, v Verdict) Verdict {
+	v.Poison = true
+	return s.GiveUp(e, v)
+}
