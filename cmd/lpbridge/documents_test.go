@@ -18,21 +18,36 @@ import (
 // TestDocuments: what the documents list is what the program lists. `make docs`
 // writes it anew.
 func TestDocuments(t *testing.T) {
-	for _, tc := range []struct{ command, file string }{
-		{"variables", "docs/configuration.md"},
-		{"channels", "README.md"},
+	printed := func(t *testing.T, command string) string {
+		got := outcome(t, nil, command)
+		if got.code != exitOK || got.stderr != "" {
+			t.Fatalf("exit code %d: %s", got.code, got.stderr)
+		}
+		return got.stdout
+	}
+	code := func(t *testing.T, path string) string {
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "```go\n" + string(text) + "```"
+	}
+	for _, tc := range []struct {
+		region, file string
+		make         func(t *testing.T, region string) string
+	}{
+		{"variables", "docs/configuration.md", printed},
+		{"channels", "README.md", printed},
+		{"bridge/bridgetest/toy/toy.go", "docs/write-a-channel.md", code},
+		{"bridge/bridgetest/toy/toy_test.go", "docs/write-a-channel.md", code},
 	} {
-		t.Run(tc.command, func(t *testing.T) {
-			got := outcome(t, nil, tc.command)
-			if got.code != exitOK || got.stderr != "" {
-				t.Fatalf("exit code %d: %s", got.code, got.stderr)
-			}
+		t.Run(tc.region, func(t *testing.T) {
 			path := filepath.Join(root, filepath.FromSlash(tc.file))
 			page, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			wanted, err := replaceRegion(string(page), tc.command, got.stdout)
+			wanted, err := replaceRegion(string(page), tc.region, tc.make(t, tc.region))
 			if err != nil {
 				t.Fatalf("%s: %v", tc.file, err)
 			}

@@ -206,7 +206,7 @@ func TestNamedMetricsExist(t *testing.T) {
 // TestNamedCommandsExist: every command line of ours in a document can be typed.
 func TestNamedCommandsExist(t *testing.T) {
 	ours := regexp.MustCompile("(?m)(?:`|^(?:\\$ )?|&& )lpbridge ([a-z][^`\\n&|;#]*)")
-	packages := regexp.MustCompile(`go (?:run|build) (\./[A-Za-z0-9/_-]+)`)
+	packages := regexp.MustCompile(`go (?:run|build) (\./[A-Za-z0-9/_-]+[A-Za-z0-9])(?:\s|$)`)
 	n := 0
 	for page, text := range documents(t) {
 		for _, m := range ours.FindAllStringSubmatch(text, -1) {

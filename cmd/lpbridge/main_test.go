@@ -10,15 +10,23 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"lpbridge/bridge/bridgetest/toy"
 )
 
 var update = flag.Bool("update", false, "rewrite what is generated: regions of the documents, expected outputs of scripts")
 
 // TestMain lets this binary be lpbridge when it is called so, which is how all
 // tests of this package run it: as a process, under the race detector when the
-// tests are.
+// tests are. With a variable of the toy channel in its environment it has that
+// channel too.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lpbridge": main})
+	testscript.Main(m, map[string]func(){"lpbridge": func() {
+		if _, wanted := os.LookupEnv("TOY_URL"); wanted {
+			adapters = append(adapters, entry(toy.Registration()))
+		}
+		main()
+	}})
 }
 
 // TestCommands runs what needs no other process. Scripts see none of the
