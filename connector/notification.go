@@ -1,15 +1,22 @@
 package connector
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// MaxNotificationBytes is the largest notification ParseNotification looks at.
-const MaxNotificationBytes = 1 << 20
+// MaxNotificationBytes is a limit for the bodies of webhooks that leaves room for
+// anything LivePerson sends, previews and large cards included. It is for whoever
+// reads the body: ParseNotification takes bodies of any size.
+const MaxNotificationBytes = 8 << 20
 
 // The event types of messaging notifications ("Webhooks Events" page).
 const (
@@ -19,10 +26,15 @@ const (
 	TypeAcceptStatusEvent = "AcceptStatusEvent"
 )
 
-// The content types of a ContentEvent.
+// The content types of a ContentEvent. LivePerson's "Webhooks Events" page names
+// external files and secure forms without saying what they hold.
 const (
-	ContentTypeText = "text/plain"
-	ContentTypeFile = "hosted/file"
+	ContentTypeText           = "text/plain"
+	ContentTypeHTML           = "text/html"
+	ContentTypeFile           = "hosted/file"
+	ContentTypeExternalFile   = "external/file"
+	ContentTypeFormInvitation = "forms/secure-invitation"
+	ContentTypeFormSubmission = "forms/secure-submission"
 )
 
 // The roles this package decides by. LivePerson has more: MANAGER (also many
@@ -32,35 +44,65 @@ const (
 	RoleAssignedAgent = "ASSIGNED_AGENT"
 )
 
-// AudienceAgents marks a private note between agents. It must never reach the consumer.
-const AudienceAgents = "AGENTS_AND_MANAGERS"
+// AudienceAll is the one audience that is for consumers; an event without any is
+// for them too. AudienceAgents marks a private note between agents; LivePerson has
+// other words for such notes, and none of them must reach the consumer.
+const (
+	AudienceAll    = "ALL"
+	AudienceAgents = "AGENTS_AND_MANAGERS"
+)
 
-// The dialog types this package decides by.
+// The dialog types this package decides by. LivePerson has more: COBROWSE,
+// VOICE_CALL, VIDEO_CALL.
 const (
 	DialogMain   = "MAIN"
 	DialogSurvey = "POST_SURVEY"
 )
 
-const stateClosed = "CLOSE"
+// The states of dialogs and conversations. LOCKED, seen in other clients, takes no
+// messages and has not ended.
+const (
+	StateOpen   = "OPEN"
+	StateClosed = "CLOSE"
+	StateLocked = "LOCKED"
+)
 
 // Notification is what a webhook brings: *[MessagingEventNotification],
 // *[ExConversationChangeNotification] or *[UnknownNotification].
 type Notification interface{ notification() }
 
 // MessagingEventNotification brings messages, typing and receipts, of the whole
-// account and of our own consumers too.
+// account and of our own consumers too ("Webhooks Events" page).
 type MessagingEventNotification struct {
+	// Changes of one dialog are in the order of their sequences, whatever order
+	// they came in.
 	Changes []MessagingChange
-	// Unreadable says of each change that is not in Changes what is wrong with it.
-	Unreadable []error
+	// Unreadable are the changes that are not in Changes.
+	Unreadable []*UnreadableChange
 }
 
-// ExConversationChangeNotification brings the complete new state of conversations.
+// ExConversationChangeNotification brings the complete new state of conversations
+// ("Webhooks Events" page).
 type ExConversationChangeNotification struct {
 	Changes []ConversationChange
-	// Unreadable says of each change that is not in Changes what is wrong with it.
-	Unreadable []error
+	// Unreadable are the changes that are not in Changes.
+	Unreadable []*UnreadableChange
 }
+
+// UnreadableChange is a change that makes no sense, as it came, for whoever keeps
+// such things aside.
+type UnreadableChange struct {
+	// Index is its place within the notification.
+	Index int
+	Raw   json.RawMessage
+	Err   error
+}
+
+// Error says what is wrong, without quoting what was sent.
+func (u *UnreadableChange) Error() string { return fmt.Sprintf("change %d: %v", u.Index, u.Err) }
+
+// Unwrap gives the cause.
+func (u *UnreadableChange) Unwrap() error { return u.Err }
 
 // UnknownNotification is of a type this package does not know.
 type UnknownNotification struct {
@@ -74,14 +116,15 @@ func (*MessagingEventNotification) notification()       {}
 func (*ExConversationChangeNotification) notification() {}
 func (*UnknownNotification) notification()              {}
 
-// MessagingChange is one event of a dialog.
+// MessagingChange is one event of a dialog ("Webhooks Events" page).
 type MessagingChange struct {
-	// Sequence is NoSequence on chat states.
+	// Sequence is NoSequence on chat states, and where LivePerson left it out.
 	Sequence     Sequence
 	OriginatorID string
 	// OriginatorRole is who did it; RoleConsumer is our own side's echo.
 	OriginatorRole string
-	// ServerTimestamp is zero on chat states.
+	// ServerTimestamp is zero on chat states, and where LivePerson's was no time
+	// of this century.
 	ServerTimestamp time.Time
 	// ConversationID is that of the dialog where LivePerson's older payloads
 	// leave it out, which is right for main dialogs only; then Guessed is set.
@@ -96,30 +139,75 @@ type MessagingChange struct {
 }
 
 // FromConsumer tells that the event comes from the consumer's side: our echo,
-// or the same consumer through another app.
-func (c *MessagingChange) FromConsumer() bool { return c.OriginatorRole == RoleConsumer }
+// or the same consumer through another app. Some payloads have no role; then the
+// shape of the id tells, which for consumers is that of a ConsumerJWS's
+// lp_consumer_id, 64 hex digits ("Authorization and Authentication" page).
+func (c *MessagingChange) FromConsumer() bool {
+	if c.OriginatorRole == "" {
+		return consumerIDShape.MatchString(c.OriginatorID)
+	}
+	return c.OriginatorRole == RoleConsumer
+}
 
-// Private tells that the event is between agents and not for the consumer.
-func (c *MessagingChange) Private() bool { return c.MessageAudience == AudienceAgents }
+var consumerIDShape = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// MessagingEvent is what happened. Which fields are set depends on Type and, for
-// contents, ContentType; unknown ones keep only Raw.
+// Private tells that the event is not for the consumer: only the audience ALL,
+// or none at all, is.
+func (c *MessagingChange) Private() bool {
+	return c.MessageAudience != "" && c.MessageAudience != AudienceAll
+}
+
+// Key tells events apart that have no sequence: it is made of who did what, of
+// what kind, with which status and content, and when. The same event has the same
+// key each time it is delivered.
+func (c *MessagingChange) Key() string {
+	if c.Sequence != NoSequence {
+		return strconv.FormatInt(int64(c.Sequence), 10)
+	}
+	sum := sha256.New()
+	for _, part := range []string{
+		c.OriginatorID, c.Event.Type, c.Event.ContentType, string(c.Event.ChatState), string(c.Event.Status),
+		fmt.Sprint(c.Event.SequenceList), strconv.FormatInt(c.ServerTimestamp.UnixMilli(), 10), string(compacted(c.Event.Raw)),
+	} {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	return "x" + hex.EncodeToString(sum.Sum(nil)[:12])
+}
+
+func compacted(raw json.RawMessage) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}
+
+// MessagingEvent is what happened ("Webhooks Events" page). Which fields are set
+// depends on Type and, for contents, ContentType; unknown ones keep only Raw.
 type MessagingEvent struct {
 	// Type is LivePerson's, such as TypeContentEvent.
 	Type string
-	// ContentType is set on contents; it may be one this package does not know.
+	// ContentType is set on contents, in lower case and without parameters; it
+	// may be one this package does not know.
 	ContentType string
-	// Text is the message of a text content.
+	// Text is the message of a text content; of HTML, the words.
 	Text string
-	// File is set on hosted files.
-	File *ReceivedFile
-	// RichContent is the raw element of a rich content event.
+	// File is the first of a hosted file content, Files are all of them.
+	File  *ReceivedFile
+	Files []ReceivedFile
+	// ExternalFiles are set on external files.
+	ExternalFiles []ExternalFile
+	// Form is set on secure forms, which only LivePerson's own clients can show.
+	Form *SecureForm
+	// RichContent is the raw element of a rich content event, also where it came
+	// as a string of JSON.
 	RichContent json.RawMessage
 	// QuickReplies is raw, beside a text or rich content.
 	QuickReplies json.RawMessage
 	// ChatState is set on chat states; LivePerson also sends BACKGROUND.
 	ChatState ChatState
-	// Status and SequenceList are set on accept statuses.
+	// Status and SequenceList are set on accept statuses. VIEWED, which some
+	// clients send, is given as READ.
 	Status       AcceptStatus
 	SequenceList []Sequence
 	// Raw is the whole event as it came.
@@ -129,17 +217,40 @@ type MessagingEvent struct {
 // ReceivedFile is a hosted file of a notification; see [Client.Download].
 type ReceivedFile = HostedFile
 
+// ExternalFile is a file that lies elsewhere. LivePerson does not document its
+// fields, so the usual names are all tried.
+type ExternalFile struct {
+	URL      string
+	Caption  string
+	FileType string
+}
+
+// SecureForm is a form that was sent, or answered ("Secure Forms" page).
+type SecureForm struct {
+	InvitationID string
+	FormID       string
+	Title        string
+	// Submitted tells an answer from an invitation.
+	Submitted bool
+}
+
 // FallbackText is the event for a channel that shows only text: the text itself,
-// or rich content and quick replies flattened. It is empty for events that are
-// not contents and for contents this package does not know.
+// links to external files, or rich content and quick replies in words. It is empty
+// for events that are not contents, for hosted files and secure forms, and for
+// contents this package does not know.
 func (e *MessagingEvent) FallbackText() string {
 	if e.Type != TypeContentEvent && e.Type != TypeRichContentEvent {
 		return ""
 	}
-	return fallbackText(e.Text, e.RichContent, e.QuickReplies)
+	text := e.Text
+	for _, file := range e.ExternalFiles {
+		text += "\n" + labelled(file.Caption, file.URL)
+	}
+	return fallbackText(strings.TrimPrefix(text, "\n"), e.RichContent, e.QuickReplies)
 }
 
-// ConversationChange is a conversation's new state, always complete.
+// ConversationChange is a conversation's new state, always complete ("Webhooks
+// Events" page).
 type ConversationChange struct {
 	// Type is "UPSERT", or "DELETE" when the conversation leaves the subscription.
 	Type           string
@@ -159,11 +270,11 @@ type ConversationChange struct {
 	StartTime time.Time
 	EndTime   time.Time
 	// LastUpdate is metaDataLastUpdateTs in milliseconds: a change with a lower
-	// one than was seen before is out of date. Zero when absent.
+	// one than was seen before is out of date. Zero when absent or no time.
 	LastUpdate int64
 }
 
-// Participant is somebody in a conversation or dialog.
+// Participant is somebody in a conversation or dialog ("Webhooks Events" page).
 type Participant struct {
 	ID   string `json:"id"`
 	Role string `json:"role"`
@@ -171,7 +282,7 @@ type Participant struct {
 	State string `json:"state"`
 }
 
-// Dialog is a part of a conversation.
+// Dialog is a part of a conversation ("Webhooks Events" page).
 type Dialog struct {
 	DialogID     DialogID
 	DialogType   string
@@ -186,15 +297,20 @@ type Dialog struct {
 }
 
 // Closed tells that the dialog has ended.
-func (d *Dialog) Closed() bool { return d.State == stateClosed }
+func (d *Dialog) Closed() bool { return d.State == StateClosed }
+
+// Open tells that the main dialog takes messages: neither closed nor locked.
+func (c *ConversationChange) Open() bool {
+	return c.State == StateOpen && (c.Stage == "" || c.Stage == StateOpen)
+}
 
 // Closed tells that the whole conversation has ended. A closed main dialog
 // beside an open survey is not the end yet.
 func (c *ConversationChange) Closed() bool {
 	if c.Stage != "" {
-		return c.Stage == stateClosed
+		return c.Stage == StateClosed
 	}
-	return c.State == stateClosed
+	return c.State == StateClosed
 }
 
 // MainDialog gives the main dialog. Where LivePerson's older payloads have no
@@ -258,278 +374,4 @@ func (c *ConversationChange) Consumers() []ConsumerID {
 		}
 	}
 	return ids
-}
-
-// ParseNotification decodes the body of a webhook, after its signature was
-// verified. Types it does not know are kept, not refused; an error means that
-// the body is not a notification at all, and names the field that is wrong. It
-// never quotes the body.
-func ParseNotification(body []byte) (Notification, error) {
-	if len(body) > MaxNotificationBytes {
-		return nil, fmt.Errorf("notification: larger than %d bytes", MaxNotificationBytes)
-	}
-	var envelope struct {
-		Type string          `json:"type"`
-		Body json.RawMessage `json:"body"`
-	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return nil, parseError(err)
-	}
-	switch envelope.Type {
-	case "ms.MessagingEventNotification":
-		return parseMessaging(envelope.Body)
-	case "cqm.ExConversationChangeNotification":
-		return parseConversations(envelope.Body)
-	}
-	return &UnknownNotification{Type: envelope.Type, Body: envelope.Body}, nil
-}
-
-// parseError says what is wrong without quoting what was sent, which may be a
-// person's words.
-func parseError(err error) error {
-	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("notification: field %q is of the wrong type", kind.Field)
-	}
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("notification: not json at byte %d", syntax.Offset)
-	}
-	return errors.New("notification: not the expected json")
-}
-
-// decodeEach decodes the changes one by one, so that an odd one does not take
-// the others with it.
-func decodeEach[T any](raws []json.RawMessage) (decoded []*T, unreadable []error) {
-	for i, raw := range raws {
-		change := new(T)
-		if err := json.Unmarshal(raw, change); err != nil {
-			unreadable = append(unreadable, fmt.Errorf("change %d: %w", i, parseError(err)))
-			continue
-		}
-		decoded = append(decoded, change)
-	}
-	return decoded, unreadable
-}
-
-type wireMessagingChange struct {
-	Sequence           *int64 `json:"sequence"`
-	OriginatorID       string `json:"originatorId"`
-	OriginatorMetadata struct {
-		ID   string `json:"id"`
-		Role string `json:"role"`
-	} `json:"originatorMetadata"`
-	ServerTimestamp int64           `json:"serverTimestamp"`
-	Event           json.RawMessage `json:"event"`
-	ConversationID  ConversationID  `json:"conversationId"`
-	DialogID        DialogID        `json:"dialogId"`
-	Metadata        json.RawMessage `json:"metadata"`
-	MessageAudience string          `json:"messageAudience"`
-}
-
-func parseMessaging(body json.RawMessage) (Notification, error) {
-	var wire struct {
-		DialogID DialogID                   `json:"dialogId"`
-		Changes  oneOrMany[json.RawMessage] `json:"changes"`
-	}
-	if err := json.Unmarshal(orNull(body), &wire); err != nil {
-		return nil, parseError(err)
-	}
-	changes, unreadable := decodeEach[wireMessagingChange](wire.Changes)
-	n := &MessagingEventNotification{Changes: make([]MessagingChange, 0, len(changes)), Unreadable: unreadable}
-	for _, w := range changes {
-		if w.DialogID == "" {
-			w.DialogID = wire.DialogID
-		}
-		n.Changes = append(n.Changes, w.change())
-	}
-	return n, nil
-}
-
-func (w *wireMessagingChange) change() MessagingChange {
-	c := MessagingChange{
-		Sequence: NoSequence, OriginatorID: w.OriginatorID, OriginatorRole: w.OriginatorMetadata.Role,
-		ServerTimestamp: milliseconds(w.ServerTimestamp), ConversationID: w.ConversationID, DialogID: w.DialogID,
-		Event: parseEvent(w.Event), Metadata: notNull(w.Metadata), MessageAudience: w.MessageAudience,
-	}
-	if w.Sequence != nil {
-		c.Sequence = Sequence(*w.Sequence)
-	}
-	if c.OriginatorID == "" {
-		c.OriginatorID = w.OriginatorMetadata.ID
-	}
-	switch {
-	case c.ConversationID == "":
-		c.ConversationID, c.Guessed = ConversationID(c.DialogID), true
-	case c.DialogID == "":
-		c.DialogID = DialogID(c.ConversationID)
-	}
-	return c
-}
-
-// parseEvent never fails: what it cannot make sense of stays in Raw.
-func parseEvent(raw json.RawMessage) MessagingEvent {
-	e := MessagingEvent{Raw: raw}
-	var wire struct {
-		Type         string              `json:"type"`
-		ContentType  string              `json:"contentType"`
-		Message      json.RawMessage     `json:"message"`
-		Content      json.RawMessage     `json:"content"`
-		QuickReplies json.RawMessage     `json:"quickReplies"`
-		ChatState    ChatState           `json:"chatState"`
-		Status       AcceptStatus        `json:"status"`
-		SequenceList oneOrMany[Sequence] `json:"sequenceList"`
-	}
-	if err := json.Unmarshal(orNull(raw), &wire); err != nil {
-		// One field of the wrong type must not hide which event it was.
-		var kind struct {
-			Type string `json:"type"`
-		}
-		_ = json.Unmarshal(orNull(raw), &kind)
-		e.Type = kind.Type
-		return e
-	}
-	e.Type = wire.Type
-	switch wire.Type {
-	case TypeContentEvent:
-		e.ContentType, e.QuickReplies = wire.ContentType, notNull(wire.QuickReplies)
-		e.readMessage(wire.Message)
-	case TypeRichContentEvent:
-		e.QuickReplies = notNull(wire.QuickReplies)
-		// Agents send content; LivePerson's schema has message.
-		if e.RichContent = notNull(wire.Content); e.RichContent == nil {
-			e.RichContent = notNull(wire.Message)
-		}
-	case TypeChatStateEvent:
-		e.ChatState = wire.ChatState
-	case TypeAcceptStatusEvent:
-		e.Status, e.SequenceList = wire.Status, wire.SequenceList
-	}
-	return e
-}
-
-// readMessage decodes a content by its content type, and by its look where that
-// is missing.
-func (e *MessagingEvent) readMessage(message json.RawMessage) {
-	switch e.ContentType {
-	case "":
-		if json.Unmarshal(orNull(message), &e.Text) == nil && e.Text != "" {
-			e.ContentType = ContentTypeText
-		}
-	case ContentTypeText:
-		_ = json.Unmarshal(orNull(message), &e.Text)
-	case ContentTypeFile:
-		var file ReceivedFile
-		if json.Unmarshal(orNull(message), &file) == nil && file.RelativePath != "" {
-			e.File = &file
-		}
-	}
-}
-
-type wireConversationChange struct {
-	Type   string `json:"type"`
-	Result struct {
-		ConvID              ConversationID `json:"convId"`
-		ConversationDetails struct {
-			SkillID      loose                  `json:"skillId"`
-			BrandID      AccountID              `json:"brandId"`
-			State        string                 `json:"state"`
-			Stage        string                 `json:"stage"`
-			CloseReason  string                 `json:"closeReason"`
-			Participants participants           `json:"participants"`
-			Dialogs      oneOrMany[*wireDialog] `json:"dialogs"`
-			StartTs      int64                  `json:"startTs"`
-			EndTs        int64                  `json:"endTs"`
-			LastUpdate   int64                  `json:"metaDataLastUpdateTs"`
-		} `json:"conversationDetails"`
-	} `json:"result"`
-}
-
-type wireDialog struct {
-	DialogID            DialogID     `json:"dialogId"`
-	DialogType          string       `json:"dialogType"`
-	ChannelType         string       `json:"channelType"`
-	State               string       `json:"state"`
-	ParticipantsDetails participants `json:"participantsDetails"`
-	ClosedBy            string       `json:"closedBy"`
-	ClosedCause         string       `json:"closedCause"`
-	CreationTs          int64        `json:"creationTs"`
-	EndTs               int64        `json:"endTs"`
-}
-
-func parseConversations(body json.RawMessage) (Notification, error) {
-	var wire struct {
-		Changes oneOrMany[json.RawMessage] `json:"changes"`
-	}
-	if err := json.Unmarshal(orNull(body), &wire); err != nil {
-		return nil, parseError(err)
-	}
-	changes, unreadable := decodeEach[wireConversationChange](wire.Changes)
-	n := &ExConversationChangeNotification{Changes: make([]ConversationChange, 0, len(changes)), Unreadable: unreadable}
-	for _, w := range changes {
-		n.Changes = append(n.Changes, w.change())
-	}
-	return n, nil
-}
-
-func (w *wireConversationChange) change() ConversationChange {
-	d := &w.Result.ConversationDetails
-	c := ConversationChange{
-		Type: w.Type, ConversationID: w.Result.ConvID, BrandID: d.BrandID, SkillID: string(d.SkillID),
-		State: d.State, Stage: d.Stage, CloseReason: d.CloseReason, Participants: d.Participants,
-		StartTime: milliseconds(d.StartTs), EndTime: milliseconds(d.EndTs), LastUpdate: d.LastUpdate,
-	}
-	for _, dialog := range d.Dialogs {
-		if dialog == nil {
-			continue
-		}
-		c.Dialogs = append(c.Dialogs, Dialog{
-			DialogID: dialog.DialogID, DialogType: dialog.DialogType, ChannelType: dialog.ChannelType,
-			State: dialog.State, Participants: dialog.ParticipantsDetails,
-			ClosedBy: dialog.ClosedBy, ClosedCause: dialog.ClosedCause,
-			StartTime: milliseconds(dialog.CreationTs), EndTime: milliseconds(dialog.EndTs),
-		})
-	}
-	return c
-}
-
-// participants is a list, or in LivePerson's older form ids by role.
-type participants []Participant
-
-// UnmarshalJSON takes both forms, and a single participant bare.
-func (p *participants) UnmarshalJSON(raw []byte) error {
-	var byRole map[string]oneOrMany[string]
-	if json.Unmarshal(raw, &byRole) == nil && byRole["id"] == nil {
-		*p = nil
-		for role, ids := range byRole {
-			for _, id := range ids {
-				*p = append(*p, Participant{ID: id, Role: role})
-			}
-		}
-		slices.SortFunc(*p, func(a, b Participant) int {
-			return slices.Compare([]string{a.Role, a.ID}, []string{b.Role, b.ID})
-		})
-		return nil
-	}
-	return json.Unmarshal(raw, (*oneOrMany[Participant])(p))
-}
-
-// milliseconds is LivePerson's clock; nothing is said by zero and by -1.
-func milliseconds(epoch int64) time.Time {
-	if epoch <= 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(epoch).UTC()
-}
-
-func orNull(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 {
-		return json.RawMessage("null")
-	}
-	return raw
-}
-
-func notNull(raw json.RawMessage) json.RawMessage {
-	if string(raw) == "null" {
-		return nil
-	}
-	return raw
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -46,7 +47,7 @@ func read(n Notification) readOut {
 	return readOut{Type: "unknown", Notification: n}
 }
 
-func texts(errs []error) (all []string) {
+func texts(errs []*UnreadableChange) (all []string) {
 	for _, err := range errs {
 		all = append(all, err.Error())
 	}
@@ -95,7 +96,6 @@ func TestParseNotificationRefuses(t *testing.T) {
 		{"not json", "<html>my words</html>", "not json"},
 		{"an array", `["my words"]`, "wrong type"},
 		{"changes is a text", `{"type":"ms.MessagingEventNotification","body":"my words"}`, "wrong type"},
-		{"too large", strings.Repeat(" ", MaxNotificationBytes+1), "larger"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ParseNotification([]byte(c.body))
@@ -144,7 +144,7 @@ func TestFallbackText(t *testing.T) {
 		{"button to a place", `{"type":"button","title":"Shop","subtitle":"open","click":{"actions":[{"type":"navigate","la":1.5,"lo":-2}]}}`, "- Shop (open): 1.5, -2"},
 		{"key and value", `{"type":"keyValuePairList","elements":[{"key":"Price","value":7}]}`, "Price: 7"},
 		{"bare element", `{"type":"vertical","elements":{"type":"text","text":"alone"}}`, "alone"},
-		{"one broken element", `{"type":"vertical","elements":[{"type":"text","text":7},{"type":"text","text":"fine"}]}`, "fine"},
+		{"one broken element", `{"type":"vertical","elements":[{"type":"text","text":{}},7,{"type":"text","text":"fine"}]}`, "fine"},
 		{"not an object", `"text"`, ""},
 		{"deeper than anyone builds", deep, ""},
 	} {
@@ -177,6 +177,15 @@ func FuzzParseNotification(f *testing.F) {
 		}
 		f.Add(body)
 	}
+	for _, odd := range []string{
+		messaging(byAgent(`{"type":"AcceptStatusEvent","status":"VIEWED","sequenceList":["1",2.0]}`, `,"sequence":5.0,"serverTimestamp":1528371199686123,"messageAudience":["ALL"]`)),
+		messaging(byAgent(`{"type":"ContentEvent","contentType":"text/html; charset=x","message":"<b>Hi"}`, `,"metadata":null`)),
+		messaging(byAgent(`{"type":"ContentEvent","contentType":"external/file","message":[{"url":"u"}]}`, "")),
+		messaging(byAgent(`{"type":"RichContentEvent","content":"{\"type\":\"text\"}","quickReplies":{"replies":[{"title":"a"}]}}`, "")),
+		messaging(byAgent(`{"type":"RichContentEvent","content":{"type":"accordionSelect","titles":[{"name":"a"}],"elements":[{"type":"text","text":"b"}]}}`, "")),
+	} {
+		f.Add([]byte(odd))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		n, err := ParseNotification(body)
 		if (n == nil) == (err == nil) {
@@ -188,8 +197,11 @@ func FuzzParseNotification(f *testing.F) {
 		r := read(n)
 		if m, ok := n.(*MessagingEventNotification); ok {
 			for _, c := range m.Changes {
-				if len(c.Event.FallbackText()) > fallbackLimit+len(c.Event.Text)+1 {
+				if len(c.Event.FallbackText()) > fallbackLimit+2*len(body) {
 					t.Error("fallback text is out of bounds")
+				}
+				if !utf8.ValidString(c.Event.FallbackText()) || len(c.Clickables()) > maxClickables || c.Key() == "" {
+					t.Error("what leaves is not fit to leave")
 				}
 				if c.ConversationID == "" && c.DialogID != "" {
 					t.Error("a dialog without conversation")

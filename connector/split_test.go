@@ -99,3 +99,27 @@ func TestDefaultBudgetKeepsRequestsBelowTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// A Korean syllable as macOS writes it is three letters that make one character.
+func TestASyllableIsNotCut(t *testing.T) {
+	const syllable = "\u1100\u1161\u11a8"
+	for _, unit := range []string{syllable, "क्षि", "👨🏽‍🚀", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"} {
+		text := strings.Repeat(unit, 3000)
+		parts := SplitText(text, 0)
+		if strings.Join(parts, "") != text {
+			t.Fatalf("%q: the parts are not the text", unit)
+		}
+		for i, part := range parts {
+			if strings.Repeat(unit, len(part)/len(unit)) != part {
+				t.Fatalf("%q: part %d of %d cuts one", unit, i, len(parts))
+			}
+		}
+	}
+}
+
+func TestAnEndlessCharacterIsCutInTime(t *testing.T) {
+	text := "e" + strings.Repeat("\u0301", 1_000_000)
+	if parts := SplitText(text, 0); strings.Join(parts, "") != text {
+		t.Error("the parts are not the text")
+	}
+}

@@ -3,6 +3,9 @@ package connector
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
 )
 
 // request is the envelope of everything we ask LivePerson.
@@ -38,16 +41,100 @@ func (r *response) msg() string {
 	return body.Msg
 }
 
-// loose is a string that LivePerson may also write as a number.
+// loose is a string that LivePerson may also write as a number. Of anything else
+// it makes nothing: one odd field must not take its neighbours with it.
 type loose string
 
 // UnmarshalJSON takes a string as it is and keeps the digits of a number.
 func (l *loose) UnmarshalJSON(raw []byte) error {
-	if len(raw) > 0 && raw[0] == '"' {
+	*l = ""
+	switch {
+	case len(raw) == 0:
+	case raw[0] == '"':
 		return json.Unmarshal(raw, (*string)(l))
-	}
-	if !bytes.Equal(raw, []byte("null")) {
+	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
 		*l = loose(raw)
+	}
+	return nil
+}
+
+// whole is a whole number in any of the spellings JSON, and programs that are
+// loose about it, have: 5, 5.0, 5e0, "5". Anything else is not known.
+type whole struct {
+	n     int64
+	known bool
+}
+
+// UnmarshalJSON never fails: what is no whole number is not known.
+func (w *whole) UnmarshalJSON(raw []byte) error {
+	*w = whole{}
+	text := strings.TrimSpace(strings.Trim(string(raw), `"`))
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		*w = whole{n, true}
+		return nil
+	}
+	// Within 53 bits a float is exact; ParseFloat's other forms (hex, Inf) are not
+	// those of JSON, and are no numbers here.
+	if strings.Trim(text, "+-0123456789.eE") != "" {
+		return nil
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && math.Abs(f) < 1<<53 && f == math.Trunc(f) {
+		*w = whole{int64(f), true}
+	}
+	return nil
+}
+
+// wireOriginator is originatorMetadata, which may be missing or odd.
+type wireOriginator struct {
+	ID   loose
+	Role loose
+}
+
+// UnmarshalJSON takes an object, and makes nothing of anything else.
+func (o *wireOriginator) UnmarshalJSON(raw []byte) error {
+	var wire struct {
+		ID   loose `json:"id"`
+		Role loose `json:"role"`
+	}
+	if json.Unmarshal(raw, &wire) == nil {
+		*o = wireOriginator{wire.ID, loose(strings.ToUpper(string(wire.Role)))}
+	}
+	return nil
+}
+
+// audience is messageAudience. What is there and cannot be read is no audience for
+// consumers.
+type audience string
+
+// UnmarshalJSON takes a string or null; anything else is kept as it is.
+func (a *audience) UnmarshalJSON(raw []byte) error {
+	var text string
+	switch {
+	case string(raw) == "null":
+		*a = ""
+	case json.Unmarshal(raw, &text) == nil:
+		*a = audience(strings.ToUpper(strings.TrimSpace(text)))
+	default:
+		*a = audience(raw)
+	}
+	return nil
+}
+
+// forgiving is oneOrMany without the elements that do not fit.
+type forgiving[T any] []T
+
+// UnmarshalJSON never fails.
+func (f *forgiving[T]) UnmarshalJSON(raw []byte) error {
+	*f = nil
+	var each oneOrMany[json.RawMessage]
+	if json.Unmarshal(raw, &each) != nil {
+		return nil
+	}
+	for _, one := range each {
+		var v T
+		if json.Unmarshal(one, &v) == nil {
+			*f = append(*f, v)
+		}
 	}
 	return nil
 }

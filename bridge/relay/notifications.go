@@ -328,13 +328,13 @@ func (in *intake) append(t *thread, ev *bridge.Event) error {
 	return nil
 }
 
-// eventID names an event by its place, or by its time where LivePerson gave it
-// no sequence.
+// eventID names an event by its position, or by all that tells it apart where
+// LivePerson gave it no sequence.
 func eventID(c *connector.MessagingChange) bridge.EventID {
 	if c.Sequence != connector.NoSequence {
 		return bridge.AgentEventID(string(c.DialogID), int64(c.Sequence))
 	}
-	return bridge.EventID(string(c.DialogID) + ":t" + strconv.FormatInt(c.ServerTimestamp.UnixMilli(), 10))
+	return bridge.EventID(string(c.DialogID) + ":" + c.Key())
 }
 
 func positionOf(c *connector.MessagingChange) *bridge.Position {

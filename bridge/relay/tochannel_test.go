@@ -17,6 +17,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/relay"
+	"lpbridge/connector"
 	"lpbridge/connector/lpsim"
 	"lpbridge/lpauth"
 )
@@ -322,7 +323,7 @@ func TestNotificationsThatAreRefused(t *testing.T) {
 		"not JSON":         {`{"kind"`, nil, 400},
 		"changes a number": {`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":7}}`, nil, 200},
 		"body a number":    {`{"kind":"notification","type":"ms.MessagingEventNotification","body":7}`, nil, 400},
-		"too large":        {valid + strings.Repeat(" ", 2<<20), nil, 413},
+		"too large":        {valid + strings.Repeat(" ", connector.MaxNotificationBytes), nil, 413},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

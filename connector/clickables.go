@@ -1,0 +1,83 @@
+package connector
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Clickable is something a consumer can choose in a message: a quick reply, or an
+// element of structured content at any depth ("Rich Messaging Introduction" and
+// "Quick Replies Template" pages). To report a click send, into the dialog of the
+// message, an [AcceptStatusEvent] with status [Action], Sequence and Metadata, and
+// then PublishText, if any, as a [ContentEvent] with the same Metadata.
+type Clickable struct {
+	// ID is its number within the message: quick replies first, then elements as
+	// they are read.
+	ID string
+	// Title is what the consumer reads; it may be empty on pictures and maps.
+	Title string
+	// PublishText is what the click says in the consumer's name, empty when it
+	// says nothing.
+	PublishText string
+	// Link is the address, or the coordinates, it leads to.
+	Link string
+	// Metadata is the element's click.metadata as it came, nil without one.
+	Metadata json.RawMessage
+	// Sequence is that of the message.
+	Sequence Sequence
+	// QuickReply tells a reply that is offered beside the message, once, from an
+	// element of the message itself.
+	QuickReply bool
+}
+
+// maxClickables bounds what one message can offer; LivePerson allows 24 quick
+// replies and 256 elements in a card.
+const maxClickables = 512
+
+// Clickables lists what the message offers to be chosen.
+func (c *MessagingChange) Clickables() []Clickable {
+	w := clickWalk{sequence: c.Sequence}
+	w.quick = true
+	w.element(c.Event.QuickReplies, 0)
+	w.quick = false
+	w.element(c.Event.RichContent, 0)
+	return w.found
+}
+
+type clickWalk struct {
+	sequence Sequence
+	quick    bool
+	found    []Clickable
+}
+
+func (w *clickWalk) element(raw json.RawMessage, depth int) {
+	var e richElement
+	if len(raw) == 0 || depth > deepestElement || json.Unmarshal(raw, &e) != nil {
+		return
+	}
+	metadata := notNull(e.Click.Metadata)
+	text, link := e.publishText(), e.target()
+	// A quick reply is one by where it is; an element needs something to click for.
+	if text != "" || link != "" || metadata != nil && len(e.Resp) == 0 || w.quick && depth > 0 {
+		w.add(Clickable{Title: first(e.Title, e.Text, e.Caption, e.Alt), PublishText: text, Link: link, Metadata: metadata})
+	}
+	for _, choice := range e.Resp {
+		if choice == "" {
+			continue
+		}
+		w.add(Clickable{Title: string(choice), PublishText: string(choice), Metadata: metadata})
+	}
+	for _, child := range e.Elements {
+		w.element(child, depth+1)
+	}
+	for _, child := range e.Replies {
+		w.element(child, depth+1)
+	}
+}
+
+func (w *clickWalk) add(c Clickable) {
+	if len(w.found) < maxClickables {
+		c.ID, c.Sequence, c.QuickReply = strconv.Itoa(len(w.found)), w.sequence, w.quick
+		w.found = append(w.found, c)
+	}
+}

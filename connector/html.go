@@ -1,0 +1,112 @@
+package connector
+
+import (
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// blocks are the elements that begin a new line.
+var blocks = map[atom.Atom]bool{
+	atom.P: true, atom.Div: true, atom.Br: true, atom.Li: true, atom.Ul: true, atom.Ol: true, atom.Tr: true, atom.Table: true,
+	atom.H1: true, atom.H2: true, atom.H3: true, atom.H4: true, atom.H5: true, atom.H6: true, atom.Blockquote: true, atom.Hr: true,
+}
+
+// wordsOfHTML gives what a person would read: text, with a line for each block and
+// the address of a link behind its words. A consumer's channel shows markup as it
+// is, or worse, obeys it.
+func wordsOfHTML(source string) string {
+	var w htmlWords
+	tokens := html.NewTokenizer(strings.NewReader(source))
+	for {
+		switch kind := tokens.Next(); kind {
+		case html.ErrorToken:
+			return w.String()
+		case html.TextToken:
+			w.text(tokens.Token().Data)
+		case html.StartTagToken, html.SelfClosingTagToken:
+			w.begin(tokens.Token(), kind == html.SelfClosingTagToken)
+		case html.EndTagToken:
+			w.end(tokens.Token())
+		}
+	}
+}
+
+// htmlWords collects the lines of a document.
+type htmlWords struct {
+	out    strings.Builder
+	hidden int // depth of elements whose text nobody sees
+	link   string
+	shown  int // where the words of the present link begin
+}
+
+func (w *htmlWords) text(data string) {
+	if w.hidden > 0 {
+		return
+	}
+	words := strings.Join(strings.Fields(data), " ")
+	leading := data != "" && strings.TrimLeft(data, " \t\r\n") != data
+	if leading && w.out.Len() > 0 && !strings.HasSuffix(w.out.String(), "\n") && !strings.HasSuffix(w.out.String(), " ") {
+		w.out.WriteByte(' ')
+	}
+	w.out.WriteString(words)
+	if words != "" && strings.TrimRight(data, " \t\r\n") != data {
+		w.out.WriteByte(' ')
+	}
+}
+
+func (w *htmlWords) begin(t html.Token, alone bool) {
+	switch {
+	case t.DataAtom == atom.Script || t.DataAtom == atom.Style || t.DataAtom == atom.Head:
+		if !alone {
+			w.hidden++
+		}
+	case t.DataAtom == atom.A:
+		w.link, w.shown = attribute(t, "href"), w.out.Len()
+	case t.DataAtom == atom.Img:
+		w.text(attribute(t, "alt"))
+	case blocks[t.DataAtom]:
+		w.line()
+	}
+}
+
+func (w *htmlWords) end(t html.Token) {
+	switch {
+	case t.DataAtom == atom.Script || t.DataAtom == atom.Style || t.DataAtom == atom.Head:
+		w.hidden = max(0, w.hidden-1)
+	case t.DataAtom == atom.A && w.link != "":
+		if words := strings.TrimSpace(w.out.String()[min(w.shown, w.out.Len()):]); words != w.link && !strings.HasPrefix(w.link, "#") {
+			w.out.WriteString(": " + w.link)
+		}
+		w.link = ""
+	case blocks[t.DataAtom]:
+		w.line()
+	}
+}
+
+func (w *htmlWords) line() {
+	if text := w.out.String(); text != "" && !strings.HasSuffix(text, "\n") {
+		w.out.WriteByte('\n')
+	}
+}
+
+// String is the text without empty lines and blanks at the ends of lines.
+func (w *htmlWords) String() string {
+	var lines []string
+	for line := range strings.SplitSeq(w.out.String(), "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func attribute(t html.Token, name string) string {
+	for _, a := range t.Attr {
+		if a.Key == name {
+			return strings.TrimSpace(a.Val)
+		}
+	}
+	return ""
+}
