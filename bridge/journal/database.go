@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -43,6 +44,9 @@ type database struct {
 	conn    *sql.Conn
 	readDB  *sql.DB
 	stmts   [allStatements]*sql.Stmt
+	// reading is held for reading by whoever reads, so that the readers can be
+	// asked to step aside while the log starts over.
+	reading sync.RWMutex
 	// fresh says that the database was made by this open, touched when its files
 	// were last written before it.
 	fresh   bool
@@ -103,7 +107,7 @@ func lastWritten(paths ...string) time.Time {
 
 func (s *database) openWriter(ctx context.Context) error {
 	var err error
-	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)")); err != nil {
+	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, busyPragma)); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	s.writeDB.SetMaxOpenConns(1)
@@ -202,7 +206,7 @@ func (s *database) migrate(ctx context.Context) error {
 
 func (s *database) openReaders(ctx context.Context) error {
 	var err error
-	s.readDB, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(1000)", "query_only(1)",
+	s.readDB, err = sql.Open("sqlite", dsn(s.path, busyPragma, "query_only(1)",
 		"cache_size("+strconv.Itoa(-readerCacheKiB)+")"))
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
@@ -230,28 +234,51 @@ func (s *database) prepare(ctx context.Context) error {
 	return nil
 }
 
-// checkpoint copies the write-ahead log into the database once it is long
-// enough, and reports whether it was. It runs between transactions, on the
+// checkpoint copies the write-ahead log into the database once it holds limit
+// pages that were not, and makes the log start over when it is twice as long:
+// while one reader after the other looks at its end, it never does by itself.
+// It reports whether it copied anything. It runs between transactions, on the
 // writing connection.
-func (s *database) checkpoint(ctx context.Context) (bool, error) {
-	pages, err := s.walPages(ctx, "NOOP")
-	if err != nil || pages < checkpointPages {
+func (s *database) checkpoint(ctx context.Context, limit int) (bool, error) {
+	log, copied, err := s.walCheckpoint(ctx, "NOOP")
+	if err != nil || log-copied < limit && log < 2*limit {
 		return false, err
 	}
-	_, err = s.walPages(ctx, "PASSIVE")
-	return true, err
+	if log, copied, err = s.walCheckpoint(ctx, "PASSIVE"); err != nil || log < 2*limit {
+		return true, err
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	// Whoever still reads is another program. It is not waited for.
+	if err := s.setBusyTimeout(ctx, 0); err != nil {
+		return true, err
+	}
+	_, _, err = s.walCheckpoint(ctx, "RESTART")
+	return true, errors.Join(err, s.setBusyTimeout(ctx, busyTimeout))
 }
 
-// walPages runs a checkpoint of the given mode and returns how many pages of
-// the log are not in the database yet.
-func (s *database) walPages(ctx context.Context, mode string) (int, error) {
-	var busy, log, done int
-	err := s.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &done)
+// walCheckpoint runs a checkpoint of the given mode and returns how many pages
+// the log has and how many of them are in the database.
+func (s *database) walCheckpoint(ctx context.Context, mode string) (log, copied int, err error) {
+	var busy int
+	err = s.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &copied)
 	if err != nil {
-		return 0, fmt.Errorf("checkpoint: %w", err)
+		return 0, 0, fmt.Errorf("checkpoint: %w", err)
 	}
-	return log - done, nil
+	return log, copied, nil
 }
+
+func (s *database) setBusyTimeout(ctx context.Context, d time.Duration) error {
+	if _, err := s.conn.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.FormatInt(d.Milliseconds(), 10)); err != nil {
+		return fmt.Errorf("set busy_timeout: %w", err)
+	}
+	return nil
+}
+
+// busyTimeout is how long another program's lock is waited for.
+const busyTimeout = time.Second
+
+var busyPragma = "busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")"
 
 // close closes the connections and gives up the lock. The last connection to
 // close copies the log into the database.

@@ -11,7 +11,8 @@ import (
 
 // scan reads the one row a statement always has.
 func (j *Journal) scan(ctx context.Context, s statement, dest ...any) error {
-	return readError(j.db.stmts[s].QueryRowContext(ctx).Scan(dest...))
+	_, err := j.db.find(ctx, s, nil, dest...)
+	return err
 }
 
 // scanFound reads the row a statement may have and reports whether it had.
@@ -23,6 +24,8 @@ func (j *Journal) scanFound(ctx context.Context, s statement, args []any, dest .
 }
 
 func (s *database) find(ctx context.Context, st statement, args []any, dest ...any) (bool, error) {
+	s.reading.RLock()
+	defer s.reading.RUnlock()
 	err := s.stmts[st].QueryRowContext(ctx, args...).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -31,7 +34,8 @@ func (s *database) find(ctx context.Context, st statement, args []any, dest ...a
 }
 
 // each calls row for every row of a statement. The rows are closed when it
-// returns: a reader that stays open keeps the log from being used again.
+// returns: a reader that stays open keeps the log from being used again. row
+// must not read by itself.
 func (j *Journal) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
 	if err := j.w.usable(); err != nil {
 		return err
@@ -40,6 +44,8 @@ func (j *Journal) each(ctx context.Context, s statement, args []any, row func(sc
 }
 
 func (d *database) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
+	d.reading.RLock()
+	defer d.reading.RUnlock()
 	rows, err := d.stmts[s].QueryContext(ctx, args...)
 	if err != nil {
 		return readError(err)

@@ -388,7 +388,7 @@ func (w *writer) checkpoint(written int) {
 		return
 	}
 	w.unseen = 0
-	done, err := w.j.db.checkpoint(context.Background())
+	done, err := w.j.db.checkpoint(context.Background(), checkpointPages)
 	switch {
 	case err == nil:
 		if done {
