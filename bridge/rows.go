@@ -31,11 +31,14 @@ type Entry struct {
 	// Payload is the encoded event.
 	Payload []byte
 	// Accepted is when the event was accepted; the journal sets it where it is
-	// zero. It is kept to the microsecond, as is NextTry.
+	// zero. It is kept to the microsecond, as is NextTry. In what is read it does
+	// not lie ahead.
 	Accepted time.Time
 	// Attempts counts deliveries that ended other than delivered.
 	Attempts int
-	// NextTry is when the next delivery may start; zero means at once.
+	// NextTry is when the next delivery may start; zero means at once. One that
+	// is read and lies further ahead than [MaxPause] was written by a clock that
+	// was wrong, and is zero.
 	NextTry time.Time
 	// Last is how the last delivery ended; meaningful when Attempts > 0.
 	Last Outcome
@@ -57,6 +60,9 @@ type Entry struct {
 	// that were read or revived.
 	Event *Event
 }
+
+// MaxPause is the longest time an entry may wait for its next delivery.
+const MaxPause = 15 * time.Minute
 
 // Doubt says that a delivery may have been applied though nobody told us.
 type Doubt struct {

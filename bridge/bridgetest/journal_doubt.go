@@ -54,7 +54,7 @@ func testDoubtStored(t *testing.T, store JournalStore) {
 	j := open()
 	start(t, j)
 	seqs := add(t, j, message(laneA, "m-1"), message(laneA, "m-2"), message(backA, "r-1"))
-	since := time.Date(2026, 11, 20, 10, 7, 0, 5000, time.UTC)
+	since := time.Date(2025, 11, 20, 10, 7, 0, 5000, time.UTC)
 	lost := func(seq int64, lane bridge.LaneKey, d *bridge.Doubt) {
 		t.Helper()
 		settle(t, j, bridge.Settlement{Seq: seq, Lane: lane, Outcome: bridge.Unknown, Attempts: 1, Doubt: d})
@@ -138,6 +138,35 @@ func testBegunBeforeStart(t *testing.T, store JournalStore) {
 	}
 }
 
+// testTimesAhead reads what was written by a clock that was hours ahead.
+func testTimesAhead(t *testing.T, store JournalStore) {
+	j, _ := started(t, store)
+	before := time.Now().Truncate(time.Microsecond)
+	ahead := before.Add(10 * time.Hour)
+	e := message(laneA, "m-1")
+	e.Accepted, e.NextTry = ahead, ahead
+	soon := message(laneA, "m-2")
+	soon.NextTry = before.Add(bridge.MaxPause - time.Minute)
+	seqs := add(t, j, e, soon)
+	settle(t, j, bridge.Settlement{
+		Seq: seqs[0], Lane: laneA, Outcome: bridge.Unknown, Attempts: 1, NextTry: ahead, Doubt: &bridge.Doubt{Since: ahead},
+	})
+	list := pending(t, j, laneA)
+	now := time.Now()
+	if at := list[0].Accepted; at.Before(before) || at.After(now) {
+		t.Errorf("accepted %v, want now", at)
+	}
+	if at := list[0].Doubt.Since; at.Before(before) || at.After(now) {
+		t.Errorf("in doubt since %v, want now", at)
+	}
+	if !list[0].NextTry.IsZero() {
+		t.Errorf("next try %v, want at once", list[0].NextTry)
+	}
+	if !list[1].NextTry.Equal(soon.NextTry) {
+		t.Errorf("next try %v, want %v", list[1].NextTry, soon.NextTry)
+	}
+}
+
 func testDoubtOfDead(t *testing.T, store JournalStore) {
 	j, h := started(t, store)
 	seqs := add(t, j, message(laneA, "m-1"), message(laneA, "m-2"))
@@ -187,7 +216,7 @@ var CrashLives = map[string]func(bridge.Journal) error{
 	"idle":    func(j bridge.Journal) error { return j.Start(func([]bridge.Entry) {}) },
 }
 
-var crashDoubt = bridge.Doubt{Since: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC), Dialogs: []string{"d-1"}}
+var crashDoubt = bridge.Doubt{Since: time.Date(2025, 11, 20, 9, 0, 0, 0, time.UTC), Dialogs: []string{"d-1"}}
 
 // deliverAndDie begins deliveries in every way there is.
 func deliverAndDie(j bridge.Journal) error {

@@ -154,7 +154,7 @@ func testStart(t *testing.T, store JournalStore) {
 func testSettle(t *testing.T, store JournalStore) {
 	j, _ := started(t, store)
 	seqs := add(t, j, message(laneA, "m-1"), message(laneA, "m-2"), message(laneA, "m-3"), message(laneA, "m-4"))
-	next := time.Date(2026, 11, 20, 10, 5, 0, 0, time.UTC)
+	next := time.Date(2025, 11, 20, 10, 5, 0, 0, time.UTC)
 	settle(t, j, bridge.Settlement{Seq: seqs[0], Lane: laneA, Outcome: bridge.Delivered, Final: bridge.Done})
 	settle(t, j, bridge.Settlement{
 		Seq: seqs[1], Lane: laneA, Outcome: bridge.Retry, Final: bridge.Pending, Attempts: 2, NextTry: next,

@@ -70,7 +70,7 @@ func testRecords(t *testing.T, store JournalStore) {
 	if _, err := book.Get(t.Context(), "message", 1); !errors.Is(err, bridge.ErrNoRecord) {
 		t.Errorf("error %v, want ErrNoRecord", err)
 	}
-	at := time.Date(2026, 11, 20, 10, 0, 0, 5000, time.UTC)
+	at := time.Date(2025, 11, 20, 10, 0, 0, 5000, time.UTC)
 	want := bridge.Record{
 		Kind: "message", ID: 7, Parent: "c-1", Keys: []string{"source-1", "", "ü/\x00"}, Data: []byte{0, 1, 0xff}, Time: at,
 	}

@@ -111,7 +111,7 @@ func testConversations(t *testing.T, store JournalStore) {
 	open := store(t)
 	j := open()
 	start(t, j)
-	at := time.Date(2026, 11, 20, 10, 0, 0, 5000, time.UTC)
+	at := time.Date(2025, 11, 20, 10, 0, 0, 5000, time.UTC)
 	want := conversation("c-1", func(c *bridge.Conversation) {
 		c.Survey, c.Announced, c.Updated, c.Joined = "s-1", true, 1_790_000_000_123, "agent-1"
 		c.Began, c.Dialogs = at, []string{"c-1", "s-1"}
@@ -137,7 +137,7 @@ func testConversations(t *testing.T, store JournalStore) {
 
 func testConversationsOf(t *testing.T, store JournalStore) {
 	j, _ := started(t, store)
-	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	at := time.Date(2025, 11, 20, 10, 0, 0, 0, time.UTC)
 	begun := func(id string, hours int) bridge.Conversation {
 		return conversation(id, func(c *bridge.Conversation) { c.Began = at.Add(time.Duration(hours) * time.Hour) })
 	}
@@ -264,7 +264,7 @@ func testUnclaimed(t *testing.T, store JournalStore) {
 	open := store(t)
 	j := open()
 	start(t, j)
-	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	at := time.Date(2025, 11, 20, 10, 0, 0, 0, time.UTC)
 	change := func(conversation string, sequence int64) bridge.Unclaimed {
 		return bridge.Unclaimed{
 			Conversation: conversation, Dialog: conversation, Sequence: sequence, Received: at,

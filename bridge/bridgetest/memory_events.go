@@ -222,6 +222,16 @@ func (j *Journal) PendingOf(_ context.Context, lane bridge.LaneKey, after int64,
 // shown is an entry as it is read: with what its epoch says of it.
 func (j *Journal) shown(e *bridge.Entry) bridge.Entry {
 	read := *e
+	now := clock()
+	if read.NextTry.Sub(now) > bridge.MaxPause {
+		read.NextTry = time.Time{}
+	}
+	if read.Accepted.After(now) {
+		read.Accepted = now
+	}
+	if e.Doubt != nil && e.Doubt.Since.After(now) {
+		read.Doubt = &bridge.Doubt{Since: now, Dialogs: e.Doubt.Dialogs}
+	}
 	begun := j.mem.begun[e.Seq]
 	read.Begun = begun == j.epoch
 	found, broken := j.mem.broken[begun]

@@ -28,7 +28,7 @@ func (s *composingWrite) apply(t *transaction) error {
 	}
 	m := &s.mark
 	_, err = t.exec(insertComposing, arrow(m.Direction), m.Thread.Channel, string(m.Thread.Thread), m.Conversation, m.Agent,
-		micros(t.now), created)
+		t.stamp, created)
 	return err
 }
 
@@ -54,12 +54,13 @@ func (*clearWrite) kept() bool { return true }
 // Composing implements [bridge.Journal].
 func (j *Journal) Composing(ctx context.Context) ([]bridge.ComposingMark, error) {
 	var list []bridge.ComposingMark
+	s, now := j.clock.shift(), j.clock.now()
 	err := j.each(ctx, composingMarks, nil, func(scan func(...any) error) error {
 		var m bridge.ComposingMark
 		var direction string
 		var since int64
 		err := scan(&direction, &m.Thread.Channel, &m.Thread.Thread, &m.Conversation, &m.Agent, &since)
-		m.Direction, m.Since = towards(direction), fromMicros(since)
+		m.Direction, m.Since = towards(direction), s.past(since, now)
 		list = append(list, m)
 		return err
 	})

@@ -24,7 +24,7 @@ func (j *Journal) SaveConsumer(ctx context.Context, c bridge.ConsumerRow) error 
 func (s *consumerWrite) apply(t *transaction) error { return t.saveConsumer(&s.row) }
 
 func (t *transaction) saveConsumer(c *bridge.ConsumerRow) error {
-	_, err := t.exec(saveConsumer, c.Channel, string(c.ID), c.ExtConsumer, c.LPConsumer, bytesOf(c.Profile), micros(t.now))
+	_, err := t.exec(saveConsumer, c.Channel, string(c.ID), c.ExtConsumer, c.LPConsumer, bytesOf(c.Profile), t.stamp)
 	return err
 }
 

@@ -51,6 +51,13 @@
 // exit and be started anew. For the same reason the log is copied into the
 // database by our own checkpoints: SQLite's automatic ones swallow errors.
 //
+// # Time
+//
+// Times on disk are those of a clock that never jumps (clock.go). What waits
+// and what is kept is measured by time that passed, so that a machine's clock
+// that jumps, either way and by any amount, delays no delivery and deletes
+// nothing early. While no process runs, at most twelve hours count.
+//
 // # Layout
 //
 // The tables are described in schema.go, every statement is in statements.go,

@@ -21,33 +21,40 @@ type epochs struct {
 	// current is that of this process.
 	current int64
 	// broken are those that did not close their journal, with the time when that
-	// was found out.
-	broken map[int64]time.Time
+	// was found out as the database has it.
+	broken map[int64]int64
 	// Of those up to forgotten nothing is known any more, and the worst is
 	// assumed.
 	forgotten   int64
-	forgottenAt time.Time
+	forgottenAt int64
 	// from is when the process before last wrote, to when this one opened the
 	// journal.
 	from, to time.Time
 }
 
 // loadEpochs reads the epochs and notes when the last one did not end in order.
-func (j *Journal) loadEpochs(ctx context.Context, now time.Time) error {
-	e := epochs{broken: map[int64]time.Time{}, to: now, from: j.db.touched}
+func (j *Journal) loadEpochs(ctx context.Context) error {
+	now := j.clock.now()
+	e := epochs{broken: map[int64]int64{}, to: now, from: j.db.touched}
 	last, _, err := j.meta(ctx, metaEpoch)
 	if err != nil {
 		return err
 	}
 	e.current = last + 1
-	alive, known, err := j.meta(ctx, metaAlive)
+	wrote, known, err := j.resumeClock(ctx)
 	if err != nil {
 		return err
 	}
 	if known {
-		e.from = fromMicros(alive)
+		e.from = wrote
 	}
-	if e.from.IsZero() || j.db.fresh {
+	switch {
+	case e.from.IsZero() || j.db.fresh:
+		e.from = now
+	case e.from.After(now.Add(jump)):
+		// The clock went back, and nobody knows for how long.
+		e.from = now.Add(-maxAbsence)
+	case e.from.After(now):
 		e.from = now
 	}
 	clean, known, err := j.meta(ctx, metaClean)
@@ -57,7 +64,8 @@ func (j *Journal) loadEpochs(ctx context.Context, now time.Time) error {
 	// A journal that never started cut nothing off.
 	j.clean = !known || clean == 1
 	if !j.clean {
-		if err := j.db.noteBroken(ctx, last, now, e.from); err != nil {
+		s := j.clock.shift()
+		if err := j.db.noteBroken(ctx, last, s.steady(now), s.steady(e.from)); err != nil {
 			return fmt.Errorf("note that the process before was cut off: %w", err)
 		}
 	}
@@ -77,42 +85,52 @@ func (j *Journal) loadBroken(ctx context.Context, e *epochs) error {
 	if err != nil {
 		return err
 	}
-	e.forgotten, e.forgottenAt = forgotten, fromMicros(at)
+	e.forgotten, e.forgottenAt = forgotten, at
 	return j.db.each(ctx, brokenEpochs, nil, func(scan func(...any) error) error {
 		var epoch, found int64
 		if err := scan(&epoch, &found); err != nil {
 			return err
 		}
-		e.broken[epoch] = fromMicros(found)
+		e.broken[epoch] = found
 		return nil
 	})
 }
 
 // noteBroken writes down that an epoch did not end in order. Only the first
 // note counts: what is in doubt must not wait anew with each start.
-func (d *database) noteBroken(ctx context.Context, epoch int64, found, alive time.Time) error {
-	_, err := d.stmts[insertEpoch].ExecContext(ctx, epoch, micros(found), micros(alive))
+func (d *database) noteBroken(ctx context.Context, epoch, found, alive int64) error {
+	_, err := d.stmts[insertEpoch].ExecContext(ctx, epoch, found, alive)
 	return err
 }
 
-// doubt says whether an entry may have arrived. begun is the epoch in which its
-// delivery last began, stored what a settlement left.
-func (e *epochs) doubt(begun int64, stored *bridge.Doubt) *bridge.Doubt {
-	if begun == 0 || begun == e.current {
-		return stored
+// found says when it was found out that a delivery begun in an epoch may have
+// been cut off, and whether it may.
+func (e *epochs) found(begun int64) (at int64, broken bool) {
+	switch {
+	case begun == 0 || begun == e.current:
+		return 0, false
+	case begun <= e.forgotten:
+		return e.forgottenAt, true
 	}
-	found, broken := e.broken[begun]
-	if begun <= e.forgotten {
-		found, broken = e.forgottenAt, true
+	at, broken = e.broken[begun]
+	return at, broken
+}
+
+// resumeClock sets the clock going where the process before left it, and
+// returns what the machine's clock said when that last wrote.
+func (j *Journal) resumeClock(ctx context.Context) (wrote time.Time, known bool, err error) {
+	ahead, _, err := j.meta(ctx, metaAhead)
+	if err != nil {
+		return wrote, false, err
 	}
-	if !broken {
-		return stored
+	alive, known, err := j.meta(ctx, metaAlive)
+	if err != nil {
+		return wrote, false, err
 	}
-	// The delivery that was cut off may have gone to any dialog.
-	if stored != nil && stored.Since.After(found) {
-		found = stored.Since
-	}
-	return &bridge.Doubt{Since: found}
+	before := shift(ahead) * shift(time.Microsecond)
+	wrote = before.read(alive)
+	j.clock.resume(time.Duration(before), wrote)
+	return wrote, known, nil
 }
 
 // Absence implements [bridge.Journal].
@@ -123,11 +141,15 @@ func (j *Journal) Clean() bool { return j.clean }
 
 // live notes now and then that the process lives.
 func (t *transaction) live() error {
-	if since := t.now.Sub(t.w.alive); since >= 0 && since < aliveEvery {
+	if since := t.now.Sub(t.w.alive); since >= 0 && since < aliveEvery && t.shift == t.w.shift {
 		return nil
 	}
 	t.alive = t.now
-	_, err := t.exec(upsertMeta, metaAlive, micros(t.now))
+	if _, err := t.exec(upsertMeta, metaAlive, t.stamp); err != nil {
+		return err
+	}
+	// With it the next process knows what the machine's clock said.
+	_, err := t.exec(upsertMeta, metaAhead, time.Duration(t.shift).Microseconds())
 	return err
 }
 
@@ -182,6 +204,6 @@ func (s *closeWrite) apply(t *transaction) error {
 type checkWrite struct{ wait }
 
 func (checkWrite) apply(t *transaction) error {
-	_, err := t.exec(upsertMeta, metaChecked, micros(t.now))
+	_, err := t.exec(upsertMeta, metaChecked, t.stamp)
 	return err
 }

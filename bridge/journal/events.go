@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"lpbridge/bridge"
 )
@@ -99,7 +100,7 @@ func (s *settleWrite) apply(t *transaction) error {
 		return err
 	}
 	if s.Dialog != "" {
-		_, err := t.exec(insertLedger, s.Dialog, s.Sequence, s.Lane.Channel, string(s.Lane.Thread), string(s.Source), micros(t.now))
+		_, err := t.exec(insertLedger, s.Dialog, s.Sequence, s.Lane.Channel, string(s.Lane.Thread), string(s.Source), t.stamp)
 		if err != nil {
 			return err
 		}
@@ -128,16 +129,16 @@ func (t *transaction) conclude(s *bridge.Settlement) error {
 	switch {
 	case s.Final == bridge.Pending:
 		doubt, dialogs := t.doubtRow(s.Doubt)
-		_, err = t.exec(retryPending, s.Attempts, micros(s.NextTry), s.Outcome.String(), cutReason(s.Reason), doubt, dialogs, s.Seq)
+		_, err = t.exec(retryPending, s.Attempts, t.shift.steady(s.NextTry), s.Outcome.String(), cutReason(s.Reason), doubt, dialogs, s.Seq)
 		return err
 	case s.Final == bridge.Dead:
 		doubt, dialogs := t.doubtRow(s.Doubt)
-		n, err = t.exec(killPending, s.Attempts, s.Outcome.String(), micros(t.now), cutReason(s.Reason), doubt, dialogs, s.Seq)
+		n, err = t.exec(killPending, s.Attempts, s.Outcome.String(), t.stamp, cutReason(s.Reason), doubt, dialogs, s.Seq)
 		t.dead += n
 	case t.w.j.opts.Retention == 0:
 		n, err = t.exec(deletePending, s.Seq)
 	default:
-		n, err = t.exec(finishPending, micros(t.now), s.Seq)
+		n, err = t.exec(finishPending, t.stamp, s.Seq)
 	}
 	t.pending -= n
 	return err
@@ -152,7 +153,7 @@ func (t *transaction) doubtRow(d *bridge.Doubt) (since int64, dialogs []byte) {
 	if at.IsZero() {
 		at = t.now
 	}
-	return micros(at), packKeys(d.Dialogs)
+	return t.shift.steady(at), packKeys(d.Dialogs)
 }
 
 // cutReason keeps a reason short, and whole in its last letter.
@@ -210,7 +211,7 @@ func (s *reviveWrite) apply(t *transaction) error {
 	if s.found, err = t.row(deadRow, []any{s.seq}, row.dest()...); err != nil || !s.found {
 		return err
 	}
-	e, err := row.entry(&t.w.j.epochs)
+	e, err := row.entry(t.w.j.reading())
 	if err != nil {
 		return err
 	}
@@ -218,8 +219,8 @@ func (s *reviveWrite) apply(t *transaction) error {
 		return err
 	}
 	e.Accepted, e.Attempts, e.Last = t.now, 0, parseOutcome("")
-	e.NextTry, e.Reason = fromMicros(0), ""
-	if _, err := t.exec(reviveDead, e.Seq, micros(e.Accepted), s.seq); err != nil {
+	e.NextTry, e.Reason = time.Time{}, ""
+	if _, err := t.exec(reviveDead, e.Seq, t.stamp, s.seq); err != nil {
 		return err
 	}
 	t.dead--

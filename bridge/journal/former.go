@@ -31,7 +31,7 @@ func (s *threadWrite) apply(t *transaction) error {
 		return err
 	}
 	_, err = t.exec(upsertThread, th.Channel, string(th.ID), string(th.Consumer), th.ExtConsumer, th.LPConsumer,
-		th.Conversation, th.Dialog, th.Survey, th.Former, th.Open, th.Announced, th.Sequence, th.Updated, th.Joined, saved)
+		th.Conversation, th.Dialog, th.Survey, th.Former, th.Open, th.Announced, th.Sequence, th.Updated, th.Joined, saved, t.stamp)
 	return err
 }
 

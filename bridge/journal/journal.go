@@ -46,6 +46,8 @@ type Options struct {
 	MaxPending int64
 	// Logger gets what an operator should know; it must not be nil.
 	Logger *slog.Logger
+	// clock reads the machine's clock; tests have their own.
+	clock func() (wall func() time.Time, elapsed func() time.Duration)
 	// Observe, if set, is told of every transaction that was tried. It runs on
 	// the writer and must not block.
 	Observe func(CommitInfo)
@@ -79,6 +81,7 @@ type Journal struct {
 	clean bool
 	// epochs do not change after Open.
 	epochs epochs
+	clock  steadyClock
 
 	pending atomic.Int64
 	// queued counts entries on their way to the writer.
@@ -115,6 +118,7 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	j := &Journal{opts: opts, db: s, log: opts.Logger, numbers: map[counterKey]*numbers{}}
+	j.clock.wall, j.clock.elapsed = opts.clock()
 	start, err := j.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", errors.Join(err, s.close()))
@@ -138,6 +142,9 @@ func (o *Options) check() (string, error) {
 	}
 	if o.Retention < 0 || o.HistoryRetention < 0 {
 		return "", errors.New("retention: must not be negative")
+	}
+	if o.clock == nil {
+		o.clock = machineClock
 	}
 	if o.MaxPending == 0 {
 		o.MaxPending = DefaultMaxPending
@@ -172,7 +179,7 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 		}
 		*a.to = allotted{name: a.name, last: last, limit: last}
 	}
-	return start, j.loadEpochs(ctx, time.Now())
+	return start, j.loadEpochs(ctx)
 }
 
 // LastSeq implements [bridge.Journal].

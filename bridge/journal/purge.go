@@ -24,10 +24,10 @@ func (j *Journal) purgeLoop(ctx context.Context) {
 	defer tick.Stop()
 	var keys time.Time
 	for {
-		now := time.Now()
-		withKeys := now.Sub(keys) >= keysEvery
+		now := j.clock.shift().steady(j.clock.now())
+		withKeys := time.Since(keys) >= keysEvery
 		if withKeys {
-			keys = now
+			keys = time.Now()
 		}
 		if err := j.purge(ctx, now, withKeys); err != nil && ctx.Err() == nil {
 			j.log.Error("journal: purge", "error", err)
@@ -40,10 +40,11 @@ func (j *Journal) purgeLoop(ctx context.Context) {
 	}
 }
 
-// purge walks the tables once and forgets what is old at the given time.
-func (j *Journal) purge(ctx context.Context, now time.Time, withKeys bool) error {
+// purge walks the tables once and forgets what is old at the given time, which
+// is the database's: the machine's may jump meanwhile.
+func (j *Journal) purge(ctx context.Context, now int64, withKeys bool) error {
 	if j.opts.Retention > 0 {
-		if err := walk(ctx, j, doneBound, forgetDone, int64(0), math.MaxInt64, now.Add(-j.opts.Retention)); err != nil {
+		if err := walk(ctx, j, doneBound, forgetDone, int64(0), math.MaxInt64, now-j.opts.Retention.Microseconds()); err != nil {
 			return fmt.Errorf("delivered events: %w", err)
 		}
 	}
@@ -56,7 +57,7 @@ func (j *Journal) purge(ctx context.Context, now time.Time, withKeys bool) error
 	if err := walk(ctx, j, dedupeBound, forgetDedupe, []byte{}, endOfHashes, now); err != nil {
 		return fmt.Errorf("idempotency keys: %w", err)
 	}
-	if err := walk(ctx, j, ledgerBound, forgetLedger, "", endOfText, now.Add(-ledgerRetention)); err != nil {
+	if err := walk(ctx, j, ledgerBound, forgetLedger, "", endOfText, now-ledgerRetention.Microseconds()); err != nil {
 		return fmt.Errorf("positions of messages: %w", err)
 	}
 	return nil
@@ -70,7 +71,7 @@ const endOfText = "\xff\xff"
 
 // walk forgets rows older than cutoff, one range of keys after the other.
 func walk[K int64 | string | []byte](
-	ctx context.Context, j *Journal, bound, forget statement, from, end K, cutoff time.Time,
+	ctx context.Context, j *Journal, bound, forget statement, from, end K, cutoff int64,
 ) error {
 	for {
 		to := end
@@ -81,7 +82,7 @@ func walk[K int64 | string | []byte](
 		if !more {
 			to = end
 		}
-		s := &forgetWrite{wait: newWait(), statement: forget, args: []any{from, to, micros(cutoff)}}
+		s := &forgetWrite{wait: newWait(), statement: forget, args: []any{from, to, cutoff}}
 		if err := j.w.do(ctx, s); err != nil {
 			return err
 		}
@@ -109,11 +110,11 @@ func (s *forgetWrite) apply(t *transaction) error {
 
 // purgeRecords deletes history. Records have keys beside them, so they are
 // deleted one by one.
-func (j *Journal) purgeRecords(ctx context.Context, now time.Time) error {
+func (j *Journal) purgeRecords(ctx context.Context, now int64) error {
 	if j.opts.HistoryRetention == 0 {
 		return nil
 	}
-	cutoff := now.Add(-j.opts.HistoryRetention)
+	cutoff := now - j.opts.HistoryRetention.Microseconds()
 	for channel, kinds := range j.opts.Expire {
 		for _, kind := range kinds {
 			if err := j.purgeKind(ctx, channel, kind, cutoff); err != nil {
@@ -124,7 +125,7 @@ func (j *Journal) purgeRecords(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-func (j *Journal) purgeKind(ctx context.Context, channel, kind string, cutoff time.Time) error {
+func (j *Journal) purgeKind(ctx context.Context, channel, kind string, cutoff int64) error {
 	var from int64
 	for {
 		to := int64(math.MaxInt64)
@@ -133,7 +134,7 @@ func (j *Journal) purgeKind(ctx context.Context, channel, kind string, cutoff ti
 			return err
 		}
 		var ids []int64
-		args := []any{channel, kind, from, to, micros(cutoff)}
+		args := []any{channel, kind, from, to, cutoff}
 		err = j.each(ctx, expiredRecords, args, func(scan func(...any) error) error {
 			var id int64
 			err := scan(&id)

@@ -72,7 +72,7 @@ func TestPurge(t *testing.T) {
 	}
 	purge := func(later time.Duration, withKeys bool) {
 		t.Helper()
-		if err := j.purge(t.Context(), time.Now().Add(later), withKeys); err != nil {
+		if err := j.purge(t.Context(), micros(time.Now().Add(later)), withKeys); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -132,7 +132,7 @@ func (j *Journal) deadLetters(ctx context.Context, s statement, args ...any) ([]
 	var list []bridge.DeadLetter
 	err := j.each(ctx, s, args, func(scan func(...any) error) error {
 		e, settled, err := j.scanEntry(scan)
-		list = append(list, bridge.DeadLetter{Entry: e, Died: fromMicros(settled)})
+		list = append(list, bridge.DeadLetter{Entry: e, Died: j.clock.shift().past(settled, j.clock.now())})
 		return err
 	})
 	if err != nil {
@@ -146,6 +146,6 @@ func (j *Journal) scanEntry(scan func(...any) error) (bridge.Entry, int64, error
 	if err := scan(row.dest()...); err != nil {
 		return bridge.Entry{}, 0, err
 	}
-	e, err := row.entry(&j.epochs)
+	e, err := row.entry(j.reading())
 	return e, row.settled, err
 }

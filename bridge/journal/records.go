@@ -286,7 +286,7 @@ func (t *transaction) saveRecord(r *bridge.ChannelRecord) error {
 	if data == nil {
 		data = []byte{}
 	}
-	_, err := t.exec(upsertRecord, r.Channel, r.Kind, r.ID, r.Parent, packKeys(r.Keys), data, micros(at))
+	_, err := t.exec(upsertRecord, r.Channel, r.Kind, r.ID, r.Parent, packKeys(r.Keys), data, micros(at), t.stamp)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,9 @@ import (
 )
 
 // The layout of the database. Statements and migrations keep to what SQLite and
-// PostgreSQL share. Times are microseconds since 1970, 0 for none.
+// PostgreSQL share. Times are microseconds since 1970, 0 for none; but for those
+// that others gave us (records' saved, conversations' began and ended) they are
+// those of the clock that never jumps, see clock.go.
 //
 //   - events holds what is to be relayed. A lane is written as channel, '>' or
 //     '<' (towards LivePerson or towards the channel), thread. state is 0 for
@@ -27,8 +29,9 @@ import (
 //   - threads is one row per thread. saved orders rows by when they were saved;
 //     it counts, so that a clock that was set back does no harm.
 //   - conversations are LivePerson's, with the thread that holds each; dialogs
-//     says whose a dialog is. created and saved count as those of threads do,
-//     touched is the time of the last save.
+//     says whose a dialog is. created and saved count as those of threads do.
+//     touched, here and in other tables, is when the row was last saved, or
+//     first where it is history; what is old is told by it.
 //   - consumers is what is known of each across threads.
 //   - ledger maps a position to the message of ours that stands there.
 //   - unclaimed are changes about conversations nobody knows.
@@ -54,6 +57,9 @@ const (
 	metaEpoch = "epoch"
 	// metaAlive is when the process last wrote, to about a second.
 	metaAlive = "alive"
+	// metaAhead is by how many microseconds the machine's clock was ahead of the
+	// database's then.
+	metaAhead = "ahead"
 	// metaChecked is when Check last wrote.
 	metaChecked = "checked"
 	// metaForgotten is the last epoch that was forgotten, metaForgottenAt when it
@@ -183,6 +189,11 @@ UPDATE events SET doubt = {now} WHERE state = 0
 	AND seq IN (SELECT min(e.seq) FROM events e WHERE e.state = 0 GROUP BY e.lane)
 	AND (EXISTS (SELECT 1 FROM meta WHERE name = 'clean' AND value = 0)
 		OR EXISTS (SELECT 1 FROM flags WHERE name = 'deliveries_in_doubt' AND value <> ''));
+
+ALTER TABLE threads ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
+UPDATE threads SET touched = {now};
+ALTER TABLE records ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
+UPDATE records SET touched = saved;
 
 CREATE TABLE epochs (
 	epoch INTEGER PRIMARY KEY,

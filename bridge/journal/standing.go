@@ -44,7 +44,7 @@ func (t *transaction) saveThread(th *bridge.Thread) error {
 		return err
 	}
 	_, err = t.exec(saveThread, th.Channel, string(th.ID), string(th.Consumer), th.ExtConsumer, th.LPConsumer,
-		th.Conversation, saved)
+		th.Conversation, saved, t.stamp)
 	return err
 }
 
@@ -54,7 +54,7 @@ func (t *transaction) saveConversation(c *bridge.Conversation) error {
 		return err
 	}
 	_, err = t.exec(saveConversation, c.ID, c.Channel, string(c.Thread), c.ExtConsumer, c.LPConsumer, c.Dialog, c.Survey,
-		c.Open, c.Announced, c.Updated, c.Joined, micros(c.Began), micros(c.Ended), saved, saved, micros(t.now))
+		c.Open, c.Announced, c.Updated, c.Joined, micros(c.Began), micros(c.Ended), saved, saved, t.stamp)
 	if err != nil {
 		return err
 	}

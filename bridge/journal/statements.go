@@ -134,11 +134,11 @@ var text = [allStatements]string{
 
 	insertEpoch: `INSERT INTO epochs (epoch, found, alive) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 
-	saveThread: `INSERT INTO threads (` + threadColumns + `, saved)
-		VALUES (?, ?, ?, ?, ?, ?, '', '', '', 0, 0, -1, 0, '', 0, ?)
+	saveThread: `INSERT INTO threads (` + threadColumns + `, saved, touched)
+		VALUES (?, ?, ?, ?, ?, ?, '', '', '', 0, 0, -1, 0, '', 0, ?, ?)
 		ON CONFLICT (channel, id) DO UPDATE SET
 			consumer = excluded.consumer, ext_consumer = excluded.ext_consumer, lp_consumer = excluded.lp_consumer,
-			conversation = excluded.conversation, saved = excluded.saved`,
+			conversation = excluded.conversation, saved = excluded.saved, touched = excluded.touched`,
 	saveConversation: `INSERT INTO conversations (id, channel, thread, ext_consumer, lp_consumer, dialog, survey, open, announced,
 			updated, joined, began, ended, created, saved, touched)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -166,12 +166,12 @@ var text = [allStatements]string{
 	deleteComposing: `DELETE FROM composing WHERE direction = ? AND channel = ? AND thread = ? AND conversation = ? AND agent = ?`,
 
 	raiseSequence: `UPDATE threads SET sequence = ? WHERE channel = ? AND id = ? AND dialog = ? AND sequence < ?`,
-	upsertThread: `INSERT INTO threads (` + threadColumns + `, saved)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+	upsertThread: `INSERT INTO threads (` + threadColumns + `, saved, touched)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
 		ON CONFLICT (channel, id) DO UPDATE SET
 			consumer = excluded.consumer, ext_consumer = excluded.ext_consumer, lp_consumer = excluded.lp_consumer,
 			conversation = excluded.conversation, dialog = excluded.dialog, survey = excluded.survey,
-			former = excluded.former, open = excluded.open, announced = excluded.announced, updated = excluded.updated, joined = excluded.joined, saved = excluded.saved,
+			former = excluded.former, open = excluded.open, announced = excluded.announced, updated = excluded.updated, joined = excluded.joined, saved = excluded.saved, touched = excluded.touched,
 			sequence = CASE WHEN threads.dialog = excluded.dialog AND threads.sequence > excluded.sequence
 				THEN threads.sequence ELSE excluded.sequence END`,
 	markThread: `UPDATE threads SET composing = ? WHERE channel = ? AND id = ? AND composing <> ?`,
@@ -181,7 +181,7 @@ var text = [allStatements]string{
 
 	findKey:      `SELECT id FROM record_keys WHERE channel = ? AND kind = ? AND name = ?`,
 	recordKeysOf: `SELECT keys FROM records WHERE channel = ? AND kind = ? AND id = ?`,
-	upsertRecord: `INSERT INTO records (channel, kind, id, parent, keys, data, saved) VALUES (?, ?, ?, ?, ?, ?, ?)
+	upsertRecord: `INSERT INTO records (channel, kind, id, parent, keys, data, saved, touched) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (channel, kind, id) DO UPDATE SET parent = excluded.parent, keys = excluded.keys, data = excluded.data`,
 	deleteRecord: `DELETE FROM records WHERE channel = ? AND kind = ? AND id = ?`,
 	insertKey: `INSERT INTO record_keys (channel, kind, name, id) VALUES (?, ?, ?, ?)
@@ -261,5 +261,5 @@ var text = [allStatements]string{
 	dedupeBound:    `SELECT hash FROM dedupe WHERE hash > ? ORDER BY hash LIMIT 1 OFFSET 999`,
 	ledgerBound:    `SELECT dialog FROM ledger WHERE dialog > ? ORDER BY dialog LIMIT 1 OFFSET 999`,
 	recordBound:    `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? ORDER BY id LIMIT 1 OFFSET 999`,
-	expiredRecords: `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? AND id <= ? AND saved < ?`,
+	expiredRecords: `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? AND id <= ? AND touched < ?`,
 }

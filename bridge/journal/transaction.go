@@ -16,6 +16,9 @@ import (
 type transaction struct {
 	w   *writer
 	now time.Time
+	// stamp is now as the database has it, shift how the two differ.
+	stamp int64
+	shift shift
 
 	// fresh are new pending entries in the order of Seq.
 	fresh []bridge.Entry
@@ -50,8 +53,10 @@ func (a *allotted) next(t *transaction) (int64, error) {
 	return a.last, nil
 }
 
-func (t *transaction) reset(now time.Time) {
-	t.now = now
+func (t *transaction) reset() {
+	t.shift = t.w.j.clock.shift()
+	t.now = t.w.j.clock.now()
+	t.stamp = t.shift.steady(t.now)
 	// The hook may keep the entries it was given.
 	t.fresh = nil
 	t.pending, t.dead, t.unclaimed = 0, 0, volume{}
@@ -101,8 +106,8 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 		return 0, err
 	}
 	if e.ID != "" {
-		expires := t.now.Add(t.w.j.opts.DedupeRetention)
-		n, err := t.exec(insertDedupe, dedupeHash(e.Lane, e.ID), seq, micros(expires))
+		expires := t.stamp + t.w.j.opts.DedupeRetention.Microseconds()
+		n, err := t.exec(insertDedupe, dedupeHash(e.Lane, e.ID), seq, expires)
 		if err != nil {
 			return 0, err
 		}
@@ -117,7 +122,7 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 	}
 	e.Doubt = nil
 	_, err = t.exec(insertEvent, seq, laneName(e.Lane), string(e.ID), string(e.Kind), bytesOf(e.Payload),
-		micros(e.Accepted), e.Attempts, micros(e.NextTry), outcomeName(e.Attempts, e.Last), e.Reason, t.epochIf(e.Begun))
+		t.shift.steady(e.Accepted), e.Attempts, t.shift.steady(e.NextTry), outcomeName(e.Attempts, e.Last), e.Reason, t.epochIf(e.Begun))
 	if err != nil {
 		return 0, err
 	}
@@ -243,28 +248,48 @@ func (e *entry) dest() []any {
 	}
 }
 
-func (e *entry) entry(past *epochs) (bridge.Entry, error) {
+// reading is what it takes to read an entry as it stands now.
+type reading struct {
+	past  *epochs
+	shift shift
+	now   time.Time
+}
+
+func (j *Journal) reading() reading {
+	return reading{past: &j.epochs, shift: j.clock.shift(), now: j.clock.now()}
+}
+
+func (e *entry) entry(r reading) (bridge.Entry, error) {
 	lane, err := parseLane(e.lane)
 	if err != nil {
 		return bridge.Entry{}, fmt.Errorf("read event %d: %w", e.seq, err)
 	}
-	doubt, err := e.stored()
+	doubt, err := e.inDoubt(r)
 	if err != nil {
 		return bridge.Entry{}, fmt.Errorf("read event %d: %w", e.seq, err)
 	}
+	next := r.shift.read(e.nextTry)
+	if next.Sub(r.now) > bridge.MaxPause {
+		next = time.Time{}
+	}
 	return bridge.Entry{
 		Seq: e.seq, Lane: lane, ID: bridge.EventID(e.id), Kind: bridge.Kind(e.kind), Payload: e.payload,
-		Accepted: fromMicros(e.accepted), Attempts: e.attempts, NextTry: fromMicros(e.nextTry),
-		Last: parseOutcome(e.last), Reason: e.reason,
-		Begun: e.begun == past.current, Doubt: past.doubt(e.begun, doubt),
+		Accepted: r.shift.past(e.accepted, r.now), Attempts: e.attempts, NextTry: next,
+		Last: parseOutcome(e.last), Reason: e.reason, Begun: e.begun == r.past.current, Doubt: doubt,
 	}, nil
 }
 
-// stored is the doubt a settlement left.
-func (e *entry) stored() (*bridge.Doubt, error) {
+// inDoubt says whether the event may have arrived: because a settlement said
+// so, or because the process that last began its delivery was cut off, which
+// may have sent it to any dialog.
+func (e *entry) inDoubt(r reading) (*bridge.Doubt, error) {
+	found, broken := r.past.found(e.begun)
+	if broken {
+		return &bridge.Doubt{Since: r.shift.past(max(found, e.doubt), r.now)}, nil
+	}
 	if e.doubt == 0 {
 		return nil, nil
 	}
 	dialogs, err := unpackKeys(e.dialogs)
-	return &bridge.Doubt{Since: fromMicros(e.doubt), Dialogs: dialogs}, err
+	return &bridge.Doubt{Since: r.shift.past(e.doubt, r.now), Dialogs: dialogs}, err
 }

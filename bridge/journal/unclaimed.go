@@ -59,7 +59,7 @@ func (t *transaction) addUnclaimed(list []bridge.Unclaimed) error {
 		if received.IsZero() {
 			received = t.now
 		}
-		_, err = t.exec(insertUnclaimed, id, u.Conversation, u.Dialog, u.Sequence, micros(received), bytesOf(u.Body))
+		_, err = t.exec(insertUnclaimed, id, u.Conversation, u.Dialog, u.Sequence, t.shift.steady(received), bytesOf(u.Body))
 		if err != nil {
 			return err
 		}
@@ -113,13 +113,14 @@ func (j *Journal) AllUnclaimed(ctx context.Context, after int64, limit int) ([]b
 	return j.listUnclaimed(ctx, allUnclaimed, after, limit)
 }
 
-func (j *Journal) listUnclaimed(ctx context.Context, s statement, args ...any) ([]bridge.Unclaimed, error) {
+func (j *Journal) listUnclaimed(ctx context.Context, st statement, args ...any) ([]bridge.Unclaimed, error) {
 	var list []bridge.Unclaimed
-	err := j.each(ctx, s, args, func(scan func(...any) error) error {
+	s, now := j.clock.shift(), j.clock.now()
+	err := j.each(ctx, st, args, func(scan func(...any) error) error {
 		var u bridge.Unclaimed
 		var received int64
 		err := scan(&u.ID, &u.Conversation, &u.Dialog, &u.Sequence, &received, &u.Body)
-		u.Received = fromMicros(received)
+		u.Received = s.past(received, now)
 		list = append(list, u)
 		return err
 	})

@@ -88,6 +88,8 @@ type state struct {
 	unclaimed     volume
 	// alive is when it was last noted that the process lives.
 	alive time.Time
+	// shift is that which was noted with it.
+	shift shift
 }
 
 func startWriter(j *Journal, start state) *writer {
@@ -246,7 +248,7 @@ func (w *writer) take() (writes []write, pause time.Duration, last bool) {
 // serve runs writes in one transaction and tells their callers.
 func (w *writer) serve(writes []write) {
 	start := time.Now()
-	err := w.commit(writes, start)
+	err := w.commit(writes)
 	if err == nil {
 		w.commits.Add(1)
 		w.j.pending.Add(w.tx.pending)
@@ -269,9 +271,9 @@ func (w *writer) serve(writes []write) {
 }
 
 // commit runs the writes and commits. After an error nothing of them is left.
-func (w *writer) commit(writes []write, now time.Time) error {
+func (w *writer) commit(writes []write) error {
 	t := &w.tx
-	t.reset(now)
+	t.reset()
 	if _, err := t.exec(begin); err != nil {
 		return err
 	}
@@ -280,7 +282,7 @@ func (w *writer) commit(writes []write, now time.Time) error {
 		_, err = t.exec(commit)
 	}
 	if err == nil {
-		w.seq, w.revision, w.alive = t.seq, t.revision, t.alive
+		w.seq, w.revision, w.alive, w.shift = t.seq, t.revision, t.alive, t.shift
 		w.unclaimed.add(t.unclaimed)
 		return nil
 	}
