@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -54,46 +55,89 @@ func (a *ChatwootAPI) fileOf(ctx context.Context, token string) (*file, error) {
 	return &file{attachment: *described, data: data, created: rec.Time}, nil
 }
 
-// uploadsOf returns the files of attachments[].
+// uploadsOf returns the files of a message. They belong under attachments[];
+// under another name they are no less meant to be sent.
 func uploadsOf(p params) ([]upload, error) {
-	items, ok := p["attachments"].([]any)
-	if !ok {
-		return nil, nil
-	}
 	var v invalid
-	if len(items) > maxFiles {
-		v.add("attachments", "Attachments exceeded maximum allowed")
+	if !onlyFiles(p["attachments"]) {
+		v.add("attachments", "Attachments must be files")
 		return nil, v.err()
 	}
-	uploads := make([]upload, 0, len(items))
-	for _, item := range items {
-		u, ok := item.(upload)
-		if !ok {
-			v.add("attachments", "Attachments must be files")
-			return nil, v.err()
-		}
-		uploads = append(uploads, u)
+	uploads := filesIn(nil, map[string]any(p))
+	if len(uploads) > maxFiles {
+		v.add("attachments", "Attachments exceeded maximum allowed")
 	}
-	return uploads, nil
+	return uploads, v.err()
 }
 
-// attach stores files with a message. What a file is, its bytes say: names and
-// headers are the sender's word only.
+// onlyFiles reports whether nothing but files, or nothing at all, was given for
+// attachments: an address or the text of a file would be lost.
+func onlyFiles(v any) bool {
+	switch v := v.(type) {
+	case upload, nil:
+		return true
+	case []any:
+		return !slices.ContainsFunc(v, func(item any) bool { return !onlyFiles(item) })
+	case map[string]any:
+		return onlyFiles(slices.Collect(maps.Values(v)))
+	}
+	text, isText := v.(string)
+	return isText && isBlank(text)
+}
+
+// filesIn adds the files in a value to those found so far, by the names they
+// have there.
+func filesIn(found []upload, v any) []upload {
+	switch v := v.(type) {
+	case upload:
+		return append(found, v)
+	case []any:
+		for _, item := range v {
+			found = filesIn(found, item)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			found = filesIn(found, v[name])
+		}
+	}
+	return found
+}
+
+// attach stores files with a message.
 func (a *ChatwootAPI) attach(ctx context.Context, t *transaction, m *message, uploads []upload) error {
 	for _, u := range uploads {
 		id, err := kindAttachment.NextID(ctx, a.records)
 		if err != nil {
 			return err
 		}
-		media, _, _ := strings.Cut(mimetype.Detect(u.data).String(), ";")
 		f := &file{
-			attachment: attachment{ID: id, Name: safeName(u.name), ContentType: media, Size: int64(len(u.data)), Token: rand.Text()},
+			attachment: attachment{ID: id, Name: safeName(u.name), ContentType: u.mediaType(), Size: int64(len(u.data)), Token: rand.Text()},
 			message:    m.ID, data: u.data, created: t.now,
 		}
 		t.stored = append(t.stored, f)
 		m.Attachments = append(m.Attachments, f.attachment)
 	}
 	return nil
+}
+
+// mediaType is what a file is. Its bytes say that, and the sender only where they
+// leave it open: whether a container holds sound alone, what kind of text it is,
+// and what nobody knows. A picture shows by its bytes that it is one, and what a
+// browser would run is never believed.
+func (u *upload) mediaType() string {
+	found, _, _ := strings.Cut(mimetype.Detect(u.data).String(), ";")
+	kind, form, _ := strings.Cut(u.media, "/")
+	_, foundForm, _ := strings.Cut(found, "/")
+	switch {
+	case slices.Contains([]string{"text/html", "text/xml", "text/javascript"}, u.media):
+		return found
+	case kind == "audio" && (found == "video/"+form || found == "application/"+form || strings.HasPrefix(found, "video/") && form == "m4a"),
+		kind == "text" && found == "text/plain",
+		kind == "application" && (found == "application/zip" || foundForm == "x-ole-storage"),
+		found == "application/octet-stream" && kind != "" && kind != "image" && kind != "multipart":
+		return u.media
+	}
+	return found
 }
 
 // safeName makes a file name that can stand in a URL, a header and a page.
@@ -132,7 +176,7 @@ func (a *ChatwootAPI) fileURL(what string, f attachment) string {
 // which browsers do not show under the sandbox the files are served in.
 var inlineTypes = []string{
 	"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "text/plain",
-	"audio/mpeg", "audio/ogg", "audio/mp4", "audio/wav", "video/mp4", "video/webm", "video/ogg", "video/quicktime",
+	"audio/mpeg", "audio/ogg", "audio/mp4", "audio/wav", "audio/webm", "video/mp4", "video/webm", "video/ogg", "video/quicktime",
 }
 
 // serveFile answers GET of a contact's file. Its address cannot be guessed and

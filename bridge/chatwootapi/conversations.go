@@ -168,7 +168,7 @@ func (a *ChatwootAPI) resolve(ctx context.Context, t *transaction) error {
 	m.Content, m.ContentType = orNull(csatText), contentCSAT
 	m.Attributes = map[string]any{"display_type": csatDisplay}
 	t.thread.CSAT = m.ID
-	t.addMessage(m, "")
+	t.addMessage(m, nil)
 	return nil
 }
 

@@ -108,7 +108,7 @@ func (a *ChatwootAPI) deliverMessage(ctx context.Context, t *transaction, e *bri
 		return err
 	}
 	t.agentWrote()
-	t.addMessage(m, "")
+	t.addMessage(m, nil)
 	return nil
 }
 

@@ -69,7 +69,7 @@ func TestUploadLimits(t *testing.T) {
 		{"too many", many(16), 422, `{"message":"Attachments exceeded maximum allowed","attributes":["attachments"]}`},
 		{"text in place of a file", newForm().text("attachments[]", "https://x/y.png"), 422, `{"message":"Attachments must be files","attributes":["attachments"]}`},
 		{"file in place of text", newForm().file("content", "a.txt", "x"), 200, ""},
-		{"file that is no attachment", newForm().file("upload", "a.txt", "x"), 200, ""},
+		{"file under another name", newForm().file("upload", "a.txt", "x"), 200, ""},
 		{"broken text", newForm().text("content", "\xff"), 400, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

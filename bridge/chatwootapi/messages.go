@@ -53,7 +53,10 @@ func (a *ChatwootAPI) createMessage(ctx context.Context, c *call) (any, error) {
 	if err := validateContent(content); err != nil {
 		return nil, err
 	}
-	echo, _ := c.params.text("echo_id")
+	echo := c.params["echo_id"]
+	if text, ok := scalar(echo); !ok || isBlank(text) || echo == false {
+		echo = nil
+	}
 	a.cable.typing(f.visitor.inbox.Token, f.thread.ID, false)
 	var m *message
 	err = a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {

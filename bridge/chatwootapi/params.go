@@ -34,10 +34,10 @@ const (
 // [upload], []any or map[string]any.
 type params map[string]any
 
-// upload is a file of a multipart body.
+// upload is a file of a multipart body. media is what the sender says it is.
 type upload struct {
-	name string
-	data []byte
+	name, media string
+	data        []byte
 }
 
 // readParams reads query and body. files is the most bytes one uploaded file
@@ -145,6 +145,9 @@ func parseMultipart(m *multipart.Reader, files int64) (params, error) {
 		if count >= maxParameters {
 			return nil, errUnparsable
 		}
+		if emptyFileInput(part) {
+			continue
+		}
 		v, err := partValue(part, files)
 		if err != nil {
 			return nil, err
@@ -153,6 +156,14 @@ func parseMultipart(m *multipart.Reader, files int64) (params, error) {
 			return nil, err
 		}
 	}
+}
+
+// emptyFileInput reports whether a part is what browsers send for a file input in
+// which nothing was chosen.
+func emptyFileInput(part *multipart.Part) bool {
+	_, attributes, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+	name, given := attributes["filename"]
+	return err == nil && given && name == ""
 }
 
 // partValue reads a part: a file when it has a file name, else text.
@@ -169,7 +180,8 @@ func partValue(part *multipart.Part, files int64) (any, error) {
 		return nil, errTooLarge
 	}
 	if part.FileName() != "" {
-		return upload{name: part.FileName(), data: data}, nil
+		media, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type"))
+		return upload{name: part.FileName(), media: media, data: data}, nil
 	}
 	if !utf8.Valid(data) {
 		return nil, errUnparsable
@@ -186,7 +198,7 @@ func (p params) assign(name string, v any) error {
 	if len(path) > maxDepth {
 		return errUnparsable
 	}
-	next, err := place(p[head], path, v)
+	next, err := put(p[head], path, v)
 	if err != nil {
 		return err
 	}
@@ -216,14 +228,14 @@ func splitName(name string) (head string, path []string) {
 	}
 }
 
-// place returns what becomes of the value at hand when v is put at path below
+// put returns what becomes of the value at hand when v is put at path below
 // it. Mixing shapes under one name is an error, as it is for Rack.
-func place(at any, path []string, v any) (any, error) {
+func put(at any, path []string, v any) (any, error) {
 	if len(path) == 0 {
 		return v, nil
 	}
 	if path[0] == "" {
-		return placeInArray(at, path[1:], v)
+		return putInArray(at, path[1:], v)
 	}
 	m, ok := at.(map[string]any)
 	if at != nil && !ok {
@@ -232,7 +244,7 @@ func place(at any, path []string, v any) (any, error) {
 	if m == nil {
 		m = map[string]any{}
 	}
-	next, err := place(m[path[0]], path[1:], v)
+	next, err := put(m[path[0]], path[1:], v)
 	if err != nil {
 		return nil, err
 	}
@@ -240,20 +252,20 @@ func place(at any, path []string, v any) (any, error) {
 	return m, nil
 }
 
-// placeInArray appends to an array. An object being filled member by member
+// putInArray appends to an array. An object being filled member by member
 // ends when a member comes a second time.
-func placeInArray(at any, path []string, v any) (any, error) {
+func putInArray(at any, path []string, v any) (any, error) {
 	items, ok := at.([]any)
 	if at != nil && !ok {
 		return nil, errUnparsable
 	}
 	if len(path) > 0 && len(items) > 0 {
 		if last, ok := items[len(items)-1].(map[string]any); ok && !filled(last, path) {
-			_, err := place(last, path, v)
+			_, err := put(last, path, v)
 			return items, err
 		}
 	}
-	next, err := place(nil, path, v)
+	next, err := put(nil, path, v)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package chatwootapi
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/rs/cors"
 
@@ -54,6 +56,7 @@ func (a *ChatwootAPI) Routes() []bridge.Route {
 		OptionsSuccessStatus: http.StatusOK,
 	})
 	var routes []bridge.Route
+	named := http.NewServeMux()
 	for _, r := range []struct {
 		methods []string
 		path    string
@@ -76,17 +79,43 @@ func (a *ChatwootAPI) Routes() []bridge.Route {
 		{[]string{"PATCH", "PUT"}, pathCSAT, a.submitCSAT},
 	} {
 		for _, method := range r.methods {
-			routes = append(routes, bridge.Route{Pattern: method + " " + r.path, Handler: anyOrigin.Handler(a.serve(r.path, r.do))})
+			h := anyOrigin.Handler(a.serve(r.path, r.do))
+			named.Handle(method+" "+r.path, h)
+			routes = append(routes, bridge.Route{Pattern: method + " " + r.path, Handler: withoutFormat(named, h)})
 		}
 	}
+	none := anyOrigin.Handler(http.HandlerFunc(unrouted))
+	named.Handle("/", none)
 	return append(routes,
-		bridge.Route{Pattern: pathUnrouted, Handler: anyOrigin.Handler(http.HandlerFunc(unrouted))},
+		bridge.Route{Pattern: pathUnrouted, Handler: withoutFormat(named, none)},
 		bridge.Route{Pattern: pathCable, Handler: a.cable},
 		bridge.Route{Pattern: "GET " + pathSurvey, Handler: http.HandlerFunc(a.showSurvey)},
 		bridge.Route{Pattern: "POST " + pathSurvey, Handler: http.HandlerFunc(a.fillSurvey)},
 		bridge.Route{Pattern: "GET " + pathFile, Handler: http.HandlerFunc(a.serveFile)},
 		bridge.Route{Pattern: "GET " + pathThumb, Handler: http.HandlerFunc(a.serveFile)},
 	)
+}
+
+// withoutFormat takes .json from the end of a path, as Rails does, and sends the
+// request to where it then belongs; others go to the handler.
+func withoutFormat(named *http.ServeMux, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, found := strings.CutSuffix(r.URL.EscapedPath(), ".json")
+		if !found {
+			h.ServeHTTP(w, r)
+			return
+		}
+		plain := *r
+		address := *r.URL
+		plain.URL = &address
+		var err error
+		if address.Path, err = url.PathUnescape(path); err != nil {
+			unrouted(w, r)
+			return
+		}
+		address.RawPath = path
+		named.ServeHTTP(w, &plain)
+	})
 }
 
 // unrouted answers what Rails does not route, a wrong method included. It also

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 
 	"lpbridge/bridge"
 )
@@ -55,6 +54,9 @@ func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission
 	err = a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		if m, err = a.messageOf(ctx, t.thread, s.id); err != nil || !s.submitted {
 			return err
+		}
+		if m.ContentType == contentCSAT && surveyLocked(m.Created, t.now) {
+			return errSurveyLocked
 		}
 		before := *m
 		if sameJSON(m.Attributes["submitted_values"], s.values) {
@@ -198,8 +200,8 @@ func (a *ChatwootAPI) rate(ctx context.Context, t *transaction, m *message, valu
 
 func readRating(response map[string]any) (score int, feedback *string, ok bool) {
 	text, _ := scalar(response["rating"])
-	score, err := strconv.Atoi(text)
-	if err != nil || score < 1 || score > 5 {
+	score = int(min(leadingInt(text), 6))
+	if score < 1 || score > 5 {
 		return 0, nil, false
 	}
 	if s, given := scalar(response["feedback_message"]); given {

@@ -31,7 +31,9 @@ type messageNews struct {
 	message *message
 	// before is the message as it was, nil for a new one.
 	before *message
-	echo   string
+	// echo is the client's echo_id, of the type it came as, nil for none: clients
+	// compare it strictly with what they sent.
+	echo any
 }
 
 // inThread makes a change of a conversation. When do changes nothing, nothing
@@ -72,7 +74,7 @@ func (t *transaction) report(id bridge.EventID, kind bridge.Kind) *bridge.Event 
 func (t *transaction) touch() { t.dirty = true }
 
 // addMessage stores a new message.
-func (t *transaction) addMessage(m *message, echo string) {
+func (t *transaction) addMessage(m *message, echo any) {
 	t.thread.Activity = t.now
 	t.stored = append(t.stored, m)
 	t.news = append(t.news, messageNews{message: m, echo: echo})

@@ -315,7 +315,7 @@ type pushMessage struct {
 	Processed            *string            `json:"processed_message_content"`
 	Sentiment            struct{}           `json:"sentiment"`
 	Conversation         pushMessageContext `json:"conversation"`
-	EchoID               string             `json:"echo_id,omitempty"`
+	EchoID               any                `json:"echo_id,omitempty"`
 	Attachments          []attachmentAnswer `json:"attachments,omitempty"`
 	Sender               any                `json:"sender,omitempty"`
 	PreviousChanges      map[string][2]any  `json:"previous_changes,omitempty"`

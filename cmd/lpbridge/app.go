@@ -292,7 +292,7 @@ func (a *app) publicHandler() http.Handler {
 	for _, r := range a.bridge.Routes() {
 		mux.Handle(r.Pattern, r.Handler)
 	}
-	return problems(mux)
+	return plainPaths(mux, problems(mux))
 }
 
 // console makes the handler of the admin listener.

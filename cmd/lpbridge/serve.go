@@ -6,9 +6,46 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"regexp"
+	"strings"
 
 	"lpbridge/bridge"
 )
+
+// plainPaths lets clients write slashes twice, or once too often at the end, as
+// the servers do that our channels stand in for, and as people paste addresses.
+// A redirect would lose the body of a request, which is what mux answers.
+func plainPaths(mux *http.ServeMux, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, withPlainPath(mux, r))
+	})
+}
+
+var slashes = regexp.MustCompile("/{2,}")
+
+func withPlainPath(mux *http.ServeMux, r *http.Request) *http.Request {
+	once := r
+	if strings.Contains(r.URL.Path, "//") {
+		once = withPath(r, func(path string) string { return slashes.ReplaceAllLiteralString(path, "/") })
+	}
+	if len(once.URL.Path) < 2 || !strings.HasSuffix(once.URL.Path, "/") {
+		return once
+	}
+	short := withPath(once, func(path string) string { return strings.TrimSuffix(path, "/") })
+	// A front door that wants the slash, or takes all below it, gets it.
+	if _, pattern := mux.Handler(short); strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "{$}") {
+		return once
+	}
+	return short
+}
+
+// withPath is a request with another path, written both ways.
+func withPath(r *http.Request, change func(string) string) *http.Request {
+	changed, address := *r, *r.URL
+	address.Path, address.RawPath = change(address.Path), change(address.RawPath)
+	changed.URL = &address
+	return &changed
+}
 
 // problems answers what no front door takes in the shape of all our errors. It
 // leaves the answers of the front doors alone.
