@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"lpbridge/bridge"
@@ -50,15 +52,34 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// moreLives are lives besides those of the suite.
+var moreLives = map[string]func(bridge.Journal) error{}
+
+// crashFileLimit is how long the files of that process may be, in bytes.
+const crashFileLimit = "JOURNAL_CRASH_FILE_LIMIT"
+
 // live leads a life of the suite and waits to be killed.
 func live(path string) error {
+	if text := os.Getenv(crashFileLimit); text != "" {
+		limit, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+			return err
+		}
+	}
 	j, err := journal.Open(context.Background(), journal.Options{
 		Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
 	}
-	if err := bridgetest.CrashLives[os.Getenv(crashLife)](j); err != nil {
+	life, known := bridgetest.CrashLives[os.Getenv(crashLife)]
+	if !known {
+		life = moreLives[os.Getenv(crashLife)]
+	}
+	if err := life(j); err != nil {
 		return err
 	}
 	fmt.Println("lived")

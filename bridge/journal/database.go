@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // minSQLite is the first release without the WAL-reset bug, which could
@@ -38,7 +37,7 @@ const checkpointPages = 4096
 // database is an open SQLite database: one connection that writes, some that read.
 type database struct {
 	path string
-	lock *os.File
+	files
 
 	writeDB *sql.DB
 	conn    *sql.Conn
@@ -65,7 +64,7 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &database{path: path, lock: lock}
+	s := &database{path: path, files: files{lock: lock}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -75,11 +74,11 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 func (s *database) open(ctx context.Context) error {
 	s.touched = lastWritten(s.path, s.path+"-wal")
 	// SQLite gives its log and index files the mode of the database file.
-	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	var err error
+	if s.data, err = os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return fmt.Errorf("open the database file: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	if err := s.giveBack(); err != nil {
 		return fmt.Errorf("open the database file: %w", err)
 	}
 	if err := s.openWriter(ctx); err != nil {
@@ -91,6 +90,10 @@ func (s *database) open(ctx context.Context) error {
 	if err := s.openReaders(ctx); err != nil {
 		return err
 	}
+	if err := s.openFiles(); err != nil {
+		return err
+	}
+	s.keepBack()
 	return s.prepare(ctx)
 }
 
@@ -124,7 +127,7 @@ func (s *database) openWriter(ctx context.Context) error {
 		// and an fsync that failed unseen is data lost.
 		{"wal_autocheckpoint", "0", "0"},
 		{"cache_size", strconv.Itoa(-writerCacheKiB), strconv.Itoa(-writerCacheKiB)},
-		{"journal_size_limit", strconv.Itoa(checkpointPages * 4096 * 2), strconv.Itoa(checkpointPages * 4096 * 2)},
+		{"journal_size_limit", strconv.Itoa(checkpointPages * pageSize * 2), strconv.Itoa(checkpointPages * pageSize * 2)},
 		{"temp_store", "MEMORY", "2"},
 		// Deleted messages are overwritten, not merely unlinked.
 		{"secure_delete", "FAST", "2"},
@@ -132,6 +135,23 @@ func (s *database) openWriter(ctx context.Context) error {
 		if err := s.setPragma(ctx, p.name, p.set, p.want); err != nil {
 			return err
 		}
+	}
+	return s.keepLog()
+}
+
+// keepLog has SQLite empty its log at the end and not delete it, so that the
+// space set aside for it stays ours.
+func (s *database) keepLog() error {
+	err := s.conn.Raw(func(driver any) error {
+		control, ok := driver.(sqlite.FileControl)
+		if !ok {
+			return errors.New("the driver has no file control")
+		}
+		_, err := control.FileControlPersistWAL("main", 1)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keep the log: %w", err)
 	}
 	return nil
 }
@@ -298,6 +318,15 @@ func (s *database) close() error {
 	if s.writeDB != nil {
 		errs = append(errs, s.writeDB.Close())
 	}
+	if s.log != nil && !s.cannot {
+		// SQLite gave the log's space up; a disk that is full by now has none.
+		_, _ = preallocate(s.log, logReserve)
+	}
+	for _, f := range []*os.File{s.data, s.log} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
 	return errors.Join(append(errs, s.lock.Close())...)
 }
 
@@ -317,34 +346,6 @@ func (s *database) sizes() (database, log int64) {
 		log = fi.Size()
 	}
 	return database, log
-}
-
-// severity says what an error of the database means for the journal.
-type severity int
-
-const (
-	// broken is a disk or a database that cannot be trusted any more.
-	broken severity = iota
-	// later is no space, or somebody else's lock: the transaction was undone and
-	// the next may succeed.
-	later
-	// faulty is one write's values that the database will never take: the
-	// transaction was undone and the other writes would have succeeded.
-	faulty
-)
-
-func severityOf(err error) severity {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return broken
-	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return later
-	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
-		return faulty
-	}
-	return broken
 }
 
 func dsn(path string, pragmas ...string) string {

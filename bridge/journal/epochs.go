@@ -145,6 +145,9 @@ func (t *transaction) live() error {
 		return nil
 	}
 	t.alive = t.now
+	if err := t.w.j.db.inPlace(); err != nil {
+		return err
+	}
 	if _, err := t.exec(upsertMeta, metaAlive, t.stamp); err != nil {
 		return err
 	}
@@ -204,6 +207,9 @@ func (s *closeWrite) apply(t *transaction) error {
 type checkWrite struct{ wait }
 
 func (checkWrite) apply(t *transaction) error {
+	if err := t.w.j.db.inPlace(); err != nil {
+		return err
+	}
 	_, err := t.exec(upsertMeta, metaChecked, t.stamp)
 	return err
 }

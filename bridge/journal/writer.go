@@ -74,11 +74,9 @@ type writer struct {
 	committed func([]bridge.Entry)
 	tx        transaction
 	state
+	scarcity
 	// gaveUp says that something nobody would repeat was not written.
-	gaveUp bool
-	// unseen is what was written since the log's length was last looked at.
-	unseen int
-
+	gaveUp               bool
 	commits, checkpoints atomic.Int64
 }
 
@@ -199,6 +197,7 @@ func (w *writer) stop(last *closeWrite) error {
 
 func (w *writer) run() {
 	defer close(w.stopped)
+	w.reserve()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -211,7 +210,9 @@ func (w *writer) run() {
 			}
 			continue
 		}
-		w.serve(writes)
+		if writes = w.admit(writes); len(writes) > 0 {
+			w.serve(writes)
+		}
 		if w.failure() != nil || last {
 			return
 		}
@@ -267,7 +268,7 @@ func (w *writer) serve(writes []write) {
 	for _, s := range writes {
 		s.finish(nil)
 	}
-	w.checkpoint(len(writes) + len(w.tx.fresh))
+	w.lookAfter(writes)
 }
 
 // commit runs the writes and commits. After an error nothing of them is left.
@@ -296,12 +297,20 @@ func (w *writer) commit(writes []write) error {
 // refuse deals with the writes of a transaction that was undone.
 func (w *writer) refuse(writes []write, cause error) {
 	err := fmt.Errorf("%w: %w", bridge.ErrStorage, cause)
-	switch severityOf(cause) {
+	switch w.j.db.severityOf(cause) {
 	case broken:
 		w.fail(writes, cause)
 	case later:
-		w.j.log.Error("journal: a transaction was undone", "error", cause)
-		w.requeue(finishWaited(writes, err), err)
+		w.complain(cause)
+		rest := writes
+		if w.j.db.spaceless(cause) {
+			rest = w.makeRoom(writes, err)
+		}
+		if len(rest) == len(writes) {
+			w.requeue(finishWaited(rest, err), err)
+		} else if len(rest) > 0 && w.failure() == nil {
+			w.serve(rest)
+		}
 	case faulty:
 		if len(writes) == 1 {
 			w.j.log.Error("journal: a call was refused by the database", "error", cause)
@@ -376,30 +385,5 @@ func (w *writer) fail(writes []write, cause error) {
 	close(w.failed)
 	for _, s := range writes {
 		s.finish(err)
-	}
-}
-
-// lookEvery is how many writes and entries pass between two looks at the log's
-// length; each writes a few pages.
-const lookEvery = 512
-
-// checkpoint looks after the write-ahead log now and then.
-func (w *writer) checkpoint(written int) {
-	w.unseen += written
-	if w.unseen < lookEvery {
-		return
-	}
-	w.unseen = 0
-	done, err := w.j.db.checkpoint(context.Background(), checkpointPages)
-	switch {
-	case err == nil:
-		if done {
-			w.checkpoints.Add(1)
-		}
-	case severityOf(err) == later:
-		// The log stays longer, nothing else.
-		w.j.log.Warn("journal: the log could not be copied into the database", "error", err)
-	default:
-		w.fail(nil, err)
 	}
 }

@@ -1,0 +1,80 @@
+//go:build unix
+
+package journal_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+func eventually(t *testing.T, what string, try func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if err = try(); err == nil {
+			return
+		}
+	}
+	t.Errorf("%s: %v", what, err)
+}
+
+// TestFilesMoved takes the journal's files away while it is open: what is
+// written there would be gone with the process, so nothing is accepted and the
+// process does not count as ready.
+func TestFilesMoved(t *testing.T) {
+	for _, name := range []string{"journal.db", "journal.db-wal"} {
+		for _, replaced := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s replaced=%v", name, replaced), func(t *testing.T) {
+				dir := t.TempDir()
+				file, aside := filepath.Join(dir, name), filepath.Join(dir, "aside")
+				j := open(t, options(filepath.Join(dir, "journal.db")))
+				defer j.Close()
+				if err := j.Start(func([]bridge.Entry) {}); err != nil {
+					t.Fatal(err)
+				}
+				seqs, err := j.Append(t.Context(), batch("m-1"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Rename(file, aside); err != nil {
+					t.Fatal(err)
+				}
+				if replaced {
+					if err := os.WriteFile(file, nil, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				err = j.Check(t.Context())
+				if !errors.Is(err, bridge.ErrStorage) || !strings.Contains(err.Error(), "deleted or replaced") {
+					t.Errorf("check: error %v, want ErrStorage and why", err)
+				}
+				durable := make(chan error, 1)
+				eventually(t, "append is refused", func() error {
+					_, err := j.Append(t.Context(), batch(bridge.EventID(fmt.Sprint("m-", time.Now().UnixNano()))))
+					if !errors.Is(err, bridge.ErrStorage) {
+						return fmt.Errorf("error %w, want ErrStorage", err)
+					}
+					return nil
+				})
+				j.Settle(bridge.Settlement{Seq: seqs[0], Final: bridge.Done, Durable: func(err error) { durable <- err }})
+
+				if err := os.Rename(aside, file); err != nil {
+					t.Fatal(err)
+				}
+				if err := j.Check(t.Context()); err != nil {
+					t.Errorf("check after the file is back: %v", err)
+				}
+				if err := <-durable; err != nil {
+					t.Errorf("settlement after the file is back: %v", err)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// What was accepted must be delivered though the disk is full, and the end of a
+// delivery is written too. So space is set aside before it is needed: for the
+// log to start over in, and for the database to take all that the log may hold
+// and what settlements add to it. Once no more can be set aside nothing is
+// accepted any more, and what was set aside serves the rest.
+
+const (
+	// logReserve is what the log has at least.
+	logReserve = 8 << 20
+	// headroom is by how much the database may grow before more is set aside:
+	// twice what the log may hold while readers overlap, and half a log for what
+	// is written when nothing is accepted any more.
+	headroom = (2*checkpointPages + checkpointPages/2) * pageSize
+	// reserveStep is how much is set aside at a time.
+	reserveStep = checkpointPages * pageSize / 2
+	// lockReserve is the space of the lock file, which is given up for SQLite's
+	// shared memory when a database is opened.
+	lockReserve = 128 << 10
+	// scarcePages is how long the log may grow while nothing is accepted.
+	scarcePages = 256
+	// scarceEvery is how often it is looked whether there is space again.
+	scarceEvery = 5 * time.Second
+)
+
+const pageSize = 4096
+
+// errMoved is what a journal says whose files are not where they were opened:
+// what is written there is gone when the process ends.
+var errMoved = errors.New("the database's files were deleted or replaced while it is open")
+
+// files are the database's, open beside SQLite. They must be closed after it:
+// the end of any descriptor gives up SQLite's locks on the file.
+type files struct {
+	lock, data, log *os.File
+	// reserved is what was set aside for the database.
+	reserved int64
+	// cannot says that the file system sets nothing aside.
+	cannot bool
+}
+
+// openFiles opens the database's files beside SQLite, which has made them.
+func (s *database) openFiles() error {
+	var err error
+	if s.log, err = os.OpenFile(s.path+"-wal", os.O_RDWR, 0); err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	return nil
+}
+
+// inPlace reports an error when the files are not where they were.
+func (s *database) inPlace() error {
+	for _, f := range []*os.File{s.data, s.log} {
+		there, err := os.Stat(f.Name())
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("look at the database's files: %w", err)
+		}
+		held, heldErr := f.Stat()
+		if heldErr != nil {
+			return fmt.Errorf("look at the database's files: %w", heldErr)
+		}
+		if err != nil || !os.SameFile(there, held) {
+			return errMoved
+		}
+	}
+	return nil
+}
+
+// reserve sets space aside for what may be written before it is called again.
+func (s *database) reserve(ctx context.Context) error {
+	if s.cannot {
+		return nil
+	}
+	var pages int64
+	if err := s.conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+		return fmt.Errorf("read page_count: %w", err)
+	}
+	need := pages*pageSize + headroom
+	if need <= s.reserved {
+		return nil
+	}
+	if s.reserved == 0 {
+		can, err := preallocate(s.log, logReserve)
+		if err != nil {
+			return fmt.Errorf("the log: %w", err)
+		}
+		s.cannot = !can
+	}
+	if s.cannot {
+		return nil
+	}
+	need += reserveStep
+	if _, err := preallocate(s.data, need); err != nil {
+		return fmt.Errorf("the database: %w", err)
+	}
+	s.reserved = need
+	return nil
+}
+
+// giveBack frees the space kept for SQLite's shared memory, keepBack takes it
+// again when there is some.
+func (s *database) giveBack() error { return s.lock.Truncate(0) }
+
+func (s *database) keepBack() {
+	// Without it a restart on a full disk may fail, nothing else.
+	_, _ = preallocate(s.lock, lockReserve)
+}
+
+// severity says what an error of the database means for the journal.
+type severity int
+
+const (
+	// broken is a disk or a database that cannot be trusted any more.
+	broken severity = iota
+	// later is no space, or somebody else's lock: the transaction was undone and
+	// the next may succeed.
+	later
+	// faulty is one write's values that the database will never take: the
+	// transaction was undone and the other writes would have succeeded.
+	faulty
+)
+
+func (s *database) severityOf(err error) severity {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		if errors.Is(err, errMoved) || noSpace(err) {
+			return later
+		}
+		return broken
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return later
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		return faulty
+	}
+	// SQLite knows a full disk, and takes a quota or a limit of this process for
+	// a broken one. A flush that failed is another error and stays one.
+	if e.Code() == sqlite3.SQLITE_IOERR_WRITE && s.probe() {
+		return later
+	}
+	return broken
+}
+
+// spaceless reports whether an error that is for later is one of space.
+func (s *database) spaceless(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return noSpace(err)
+	}
+	return e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_WRITE
+}
+
+// probe reports whether a file as long as the longest of the database's finds no
+// space for another page.
+func (s *database) probe() bool {
+	database, log := s.sizes()
+	f, err := os.OpenFile(s.path+".probe", os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
+	if err != nil {
+		return noSpace(err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	_, err = f.WriteAt(make([]byte, pageSize), max(database, log))
+	return noSpace(err)
+}
