@@ -15,8 +15,9 @@
 // wait (accepted events, ends of deliveries, threads, marks, records), runs
 // their statements in one transaction, and commits; while the disk flushes, the
 // next transaction gathers. Nobody is delayed to fill it, except what nobody
-// waits for: a settlement without Durable and Follow rides along with the next
-// transaction or is committed by itself after 2 ms, a typing mark after 20 ms.
+// waits for: a settlement rides along with the next transaction or is committed
+// by itself after 2 ms, also when Durable is set, but not when it has a Next,
+// for then its lane waits; the end of a composing mark after 20 ms.
 // Storing an event and remembering its idempotency key are the same
 // transaction, so that an event is never known without being there.
 //
@@ -32,17 +33,22 @@
 // last milliseconds. Their events are pending again after the restart, and in
 // doubt: an entry is marked as begun, with the number of the process, before it
 // is sent, and a process that did not close its journal is remembered (see
-// epochs.go).
-// An Append that was cut off may or may not be there; the sender repeats it and
+// epochs.go). An Append that was cut off may or may not be there; the sender repeats it and
 // meets its idempotency key.
 //
 // # What errors mean
 //
-// A transaction that finds no space is undone, its callers get
-// [bridge.ErrStorage], and later ones may succeed: settlements and marks, which
-// nobody would repeat, are kept in memory and tried again. There is no ballast
-// file to delete for such an hour: what it freed would soon be another
-// program's.
+// No space, which a quota and a limit on the size of files are as well, ends
+// nothing. Space is set aside before it is needed (space.go, on Linux, where the
+// file system can): when no more can be had, nothing new is accepted, its
+// callers get [bridge.ErrStorage], and what was accepted is delivered and
+// settled in what was set aside. Where none can be, or all is used up, a
+// transaction that finds none is undone; settlements and the ends of marks, which
+// nobody would repeat, are kept in memory and tried again, and what could not be
+// written when the journal is closed leaves its entries in doubt.
+//
+// A database whose files were deleted or replaced while it is open takes nothing
+// until they are back: nobody would find it there.
 //
 // Any other error of the disk or the database ends the journal. After a failed
 // fsync the kernel may drop the pages that could not be written and report the
@@ -61,11 +67,26 @@
 // # Layout
 //
 // The tables are described in schema.go, every statement is in statements.go,
-// and what is particular to SQLite in database.go. Delivered events are deleted at
-// once or after Options.Retention, and deleted content is overwritten in the
-// pages that stay in use. Old rows are purged in ranges of a thousand, with
-// pauses, once an hour; idempotency keys and positions of messages, which lie
-// scattered, twice a day.
+// and what is particular to SQLite in database.go. Deleted content is
+// overwritten in the pages that stay in use.
+//
+// # What is forgotten
+//
+//   - delivered events: with the transaction that records it, or after
+//     Options.Retention;
+//   - idempotency keys: after Options.DedupeRetention;
+//   - the ledger: 30 days after the message was delivered;
+//   - channels' history: Options.HistoryRetention after it was first saved;
+//   - conversations that ended, threads without an open conversation, pending
+//     event or composing mark, and the texts of dead letters:
+//     Options.HistoryRetention after they were last saved;
+//   - consumers without a thread, and conversations that look open though
+//     nothing was heard of them: after a year;
+//   - unclaimed changes: after three days, if the bridge did not drop them, with
+//     a line in the log.
+//
+// Old rows are looked for once an hour, those that lie scattered over their
+// tables twice a day, a few at a time with pauses.
 //
 // A channel's name must not hold '<' or '>'.
 package journal

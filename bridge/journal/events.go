@@ -84,7 +84,12 @@ type settleWrite struct{ bridge.Settlement }
 // who wait for an answer. When the disk is full, settlements are kept
 // and tried again until they succeed or the journal is closed.
 func (j *Journal) Settle(s bridge.Settlement) {
-	j.w.push(&settleWrite{s}, settlePatience)
+	patience := settlePatience
+	if s.Next != 0 {
+		// A lane waits for it.
+		patience = 0
+	}
+	j.w.push(&settleWrite{s}, patience)
 }
 
 func (s *settleWrite) kept() bool { return true }
@@ -192,8 +197,8 @@ func (s *beginWrite) kept() bool { return false }
 // reviveWrite makes a dead letter pending again.
 type reviveWrite struct {
 	wait
-	seq   int64
-	found bool
+	seq            int64
+	found, expired bool
 }
 
 // Revive implements [bridge.Journal].
@@ -201,6 +206,9 @@ func (j *Journal) Revive(ctx context.Context, seq int64) (bool, error) {
 	s := &reviveWrite{wait: newWait(), seq: seq}
 	if err := j.w.do(ctx, s); err != nil {
 		return false, fmt.Errorf("journal: revive: %w", err)
+	}
+	if s.expired {
+		return false, fmt.Errorf("journal: revive: %w", bridge.ErrExpired)
 	}
 	return s.found, nil
 }
@@ -210,6 +218,9 @@ func (s *reviveWrite) apply(t *transaction) error {
 	var err error
 	if s.found, err = t.row(deadRow, []any{s.seq}, row.dest()...); err != nil || !s.found {
 		return err
+	}
+	if s.expired = row.expired; s.expired {
+		return nil
 	}
 	e, err := row.entry(t.w.j.reading())
 	if err != nil {

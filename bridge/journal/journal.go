@@ -21,23 +21,21 @@ const MinDedupeRetention = 72 * time.Hour
 // otherwise.
 const DefaultMaxPending = 1_000_000
 
-// ledgerRetention is how long the position of a consumer's message in its dialog is
-// kept: a receipt that comes later finds nothing.
-const ledgerRetention = 30 * 24 * time.Hour
-
 // Options are what a journal is opened with.
 type Options struct {
 	// Store is the kind of store and where it is: "sqlite:" and a path.
 	Store string
 	// Retention is how long an event is kept after it was delivered; 0 deletes
 	// it with the transaction that records the delivery. Dead letters are kept
-	// until somebody revives or discards them.
+	// until somebody revives or discards them; for their text see
+	// HistoryRetention.
 	Retention time.Duration
 	// DedupeRetention is how long idempotency keys are kept at least; 0 means
 	// [MinDedupeRetention], and less is an error.
 	DedupeRetention time.Duration
-	// HistoryRetention is how long records of the kinds in Expire are kept; 0
-	// keeps them for ever.
+	// HistoryRetention is how long records of the kinds in Expire are kept, and
+	// threads, conversations that ended and the texts of dead letters after they
+	// were last touched; 0 keeps them for ever.
 	HistoryRetention time.Duration
 	// Expire names, by channel, the kinds of record that are history.
 	Expire map[string][]string

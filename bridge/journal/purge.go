@@ -54,6 +54,12 @@ func (j *Journal) purge(ctx context.Context, now int64, withKeys bool) error {
 	if !withKeys {
 		return nil
 	}
+	if err := j.purgeRows(ctx, now); err != nil {
+		return err
+	}
+	if err := j.purgeEpochs(ctx, now); err != nil {
+		return fmt.Errorf("epochs: %w", err)
+	}
 	if err := walk(ctx, j, dedupeBound, forgetDedupe, []byte{}, endOfHashes, now); err != nil {
 		return fmt.Errorf("idempotency keys: %w", err)
 	}

@@ -104,7 +104,11 @@ func (j *Journal) Lanes(ctx context.Context, after bridge.LaneKey, limit int) ([
 func (j *Journal) PendingOf(ctx context.Context, lane bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error) {
 	var list []bridge.Entry
 	err := j.each(ctx, pendingOf, []any{laneName(lane), after, limit}, func(scan func(...any) error) error {
-		e, _, err := j.scanEntry(scan)
+		var row entry
+		if err := scan(row.dest()...); err != nil {
+			return err
+		}
+		e, err := row.entry(j.reading())
 		list = append(list, e)
 		return err
 	})
@@ -131,21 +135,17 @@ func (j *Journal) DeadLetter(ctx context.Context, seq int64) (*bridge.DeadLetter
 func (j *Journal) deadLetters(ctx context.Context, s statement, args ...any) ([]bridge.DeadLetter, error) {
 	var list []bridge.DeadLetter
 	err := j.each(ctx, s, args, func(scan func(...any) error) error {
-		e, settled, err := j.scanEntry(scan)
-		list = append(list, bridge.DeadLetter{Entry: e, Died: j.clock.shift().past(settled, j.clock.now())})
+		var row entry
+		if err := scan(row.dest()...); err != nil {
+			return err
+		}
+		r := j.reading()
+		e, err := row.entry(r)
+		list = append(list, bridge.DeadLetter{Entry: e, Died: r.shift.past(row.settled, r.now), Expired: row.expired})
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("journal: dead letters: %w", err)
 	}
 	return list, nil
-}
-
-func (j *Journal) scanEntry(scan func(...any) error) (bridge.Entry, int64, error) {
-	var row entry
-	if err := scan(row.dest()...); err != nil {
-		return bridge.Entry{}, 0, err
-	}
-	e, err := row.entry(j.reading())
-	return e, row.settled, err
 }

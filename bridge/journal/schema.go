@@ -19,7 +19,8 @@ import (
 //     try. settled is when the row became done or dead. begun is the epoch of
 //     the process that last began its delivery, 0 for none; doubt is since when
 //     a settlement says it may have arrived, 0 for never, and dialogs, packed
-//     as the keys of a record are, where.
+//     as the keys of a record are, where. expired is 1 once a dead letter's
+//     payload is gone.
 //   - epochs are the processes that did not close their journal: found is when
 //     that was found out, alive when the process last wrote.
 //   - dedupe holds a 16-byte hash of lane direction, channel and event id, the
@@ -184,6 +185,7 @@ ALTER TABLE events ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE events ADD COLUMN doubt INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE events ADD COLUMN dialogs BLOB NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN expired INTEGER NOT NULL DEFAULT 0;
 UPDATE events SET doubt = {now} WHERE state = 0 AND last = 'unknown';
 UPDATE events SET doubt = {now} WHERE state = 0
 	AND seq IN (SELECT min(e.seq) FROM events e WHERE e.state = 0 GROUP BY e.lane)
@@ -192,6 +194,7 @@ UPDATE events SET doubt = {now} WHERE state = 0
 
 ALTER TABLE threads ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
 UPDATE threads SET touched = {now};
+CREATE INDEX threads_consumer ON threads (channel, consumer);
 ALTER TABLE records ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
 UPDATE records SET touched = saved;
 

@@ -54,6 +54,15 @@ const (
 	forgetDone
 	forgetDedupe
 	forgetLedger
+	forgetThread
+	forgetConversation
+	forgetOpenConversation
+	deleteDialogs
+	forgetConsumer
+	forgetUnclaimed
+	expireDead
+	newestOldEpoch
+	forgetEpochs
 	writerStatements
 )
 
@@ -94,15 +103,30 @@ const (
 	ledgerBound
 	expiredRecords
 	recordBound
+	oldThreads
+	oldConversations
+	oldOpenConversations
+	oldConsumers
+	oldUnclaimed
+	oldDead
 	allStatements
 )
 
 const threadColumns = `channel, id, consumer, ext_consumer, lp_consumer, conversation, dialog, survey, former, open, announced, sequence, updated, joined, composing`
 
-const eventColumns = `seq, lane, id, kind, payload, accepted, attempts, next_try, last, settled, reason, begun, doubt, dialogs`
+const eventColumns = `seq, lane, id, kind, payload, accepted, attempts, next_try, last, settled, reason, begun, doubt, dialogs, expired`
 
 // deadColumns are eventColumns without the payload.
-const deadColumns = `seq, lane, id, kind, CAST('' AS BLOB), accepted, attempts, next_try, last, settled, reason, begun, doubt, dialogs`
+const deadColumns = `seq, lane, id, kind, CAST('' AS BLOB), accepted, attempts, next_try, last, settled, reason, begun, doubt, dialogs, expired`
+
+// Conditions under which rows are forgotten that are old enough.
+const (
+	threadUnused = `NOT EXISTS (SELECT 1 FROM conversations c WHERE c.id = threads.conversation AND c.open = 1)
+		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.state = 0 AND e.lane IN (threads.channel || '>' || threads.id, threads.channel || '<' || threads.id))
+		AND NOT EXISTS (SELECT 1 FROM composing m WHERE m.direction IN ('>', '<') AND m.channel = threads.channel AND m.thread = threads.id)`
+	conversationUnused = `NOT EXISTS (SELECT 1 FROM threads t WHERE t.conversation = conversations.id AND t.conversation <> '')`
+	consumerUnused     = `NOT EXISTS (SELECT 1 FROM threads t WHERE t.channel = consumers.channel AND t.consumer = consumers.id)`
+)
 
 const conversationColumns = `c.id, c.channel, c.thread, c.ext_consumer, c.lp_consumer, c.dialog, c.survey, c.open, c.announced,
 	c.updated, c.joined, c.began, c.ended`
@@ -118,8 +142,8 @@ var text = [allStatements]string{
 
 	insertDedupe: `INSERT INTO dedupe (hash, seq, expires) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 	insertEvent: `INSERT INTO events (seq, lane, id, kind, payload, accepted, state, attempts, next_try, last, settled,
-			reason, begun, doubt, dialogs)
-		VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?, ?, 0, x'')`,
+			reason, begun, doubt, dialogs, expired)
+		VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?, ?, 0, x'', 0)`,
 	deletePending: `DELETE FROM events WHERE seq = ? AND state = 0`,
 	finishPending: `UPDATE events SET state = 1, settled = ? WHERE seq = ? AND state = 0`,
 	killPending: `UPDATE events SET state = 2, attempts = ?, last = ?, settled = ?, reason = ?, begun = 0, doubt = ?, dialogs = ?
@@ -197,6 +221,16 @@ var text = [allStatements]string{
 	forgetDedupe: `DELETE FROM dedupe WHERE hash > ? AND hash <= ? AND expires < ?`,
 	forgetLedger: `DELETE FROM ledger WHERE dialog > ? AND dialog <= ? AND saved < ?`,
 
+	forgetThread:           `DELETE FROM threads WHERE channel = ? AND id = ? AND touched < ? AND ` + threadUnused,
+	forgetConversation:     `DELETE FROM conversations WHERE id = ? AND touched < ? AND open = 0 AND ` + conversationUnused,
+	forgetOpenConversation: `DELETE FROM conversations WHERE id = ? AND touched < ? AND open = 1`,
+	deleteDialogs:          `DELETE FROM dialogs WHERE conversation = ?`,
+	forgetConsumer:         `DELETE FROM consumers WHERE channel = ? AND id = ? AND touched < ? AND ` + consumerUnused,
+	forgetUnclaimed:        `DELETE FROM unclaimed WHERE id = ? AND length(body) = ? AND received < ?`,
+	expireDead:             `UPDATE events SET payload = x'', expired = 1 WHERE seq = ? AND state = 2 AND settled < ?`,
+	newestOldEpoch:         `SELECT epoch, found FROM epochs WHERE found < ? ORDER BY epoch DESC LIMIT 1`,
+	forgetEpochs:           `DELETE FROM epochs WHERE epoch <= ?`,
+
 	// Each row jumps to the next lane through the index, so that a lane costs
 	// the same with one event waiting as with a million.
 	lanesAfter: `WITH RECURSIVE waiting (lane) AS (
@@ -257,9 +291,18 @@ var text = [allStatements]string{
 	countUnclaimed: `SELECT count(*), coalesce(sum(length(body)), 0) FROM unclaimed`,
 
 	// The bounds cut a table into ranges of a thousand keys for the purge.
-	doneBound:      `SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET 999`,
-	dedupeBound:    `SELECT hash FROM dedupe WHERE hash > ? ORDER BY hash LIMIT 1 OFFSET 999`,
-	ledgerBound:    `SELECT dialog FROM ledger WHERE dialog > ? ORDER BY dialog LIMIT 1 OFFSET 999`,
+	doneBound:   `SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET 999`,
+	dedupeBound: `SELECT hash FROM dedupe WHERE hash > ? ORDER BY hash LIMIT 1 OFFSET 999`,
+	ledgerBound: `SELECT dialog FROM ledger WHERE dialog > ? ORDER BY dialog LIMIT 1 OFFSET 999`,
+	oldThreads: `SELECT channel, id FROM threads WHERE (channel, id) > (?, ?) AND touched < ? AND ` + threadUnused + `
+		ORDER BY channel, id LIMIT ?`,
+	oldConversations: `SELECT id FROM conversations WHERE id > ? AND touched < ? AND open = 0 AND ` + conversationUnused + `
+		ORDER BY id LIMIT ?`,
+	oldOpenConversations: `SELECT id FROM conversations WHERE id > ? AND touched < ? AND open = 1 ORDER BY id LIMIT ?`,
+	oldConsumers: `SELECT channel, id FROM consumers WHERE (channel, id) > (?, ?) AND touched < ? AND ` + consumerUnused + `
+		ORDER BY channel, id LIMIT ?`,
+	oldUnclaimed:   `SELECT id, length(body) FROM unclaimed WHERE id > ? AND received < ? ORDER BY id LIMIT ?`,
+	oldDead:        `SELECT seq FROM events WHERE state = 2 AND seq > ? AND expired = 0 AND settled < ? ORDER BY seq LIMIT ?`,
 	recordBound:    `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? ORDER BY id LIMIT 1 OFFSET 999`,
 	expiredRecords: `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? AND id <= ? AND touched < ?`,
 }

@@ -236,15 +236,17 @@ func parseOutcome(name string) bridge.Outcome {
 // entry is a row of eventColumns.
 type entry struct {
 	seq, accepted, nextTry, settled, begun, doubt int64
-	attempts                                      int
-	lane, id, kind, last, reason                  string
-	payload, dialogs                              []byte
+
+	expired                      bool
+	attempts                     int
+	lane, id, kind, last, reason string
+	payload, dialogs             []byte
 }
 
 func (e *entry) dest() []any {
 	return []any{
 		&e.seq, &e.lane, &e.id, &e.kind, &e.payload, &e.accepted, &e.attempts, &e.nextTry, &e.last, &e.settled,
-		&e.reason, &e.begun, &e.doubt, &e.dialogs,
+		&e.reason, &e.begun, &e.doubt, &e.dialogs, &e.expired,
 	}
 }
 
