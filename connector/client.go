@@ -24,7 +24,6 @@ import (
 const (
 	defaultTimeout     = 10 * time.Second
 	defaultFileTimeout = time.Minute
-	defaultUserAgent   = "lpbridge"
 	// answerLimit is far above any answer LivePerson gives to a request.
 	answerLimit = 256 << 10
 )
@@ -75,7 +74,7 @@ type Options struct {
 	Timeout time.Duration
 	// FileTimeout bounds one file transfer; zero means one minute.
 	FileTimeout time.Duration
-	// UserAgent may be empty for "lpbridge".
+	// UserAgent may be empty for lpauth.DefaultUserAgent.
 	UserAgent string
 	// Logger may be nil for silence.
 	Logger *slog.Logger
@@ -127,7 +126,7 @@ func New(o Options) (*Client, error) {
 		o.FileTimeout = defaultFileTimeout
 	}
 	if o.UserAgent == "" {
-		o.UserAgent = defaultUserAgent
+		o.UserAgent = lpauth.DefaultUserAgent
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

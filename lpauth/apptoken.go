@@ -44,13 +44,18 @@ type DomainSource interface {
 
 // AppTokensOptions configure NewAppTokens.
 type AppTokensOptions struct {
-	// AccountID, ClientID, ClientSecret and Domains are required.
+	// AccountID, ClientID, Domains, and one of ClientSecret and Secrets are
+	// required.
 	AccountID    AccountID
 	ClientID     string
 	ClientSecret string
-	Domains      DomainSource
+	// Secrets are client secrets that may be replaced while the program runs.
+	Secrets *Secrets
+	Domains DomainSource
 	// Transport may be nil for a transport of its own.
 	Transport http.RoundTripper
+	// UserAgent may be empty for DefaultUserAgent.
+	UserAgent string
 	// Logger may be nil for silence.
 	Logger *slog.Logger
 }
@@ -72,7 +77,8 @@ func (o AppTokensOptions) LogValue() slog.Value { return slog.StringValue(o.Stri
 type AppTokens struct {
 	account AccountID
 	id      string
-	secret  string
+	secrets *Secrets
+	agent   string
 	domains DomainSource
 	client  *retryablehttp.Client
 	log     *slog.Logger
@@ -92,7 +98,7 @@ type AppTokens struct {
 // NewAppTokens checks the options; it makes no request.
 func NewAppTokens(o AppTokensOptions) (*AppTokens, error) {
 	for _, field := range []struct{ name, value string }{
-		{"account id", string(o.AccountID)}, {"client id", o.ClientID}, {"client secret", o.ClientSecret},
+		{"account id", string(o.AccountID)}, {"client id", o.ClientID},
 	} {
 		if field.value == "" {
 			return nil, fmt.Errorf("app tokens: %s is empty", field.name)
@@ -101,11 +107,20 @@ func NewAppTokens(o AppTokensOptions) (*AppTokens, error) {
 	if o.Domains == nil {
 		return nil, errors.New("app tokens: domains are missing")
 	}
+	if o.Secrets == nil {
+		if o.ClientSecret == "" {
+			return nil, errors.New("app tokens: client secret is empty")
+		}
+		var err error
+		if o.Secrets, err = NewSecrets(FixedSecret(o.ClientSecret), o.Logger); err != nil {
+			return nil, fmt.Errorf("app tokens: %w", err)
+		}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &AppTokens{
-		account: o.AccountID, id: o.ClientID, secret: o.ClientSecret, domains: o.Domains,
+		account: o.AccountID, id: o.ClientID, secrets: o.Secrets, agent: orDefault(o.UserAgent), domains: o.Domains,
 		client: NewRetryClient(o.Transport), log: o.Logger,
 	}, nil
 }
@@ -225,14 +240,25 @@ func (a *AppTokens) settle(ctx context.Context, token string, err error) {
 		slog.Int("attempt", a.failures), slog.Duration("retry_after", wait), slog.Any("error", err))
 }
 
-// fetch trades id and secret for a token: form A of the page, with the secret
-// in the body only.
-func (a *AppTokens) fetch(ctx context.Context) (string, error) {
+// fetch gets a token with the first secret LivePerson takes: while a secret is
+// being replaced, nobody knows on which side that happened first.
+func (a *AppTokens) fetch(ctx context.Context) (token string, err error) {
 	base, err := a.domains.BaseURL(ctx, ServiceSentinel)
 	if err != nil {
 		return "", err
 	}
-	form := url.Values{"client_id": {a.id}, "client_secret": {a.secret}}
+	for _, secret := range a.secrets.Present() {
+		if token, err = a.trade(ctx, base, secret); !errors.Is(err, ErrCredentialsRefused) {
+			break
+		}
+	}
+	return token, err
+}
+
+// trade trades id and secret for a token: form A of the page, with the secret
+// in the body only.
+func (a *AppTokens) trade(ctx context.Context, base, secret string) (string, error) {
+	form := url.Values{"client_id": {a.id}, "client_secret": {secret}}
 	at := base + "/sentinel/api/account/" + url.PathEscape(string(a.account)) + "/app/token?v=1.0&grant_type=client_credentials"
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, at, []byte(form.Encode()))
 	if err != nil {
@@ -240,6 +266,7 @@ func (a *AppTokens) fetch(ctx context.Context) (string, error) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", a.agent)
 	got, err := exchange(a.client, req, tokenAnswerLimit)
 	if err != nil {
 		invalidateUnlessReached(a.domains, err)

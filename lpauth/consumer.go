@@ -44,6 +44,8 @@ type ConsumerTokensOptions struct {
 	AppTokens AppTokenSource
 	// Transport may be nil for a transport of its own.
 	Transport http.RoundTripper
+	// UserAgent may be empty for DefaultUserAgent.
+	UserAgent string
 	// CacheSize is how many consumers are remembered; zero means DefaultConsumerCache.
 	CacheSize int
 }
@@ -54,6 +56,7 @@ type ConsumerTokens struct {
 	account AccountID
 	domains DomainSource
 	app     AppTokenSource
+	agent   string
 	client  *retryablehttp.Client
 	flights flights[ConsumerIdentity, Consumer]
 	most    int
@@ -82,7 +85,7 @@ func NewConsumerTokens(o ConsumerTokensOptions) (*ConsumerTokens, error) {
 		o.CacheSize = DefaultConsumerCache
 	}
 	return &ConsumerTokens{
-		account: o.AccountID, domains: o.Domains, app: o.AppTokens, client: NewRetryClient(o.Transport),
+		account: o.AccountID, domains: o.Domains, app: o.AppTokens, agent: orDefault(o.UserAgent), client: NewRetryClient(o.Transport),
 		most: o.CacheSize, cached: make(map[ConsumerIdentity]*list.Element),
 	}, nil
 }
@@ -194,6 +197,7 @@ func (c *ConsumerTokens) ask(ctx context.Context, identity ConsumerIdentity) (co
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", app)
+	req.Header.Set("User-Agent", c.agent)
 	got, err := exchange(c.client, req, tokenAnswerLimit)
 	if err != nil {
 		invalidateUnlessReached(c.domains, err)

@@ -17,6 +17,9 @@
 //	ana, err := consumers.Consumer(ctx, "webchat:u-7")
 //	// ana.Token goes into X-LP-ON-BEHALF; ana.ID is what webhooks call her.
 //
+// A client secret can be replaced while the program runs: give [Secrets] instead
+// of a ClientSecret, and verify webhooks with it.
+//
 // All three cache, look up once for any number of concurrent callers, and are
 // safe for concurrent use. None keeps a goroutine while nobody asks; Close
 // waits for a lookup that is under way.

@@ -1,6 +1,7 @@
 package lpauth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,9 @@ const (
 	ServiceMessaging  = "asyncMessagingEnt"
 	ServiceSwift      = "swift"
 	ServiceMonitoring = "smt"
+	// ServiceAgentProfiles tells everybody agents' names ("Get Agent Public
+	// Profile" page).
+	ServiceAgentProfiles = "acCdnDomain"
 )
 
 const (
@@ -48,6 +52,8 @@ type DomainsOptions struct {
 	AllowPlainHTTP bool
 	// Transport may be nil for a transport of its own.
 	Transport http.RoundTripper
+	// UserAgent may be empty for DefaultUserAgent.
+	UserAgent string
 	// TTL is how long an answer is fresh; zero means one hour.
 	TTL time.Duration
 	// Floor is the least time between two lookups, whatever is invalidated or
@@ -64,6 +70,7 @@ type Domains struct {
 	plainOK bool
 	ttl     time.Duration
 	floor   time.Duration
+	agent   string
 	client  *retryablehttp.Client
 	log     *slog.Logger
 
@@ -108,7 +115,7 @@ func NewDomains(o DomainsOptions) (*Domains, error) {
 	}
 	d := &Domains{
 		account: o.AccountID, api: api, plainOK: o.AllowPlainHTTP, ttl: o.TTL, floor: o.Floor,
-		client: NewRetryClient(o.Transport), log: o.Logger, tried: make(map[string]lastTry),
+		agent: orDefault(o.UserAgent), client: NewRetryClient(o.Transport), log: o.Logger, tried: make(map[string]lastTry),
 	}
 	if err := d.checkHost(api.Host); err != nil {
 		return nil, fmt.Errorf("domains: domain api url: %w", err)
@@ -200,7 +207,7 @@ func (d *Domains) base(service string) string {
 func (d *Domains) unfound(service string, cause error) *Error {
 	failed := &Error{Op: domainOp}
 	if inner, ok := errors.AsType[*Error](cause); ok {
-		failed.StatusCode, failed.RetryAfter, cause = inner.StatusCode, inner.RetryAfter, inner.Err
+		failed.StatusCode, failed.Between, failed.RetryAfter, cause = inner.StatusCode, inner.Between, inner.RetryAfter, inner.Err
 	}
 	if cause == nil {
 		cause = ErrNoService
@@ -283,6 +290,7 @@ func (d *Domains) lookUp(ctx context.Context, form string) (*domainTable, error)
 		return nil, &Error{Op: domainOp, Err: errors.New("account id does not fit into a url")}
 	}
 	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", d.agent)
 	got, err := exchange(d.client, req, domainAnswerLimit)
 	if err != nil {
 		return nil, &Error{Op: domainOp, StatusCode: got.status, Err: err}
@@ -291,6 +299,10 @@ func (d *Domains) lookUp(ctx context.Context, form string) (*domainTable, error)
 	case http.StatusOK:
 		return d.decode(ctx, form, got.body)
 	case http.StatusBadRequest, http.StatusNotFound:
+		if bytes.HasPrefix(bytes.TrimSpace(got.body), []byte("<")) {
+			// A proxy's page says nothing of the account's services.
+			return nil, refusal(domainOp, got)
+		}
 		return nil, &Error{Op: domainOp, StatusCode: got.status, Err: ErrNoService}
 	}
 	return nil, refusal(domainOp, got)

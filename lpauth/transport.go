@@ -13,6 +13,16 @@ import (
 // usually send at the same time.
 const DefaultMaxIdleConnsPerHost = 512
 
+// DefaultUserAgent is what every call says it comes from, unless told otherwise.
+const DefaultUserAgent = "lpbridge"
+
+func orDefault(userAgent string) string {
+	if userAgent == "" {
+		return DefaultUserAgent
+	}
+	return userAgent
+}
+
 // TransportOptions tune NewTransport. The zero value is ready to use.
 type TransportOptions struct {
 	// MaxIdleConnsPerHost is how many idle connections are kept per host; zero
