@@ -40,6 +40,7 @@ func (c *core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 	}
 	var done bridge.Accepted
 	if len(batch.Entries) > 0 || len(batch.Records) > 0 {
+		b.begin(batch.Entries)
 		seqs, err := b.journal.Append(ctx, batch)
 		if err != nil {
 			b.metrics.refused(c.channel, err)

@@ -38,9 +38,9 @@ const (
 	cutOffWait = time.Second
 	// notifiedFlag remembers that LivePerson's webhooks reach us.
 	notifiedFlag = "liveperson_notified"
-	// doubtFlag remembers that deliveries of an earlier process may have been cut
-	// off and were not looked at yet, however orderly this one ends.
-	doubtFlag = "deliveries_in_doubt"
+	// replayFlag remembers by when LivePerson has brought what it kept while
+	// nobody was there, for the next process may come before that.
+	replayFlag = "liveperson_replay"
 )
 
 // errNotRunning is why a bridge that starts or stops is not ready.
@@ -129,7 +129,6 @@ type Bridge struct {
 	notified atomic.Bool
 	ready    atomic.Bool
 	started  time.Time
-	inDoubt  time.Time
 }
 
 // New makes a bridge. Attach adapters, then Run it.
@@ -213,11 +212,10 @@ func (b *Bridge) frontDoors() http.Handler {
 // accepting before ctx ends; the journal must be closed after Run returned.
 func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) error {
 	b.started = time.Now()
-	b.inDoubt = b.started.Add(b.opts.EchoWait)
 	if err := b.recallNotified(ctx); err != nil {
 		return err
 	}
-	clean, err := b.recallDoubt(ctx)
+	replay, err := b.recallReplay(ctx)
 	if err != nil {
 		return err
 	}
@@ -227,7 +225,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 		b.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors())
 		defer b.fetcher.Close()
 	}
-	b.makeLanes(work, clean)
+	b.makeLanes(work, replay)
 	if err := b.journal.Start(b.committed); err != nil {
 		return fmt.Errorf("start the journal: %w", err)
 	}
@@ -254,7 +252,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	b.ready.Store(false)
 	err = b.stop(context.WithoutCancel(ctx), drain)
 	endWork()
-	b.awaitCutOff(context.WithoutCancel(ctx), clean)
+	b.awaitCutOff(context.WithoutCancel(ctx))
 	endClocks()
 	parts.Wait()
 	return err
@@ -295,15 +293,16 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 
 // makeLanes builds the lanes of both directions. Channels get lanes of their
 // own, so that one that is slow holds up none of the others.
-func (b *Bridge) makeLanes(work context.Context, clean bool) {
+func (b *Bridge) makeLanes(work context.Context, replay lane.Replay) {
 	base := lane.Work{
 		Spawn:   func(run func(context.Context)) { go run(work) },
-		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.loaded, InDoubt: b.markInDoubt,
+		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.loaded,
 		Panicked: b.judgePanic, GiveUp: b.giveUp, Log: b.log,
-		Boot: b.journal.LastSeq(), Clean: clean,
+		Boot: b.journal.LastSeq(),
 	}
 	lp := base
 	lp.Name = "liveperson"
+	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Replay: replay}
 	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
 	b.toLivePerson = lane.New(lp)
 	for name := range b.adapters {
@@ -326,6 +325,27 @@ func (b *Bridge) lanesOf(key bridge.LaneKey) *lane.Set {
 		return b.toLivePerson
 	}
 	return b.toChannel[key.Channel]
+}
+
+// begin marks the entries that will be delivered as soon as they are on disk, so
+// that this needs no write of its own. Only the first of a lane can be.
+func (b *Bridge) begin(entries []bridge.Entry) {
+	var seen map[bridge.LaneKey]bool
+	for i := range entries {
+		e := &entries[i]
+		if seen[e.Lane] {
+			continue
+		}
+		if len(entries) > 1 {
+			if seen == nil {
+				seen = map[bridge.LaneKey]bool{}
+			}
+			seen[e.Lane] = true
+		}
+		if l := b.lanesOf(e.Lane); l != nil && e.Kind == bridge.KindMessage {
+			e.Begun = l.Starts(e.Lane)
+		}
+	}
 }
 
 // committed is the journal's hook: it hands new entries to their lanes.

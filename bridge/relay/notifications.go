@@ -147,6 +147,7 @@ func (b *Bridge) relayNotification(ctx context.Context, n connector.Notification
 // keepIntake makes an intake durable and lets its effects happen.
 func (b *Bridge) keepIntake(ctx context.Context, in *intake) error {
 	if len(in.batch.Entries) > 0 {
+		b.begin(in.batch.Entries)
 		seqs, err := b.journal.Append(ctx, in.batch)
 		if err != nil {
 			return err
@@ -180,6 +181,9 @@ func (b *Bridge) takeEvent(ctx context.Context, in *intake, c *connector.Messagi
 	t, err := b.threadOf(ctx, in, c)
 	if err != nil {
 		return err
+	}
+	if t != nil {
+		b.toLivePerson.Heard(bridge.LaneKey{Channel: t.key.Channel, Thread: t.key.Thread, Direction: bridge.ToLivePerson}, c.ServerTimestamp)
 	}
 	switch {
 	case t == nil:
@@ -228,29 +232,58 @@ func (b *Bridge) takeEcho(in *intake, t *thread, c *connector.MessagingChange) {
 // settleEcho settles the delivery an echo proves, and does nothing when no
 // delivery is in doubt. It returns once the journal has it.
 func (b *Bridge) settleEcho(ctx context.Context, e echo) error {
-	row := e.thread.snapshot()
-	key := bridge.LaneKey{Channel: row.Channel, Thread: row.ID, Direction: bridge.ToLivePerson}
-	if e.dialog != row.Dialog || b.toLivePerson.MayHoldEarlier(key) {
-		// The row knows no places of a survey, nor those that another thread of the
-		// consumer got before this process.
-		if known, err := b.journal.SentAs(ctx, e.dialog, []int64{e.sequence}); len(known) > 0 || err != nil {
-			return err
-		}
+	known, err := b.journal.MessagesAt(ctx, e.dialog, []int64{e.sequence})
+	if len(known) > 0 || err != nil {
+		return err
 	}
 	uploaded, err := b.uploadedFor(ctx, e.path)
 	if err != nil {
 		return err
 	}
-	settled, err := b.toLivePerson.Echo(ctx, key, lane.Arrival{
-		Dialog: e.dialog, Sequence: e.sequence, Current: e.dialog == row.Dialog || e.dialog == row.Survey,
+	last, err := b.journal.LastOf(ctx, e.dialog)
+	if err != nil {
+		return err
+	}
+	keys, err := b.lanesForEcho(ctx, e.thread)
+	if err != nil {
+		return err
+	}
+	found, err := b.toLivePerson.Echo(ctx, keys, lane.Arrival{
+		Dialog: e.dialog, Sequence: e.sequence,
 		Matches: func(entry *bridge.Entry) bool {
-			return entry.Kind == bridge.KindMessage && !e.thread.placed(e.dialog, e.sequence) && e.proves(entry, uploaded)
+			return entry.Kind == bridge.KindMessage && e.proves(entry, uploaded)
+		},
+		Resembles: func(entry *bridge.Entry) bool {
+			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last
 		},
 	})
-	if settled {
+	switch {
+	case err != nil:
+		return err
+	case found.Settled:
 		b.metrics.echoes.Inc()
+	case found.Undecided != nil:
+		// Only the answer tells whose echo this is: LivePerson must send it again.
+		return bridge.ErrBusy
 	}
-	return err
+	return nil
+}
+
+// lanesForEcho names the lanes an echo may be of: those of all threads of its
+// consumer.
+func (b *Bridge) lanesForEcho(ctx context.Context, t *thread) ([]bridge.LaneKey, error) {
+	keys := []bridge.LaneKey{{Channel: t.key.Channel, Thread: t.key.Thread, Direction: bridge.ToLivePerson}}
+	consumer := t.snapshot().LPConsumer
+	if consumer == "" {
+		return keys, nil
+	}
+	threads, err := b.journal.ThreadsOf(ctx, consumer)
+	for _, row := range threads {
+		if key := (bridge.LaneKey{Channel: row.Channel, Thread: row.ID, Direction: bridge.ToLivePerson}); key != keys[0] {
+			keys = append(keys, key)
+		}
+	}
+	return keys, err
 }
 
 // takeAgentEvent sorts what somebody on LivePerson's side did.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,46 +12,38 @@ import (
 
 // awaitCutOff gives deliveries whose context has ended the time to say so: the
 // journal is closed next, and must know which are in doubt.
-func (b *Bridge) awaitCutOff(ctx context.Context, clean bool) {
+func (b *Bridge) awaitCutOff(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, cutOffWait)
 	defer cancel()
-	settled := true
 	for _, l := range b.allLanes() {
 		if err := l.Stop(ctx); err != nil {
 			b.log.Error("a delivery does not end", "error", err)
-			settled = false
+			l.Abandon()
 		}
-		settled = settled && (clean || l.RecoveredAll())
-	}
-	if settled == clean {
-		return
-	}
-	if err := b.journal.SetFlag(context.WithoutCancel(ctx), doubtFlag, doubtValue(settled)); err != nil {
-		b.log.Error("the journal did not remember what is in doubt", "error", err)
 	}
 }
 
-// recallDoubt reports whether no delivery of an earlier process may have been
-// cut off, and remembers it until all were looked at.
-func (b *Bridge) recallDoubt(ctx context.Context) (clean bool, err error) {
-	doubt, err := b.journal.Flag(ctx, doubtFlag)
+// recallReplay works out by when LivePerson will have brought what it kept while
+// no process was there, and remembers it. That is written at each start, which
+// also says that somebody was there.
+func (b *Bridge) recallReplay(ctx context.Context) (lane.Replay, error) {
+	stored, err := b.journal.Flag(ctx, replayFlag)
 	if err != nil {
-		return false, fmt.Errorf("read the journal: %w", err)
+		return lane.Replay{}, fmt.Errorf("read the journal: %w", err)
 	}
-	clean = b.journal.Clean() && doubt == ""
-	if !clean && doubt == "" {
-		if err := b.journal.SetFlag(ctx, doubtFlag, doubtValue(false)); err != nil {
-			return false, fmt.Errorf("write the journal: %w", err)
-		}
+	var replay lane.Replay
+	// What cannot be read was written by another version; there is nothing to know.
+	_ = json.Unmarshal([]byte(stored), &replay)
+	from, _ := b.journal.Absence()
+	replay = replay.After(from, b.started)
+	value, err := json.Marshal(replay)
+	if err == nil {
+		err = b.journal.SetFlag(ctx, replayFlag, string(value))
 	}
-	return clean, nil
-}
-
-func doubtValue(settled bool) string {
-	if settled {
-		return ""
+	if err != nil {
+		b.log.Warn("the journal did not remember until when LivePerson repeats", "error", err)
 	}
-	return "yes"
+	return replay, nil
 }
 
 // recoverLanes finds the lanes that hold entries of an earlier process.
@@ -103,16 +96,3 @@ func (b *Bridge) notifiedNow(ctx context.Context) {
 
 // loaded is told of every entry of an earlier process.
 func (b *Bridge) loaded(e *bridge.Entry) { b.messageOnItsWay(e) }
-
-// markInDoubt treats an entry as sent and not answered, because the process
-// that may have sent it ended first.
-func (b *Bridge) markInDoubt(e *bridge.Entry) {
-	if e.Kind != bridge.KindMessage {
-		return
-	}
-	e.Attempts = max(e.Attempts, 1)
-	e.Last = bridge.Unknown
-	if e.Lane.Direction == bridge.ToLivePerson && b.notified.Load() && e.NextTry.Before(b.inDoubt) {
-		e.NextTry = b.inDoubt
-	}
-}

@@ -41,7 +41,7 @@ func (b *Bridge) relayToChannel(ctx context.Context, e *bridge.Entry) error {
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: err}
 	}
 	adapter := b.adapters[e.Lane.Channel]
-	if s, ok := adapter.(bridge.Settler); ok && e.Attempts > 0 && e.Last == bridge.Unknown {
+	if s, ok := adapter.(bridge.Settler); ok && e.Doubt != nil {
 		arrived, err := s.Settled(ctx, ev)
 		if err != nil {
 			// As long as it is not known, it must not be delivered again.

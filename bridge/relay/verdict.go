@@ -169,8 +169,6 @@ func (b *Bridge) judge(ctx context.Context, e *bridge.Entry, o bridge.Outcome, e
 		// Only a message is worth a new conversation, and that was tried.
 		v.Final = bridge.Done
 		return v
-	case o == bridge.Unknown:
-		v.Next = now.Add(b.doubt(e))
 	case v.Sign == lane.SaysNothing && v.RetryAfter > 0:
 		v.Next, v.RetryAfter = now.Add(v.RetryAfter), 0
 	}
@@ -182,20 +180,6 @@ func (b *Bridge) judge(ctx context.Context, e *bridge.Entry, o bridge.Outcome, e
 		return b.giveUp(e, v)
 	}
 	return v
-}
-
-// doubt is how long an entry waits after a delivery whose answer was lost.
-func (b *Bridge) doubt(e *bridge.Entry) time.Duration {
-	switch {
-	case e.Lane.Direction == bridge.ToChannel:
-		return lane.PauseAfter(bridge.ToChannel, e.Attempts+1)
-	case e.Kind == bridge.KindMessage && b.notified.Load():
-		return b.opts.EchoWait
-	case e.Attempts == 0:
-		return 0
-	default:
-		return lane.RetryPause(e.Attempts)
-	}
 }
 
 // giveUp makes an entry a dead letter. An agent whose message will not arrive

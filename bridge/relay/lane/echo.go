@@ -13,25 +13,16 @@ func (s *Set) Sending(e *bridge.Entry, dialog string) (refused func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.byKey[e.Lane]
-	if l == nil || len(l.queue) == 0 || l.queue[0] != e || slices.Contains(l.sentTo, dialog) {
+	if l == nil || l.delivering != e || slices.Contains(l.sentTo, dialog) {
 		return func() {}
 	}
 	l.sentTo = append(l.sentTo, dialog)
-	s.sentTo[dialog] = append(s.sentTo[dialog], l)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if len(l.queue) > 0 && l.queue[0] == e {
+		if l.delivering == e {
 			l.sentTo = slices.DeleteFunc(l.sentTo, func(d string) bool { return d == dialog })
-			s.unsend(l, dialog)
 		}
-	}
-}
-
-func (s *Set) unsend(l *lane, dialog string) {
-	left := slices.DeleteFunc(s.sentTo[dialog], func(o *lane) bool { return o == l })
-	if s.sentTo[dialog] = left; len(left) == 0 {
-		delete(s.sentTo, dialog)
 	}
 }
 
@@ -39,64 +30,133 @@ func (s *Set) unsend(l *lane, dialog string) {
 type Arrival struct {
 	Dialog   string
 	Sequence int64
-	// Current says that the dialog is the one its thread writes to.
-	Current bool
-	// Matches compares it with an entry.
+	// Matches compares it with an entry word for word.
 	Matches func(*bridge.Entry) bool
+	// Resembles says whether it may be an entry whose words LivePerson changed, as
+	// masking and trimming do. It is asked of the only one in doubt.
+	Resembles func(*bridge.Entry) bool
 }
 
-// Echo settles the entry that an arrival proves to have been delivered. It
-// returns when that is on disk, and at once when no entry is in doubt.
-func (s *Set) Echo(ctx context.Context, key bridge.LaneKey, a Arrival) (settledOne bool, err error) {
+// Finding is what an arrival led to.
+type Finding struct {
+	// Settled says that it proved an entry to have been delivered.
+	Settled bool
+	// Undecided is closed when it can be told more: several entries may be what
+	// arrived, and one of them is being delivered, whose answer will tell. It is
+	// nil otherwise.
+	Undecided <-chan struct{}
+}
+
+// Echo settles the entry that an arrival proves to have been delivered. The keys
+// are those of the lanes of all threads of its consumer. It returns when that is
+// on disk, and at once when no entry is in doubt. The caller has asked the ledger
+// first.
+func (s *Set) Echo(ctx context.Context, keys []bridge.LaneKey, a Arrival) (Finding, error) {
 	s.mu.Lock()
-	l, err := s.laneForEcho(ctx, key)
+	lanes, err := s.lanesForEcho(ctx, keys)
 	if err != nil {
 		s.mu.Unlock()
-		return false, err
+		return Finding{}, err
 	}
-	candidates := slices.Concat([]*lane{l}, s.sentTo[a.Dialog])
-	for _, c := range candidates {
-		if w := c.settlingAt(a); w != nil {
+	for _, l := range lanes {
+		if w := l.settlingAt(a); w != nil {
 			s.mu.Unlock()
-			return false, w.wait(ctx)
+			return Finding{}, w.wait(ctx)
 		}
 	}
-	l, n, err := proven(candidates, a)
-	if n == 0 || err != nil {
+	found, undecided := prove(lanes, a)
+	if found.lane == nil {
 		s.mu.Unlock()
-		return false, err
+		return Finding{Undecided: undecided}, nil
 	}
-	settlements := s.drop(l, n, Verdict{
-		Outcome: bridge.Delivered, Final: bridge.Done, Dialog: a.Dialog, Sequence: a.Sequence, Source: l.queue[n-1].ID,
+	w, settlements := s.arrived(found, a)
+	s.mu.Unlock()
+	s.settle(settlements)
+	return Finding{Settled: true}, w.wait(ctx)
+}
+
+// arrived takes an entry off its lane that has proved to be there.
+func (s *Set) arrived(c candidate, a Arrival) (*settling, []bridge.Settlement) {
+	l := c.lane
+	settlements := s.drop(l, c.at, 1, Verdict{
+		Outcome: bridge.Delivered, Final: bridge.Done, Dialog: a.Dialog, Sequence: a.Sequence, Source: c.entry.ID,
 	})
-	w := l.open[len(l.open)-1]
 	if l.state == waiting {
 		s.unpark(l)
 		s.Schedule.Stop(&l.wake)
 		s.enqueue(l)
 		s.startWorkers()
 	}
-	s.mu.Unlock()
-	s.settle(settlements)
-	return true, w.wait(ctx)
+	return l.open[len(l.open)-1], settlements
 }
 
-// proven finds the lane an arrival belongs to, and how many of its entries it
-// settles. When the same text of the same consumer is under way in another
-// thread, only the answer to that tells whose echo this is: LivePerson must
-// send it again.
-func proven(candidates []*lane, a Arrival) (l *lane, n int, err error) {
-	for _, c := range candidates {
-		m := c.doubtful(a)
-		switch {
-		case m == 0 || c == l:
-		case l == nil:
-			l, n = c, m
-		case l.state == running || c.state == running:
-			return nil, 0, bridge.ErrBusy
+// candidate is an entry that may lie in an arrival's dialog without our knowing.
+type candidate struct {
+	lane  *lane
+	at    int
+	entry *bridge.Entry
+}
+
+// prove finds the entry an arrival is. Of several with the same words it is the
+// one that was accepted first, once none of them is about to be answered: the
+// answer names its own position. One whose words differ is it only when there is
+// no other it could be.
+func prove(lanes []*lane, a Arrival) (found candidate, undecided <-chan struct{}) {
+	var all, same []candidate
+	for _, l := range lanes {
+		all = append(all, l.candidates(a.Dialog)...)
+	}
+	for _, c := range all {
+		if a.Matches(c.entry) {
+			same = append(same, c)
 		}
 	}
-	return l, n, nil
+	switch {
+	case len(same) == 1:
+		return same[0], nil
+	case len(same) == 0 && len(all) == 1 && a.Resembles != nil && a.Resembles(all[0].entry):
+		return all[0], nil
+	case len(same) == 0:
+		return candidate{}, nil
+	}
+	found = same[0]
+	for _, c := range same {
+		if c.lane.delivering == c.entry {
+			return candidate{}, c.lane.answered
+		}
+		if c.entry.Seq < found.entry.Seq {
+			found = c
+		}
+	}
+	return found, nil
+}
+
+// candidates are the entries of a lane that may lie in a dialog.
+func (l *lane) candidates(dialog string) []candidate {
+	var all []candidate
+	for i, e := range l.queue {
+		sent := e == l.delivering && slices.Contains(l.sentTo, dialog)
+		doubted := e.Doubt != nil && (len(e.Doubt.Dialogs) == 0 || slices.Contains(e.Doubt.Dialogs, dialog))
+		if sent || doubted {
+			all = append(all, candidate{l, i, e})
+		}
+	}
+	return all
+}
+
+// lanesForEcho finds the lanes of keys that there are.
+func (s *Set) lanesForEcho(ctx context.Context, keys []bridge.LaneKey) ([]*lane, error) {
+	var lanes []*lane
+	for _, key := range keys {
+		l, err := s.laneForEcho(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil && !slices.Contains(lanes, l) {
+			lanes = append(lanes, l)
+		}
+	}
+	return lanes, nil
 }
 
 // laneForEcho finds a lane, or nil. One that may hold entries of an earlier
@@ -117,37 +177,14 @@ func (s *Set) laneForEcho(ctx context.Context, key bridge.LaneKey) (*lane, error
 	return l, nil
 }
 
-// settlingAt returns the settlement of the entry that got the arrival's place.
+// settlingAt returns the settlement of the entry that got the arrival's position.
 func (l *lane) settlingAt(a Arrival) *settling {
-	if l == nil {
-		return nil
-	}
 	for _, w := range l.open {
 		if w.Dialog == a.Dialog && w.Sequence == a.Sequence {
 			return w
 		}
 	}
 	return nil
-}
-
-// doubtful returns how many entries from the head on an arrival settles: those
-// up to the first match, for a later entry is only ever sent after the earlier
-// ones were answered.
-func (l *lane) doubtful(a Arrival) int {
-	if l == nil {
-		return 0
-	}
-	for i, e := range l.queue {
-		earlier, sent := i < l.earlier, i == 0 && len(l.sentTo) > 0
-		if !earlier && !sent {
-			return 0
-		}
-		there := earlier && a.Current || sent && slices.Contains(l.sentTo, a.Dialog)
-		if there && a.Matches(e) {
-			return i + 1
-		}
-	}
-	return 0
 }
 
 func (w *settling) wait(ctx context.Context) error {

@@ -13,7 +13,8 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 	tell := s.saw(v.Sign, began, v.RetryAfter, v.Reason)
 	v.Uncounted = v.Uncounted || v.Sign == SaysThrottled
 	settlements := s.conclude(l, batch, v)
-	l.news = false
+	l.news, l.delivering, l.sentTo = false, nil, nil
+	close(l.answered)
 	s.endProbe(l)(v.Sign)
 	s.startWorkers()
 	s.mu.Unlock()
@@ -26,7 +27,7 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlement {
 	second := l.trouble.second && len(l.queue) > 1 && l.queue[1] == batch[0]
 	if !second && (len(l.queue) == 0 || l.queue[0] != batch[0]) {
-		return nil
+		return placed(l, batch[0], v)
 	}
 	if second && v.Sign != SaysWell && v.Final != bridge.Pending {
 		// It needed no call and proved nothing; its time comes.
@@ -35,7 +36,7 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settl
 	}
 	if second && v.Sign == SaysWell {
 		first := l.queue[0]
-		poison := s.drop(l, 1, s.poisoned(first, Verdict{Outcome: first.Last, Final: bridge.Pending, Sign: SaysDown}))
+		poison := s.drop(l, 0, 1, s.poisoned(first, Verdict{Outcome: first.Last, Final: bridge.Pending, Sign: SaysDown}))
 		return append(poison, s.conclude(l, batch, v)...)
 	}
 	if v.Final == bridge.Pending {
@@ -44,27 +45,41 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settl
 	if v.Final == bridge.Pending {
 		return s.keep(l, batch, v)
 	}
-	return s.drop(l, len(batch), v)
+	return s.drop(l, 0, len(batch), v)
+}
+
+// placed keeps the position of an entry that an echo has settled already: the
+// echo may have been another's with the same words, whose own comes yet.
+func placed(l *lane, e *bridge.Entry, v Verdict) []bridge.Settlement {
+	if v.Dialog == "" {
+		return nil
+	}
+	return []bridge.Settlement{{
+		Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: bridge.Done, Dialog: v.Dialog, Sequence: v.Sequence, Source: v.Source,
+	}}
 }
 
 // keep leaves entries in the lane for another delivery.
 func (s *Set) keep(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlement {
-	next := s.next(l, v)
+	next := s.nextTry(l, v)
+	l.fixed = !v.Next.IsZero() || v.RetryAfter > 0
 	settlements := make([]bridge.Settlement, 0, len(batch))
 	for _, e := range batch {
 		if !v.Uncounted {
 			e.Attempts++
 		}
-		e.Last, e.NextTry = v.Outcome, next
+		e.Last, e.NextTry, e.Doubt, e.Begun = v.Outcome, next, l.doubts(e, v), false
 		settlements = append(settlements, bridge.Settlement{
 			Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: bridge.Pending, Attempts: e.Attempts, NextTry: next,
+			Reason: v.Reason, Doubt: e.Doubt,
 		})
 	}
 	return settlements
 }
 
-// next is when an entry that stays is tried again.
-func (s *Set) next(l *lane, v Verdict) time.Time {
+// nextTry is when an entry that stays is tried again, unless it is in doubt for
+// longer.
+func (s *Set) nextTry(l *lane, v Verdict) time.Time {
 	now := time.Now()
 	asked := min(v.RetryAfter, MaxStop)
 	switch {
@@ -74,39 +89,53 @@ func (s *Set) next(l *lane, v Verdict) time.Time {
 		return now.Add(max(asked, MinThrottle))
 	case l.news:
 		return now.Add(asked)
+	case v.Outcome == bridge.Unknown && l.key.Direction == bridge.ToLivePerson && l.trouble.pauses <= 1:
+		// In doubt it waits for that alone; where no echo comes, for nothing.
+		return now.Add(asked)
 	default:
 		return now.Add(max(asked, PauseAfter(l.key.Direction, l.trouble.pauses)))
 	}
 }
 
-// drop takes the first n entries off the lane, done or dead. The last of them
-// gets the verdict's position and followers.
-func (s *Set) drop(l *lane, n int, v Verdict) []bridge.Settlement {
+// drop takes n entries off the lane, done or dead. The last of them gets the
+// verdict's position and followers; the first that is left is begun with it.
+func (s *Set) drop(l *lane, at, n int, v Verdict) []bridge.Settlement {
 	settlements := make([]bridge.Settlement, 0, n)
-	for i, e := range l.queue[:n] {
+	for i, e := range l.queue[at : at+n] {
 		s.Settled(e, v)
-		st := bridge.Settlement{Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: v.Final, Attempts: e.Attempts}
+		st := bridge.Settlement{Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: v.Final, Attempts: e.Attempts, Reason: v.Reason, Doubt: e.Doubt}
 		if v.Final == bridge.Dead {
 			st.Attempts++
-		}
-		if i == n-1 {
-			st.Dialog, st.Sequence, st.Source, st.Follow = v.Dialog, v.Sequence, v.Source, v.Follow
+			st.Doubt = l.doubts(e, v)
 		}
 		w := &settling{done: make(chan struct{})}
+		if i == n-1 {
+			st.Dialog, st.Sequence, st.Source, st.Follow = v.Dialog, v.Sequence, v.Source, v.Follow
+			st.Next, w.next = s.beginsNext(l, at, n)
+		}
 		st.Durable = func(err error) { s.durable(l, w, err) }
 		w.Settlement = st
 		l.open = append(l.open, w)
 		settlements = append(settlements, st)
 	}
-	clear(l.queue[:n])
-	l.queue = l.queue[n:]
-	l.earlier = max(l.earlier-n, 0)
-	l.trouble = trouble{}
-	for _, dialog := range l.sentTo {
-		s.unsend(l, dialog)
+	l.queue = slices.Delete(l.queue, at, at+n)
+	if at == 0 {
+		l.trouble, l.heard, l.fixed = trouble{}, time.Time{}, false
 	}
-	l.sentTo = nil
 	return settlements
+}
+
+// beginsNext is the entry whose delivery starts once those before it are settled,
+// if that is known now.
+func (s *Set) beginsNext(l *lane, at, n int) (seq int64, e *bridge.Entry) {
+	if at > 0 || len(l.queue) == n || s.stopping || s.far.health != Well {
+		return 0, nil
+	}
+	e = l.queue[n]
+	if e.Begun || !doubtful(e) || e.Doubt != nil || e.NextTry.After(time.Now()) {
+		return 0, nil
+	}
+	return e.Seq, e
 }
 
 // settle hands settlements to the journal. The lock must not be held: the
@@ -129,6 +158,9 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 		return
 	}
 	w.err = err
+	if w.next != nil && err == nil {
+		w.next.Begun = true
+	}
 	close(w.done)
 	l.open = slices.DeleteFunc(l.open, func(o *settling) bool { return o == w })
 	switch l.state {

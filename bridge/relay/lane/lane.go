@@ -82,12 +82,15 @@ type lane struct {
 	// loading is closed when the reading under way has ended; nil when there is
 	// none.
 	loading chan struct{}
-	// sentTo are the dialogs in which the first entry may lie without our
-	// knowing.
-	sentTo []string
-	// earlier is how many entries at the head an earlier process may have sent.
-	earlier int
-	wake    schedule.Alarm
+	// delivering is the entry that is being delivered, sentTo the dialogs it was
+	// sent to meanwhile, and answered is closed when the delivery has ended.
+	delivering *bridge.Entry
+	sentTo     []string
+	answered   chan struct{}
+	// heard is when the far side first told of something that happened after the
+	// doubt of the first entry began.
+	heard time.Time
+	wake  schedule.Alarm
 	// open are the settlements that are not on disk yet.
 	open []*settling
 
@@ -96,15 +99,10 @@ type lane struct {
 	// now lets the first entry go although its time has not come, news says that
 	// there was news while it was delivered, and probe that its delivery asks how
 	// the far side is.
-	now, news, probe bool
+	// fixed says that its time is its own: no news of the far side changes it.
+	now, news, probe, fixed bool
 	// trouble is what the first entry has been through.
 	trouble trouble
-}
-
-// doubting says that the first entry may have been delivered and waits for that
-// to be found out.
-func (l *lane) doubting() bool {
-	return len(l.queue) > 0 && l.queue[0].Attempts > 0 && l.queue[0].Last == bridge.Unknown
 }
 
 // mayHurry says that the first entry waits for nothing but what is news of the
@@ -114,12 +112,14 @@ func (l *lane) mayHurry() bool {
 		return true
 	}
 	last := l.queue[0].Last
-	return last == bridge.Retry || last == bridge.Unauthorized || last == bridge.Closed
+	return !l.fixed && last != bridge.Throttled
 }
 
 // settling is a settlement on its way to disk.
 type settling struct {
 	bridge.Settlement
+	// next is the entry it marks as begun.
+	next *bridge.Entry
 	// refused is how often the journal did not take it.
 	refused int
 	again   schedule.Alarm

@@ -3,6 +3,8 @@ package lane
 import (
 	"context"
 	"time"
+
+	"lpbridge/bridge"
 )
 
 // longestPause is the longest a delivery is ever put off. What is written down
@@ -42,7 +44,11 @@ func (s *Set) load(ctx context.Context, l *lane) bool {
 		}
 		e.NextTry = within(e.NextTry, longestPause)
 		if e.Seq <= s.Boot {
-			s.takeEarlier(l, e)
+			s.Loaded(e)
+		}
+		if d := e.Doubt; d != nil && d.Since.After(time.Now()) {
+			// The clock was ahead.
+			e.Doubt = &bridge.Doubt{Since: time.Now(), Dialogs: d.Dialogs}
 		}
 		l.queue = append(l.queue, e)
 		l.last = e.Seq

@@ -79,7 +79,7 @@ func (s *Set) Wake(key bridge.LaneKey) {
 	case l == nil:
 	case l.state == running:
 		l.news = true
-	case l.state == waiting && !l.doubting():
+	case l.state == waiting && l.mayHurry():
 		s.unpark(l)
 		s.Schedule.Stop(&l.wake)
 		l.now = true

@@ -32,9 +32,6 @@ type Set struct {
 
 	mu    sync.Mutex
 	byKey map[bridge.LaneKey]*lane
-	// sentTo finds the lanes whose first entry may lie in a dialog without our
-	// knowing, for an echo may come after the conversation went to another thread.
-	sentTo map[string][]*lane
 	// newest is the highest Seq that was ever added.
 	newest int64
 	ready  []*lane
@@ -58,6 +55,8 @@ type Journal interface {
 	PendingOf(ctx context.Context, lane bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error)
 	// Settle hands over the end of a delivery without waiting.
 	Settle(s bridge.Settlement)
+	// Begin marks an entry as begun and calls durable once that is on disk.
+	Begin(seq int64, durable func(error))
 }
 
 // Work is what lanes do and what they do it with.
@@ -83,25 +82,22 @@ type Work struct {
 	Loaded func(e *bridge.Entry)
 	// Panicked judges a delivery that panicked.
 	Panicked func(ctx context.Context, e *bridge.Entry, reason any) Verdict
-	// InDoubt is told of an entry an earlier process may have delivered: one that
-	// a crash or a stop cut off.
-	InDoubt func(e *bridge.Entry)
+	// Echoes says how a doubt ends.
+	Echoes Echoes
 	// HealthChanged is told when the far side gets well or stops to be. It must
 	// not block. May be nil.
 	HealthChanged func(Health)
 	Limiter       *Limiter
 
-	// Boot is the last Seq given out before this process; clean says that
-	// nothing was cut off then.
-	Boot  int64
-	Clean bool
+	// Boot is the last Seq given out before this process.
+	Boot int64
 }
 
 // New makes a set of lanes; nothing is delivered before [Set.Add] or
 // [Set.Recover].
 func New(w Work) *Set {
 	l := &Set{
-		Work: w, byKey: map[bridge.LaneKey]*lane{}, sentTo: map[string][]*lane{}, recovering: true,
+		Work: w, byKey: map[bridge.LaneKey]*lane{}, recovering: true,
 		expecting: list.New(), far: farSide{health: Well, since: time.Now()},
 	}
 	l.rested = sync.NewCond(&l.mu)
@@ -237,7 +233,23 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 		s.putAside(l, aside)
 		return nil
 	}
-	l.now = false
+	batch := s.next(l)
+	if err := s.begin(ctx, batch[0]); err != nil {
+		s.putAside(l, func() { s.wait(l, time.Now().Add(LoadRetry), false) })
+		return nil
+	}
+	if s.stopping || !slices.Contains(l.queue, batch[0]) {
+		// An echo came meanwhile, or the end.
+		s.putAside(l, func() { s.enqueue(l) })
+		return nil
+	}
+	batch[0].Begun = true
+	l.now, l.delivering, l.answered = false, batch[0], make(chan struct{})
+	return batch
+}
+
+// next are the entries to deliver together.
+func (s *Set) next(l *lane) []*bridge.Entry {
 	if l.trouble.second {
 		return slices.Clone(l.queue[1:2])
 	}
@@ -254,13 +266,18 @@ func (s *Set) obstacle(l *lane) (aside func()) {
 		return func() { s.rest(l) }
 	}
 	if len(l.open) > 0 {
-		// Only what stands first in a lane can be in doubt after a crash.
+		// Only what stands first in a lane may be begun.
 		return func() { l.state = unsettled }
 	}
 	if l.trouble.second {
 		return nil
 	}
 	first := l.queue[0]
+	if first.Doubt != nil {
+		if until := s.Echoes.until(first.Doubt, l.heard); until.After(time.Now()) {
+			return func() { s.wait(l, until, false) }
+		}
+	}
 	hurried := l.mayHurry()
 	if first.NextTry.After(time.Now()) && !(l.now && hurried) {
 		return func() { s.wait(l, first.NextTry, hurried) }

@@ -41,9 +41,16 @@ func (s *Set) Health() Health {
 	return s.far.health
 }
 
-// Doubted is how many dialogs have a message whose answer is missing.
-func (s *Set) Doubted() int {
+// Doubted is how many entries in memory may have arrived without our knowing.
+func (s *Set) Doubted() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.sentTo)
+	for _, l := range s.byKey {
+		for _, e := range l.queue {
+			if e.Doubt != nil {
+				n++
+			}
+		}
+	}
+	return n
 }

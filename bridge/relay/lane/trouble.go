@@ -55,7 +55,7 @@ func (s *Set) suffer(l *lane, e *bridge.Entry, v Verdict) Verdict {
 		t.since = time.Now()
 		s.failing.add(v.Sign == SaysDown)
 	case s.passes > t.passes:
-		t.evidence -= math.Log(max(s.failing.of(), leastFailing))
+		t.evidence -= math.Log(max(s.failing.ofOthers(), leastFailing))
 	}
 	t.passes = s.passes
 	if s.far.health == Well {
@@ -74,7 +74,8 @@ func (s *Set) suffer(l *lane, e *bridge.Entry, v Verdict) Verdict {
 // failed, it is not the far side.
 func (s *Set) needsSecondOpinion(l *lane) bool {
 	t := &l.trouble
-	chance := min(max(s.failing.of(), leastFailing), 0.5)
+	// One more that passed and one more that failed, for so few are known.
+	chance := min(max(s.failing.those/(s.failing.all+1), leastFailing), 0.5)
 	return t.lasting() && t.evidence == 0 && len(l.queue) > 1 && float64(t.failures)*-math.Log(chance) >= poisonBound
 }
 
