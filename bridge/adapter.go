@@ -9,8 +9,9 @@ import (
 )
 
 // Adapter is our code for one channel. It turns requests into events and
-// delivers single events; it never retries, sleeps or starts goroutines, for
-// the core does all of that for every channel alike.
+// delivers single events; it never retries or starts goroutines, for the core
+// does all of that for every channel alike. It waits in the handlers of its own
+// requests only, where its channel's protocol leaves no other way.
 //
 // What an adapter can do beyond this it says by implementing one or more of
 // [Typist], [Settler], [Poller], [Checker] and [Closer].

@@ -77,7 +77,6 @@ type request struct {
 	method  string
 	path    []string
 	query   url.Values
-	body    any // nil for none
 	timeout time.Duration
 }
 
@@ -90,29 +89,38 @@ func (a *api) ofAccount(parts ...string) []string {
 	return append([]string{"api", "v1", "accounts", a.account}, parts...)
 }
 
-// call makes one call and decodes its answer into answer unless that is nil.
-// Errors are *[bridge.DeliveryError].
-func (a *api) call(ctx context.Context, r request, answer any) error {
-	var body io.Reader
-	if r.body != nil {
-		data, err := json.Marshal(r.body)
-		if err != nil {
-			return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New("the event cannot be written as a request")}
-		}
-		body = bytes.NewReader(data)
+// content is a body that is written already. Its length is 0 when not known.
+type content struct {
+	body        io.Reader
+	length      int64
+	contentType string
+}
+
+// call makes one call with a body of JSON, or with none when that is nil, and
+// decodes its answer into answer unless that is nil. Errors are
+// *[bridge.DeliveryError].
+func (a *api) call(ctx context.Context, r request, body, answer any) error {
+	if body == nil {
+		return a.send(ctx, r, content{}, answer)
 	}
-	return a.send(ctx, r, body, "application/json", answer)
+	data, err := json.Marshal(body)
+	if err != nil {
+		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New("the event cannot be written as a request")}
+	}
+	return a.send(ctx, r, content{bytes.NewReader(data), int64(len(data)), "application/json"}, answer)
 }
 
 // send makes a call whose body is written already.
-func (a *api) send(ctx context.Context, r request, body io.Reader, contentType string, answer any) error {
+func (a *api) send(ctx context.Context, r request, c content, answer any) error {
 	u := a.base.JoinPath(r.path...)
 	u.RawQuery = r.query.Encode()
 	header := http.Header{"Accept": {"application/json"}, headerToken: {a.token.Reveal()}}
-	if body != nil {
-		header.Set("Content-Type", contentType)
+	if c.contentType != "" {
+		header.Set("Content-Type", c.contentType)
 	}
-	resp, err := a.side.Do(ctx, farside.Request{Method: r.method, URL: u, Header: header, Body: body, Timeout: r.timeout})
+	resp, err := a.side.Do(ctx, farside.Request{
+		Method: r.method, URL: u, Header: header, Body: c.body, Length: c.length, Timeout: r.timeout,
+	})
 	if err != nil {
 		return err
 	}

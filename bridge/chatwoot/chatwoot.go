@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"lpbridge/bridge"
@@ -51,9 +52,12 @@ type Chatwoot struct {
 	tokenKind string
 	onOpen    string
 	onClose   string
+	pending   string
 	markdown  string
 	receipts  bool
 	seen      *memory
+	order     order
+	told      tellOnce
 }
 
 var (
@@ -75,8 +79,8 @@ func New(cfg Config, core bridge.Core, client *farside.Client, log *slog.Logger)
 	c := &Chatwoot{
 		core: core, log: log, secrets: cfg.Secrets, urlSecret: cfg.URLSecret, unsigned: cfg.AllowUnsigned,
 		account: cfg.AccountID, inboxes: inboxes, far: newAPI(cfg, client), tokenKind: cfg.tokenKind(),
-		onOpen: cfg.onOpen(), onClose: cfg.onClose(), markdown: cfg.markdown(), receipts: cfg.Receipts,
-		seen: newMemory(),
+		onOpen: cfg.onOpen(), onClose: cfg.onClose(), pending: cfg.pending(), markdown: cfg.markdown(), receipts: cfg.Receipts,
+		seen: newMemory(), order: order{hold: cfg.OrderHold},
 	}
 	if c.unsigned {
 		log.Warn("CHATWOOT_ALLOW_UNSIGNED is set: whoever knows the secret in the webhook's address is believed")
@@ -110,26 +114,17 @@ func (c *Chatwoot) Channel() bridge.Channel {
 	return ch
 }
 
-// Routes implements [bridge.Adapter].
+// Routes implements [bridge.Adapter]. An address is copied with or without its
+// final slash.
 func (c *Chatwoot) Routes() []bridge.Route {
 	door := &bridge.Door{
 		Limit: maxBody, Verify: c.believe, Challenge: "Chatwoot-Signature", Take: c.take, Log: c.log,
 	}
-	routes := []bridge.Route{{Pattern: path, Handler: door}}
+	routes := []bridge.Route{{Pattern: path, Handler: door}, {Pattern: path + "/{$}", Handler: door}}
 	if c.unsigned {
-		routes = append(routes, bridge.Route{Pattern: patternOpen, Handler: door})
+		routes = append(routes, bridge.Route{Pattern: patternOpen, Handler: door}, bridge.Route{Pattern: patternOpen + "/{$}", Handler: door})
 	}
 	return routes
-}
-
-// take keeps what a webhook says. Chatwoot reads nothing of the answer but its
-// status.
-func (c *Chatwoot) take(ctx context.Context, r *http.Request, body []byte) (bridge.Accepted, error) {
-	n, err := c.read(ctx, body, r.Header.Get(headerDelivery))
-	if err != nil {
-		return bridge.Accepted{}, err
-	}
-	return c.keep(ctx, n)
 }
 
 // believe checks who sent a webhook: by its signature, or by the secret in the
@@ -141,10 +136,33 @@ func (c *Chatwoot) believe(r *http.Request, body []byte) error {
 	return verify(c.secrets, r.Header, body, time.Now())
 }
 
+// take keeps what a webhook says. Chatwoot reads nothing of the answer but its
+// status.
+func (c *Chatwoot) take(ctx context.Context, r *http.Request, body []byte) (bridge.Accepted, error) {
+	payload, err := parse(body)
+	if err != nil {
+		c.unreadable(ctx, err)
+		return bridge.Accepted{}, err
+	}
+	done := func() {}
+	defer func() { done() }()
+	rep := &report{
+		Chatwoot: c, object: payload, event: payload.text("event"), delivery: r.Header.Get(headerDelivery),
+		next: func(conversation, message int64) { done = c.order.enter(ctx, conversation, message) },
+	}
+	n, err := rep.read(ctx)
+	if err != nil {
+		c.unreadable(ctx, err)
+		return bridge.Accepted{}, err
+	}
+	c.tellOdd(ctx, payload)
+	return c.keep(ctx, n)
+}
+
 // keep makes what a webhook says durable. A choice that LivePerson no longer
 // knows of is relayed as what the consumer read on it.
 func (c *Chatwoot) keep(ctx context.Context, n news) (bridge.Accepted, error) {
-	if len(n.events) == 0 {
+	if len(n.events) == 0 && len(n.records) == 0 {
 		return bridge.Accepted{}, nil
 	}
 	accepted, err := c.core.Accept(ctx, n.events, n.records...)
@@ -152,8 +170,58 @@ func (c *Chatwoot) keep(ctx context.Context, n news) (bridge.Accepted, error) {
 		accepted, err = c.core.Accept(ctx, n.spoken(), n.records...)
 	}
 	if err != nil {
+		c.unreadable(ctx, err)
 		return accepted, err
 	}
-	c.seen.keep(n)
+	for _, note := range n.noted {
+		note(c.seen)
+	}
 	return accepted, nil
+}
+
+// tellOdd counts the members of a payload that could not be read, and names each
+// once in the log.
+func (c *Chatwoot) tellOdd(ctx context.Context, payload object) {
+	for _, member := range *payload.odd {
+		c.core.LeftOut("member")
+		if c.told.first("member " + member) {
+			c.log.WarnContext(ctx, "a member of a webhook cannot be read and is left out", "member", member)
+		}
+	}
+}
+
+// unreadable counts webhooks of which nothing can be relayed, and names the first
+// of each kind in the log. That the journal is away is not their fault.
+func (c *Chatwoot) unreadable(ctx context.Context, err error) {
+	wrong, ok := errors.AsType[*bridge.FieldError](err)
+	if !ok {
+		return
+	}
+	c.core.LeftOut("webhook")
+	if c.told.first("webhook " + wrong.Field) {
+		c.log.WarnContext(ctx, "a webhook cannot be read", "field", wrong.Field, "reason", wrong.Reason)
+	}
+}
+
+// maxTold bounds how many things are told once.
+const maxTold = 256
+
+// tellOnce is what the log was told of already.
+type tellOnce struct {
+	mu   sync.Mutex
+	told map[string]bool
+}
+
+// first reports whether something is to be told.
+func (t *tellOnce) first(what string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.told[what] || len(t.told) >= maxTold {
+		return false
+	}
+	if t.told == nil {
+		t.told = map[string]bool{}
+	}
+	t.told[what] = true
+	return true
 }

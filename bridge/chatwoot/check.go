@@ -75,7 +75,7 @@ func (c *Chatwoot) checkVersion(ctx context.Context) []bridge.Finding {
 	var about struct {
 		Version string `json:"version"`
 	}
-	err := c.far.call(ctx, request{method: http.MethodGet, path: []string{"api"}}, &about)
+	err := c.far.call(ctx, request{method: http.MethodGet, path: []string{"api"}}, nil, &about)
 	var at release
 	if n, _ := fmt.Sscanf(about.Version, "%d.%d.%d", &at.major, &at.minor, &at.patch); err != nil || n != 3 {
 		return []bridge.Finding{{Subject: subject, Detail: "not told; 4.13 or later is needed for all of this channel"}}
@@ -112,7 +112,7 @@ func (c *Chatwoot) checkUser(ctx context.Context) (role string, f bridge.Finding
 			Role string `json:"role"`
 		} `json:"accounts"`
 	}
-	if err := c.far.call(ctx, request{method: http.MethodGet, path: []string{"api", "v1", "profile"}}, &profile); err != nil {
+	if err := c.far.call(ctx, request{method: http.MethodGet, path: []string{"api", "v1", "profile"}}, nil, &profile); err != nil {
 		f.Err = farside.Cause(err)
 		if isRefused(err, notForBots) {
 			f.Err = errors.New("it is an agent bot's token: set CHATWOOT_TOKEN_KIND=bot")
@@ -140,7 +140,7 @@ func (c *Chatwoot) checkUser(ctx context.Context) (role string, f bridge.Finding
 // only a known bot hears.
 func (c *Chatwoot) checkBot(ctx context.Context) bridge.Finding {
 	f := bridge.Finding{Subject: "CHATWOOT_TOKEN", Detail: "an agent bot's; a message whose answer is lost may appear twice, and inboxes cannot be checked"}
-	err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofConversation(0)}, nil)
+	err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofConversation(0)}, nil, nil)
 	switch {
 	case err == nil, farside.StatusOf(err) == http.StatusNotFound, isRefused(err, notForBots):
 		return f
@@ -158,7 +158,7 @@ func (c *Chatwoot) checkInboxes(ctx context.Context) (findings []bridge.Finding,
 			WebhookURL  string `json:"webhook_url"`
 		} `json:"payload"`
 	}
-	if err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofAccount("inboxes")}, &list); err != nil {
+	if err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofAccount("inboxes")}, nil, &list); err != nil {
 		return []bridge.Finding{{Subject: "inboxes", Err: farside.Cause(err)}}, false
 	}
 	missing := maps.Clone(c.inboxes)
@@ -201,7 +201,7 @@ func (c *Chatwoot) checkWebhooks(ctx context.Context, apiInbox bool) bridge.Find
 			} `json:"webhooks"`
 		} `json:"payload"`
 	}
-	if err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofAccount("webhooks")}, &list); err != nil {
+	if err := c.far.call(ctx, request{method: http.MethodGet, path: c.far.ofAccount("webhooks")}, nil, &list); err != nil {
 		f.Err = farside.Cause(err)
 		return f
 	}

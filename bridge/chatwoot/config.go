@@ -20,8 +20,12 @@ const (
 
 	statusOpen     = "open"
 	statusResolved = "resolved"
+	statusPending  = "pending"
 	onCloseResolve = "resolve"
+	onCloseBot     = "pending"
 	leave          = "leave"
+	relayAll       = "relay"
+	auto           = "auto"
 
 	markdownEscape = "escape"
 )
@@ -60,7 +64,12 @@ type Config struct {
 	// OnOpen is what LivePerson's conversation does to Chatwoot's when it opens.
 	OnOpen string `env:"ON_OPEN,default=open" oneof:"open,leave" desc:"Whether a conversation becomes open in Chatwoot when it opens in LivePerson or an agent joins. Left pending with a bot, the website widget shows a typing bubble of its own that nothing can end."`
 	// OnClose is what LivePerson's conversation does to Chatwoot's when it closes.
-	OnClose string `env:"ON_CLOSE,default=resolve" oneof:"resolve,leave" desc:"Whether a conversation is resolved in Chatwoot when LivePerson closes it."`
+	OnClose string `env:"ON_CLOSE,default=resolve" oneof:"resolve,pending,leave" desc:"What becomes of a conversation in Chatwoot when LivePerson closes it: it is resolved, given back to the bot (pending) or left as it is."`
+	// Pending says who answers while a bot has the conversation.
+	Pending string `env:"PENDING,default=auto" oneof:"auto,leave,relay" desc:"What happens to pending conversations, which a bot has: leave them to the bot until it hands over, with what was said until then as one message, or relay them at once. auto leaves them to the bot unless the token is that of a bot, which is then this bridge."`
+	// OrderHold is how long a message waits for one with a smaller number; 0 has
+	// none wait.
+	OrderHold time.Duration `env:"ORDER_HOLD,default=50ms" max:"2s" desc:"How long each message of a consumer waits for webhooks that it overtook, and so how much later it arrives."`
 	// Markdown says how agents' texts are written.
 	Markdown string `env:"MARKDOWN,default=leave" oneof:"leave,escape" desc:"Whether characters that mean formatting in Markdown are escaped in agents' texts. Right for the website widget, wrong for inboxes whose clients show text as it is."`
 	// Receipts tells Chatwoot how far consumers' messages got.
@@ -79,7 +88,8 @@ func (c Config) Validate() error {
 		c.validateURLSecret(),
 		c.validateInboxIDs(),
 		oneOf("ON_OPEN", c.onOpen(), statusOpen, leave),
-		oneOf("ON_CLOSE", c.onClose(), onCloseResolve, leave),
+		oneOf("ON_CLOSE", c.onClose(), onCloseResolve, onCloseBot, leave),
+		oneOf("PENDING", cmp.Or(c.Pending, auto), auto, leave, relayAll),
 		oneOf("MARKDOWN", c.markdown(), leave, markdownEscape),
 		c.validateTimeout(),
 	)
@@ -172,9 +182,21 @@ func (c Config) inboxes() (map[int64]bool, error) {
 	return chosen, nil
 }
 
-func (c Config) tokenKind() string      { return cmp.Or(c.TokenKind, kindUser) }
-func (c Config) onOpen() string         { return cmp.Or(c.OnOpen, statusOpen) }
-func (c Config) onClose() string        { return cmp.Or(c.OnClose, onCloseResolve) }
+func (c Config) tokenKind() string { return cmp.Or(c.TokenKind, kindUser) }
+func (c Config) onOpen() string    { return cmp.Or(c.OnOpen, statusOpen) }
+func (c Config) onClose() string   { return cmp.Or(c.OnClose, onCloseResolve) }
+
+// pending is what happens to pending conversations.
+func (c Config) pending() string {
+	switch {
+	case c.Pending != "" && c.Pending != auto:
+		return c.Pending
+	case c.tokenKind() == kindBot:
+		return relayAll
+	}
+	return leave
+}
+
 func (c Config) markdown() string       { return cmp.Or(c.Markdown, leave) }
 func (c Config) timeout() time.Duration { return cmp.Or(c.Timeout, defaultTimeout) }
 

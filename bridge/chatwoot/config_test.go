@@ -38,7 +38,7 @@ func TestValidate(t *testing.T) {
 		{"inbox in words", func(c *Config) { c.InboxIDs = []string{"3", "API"} }, "INBOX_IDS: element 2 of 2 is not the number of an inbox"},
 		{"inbox zero", func(c *Config) { c.InboxIDs = []string{"0"} }, "INBOX_IDS: element 1 of 1 is not the number of an inbox"},
 		{"other words", func(c *Config) { c.OnOpen, c.OnClose, c.Markdown = "a", "b", "c" },
-			"ON_OPEN: must be open or leave\nON_CLOSE: must be resolve or leave\nMARKDOWN: must be leave or escape"},
+			"ON_OPEN: must be open or leave\nON_CLOSE: must be resolve or pending or leave\nMARKDOWN: must be leave or escape"},
 		{"short timeout", func(c *Config) { c.Timeout = time.Millisecond }, "TIMEOUT: must be between 1s and 2m0s"},
 	}
 	for _, tt := range tests {

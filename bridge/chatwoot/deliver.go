@@ -2,7 +2,6 @@ package chatwoot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,27 +26,11 @@ const (
 	settleSlack = 10 * time.Minute
 )
 
-// newMessage is the body of a message to create (Chatwoot, Application API:
-// Create New Message).
-type newMessage struct {
-	Content     string         `json:"content"`
-	MessageType string         `json:"message_type"`
-	Private     bool           `json:"private"`
-	ContentType string         `json:"content_type"`
-	Attributes  map[string]any `json:"content_attributes"`
-}
-
-// item is a reply to choose from.
-type item struct {
-	Title string `json:"title"`
-	Value string `json:"value"`
-}
-
 // Deliver implements [bridge.Adapter]. Chatwoot has no idempotency key: a
 // message carries the event's id so that [Chatwoot.Settled] finds it. All else
 // may be repeated without harm.
 func (c *Chatwoot) Deliver(ctx context.Context, e *bridge.Event) error {
-	id, err := conversationOf(e.Thread)
+	id, err := numberOf(e.Thread)
 	if err != nil {
 		return err
 	}
@@ -62,8 +45,8 @@ func (c *Chatwoot) Deliver(ctx context.Context, e *bridge.Event) error {
 	return invalid(fmt.Sprintf("kind %s does not go to Chatwoot", e.Kind))
 }
 
-// conversationOf reads the number back that became the thread's id.
-func conversationOf(thread bridge.ThreadID) (int64, error) {
+// numberOf reads the number back that became the thread's id.
+func numberOf(thread bridge.ThreadID) (int64, error) {
 	id, err := strconv.ParseInt(string(thread), 10, 64)
 	if err != nil || id < 1 {
 		return 0, invalid("the thread is not the number of a conversation")
@@ -73,37 +56,6 @@ func conversationOf(thread bridge.ThreadID) (int64, error) {
 
 func invalid(why string) error {
 	return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New(why)}
-}
-
-func (c *Chatwoot) post(ctx context.Context, id int64, e *bridge.Event) error {
-	m := newMessage{
-		Content: contentOf(e.Message, c.markdown), MessageType: "outgoing", ContentType: "text",
-		Attributes: map[string]any{markKey: e.ID},
-	}
-	if replies := e.Message.QuickReplies; len(replies) > 0 {
-		items := make([]item, len(replies))
-		for i, r := range replies {
-			items[i] = item{Title: r.Title, Value: r.ID}
-		}
-		m.ContentType, m.Attributes["items"] = "input_select", items
-	}
-	if m.Content == "" && len(e.Message.QuickReplies) == 0 {
-		return invalid("the message has nothing that Chatwoot can show")
-	}
-	return c.create(ctx, id, m)
-}
-
-// create makes a message. An answer that names none leaves open whether there is
-// one.
-func (c *Chatwoot) create(ctx context.Context, id int64, m newMessage) error {
-	var made struct {
-		ID json.RawMessage `json:"id"`
-	}
-	err := c.far.call(ctx, request{method: http.MethodPost, path: c.far.ofConversation(id, "messages"), body: m}, &made)
-	if err == nil && made.ID == nil {
-		return &bridge.DeliveryError{Outcome: bridge.Unknown, Err: errors.New("the answer names no message")}
-	}
-	return err
 }
 
 // follow has Chatwoot's conversation go the way of LivePerson's. One that the
@@ -120,8 +72,11 @@ func (c *Chatwoot) follow(ctx context.Context, id int64, s *bridge.State) error 
 		if c.onClose == leave || s.By == "consumer" {
 			return nil
 		}
-		if err := c.noteResolve(ctx, id); err != nil {
-			return &bridge.DeliveryError{Outcome: bridge.Retry, Err: fmt.Errorf("note that a conversation is resolved: %w", err)}
+		if err := c.noteChange(ctx, id); err != nil {
+			return &bridge.DeliveryError{Outcome: bridge.Retry, Err: fmt.Errorf("note that a conversation is ended: %w", err)}
+		}
+		if c.onClose == onCloseBot {
+			return c.toggle(ctx, id, statusPending)
 		}
 		return c.toggle(ctx, id, statusResolved)
 	}
@@ -130,8 +85,8 @@ func (c *Chatwoot) follow(ctx context.Context, id int64, s *bridge.State) error 
 
 func (c *Chatwoot) toggle(ctx context.Context, id int64, status string) error {
 	return c.far.call(ctx, request{
-		method: http.MethodPost, path: c.far.ofConversation(id, "toggle_status"), body: map[string]string{"status": status},
-	}, nil)
+		method: http.MethodPost, path: c.far.ofConversation(id, "toggle_status"),
+	}, map[string]string{"status": status}, nil)
 }
 
 // mark sets how far the consumer's messages got. Chatwoot refuses it with 403
@@ -149,8 +104,8 @@ func (c *Chatwoot) mark(ctx context.Context, id int64, r *bridge.Receipt) error 
 		}
 		done[message] = true
 		err := c.far.call(ctx, request{
-			method: http.MethodPatch, path: c.far.ofConversation(id, "messages", strconv.FormatInt(message, 10)), body: body,
-		}, nil)
+			method: http.MethodPatch, path: c.far.ofConversation(id, "messages", strconv.FormatInt(message, 10)),
+		}, body, nil)
 		if isUnauthorized(err) && farside.StatusOf(err) == http.StatusForbidden {
 			return invalid("only messages of API inboxes have a status that can be set")
 		}
@@ -169,7 +124,7 @@ func isUnauthorized(err error) bool {
 // ShowTyping implements [bridge.Typist]. Chatwoot shows it under the name of the
 // token's owner.
 func (c *Chatwoot) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
-	id, err := conversationOf(cue.Thread)
+	id, err := numberOf(cue.Thread)
 	if err != nil {
 		return err
 	}
@@ -179,13 +134,12 @@ func (c *Chatwoot) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 	}
 	return c.far.call(ctx, request{
 		method: http.MethodPost, path: c.far.ofConversation(id, "toggle_typing_status"), timeout: min(typingTimeout, c.far.side.Timeout),
-		body: map[string]any{"typing_status": status, "is_private": false},
-	}, nil)
+	}, map[string]any{"typing_status": status, "is_private": false}, nil)
 }
 
 // listed is a message in a list (Chatwoot, Application API: Get messages).
 type listed struct {
-	ID         int64             `json:"id"`
+	ID         id                `json:"id"`
 	CreatedAt  stamp             `json:"created_at"`
 	Attributes contentAttributes `json:"content_attributes"`
 }
@@ -197,7 +151,7 @@ func (c *Chatwoot) Settled(ctx context.Context, e *bridge.Event) (bool, error) {
 	if e.Kind != bridge.KindMessage || c.tokenKind == kindBot {
 		return false, nil
 	}
-	id, err := conversationOf(e.Thread)
+	id, err := numberOf(e.Thread)
 	if err != nil {
 		return false, err
 	}
@@ -212,10 +166,10 @@ func (c *Chatwoot) Settled(ctx context.Context, e *bridge.Event) (bool, error) {
 			return found, nil
 		}
 		older := !e.Time.IsZero() && oldest.CreatedAt.Before(e.Time.Add(-settleSlack))
-		if older || before != 0 && oldest.ID >= before {
+		if older || before != 0 && int64(oldest.ID) >= before {
 			return false, nil
 		}
-		before = oldest.ID
+		before = int64(oldest.ID)
 	}
 	return false, nil
 }
@@ -228,7 +182,7 @@ func (c *Chatwoot) list(ctx context.Context, id, before int64) ([]listed, error)
 	if before > 0 {
 		r.query = url.Values{"before": {strconv.FormatInt(before, 10)}}
 	}
-	err := c.far.call(ctx, r, &page)
+	err := c.far.call(ctx, r, nil, &page)
 	return page.Payload, err
 }
 

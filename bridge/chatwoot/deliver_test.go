@@ -15,6 +15,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/farside"
+	"lpbridge/lpauth"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -54,8 +55,8 @@ func TestDeliver(t *testing.T) {
 	}{
 		{"text", nil, agentSays("Hello"), []string{"0.0 message:Hello"}},
 		{"escaped text", func(c *Config) { c.Markdown = markdownEscape }, agentSays("*a*"), []string{`0.0 message:\*a\*`}},
-		{"choice", nil, choice, []string{"0.0 message:Shall we? [Yes=0] [No=1]"}},
-		{"choice without words", nil, silent, []string{"0.0 message: [Yes=0]"}},
+		{"choice", nil, choice, []string{"0.0 message:Shall we? [Yes=Yes] [No=No]"}},
+		{"choice without words", nil, silent, []string{"0.0 message: [Yes=Yes]"}},
 		{"open", nil, state(bridge.StateOpen, ""), []string{"0.0 status:open"}},
 		{"joined", nil, state(bridge.StateJoined, "agent"), []string{"0.0 status:open"}},
 		{"transferred", nil, state(bridge.StateTransferred, "agent"), nil},
@@ -63,6 +64,7 @@ func TestDeliver(t *testing.T) {
 		{"survey ended", nil, state(bridge.StateSurveyEnded, ""), nil},
 		{"closed by an agent", nil, state(bridge.StateClosed, "agent"), []string{"0.0 status:resolved"}},
 		{"closed by the system", nil, state(bridge.StateClosed, "system"), []string{"0.0 status:resolved"}},
+		{"closed and given back", func(c *Config) { c.OnClose = onCloseBot }, state(bridge.StateClosed, "agent"), []string{"0.0 status:pending"}},
 		{"closed because resolved here", nil, state(bridge.StateClosed, "consumer"), nil},
 		{"open, left alone", keep, state(bridge.StateOpen, ""), nil},
 		{"closed, left alone", keep, state(bridge.StateClosed, "agent"), nil},
@@ -202,7 +204,7 @@ func TestRefusals(t *testing.T) {
 		{"rate", 429, nil, "Retry later\n", bridge.DeliveryError{Outcome: bridge.Throttled}, "Chatwoot answered 429"},
 		{"rate with a time", 429, after, "Retry later\n", bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: 90 * time.Second}, "Chatwoot answered 429"},
 		{"rate with nonsense", 429, http.Header{"Retry-After": {"soon"}}, "Retry later\n", bridge.DeliveryError{Outcome: bridge.Throttled}, "Chatwoot answered 429"},
-		{"rate for ever", 429, http.Header{"Retry-After": {"99999999999"}}, "", bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: farside.MaxRetryAfter}, "Chatwoot answered 429"},
+		{"rate for ever", 429, http.Header{"Retry-After": {"99999999999"}}, "", bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: lpauth.MaxRetryAfter}, "Chatwoot answered 429"},
 		{"down", 503, after, "<html>", bridge.DeliveryError{Outcome: bridge.Unknown, RetryAfter: 90 * time.Second}, "Chatwoot answered 503"},
 		{"crashed", 500, nil, "", bridge.DeliveryError{Outcome: bridge.Unknown}, "Chatwoot answered 500"},
 		{"crashed with words", 500, nil, `{"error":"Internal Server Error"}`, bridge.DeliveryError{Outcome: bridge.Unknown}, "Chatwoot answered 500"},

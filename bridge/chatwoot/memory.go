@@ -9,63 +9,77 @@ import (
 const maxRemembered = 16384
 
 // memory is what recent webhooks said. Losing it costs a write to the journal
-// for each contact, and the protection against webhooks that overtook each other
-// for as long as those are apart, which is seconds.
+// for each contact and a look into it for each conversation, and the protection
+// against webhooks that overtook each other for as long as those are apart, which
+// is seconds.
 type memory struct {
 	mu sync.Mutex
-	// threads are the conversations in which contacts wrote last, as saved.
-	threads map[int64]int64
-	// written is the newest state of conversations that were not resolved.
-	written map[int64]time.Time
+	// writers is where contacts wrote last, as saved.
+	writers map[int64]wrote
+	// going is the newest state of conversations that went on.
+	going map[int64]time.Time
+	// changes is when this bridge changed the status of conversations.
+	changes map[int64]time.Time
+	// silence says of conversations that nothing was overheard in them.
+	silence map[int64]bool
 }
 
 func newMemory() *memory {
-	return &memory{threads: map[int64]int64{}, written: map[int64]time.Time{}}
-}
-
-// keep remembers what the journal has.
-func (m *memory) keep(n news) {
-	if n.contact == 0 {
-		return
+	return &memory{
+		writers: map[int64]wrote{}, going: map[int64]time.Time{}, changes: map[int64]time.Time{}, silence: map[int64]bool{},
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	makeRoom(m.threads, n.contact)
-	m.threads[n.contact] = n.thread
 }
 
-// knows reports whether the journal has that a contact wrote in a conversation.
-func (m *memory) knows(contact, thread int64) bool { return m.thread(contact) == thread }
+// wrote is where a contact wrote last, zero when that is not remembered.
+func (m *memory) wrote(contact int64) wrote { return lookUp(m, m.writers, contact) }
 
-// thread is the conversation in which a contact wrote last, 0 when not
-// remembered.
-func (m *memory) thread(contact int64) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.threads[contact]
-}
+func (m *memory) write(contact int64, w wrote) { remember(m, m.writers, contact, w) }
 
-// active notes that a conversation was not resolved at a time of Chatwoot's
-// clock.
+// active notes that a conversation went on at a time of Chatwoot's clock.
 func (m *memory) active(conversation int64, at time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	makeRoom(m.written, conversation)
-	if at.After(m.written[conversation]) {
-		m.written[conversation] = at
+	if at.After(lookUp(m, m.going, conversation)) {
+		remember(m, m.going, conversation, at)
 	}
 }
 
-// writtenSince reports whether a conversation was not resolved after that time.
-// Of a time that is not known it does not.
-func (m *memory) writtenSince(conversation int64, at time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return !at.IsZero() && m.written[conversation].After(at)
+// activeSince reports whether a conversation went on after that time. Of a time
+// that is not known it does not.
+func (m *memory) activeSince(conversation int64, at time.Time) bool {
+	return !at.IsZero() && lookUp(m, m.going, conversation).After(at)
 }
 
-func makeRoom[V any](m map[int64]V, key int64) {
-	if _, known := m[key]; !known && len(m) >= maxRemembered {
-		clear(m)
+// changed is when this bridge last changed a conversation's status.
+func (m *memory) changed(conversation int64) (at time.Time, known bool) {
+	at = lookUp(m, m.changes, conversation)
+	return at, !at.IsZero()
+}
+
+func (m *memory) change(conversation int64, at time.Time) { remember(m, m.changes, conversation, at) }
+
+func (m *memory) forgetChange(conversation int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.changes, conversation)
+}
+
+// silent reports whether it is known that nothing was overheard.
+func (m *memory) silent(conversation int64) bool { return lookUp(m, m.silence, conversation) }
+
+func (m *memory) overheard(conversation int64, something bool) {
+	remember(m, m.silence, conversation, !something)
+}
+
+func lookUp[V any](m *memory, in map[int64]V, key int64) V {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return in[key]
+}
+
+func remember[V any](m *memory, in map[int64]V, key int64, value V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := in[key]; !known && len(in) >= maxRemembered {
+		clear(in)
 	}
+	in[key] = value
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -467,13 +468,13 @@ func TestChoice(t *testing.T) {
 		_, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "Shall we?", QuickReplies: json.RawMessage(`["Yes","No"]`)})
 		r.must(err)
 		r.at(5)
-		if diff := cmp.Diff([]string{"0.0 message:Shall we? [Yes=0] [No=1]"}, r.far.timeline("message")); diff != "" {
+		if diff := cmp.Diff([]string{"0.0 message:Shall we? [Yes=Yes] [No=No]"}, r.far.timeline("message")); diff != "" {
 			t.Fatalf("calls (-want +got):\n%s", diff)
 		}
 		p := fixture(t, "message_updated_submitted")
-		attributes := p["content_attributes"].(map[string]any)
-		attributes[markKey] = r.far.messages[0]["content_attributes"].(map[string]any)[markKey]
-		attributes["submitted_values"] = []any{map[string]any{"title": "No", "value": "1"}}
+		attributes := maps.Clone(r.far.messages[0]["content_attributes"].(map[string]any))
+		attributes["submitted_values"] = []any{map[string]any{"title": "No", "value": "No"}}
+		p["content_attributes"] = attributes
 		r.webhook(p)
 		// Any later change of the message reports the choice again.
 		p["conversation"].(map[string]any)["updated_at"] = 1781697700.5
@@ -552,8 +553,8 @@ func TestRecordedSession(t *testing.T) {
 		if diff := cmp.Diff(transcript, texts(c)); diff != "" {
 			t.Errorf("transcript (-want +got):\n%s", diff)
 		}
-		if n := len(r.sim.Conversations()); n != 1 || c.State != "CLOSE" || c.ExtConsumerID != "chatwoot:10" {
-			t.Errorf("%d conversations, the last %s of %s; want one, closed, of chatwoot:10", n, c.State, c.ExtConsumerID)
+		if n := len(r.sim.Conversations()); n != 1 || c.State != "CLOSE" || c.ExtConsumerID != "chatwoot:contact-inbox:31" {
+			t.Errorf("%d conversations, the last %s of %s; want one, closed, of chatwoot:contact-inbox:31", n, c.State, c.ExtConsumerID)
 		}
 		if !strings.Contains(string(c.Profile), "Alice Novak") {
 			t.Error("the agent does not see the changed name")

@@ -45,6 +45,8 @@ type stub struct {
 	// gateway is what something in front of Chatwoot answers to the next message
 	// after Chatwoot has it; 0 for nothing.
 	gateway int
+	// uploadStatus is what a message with files is answered; 0 takes it.
+	uploadStatus int
 }
 
 func newStub(t testing.TB) *stub {
@@ -99,15 +101,61 @@ func (s *stub) forAll(h stubHandler) http.HandlerFunc {
 		}
 		var body map[string]any
 		if r.Method != http.MethodGet {
-			if ct := r.Header.Get("Content-Type"); ct != "application/json" {
-				s.t.Errorf("Content-Type %q", ct)
-			}
-			if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-				s.t.Errorf("body: %v", err)
-			}
+			body = s.body(r)
 		}
 		h(w, r, body)
 	}
+}
+
+// body reads the parameters of a call as Rails does.
+func (s *stub) body(r *http.Request) (body map[string]any) {
+	if ct := r.Header.Get("Content-Type"); strings.HasPrefix(ct, "multipart/form-data") {
+		return s.form(r)
+	} else if ct != "application/json" {
+		s.t.Errorf("Content-Type %q", ct)
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		s.t.Errorf("body: %v", err)
+	}
+	return body
+}
+
+// form reads a message with files.
+func (s *stub) form(r *http.Request) map[string]any {
+	if err := r.ParseMultipartForm(1 << 20); err != nil {
+		s.t.Errorf("form: %v", err)
+		return nil
+	}
+	body := map[string]any{}
+	for name, values := range r.MultipartForm.Value {
+		body[name] = values[0]
+	}
+	body["private"] = body["private"] == "true"
+	var attributes map[string]any
+	if err := json.Unmarshal([]byte(body["content_attributes"].(string)), &attributes); err != nil {
+		s.t.Errorf("content_attributes: %v", err)
+	}
+	body["content_attributes"] = attributes
+	for name, files := range r.MultipartForm.File {
+		if name != "attachments[]" {
+			s.t.Errorf("files in a part named %q", name)
+		}
+		var uploads []string
+		for _, f := range files {
+			file, err := f.Open()
+			if err != nil {
+				s.t.Error(err)
+				continue
+			}
+			data, err := io.ReadAll(file)
+			if err != nil {
+				s.t.Error(err)
+			}
+			uploads = append(uploads, fmt.Sprintf("%s %s %s", f.Filename, f.Header.Get("Content-Type"), data))
+		}
+		body["attachments"] = uploads
+	}
+	return body
 }
 
 func (s *stub) forUsers(h stubHandler) http.HandlerFunc {
@@ -133,7 +181,7 @@ func (s *stub) create(w http.ResponseWriter, r *http.Request, body map[string]an
 	if !s.known(w, r) {
 		return
 	}
-	s.members(body, "content", "message_type", "private", "content_type", "content_attributes")
+	s.members(body, "content", "message_type", "private", "content_type", "content_attributes", "attachments")
 	content, _ := body["content"].(string)
 	if strings.Contains(content, "{{") || strings.Contains(content, "{%") {
 		s.t.Errorf("Liquid would be evaluated in %q", content)
@@ -153,8 +201,17 @@ func (s *stub) create(w http.ResponseWriter, r *http.Request, body map[string]an
 			s.members(i.(map[string]any), "title", "value")
 			what += fmt.Sprintf(" [%v=%v]", i.(map[string]any)["title"], i.(map[string]any)["value"])
 		}
-	} else if body["content_type"] != "text" || content == "" {
+	} else if items, ok := attributes["items"].([]any); ok {
+		what += s.structure(body["content_type"], items)
+	} else if body["content_type"] != "text" || content == "" && body["attachments"] == nil {
 		s.t.Errorf("message %v", body)
+	}
+	if uploads, ok := body["attachments"].([]string); ok {
+		what += fmt.Sprintf(" %q", uploads)
+		if s.uploadStatus != 0 {
+			s.answer(w, s.uploadStatus, map[string]any{"error": "Validation failed: Attachments is too big"})
+			return
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,6 +235,26 @@ func (s *stub) create(w http.ResponseWriter, r *http.Request, body map[string]an
 		return
 	}
 	s.answer(w, 200, message)
+}
+
+// structure writes the items of cards and articles, which may have no other keys
+// and no card without actions.
+func (s *stub) structure(kind any, items []any) string {
+	known := map[any][]string{"cards": {"title", "description", "media_url", "actions"}, "article": {"title", "description", "link"}}[kind]
+	if known == nil || len(items) == 0 {
+		s.t.Errorf("items %v of type %v", items, kind)
+	}
+	for _, i := range items {
+		s.members(i.(map[string]any), known...)
+		if actions, ok := i.(map[string]any)["actions"].([]any); kind == "cards" && (!ok || len(actions) == 0) {
+			s.t.Error("a card without actions")
+		}
+	}
+	text, err := json.Marshal(items)
+	if err != nil {
+		s.t.Error(err)
+	}
+	return fmt.Sprintf(" %v %s", kind, text)
 }
 
 // list gives the newest 20, oldest first.
@@ -238,7 +315,7 @@ func (s *stub) toggle(w http.ResponseWriter, r *http.Request, body map[string]an
 	}
 	s.members(body, "status")
 	status, _ := body["status"].(string)
-	if status != statusOpen && status != statusResolved {
+	if status != statusOpen && status != statusResolved && status != statusPending {
 		s.answer(w, 500, nil)
 		return
 	}

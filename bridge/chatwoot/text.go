@@ -32,8 +32,10 @@ func defuse(text string) string {
 var (
 	// addresses are left alone: an escape in one breaks the link.
 	addresses = regexp.MustCompile(`https?://\S+`)
-	anywhere  = regexp.MustCompile("[\\\\`*_~<\\[\\]]")
-	lineStart = regexp.MustCompile(`(?m)^([ \t]*)([#>=+-]|[0-9]{1,9}[.)])`)
+	anywhere  = regexp.MustCompile("[\\\\`*_~<&|\\[\\]]")
+	lineStart = regexp.MustCompile(`(?m)^([ \t]*)([#>=+:-]|[0-9]{1,9}[.)])`)
+	// indents would make code of a line, or vanish.
+	indents = regexp.MustCompile(`(?m)^[ \t]+`)
 )
 
 // escapeMarkdown makes a text show as it was written where Markdown is rendered
@@ -47,24 +49,33 @@ func escapeMarkdown(text string) string {
 		end = at[1]
 	}
 	b.WriteString(escapeInline(text[end:]))
-	return lineStart.ReplaceAllStringFunc(b.String(), func(start string) string {
+	escaped := lineStart.ReplaceAllStringFunc(b.String(), func(start string) string {
 		last := len(start) - 1
 		return start[:last] + `\` + start[last:]
 	})
+	return indents.ReplaceAllStringFunc(escaped, func(blank string) string {
+		return strings.NewReplacer(" ", noBreak, "\t", strings.Repeat(noBreak, tabWidth)).Replace(blank)
+	})
 }
+
+// noBreak is a blank that Markdown takes for a character like any other.
+const noBreak = "\u00a0"
+
+// tabWidth is how many blanks a tab stands for (CommonMark, section 2.2).
+const tabWidth = 4
 
 func escapeInline(text string) string { return anywhere.ReplaceAllString(text, `\$0`) }
 
-// contentOf writes an agent's message as the text of one of Chatwoot's.
-// Chatwoot takes files as uploads only, so a file is its name and address.
-func contentOf(m *bridge.Message, markdown string) string {
-	lines := make([]string, 0, 1+len(m.Attachments))
-	if m.Text != "" {
-		lines = append(lines, m.Text)
+// contentOf writes an agent's text, and files that are no uploads as their names
+// and addresses.
+func contentOf(said string, links []bridge.Attachment, markdown string) string {
+	lines := make([]string, 0, 1+len(links))
+	if said != "" {
+		lines = append(lines, said)
 	}
-	for _, a := range m.Attachments {
+	for _, a := range links {
 		name := a.Name
-		if name == m.Text {
+		if name == said {
 			name = ""
 		}
 		if line := strings.TrimSpace(name + " " + a.URL); line != "" {

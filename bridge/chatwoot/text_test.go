@@ -29,14 +29,18 @@ func TestContent(t *testing.T) {
 		{"emphasis", bridge.Message{Text: "2*3*4 and _this_ `code` [x](y) a~b <b> \\"}, markdownEscape,
 			"2\\*3\\*4 and \\_this\\_ \\`code\\` \\[x\\](y) a\\~b \\<b> \\\\"},
 		{"line starts", bridge.Message{Text: "# a\n- b\n+ c\n> d\n1. e\n12) f\n  - g\na - b #1"}, markdownEscape,
-			"\\# a\n\\- b\n\\+ c\n\\> d\n1\\. e\n12\\) f\n  \\- g\na - b #1"},
+			"\\# a\n\\- b\n\\+ c\n\\> d\n1\\. e\n12\\) f\n\u00a0\u00a0\\- g\na - b #1"},
 		{"link", bridge.Message{Text: "*see* https://f.example/a_b_c*d?x=[1] _now_"}, markdownEscape,
 			"\\*see\\* https://f.example/a_b_c*d?x=[1] \\_now\\_"},
+		{"entities", bridge.Message{Text: "Tom &amp; &copy; &#65; R&D"}, markdownEscape, "Tom \\&amp; \\&copy; \\&#65; R\\&D"},
+		{"leading blanks", bridge.Message{Text: "    four\n\ttab\n  two\na  b"}, markdownEscape,
+			"\u00a0\u00a0\u00a0\u00a0four\n\u00a0\u00a0\u00a0\u00a0tab\n\u00a0\u00a0two\na  b"},
+		{"table", bridge.Message{Text: "a | b\n:--|--:\n=="}, markdownEscape, "a \\| b\n\\:--\\|--:\n\\=="},
 		{"template and emphasis", bridge.Message{Text: "{{*a*}}"}, markdownEscape, "{" + z + "{\\*a\\*}}"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := contentOf(&tt.message, tt.markdown); got != tt.want {
+			if got := contentOf(tt.message.Text, tt.message.Attachments, tt.markdown); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
@@ -55,7 +59,7 @@ func FuzzContent(f *testing.F) {
 		if escape {
 			markdown = markdownEscape
 		}
-		got := contentOf(&bridge.Message{Text: text}, markdown)
+		got := contentOf(text, nil, markdown)
 		// The third joins the tag that Chatwoot puts before text in backticks.
 		for _, opener := range []string{"{{", "{%", "{`"} {
 			if strings.Contains(got, opener) {

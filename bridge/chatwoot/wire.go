@@ -3,8 +3,6 @@ package chatwoot
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,44 +10,49 @@ import (
 )
 
 // The events of Chatwoot's webhooks that mean something here (Chatwoot,
-// Webhooks: event types). An agent bot is told of a resolved conversation in
-// words of its own.
+// Webhooks: event types). An agent bot is told of a changed status in words of
+// its own.
 const (
 	eventMessageCreated = "message_created"
 	eventMessageUpdated = "message_updated"
 	eventTypingOn       = "conversation_typing_on"
 	eventTypingOff      = "conversation_typing_off"
 	eventStatusChanged  = "conversation_status_changed"
+	eventOpened         = "conversation_opened"
 	eventResolved       = "conversation_resolved"
 	eventContactUpdated = "contact_updated"
 )
 
-// markKey is the member of content_attributes that holds the id of the event
-// which a message of ours shows. Chatwoot keeps any member and repeats it in
-// webhooks and lists. source_id would not do: channels such as WhatsApp take a
-// message that has one for sent already.
-const markKey = "lpbridge_event_id"
-
-// account and inbox are sub-objects that name what an event belongs to.
-type (
-	account struct {
-		ID int64 `json:"id"`
-	}
-	inbox struct {
-		ID int64 `json:"id"`
-	}
+// The members of content_attributes that are ours. Chatwoot keeps any member and
+// repeats it in webhooks and lists. source_id would not do for the mark: channels
+// such as WhatsApp take a message that has one for sent already.
+const (
+	// markKey holds the id of the event which a message of ours shows.
+	markKey = "lpbridge_event_id"
+	// repliesKey holds the ids of the replies that a message offers, by title.
+	repliesKey = "lpbridge_replies"
 )
 
 // person is a contact, a user or an agent bot. A contact has no type in
 // webhooks, and type "contact" within a conversation.
 type person struct {
-	ID          int64    `json:"id"`
-	Type        string   `json:"type"`
-	Name        string   `json:"name"`
-	Email       string   `json:"email"`
-	PhoneNumber string   `json:"phone_number"`
-	Thumbnail   string   `json:"thumbnail"`
-	Account     *account `json:"account"`
+	ID          int64
+	Type        string
+	Name        string
+	Email       string
+	PhoneNumber string
+	Thumbnail   string
+	AccountID   int64
+}
+
+func personOf(o object) *person {
+	if !o.exists() {
+		return nil
+	}
+	return &person{
+		ID: o.number("id"), Type: o.text("type"), Name: o.text("name"), Email: o.text("email"),
+		PhoneNumber: o.text("phone_number"), Thumbnail: o.text("thumbnail"), AccountID: o.object("account").number("id"),
+	}
 }
 
 // isContact tells a consumer from everybody else. Ids do not: contact 7 and user
@@ -61,85 +64,146 @@ func (p *person) isContact() bool {
 // conversation is the webhook form of a conversation. ID is the number that
 // Chatwoot shows, counted per account.
 type conversation struct {
-	ID      int64    `json:"id"`
-	InboxID int64    `json:"inbox_id"`
-	Account *account `json:"account"`
-	Status  string   `json:"status"`
+	ID        int64
+	InboxID   int64
+	AccountID int64
+	Status    string
 	// UpdatedAt is in seconds since 1970, with a fraction.
-	UpdatedAt stamp `json:"updated_at"`
-	Meta      struct {
-		Sender *person `json:"sender"`
-	} `json:"meta"`
-	ContactInbox struct {
-		ContactID int64 `json:"contact_id"`
-	} `json:"contact_inbox"`
-	// Messages holds the newest message when the webhook was written, which need
-	// not be the one it is about.
-	Messages []struct {
-		ID        int64  `json:"id"`
-		AccountID int64  `json:"account_id"`
-		Status    string `json:"status"`
-	} `json:"messages"`
+	UpdatedAt time.Time
+	Sender    *person
+	// Door is the contact-inbox: one contact in one inbox.
+	Door struct {
+		ID        int64
+		ContactID int64
+		Verified  bool
+	}
+	// Newest is the newest message when the webhook was written, which need not
+	// be the one it is about.
+	Newest struct {
+		ID     int64
+		Status string
+	}
 }
 
-// accountID is the account, 0 when the payload does not say.
-func (c *conversation) accountID() int64 {
-	switch {
-	case c == nil:
-		return 0
-	case c.Account != nil:
-		return c.Account.ID
-	case len(c.Messages) > 0:
-		return c.Messages[0].AccountID
+func conversationOf(o object) *conversation {
+	c := &conversation{
+		ID: o.number("id"), InboxID: o.number("inbox_id"), AccountID: o.object("account").number("id"),
+		Status: o.text("status"), UpdatedAt: o.moment("updated_at"), Sender: personOf(o.object("meta").object("sender")),
 	}
-	return 0
+	door := o.object("contact_inbox")
+	c.Door.ID, c.Door.ContactID = door.number("id"), door.number("contact_id")
+	c.Door.Verified = door.flag("hmac_verified") || o.object("meta").flag("hmac_verified")
+	if messages := o.list("messages"); len(messages) > 0 {
+		newest := messages[0]
+		c.Newest.ID, c.Newest.Status = newest.number("id"), newest.text("status")
+		if c.AccountID == 0 {
+			c.AccountID = newest.number("account_id")
+		}
+	}
+	return c
 }
+
+// The kinds of message, as message_type names them.
+const (
+	typeIncoming = "incoming"
+	typeOutgoing = "outgoing"
+	typeTemplate = "template"
+)
+
+// messageTypes are the numbers that stand for them everywhere but in webhooks
+// (Chatwoot, Application API: message).
+var messageTypes = map[string]string{"0": typeIncoming, "1": typeOutgoing, "2": "activity", "3": typeTemplate}
 
 // messagePayload is message_created and message_updated.
 type messagePayload struct {
-	Account           *account          `json:"account"`
-	ID                int64             `json:"id"`
-	Content           string            `json:"content"`
-	ContentAttributes contentAttributes `json:"content_attributes"`
-	MessageType       string            `json:"message_type"`
-	Private           flag              `json:"private"`
-	CreatedAt         stamp             `json:"created_at"`
+	AccountID         int64
+	ID                int64
+	Content           string
+	ContentAttributes contentAttributes
+	MessageType       string
+	Private           bool
+	CreatedAt         time.Time
 	// Status is not there up to 4.15.
-	Status       string        `json:"status"`
-	Attachments  []attachment  `json:"attachments"`
-	Sender       *person       `json:"sender"`
-	Inbox        *inbox        `json:"inbox"`
-	Conversation *conversation `json:"conversation"`
+	Status       string
+	Attachments  []attachment
+	Sender       *person
+	InboxID      int64
+	Conversation *conversation
 }
 
-func (p *messagePayload) accountID() int64 {
-	if p.Account != nil {
-		return p.Account.ID
+func messageIn(o object) *messagePayload {
+	p := &messagePayload{
+		AccountID: o.object("account").number("id"), ID: o.number("id"), Content: o.text("content"),
+		MessageType: o.text("message_type"), Private: o.flag("private"), CreatedAt: o.moment("created_at"),
+		Status: o.text("status"), Sender: personOf(o.object("sender")), InboxID: o.object("inbox").number("id"),
+		Conversation: conversationOf(o.object("conversation")),
 	}
-	return p.Conversation.accountID()
+	if word, ok := messageTypes[p.MessageType]; ok {
+		p.MessageType = word
+	}
+	if raw, ok := o.given("content_attributes"); ok {
+		// What it does not understand it leaves.
+		_ = p.ContentAttributes.UnmarshalJSON(raw)
+	}
+	for _, a := range o.list("attachments") {
+		p.Attachments = append(p.Attachments, attachmentOf(a))
+	}
+	if p.InboxID == 0 {
+		p.InboxID = p.Conversation.InboxID
+	}
+	if p.AccountID == 0 {
+		p.AccountID = p.Conversation.AccountID
+	}
+	return p
+}
+
+// validate reports what no message can be without.
+func (p *messagePayload) validate() error {
+	switch {
+	case p.ID <= 0:
+		return &bridge.FieldError{Field: "id", Reason: "must be the number of a message"}
+	case p.Conversation.ID <= 0:
+		return &bridge.FieldError{Field: "conversation.id", Reason: "must be the number of a conversation"}
+	}
+	return nil
 }
 
 // status is how far the message got; empty when the payload does not say.
 func (p *messagePayload) status() string {
-	if p.Status != "" || len(p.Conversation.Messages) == 0 || p.Conversation.Messages[0].ID != p.ID {
+	if p.Status != "" || p.Conversation.Newest.ID != p.ID {
 		return p.Status
 	}
-	return p.Conversation.Messages[0].Status
+	return p.Conversation.Newest.Status
 }
 
 // attachment is a file, a place or an address card.
 type attachment struct {
-	FileType      string  `json:"file_type"`
-	ContentType   string  `json:"content_type"`
-	DataURL       string  `json:"data_url"`
-	FallbackTitle string  `json:"fallback_title"`
-	Latitude      float64 `json:"coordinates_lat"`
-	Longitude     float64 `json:"coordinates_long"`
+	FileType      string
+	ContentType   string
+	DataURL       string
+	FallbackTitle string
+	// Placed says that there are coordinates.
+	Placed              bool
+	Latitude, Longitude float64
+}
+
+func attachmentOf(o object) attachment {
+	a := attachment{
+		FileType: o.text("file_type"), ContentType: o.text("content_type"), DataURL: o.text("data_url"),
+		FallbackTitle: strings.TrimSpace(o.text("fallback_title")),
+	}
+	var north, east bool
+	a.Latitude, north = o.decimal("coordinates_lat")
+	a.Longitude, east = o.decimal("coordinates_long")
+	// Zeros are what Chatwoot writes when it knows no place.
+	a.Placed = north && east && (a.Latitude != 0 || a.Longitude != 0)
+	return a
 }
 
 // contentAttributes are those that mean something here.
 type contentAttributes struct {
 	Mark      bridge.EventID
+	Replies   map[string]string
 	Deleted   bool
 	Submitted []submitted
 	CSAT      *csatResponse
@@ -147,79 +211,46 @@ type contentAttributes struct {
 
 // submitted is one answer to a message that offered some.
 type submitted struct {
-	Title string `json:"title"`
-	Value string `json:"value"`
+	Title string
+	Value string
 }
 
 type csatResponse struct {
-	Rating   int    `json:"rating"`
-	Feedback string `json:"feedback_message"`
+	Rating   int
+	Feedback string
 }
 
 // UnmarshalJSON reads what it understands. Anybody with a token may put anything
-// there, so nothing in it makes a webhook invalid.
+// there, so nothing in it makes a webhook invalid, and nothing is odd.
 func (c *contentAttributes) UnmarshalJSON(data []byte) error {
 	*c = contentAttributes{}
 	var text string
 	if json.Unmarshal(data, &text) == nil {
 		data = []byte(text)
 	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
+	o, err := parse(data)
+	if err != nil {
 		return nil
 	}
-	var mark string
-	if json.Unmarshal(members[markKey], &mark) == nil {
-		c.Mark = bridge.EventID(mark)
+	c.Mark, c.Deleted = bridge.EventID(o.text(markKey)), o.flag("deleted")
+	if json.Unmarshal(o.members[repliesKey], &c.Replies) != nil {
+		c.Replies = nil
 	}
-	var deleted flag
-	if json.Unmarshal(members["deleted"], &deleted) == nil {
-		c.Deleted = bool(deleted)
+	if rating := o.object("submitted_values").object("csat_survey_response"); rating.exists() {
+		c.CSAT = &csatResponse{Rating: int(rating.number("rating")), Feedback: rating.text("feedback_message")}
 	}
-	c.readSubmitted(members["submitted_values"])
-	return nil
-}
-
-// readSubmitted reads the answers: a list for choices and forms, an object for a
-// rating.
-func (c *contentAttributes) readSubmitted(data json.RawMessage) {
-	var rating struct {
-		Response *csatResponse `json:"csat_survey_response"`
-	}
-	if json.Unmarshal(data, &rating) == nil {
-		c.CSAT = rating.Response
-		return
-	}
-	var values []json.RawMessage
-	if json.Unmarshal(data, &values) != nil {
-		return
-	}
-	for _, v := range values {
-		var s submitted
-		if json.Unmarshal(v, &s) == nil && s.Value != "" {
-			c.Submitted = append(c.Submitted, s)
+	for _, s := range o.list("submitted_values") {
+		if value := s.text("value"); value != "" {
+			c.Submitted = append(c.Submitted, submitted{Title: s.text("title"), Value: value})
 		}
 	}
-}
-
-// typingPayload is conversation_typing_on and conversation_typing_off.
-type typingPayload struct {
-	User         *person       `json:"user"`
-	Conversation *conversation `json:"conversation"`
-	IsPrivate    flag          `json:"is_private"`
-}
-
-func (p *typingPayload) accountID() int64 {
-	if id := p.Conversation.accountID(); id != 0 || p.User == nil || p.User.Account == nil {
-		return id
-	}
-	return p.User.Account.ID
+	return nil
 }
 
 // contactPayload is contact_updated.
 type contactPayload struct {
-	person
-	Changed changes `json:"changed_attributes"`
+	*person
+	changed changes
 }
 
 // changes are the attributes that changed: a list of objects of one member each,
@@ -229,68 +260,21 @@ type changes struct {
 	raw   []byte
 }
 
-// UnmarshalJSON reads what it understands.
-func (c *changes) UnmarshalJSON(data []byte) error {
-	*c = changes{names: map[string]bool{}, raw: bytes.Clone(data)}
-	var list []map[string]json.RawMessage
-	if json.Unmarshal(data, &list) != nil {
-		return nil
-	}
-	for _, change := range list {
-		for name := range change {
+func changesOf(o object) changes {
+	c := changes{names: map[string]bool{}, raw: bytes.Clone(o.members["changed_attributes"])}
+	for _, change := range o.list("changed_attributes") {
+		for name := range change.members {
 			c.names[name] = true
 		}
 	}
-	return nil
+	return c
 }
 
-// flag is a bool that comes as null or as a string when a caller of the API sent
-// it so. Only true and "true" are true.
-type flag bool
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (f *flag) UnmarshalJSON(data []byte) error {
-	*f = string(data) == "true" || string(data) == `"true"`
-	return nil
-}
-
-// stamp is a moment: RFC 3339 in some places of a payload and seconds since 1970
-// in others. One that cannot be read is zero.
-type stamp struct{ time.Time }
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (s *stamp) UnmarshalJSON(data []byte) error {
-	s.Time = time.Time{}
-	text := strings.Trim(string(data), `"`)
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		s.Time = t.UTC()
-		return nil
-	}
-	const latest = 1 << 40
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds > 0 && seconds < latest {
-		s.Time = time.UnixMicro(int64(seconds * 1e6)).UTC()
-	}
-	return nil
-}
-
-// decode reads a payload, or says which member is wrong.
-func decode(body []byte, into any) error {
-	err := json.Unmarshal(body, into)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if wrong.Field == "" {
-			return &bridge.FieldError{Field: "body", Reason: "is not a JSON object"}
+func (c changes) any(names []string) bool {
+	for _, n := range names {
+		if c.names[n] {
+			return true
 		}
-		return &bridge.FieldError{Field: wrong.Field, Reason: "is a " + firstWord(wrong.Value) + " where Chatwoot sends something else"}
 	}
-	if err != nil {
-		return &bridge.FieldError{Field: "body", Reason: "is not one valid JSON text"}
-	}
-	return nil
-}
-
-// firstWord keeps the kind of a value and drops the value, which encoding/json
-// quotes for numbers.
-func firstWord(text string) string {
-	word, _, _ := strings.Cut(text, " ")
-	return word
+	return false
 }

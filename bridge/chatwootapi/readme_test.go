@@ -101,7 +101,7 @@ func TestIdentityPageNamesItsTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, channel := range []string{"chatwootapi", "layer"} {
+	for _, channel := range []string{"chatwootapi", "layer", "chatwoot"} {
 		_, section, _ := strings.Cut(string(page), "\n## "+channel+"\n")
 		section, _, _ = strings.Cut(section, "\n## ")
 		tests := testsIn(t, "../"+channel)

@@ -14,11 +14,6 @@ import (
 	"lpbridge/lpauth"
 )
 
-// MaxRetryAfter bounds what a far side may ask us to wait. A mistaken header
-// would otherwise stop a channel for as long as it says, and after that time one
-// call is a small price for finding out.
-const MaxRetryAfter = 15 * time.Minute
-
 // StatusError is a response that is no success.
 type StatusError struct {
 	// Name is who answered.
@@ -80,7 +75,7 @@ func (s *Side) refused(r *Response) *bridge.DeliveryError {
 	}
 	d := &bridge.DeliveryError{Outcome: outcome, RetryAfter: pause, Err: &StatusError{s.Name, r.Status, reason}}
 	if pause == 0 && outcome != bridge.Invalid && outcome != bridge.Unauthorized {
-		d.RetryAfter = min(lpauth.RetryAfter(r.Header, time.Now()), MaxRetryAfter)
+		d.RetryAfter = lpauth.RetryAfter(r.Header, time.Now())
 	}
 	return d
 }
