@@ -11,6 +11,8 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/farside"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // typingTimeout keeps a slow receiver from having its messages wait for typing
@@ -41,7 +43,7 @@ func (w *Webhook) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 }
 
 func (w *Webhook) post(ctx context.Context, e *bridge.Event, timeout time.Duration) error {
-	body, err := json.Marshal(e)
+	body, err := encode(e)
 	if err != nil || !farside.FitsHeader(string(e.ID)) || w.url == nil {
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errors.New("the event cannot be written as a request to WEBHOOK_URL")}
 	}
@@ -52,6 +54,16 @@ func (w *Webhook) post(ctx context.Context, e *bridge.Event, timeout time.Durati
 	}
 	_, err = w.far.Do(ctx, farside.Request{Method: http.MethodPost, URL: w.url, Header: header, Body: bytes.NewReader(body), Timeout: timeout})
 	return err
+}
+
+// encode writes an event. What LivePerson attached is passed on as it came, and
+// so may hold bytes and surrogates that no strict receiver takes.
+func encode(e *bridge.Event) ([]byte, error) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	return jsontext.AppendFormat(nil, body, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 // refusal reads the one status by which a receiver ends deliveries (Standard

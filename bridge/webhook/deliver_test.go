@@ -15,6 +15,7 @@ import (
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/config"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -203,6 +204,41 @@ func TestCheckSendsNothing(t *testing.T) {
 			}
 			if tt.good && !strings.Contains(f.Detail, "TLS 1.3, certificate valid until 2084-01-29") {
 				t.Errorf("detail %q", f.Detail)
+			}
+		})
+	}
+}
+
+// TestWhatLeavesIsValidJSON has LivePerson attach bytes that are no UTF-8 and
+// halves of characters.
+func TestWhatLeavesIsValidJSON(t *testing.T) {
+	for name, rich := range map[string]string{
+		"byte alone":       "{\"type\":\"text\",\"text\":\"caf\xe9\"}",
+		"in a name":        "{\"caf\xe9\":1}",
+		"half a surrogate": `{"type":"text","text":"a\ud800b"}`,
+		"name twice":       `{"type":"text","type":"text"}`,
+		"fine":             `{"type":"text","text":"caf\u00e9 \ud83d\ude00","n":12345678901234567890.10}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var body []byte
+			w := deliverTo(t, unsigned(), func(r *http.Request) (*http.Response, error) {
+				body, _ = io.ReadAll(r.Body)
+				return answer(http.StatusOK, nil), nil
+			})
+			e := bridgetest.AgentEvent(bridge.KindMessage)
+			e.Message.Rich = json.RawMessage(rich)
+			if err := w.Deliver(t.Context(), &e); err != nil {
+				t.Fatal(err)
+			}
+			value := jsontext.Value(body)
+			if !value.IsValid(jsontext.AllowDuplicateNames(name == "name twice")) {
+				t.Errorf("a strict receiver refuses %q", body)
+			}
+			if name == "fine" && !strings.Contains(string(body), "12345678901234567890.10") {
+				t.Errorf("what was fine became %q", body)
+			}
+			if name == "byte alone" && !strings.Contains(string(body), "caf\ufffd") {
+				t.Errorf("no U+FFFD in %q", body)
 			}
 		})
 	}
