@@ -233,9 +233,10 @@ func (s *Set) endProbe(l *lane) (over func(Sign)) {
 // newcomer says that a lane was parked that has not failed. What fails may be
 // one lane's message, not the far side: this one need not wait for the next
 // probe.
-func (s *Set) newcomer() {
+func (s *Set) newcomer(l *lane) {
 	f := &s.far
 	if f.due || f.health == Down && f.probing == 0 && time.Since(f.probed) >= newcomerPause && time.Now().After(f.until) {
+		s.expecting.MoveToFront(l.place)
 		s.probe()
 	}
 }

@@ -22,7 +22,7 @@ const (
 	// times the shortest there was lately, and so much more.
 	slack   = 5 * time.Millisecond
 	stretch = 2
-	// baseline is how long the shortest latency counts as recent.
+	// baseline is after how long what counts as quick may rise by a tenth.
 	baseline = 10 * time.Second
 )
 
@@ -147,23 +147,22 @@ func (s *share) ofOthers() float64 {
 // latency compares the quickest delivery of a round with the quickest there was
 // lately: whatever the kinds of deliveries, a queue at the far side delays all.
 type latency struct {
-	// least is the shortest of this period, before the shortest of the last.
-	least, before, round time.Duration
-	began                time.Time
+	// base is the quickest lately, least of this period, round of this round.
+	base, least, round time.Duration
+	began              time.Time
 }
 
 func (l *latency) add(took time.Duration) {
 	took = max(took, time.Nanosecond)
+	l.base, l.least, l.round = shorter(l.base, took), shorter(l.least, took), shorter(l.round, took)
 	if now := time.Now(); now.Sub(l.began) > baseline {
-		l.before, l.least, l.began = l.least, 0, now
+		// It rises slowly: the queue that our own width makes must not become the
+		// measure of what is quick.
+		l.base, l.least, l.began = shorter(l.least, l.base+l.base/10), 0, now
 	}
-	l.least = shorter(l.least, took)
-	l.round = shorter(l.round, took)
 }
 
-func (l *latency) stretched() bool {
-	return l.round > stretch*shorter(l.least, l.before)+slack
-}
+func (l *latency) stretched() bool { return l.round > stretch*l.base+slack }
 
 // shorter is the shorter of two times of which 0 is unknown.
 func shorter(a, b time.Duration) time.Duration {

@@ -11,7 +11,7 @@ func (s *Set) park(l *lane) {
 	l.state = parked
 	s.expectFarSide(l)
 	if l.trouble.failures == 0 || s.far.due {
-		s.newcomer()
+		s.newcomer(l)
 	}
 }
 

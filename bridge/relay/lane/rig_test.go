@@ -1,0 +1,257 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/schedule"
+)
+
+// commitTime is how long the journal of the tests takes to write.
+const commitTime = 2 * time.Millisecond
+
+// store is a journal in memory. What is handed over is on disk a little later,
+// in order.
+type store struct {
+	mu      sync.Mutex
+	entries map[int64]*bridge.Entry
+	begun   map[int64]bool
+	// settled lists how entries left, in the order in which that got on disk.
+	settled []bridge.Settlement
+	seq     int64
+	writes  []func()
+	writing sync.Mutex
+	// broken refuses to write, unreadable to read.
+	broken, unreadable bool
+}
+
+func newStore() *store {
+	return &store{entries: map[int64]*bridge.Entry{}, begun: map[int64]bool{}}
+}
+
+func (j *store) append(entries ...bridge.Entry) []*bridge.Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var added []*bridge.Entry
+	for _, e := range entries {
+		j.seq++
+		e.Seq, e.Accepted = j.seq, time.Now()
+		kept := e
+		j.entries[e.Seq], j.begun[e.Seq] = &kept, e.Begun
+		added = append(added, &e)
+	}
+	return added
+}
+
+func (j *store) PendingOf(_ context.Context, key bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error) {
+	time.Sleep(commitTime / 4)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.unreadable {
+		return nil, bridge.ErrStorage
+	}
+	var page []bridge.Entry
+	for seq, e := range j.entries {
+		if e.Lane == key && seq > after {
+			page = append(page, *e)
+		}
+	}
+	slices.SortFunc(page, func(a, b bridge.Entry) int { return int(a.Seq - b.Seq) })
+	return page[:min(len(page), limit)], nil
+}
+
+func (j *store) Settle(s bridge.Settlement) {
+	j.write(func() {
+		err := j.apply(s)
+		if s.Durable != nil {
+			s.Durable(err)
+		}
+	})
+}
+
+// write does what is handed over in the order in which it was.
+func (j *store) write(do func()) {
+	j.mu.Lock()
+	j.writes = append(j.writes, do)
+	j.mu.Unlock()
+	time.AfterFunc(commitTime, func() {
+		j.writing.Lock()
+		defer j.writing.Unlock()
+		j.mu.Lock()
+		do := j.writes[0]
+		j.writes = j.writes[1:]
+		j.mu.Unlock()
+		do()
+	})
+}
+
+func (j *store) apply(s bridge.Settlement) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken {
+		return bridge.ErrStorage
+	}
+	if e := j.entries[s.Seq]; e != nil {
+		e.Attempts, e.Last, e.NextTry, e.Doubt = s.Attempts, s.Outcome, s.NextTry, s.Doubt
+		j.begun[s.Seq] = false
+		if s.Final != bridge.Pending {
+			delete(j.entries, s.Seq)
+			j.settled = append(j.settled, s)
+		}
+	}
+	if s.Next != 0 {
+		j.begun[s.Next] = true
+	}
+	return nil
+}
+
+func (j *store) Begin(seq int64, durable func(error)) {
+	j.write(func() {
+		j.mu.Lock()
+		err := error(nil)
+		if j.broken {
+			err = bridge.ErrStorage
+		} else {
+			j.begun[seq] = true
+		}
+		j.mu.Unlock()
+		durable(err)
+	})
+}
+
+func (j *store) hasBegun(seq int64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.begun[seq]
+}
+
+func (j *store) pending() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.entries)
+}
+
+// rig is a set of lanes with a journal and a far side of the test's.
+type rig struct {
+	t     *testing.T
+	store *store
+	set   *Set
+	end   context.CancelFunc
+
+	mu        sync.Mutex
+	delivered []int64
+	calls     int
+	running   int
+	most      int
+	health    []Health
+}
+
+// far is how a far side answers.
+type far func(ctx context.Context, e *bridge.Entry) Verdict
+
+var (
+	takes     = Verdict{Outcome: bridge.Delivered, Final: bridge.Done, Sign: SaysWell}
+	throttles = Verdict{Outcome: bridge.Throttled, Sign: SaysThrottled}
+	isDown    = Verdict{Outcome: bridge.Retry, Sign: SaysDown, Reason: "refused"}
+	says5xx   = Verdict{Outcome: bridge.Unknown, Sign: SaysDown, Reason: "status 503"}
+	refuses   = Verdict{Outcome: bridge.Unauthorized, Sign: SaysRefused, Reason: "status 401"}
+)
+
+// inBubble runs a test of a set of lanes in fake time.
+func inBubble(t *testing.T, most int, answer far, test func(*rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, store: newStore()}
+		r.start(most, answer)
+		r.set.RecoveryDone()
+		test(r)
+		r.stop()
+	})
+}
+
+func (r *rig) start(most int, answer far) {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	clock := schedule.New()
+	go clock.Run(ctx)
+	r.end = cancel
+	r.set = New(Work{
+		Name: "test", Log: slog.New(slog.DiscardHandler), Journal: r.store, Schedule: clock, Limiter: NewLimiter(most),
+		Spawn:   func(work func(context.Context)) { go work(ctx) },
+		Deliver: func(ctx context.Context, batch []*bridge.Entry) Verdict { return r.deliver(ctx, batch[0], answer) },
+		GiveUp: func(_ *bridge.Entry, v Verdict) Verdict {
+			v.Final = bridge.Dead
+			return v
+		},
+		Settled: func(*bridge.Entry, Verdict) {}, Loaded: func(*bridge.Entry) {},
+		Panicked:      func(context.Context, *bridge.Entry, any) Verdict { return isDown },
+		HealthChanged: func(h Health) { r.health = append(r.health, h) },
+		Boot:          r.store.seq,
+	})
+}
+
+func (r *rig) deliver(ctx context.Context, e *bridge.Entry, answer far) Verdict {
+	if e.Kind == bridge.KindMessage && !r.store.hasBegun(e.Seq) {
+		r.t.Errorf("entry %d was sent before that was on disk", e.Seq)
+	}
+	r.mu.Lock()
+	r.calls++
+	r.running++
+	r.most = max(r.most, r.running)
+	r.mu.Unlock()
+	v := answer(ctx, e)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running--
+	if v.Outcome == bridge.Delivered {
+		r.delivered = append(r.delivered, e.Seq)
+	}
+	return v
+}
+
+func (r *rig) stop() {
+	if err := r.set.Stop(r.t.Context()); err != nil && !errors.Is(err, context.Canceled) {
+		r.t.Error(err)
+	}
+	time.Sleep(time.Second)
+	r.end()
+}
+
+func laneKey(n int) bridge.LaneKey {
+	return bridge.LaneKey{Channel: "test", Thread: bridge.ThreadID(fmt.Sprint("t-", n))}
+}
+
+// say appends a message to a lane.
+func (r *rig) say(lane int) *bridge.Entry {
+	e := bridge.Entry{Lane: laneKey(lane), Kind: bridge.KindMessage, Payload: []byte("{}")}
+	e.Begun = r.set.Starts(e.Lane)
+	added := r.store.append(e)[0]
+	r.set.Add(added)
+	return added
+}
+
+// drained waits until nothing is pending and returns how long that took.
+func (r *rig) drained(most time.Duration) time.Duration {
+	r.t.Helper()
+	began := time.Now()
+	for r.store.pending() > 0 {
+		if time.Since(began) > most {
+			r.t.Fatalf("%d are pending after %v", r.store.pending(), most)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+func (r *rig) count() (calls, delivered, most int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls, len(r.delivered), r.most
+}
