@@ -98,9 +98,10 @@ func (l *lease) offFailed(r Result, now time.Time) {
 		l.due = time.Time{}
 		l.move(Parked)
 	case l.tries <= len(clearPauses):
-		l.due = l.lastCall.Add(clearPauses[l.tries-1])
-		if r.Pause > 0 {
-			l.due = now
+		l.due = now
+		// With no tries there was a new reason meanwhile; a pause has its own time.
+		if l.tries > 0 && r.Pause == 0 {
+			l.due = l.lastCall.Add(clearPauses[l.tries-1])
 		}
 		l.move(Ending)
 	case l.refusals >= refusalsMost:

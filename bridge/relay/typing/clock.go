@@ -227,6 +227,7 @@ func (c *Clock) Present(key bridge.ThreadKey, there func(id string) bool) {
 func (c *Clock) Leave(key bridge.ThreadKey) {
 	c.change(key, func(t *thread, now time.Time) {
 		t.endAll(bridge.Stopped, now)
+		t.voidMark()
 		c.leave(t, now)
 	})
 }
@@ -366,6 +367,7 @@ func (c *Clock) look(t *thread) {
 // plan does what a thread needs next: a call now, a look later, or nothing, in
 // which case the thread is dropped. The shard is locked.
 func (c *Clock) plan(t *thread, now time.Time) {
+	defer t.check()
 	// While a call is under way its end will plan.
 	if t.gone || t.calling != nil {
 		return

@@ -126,20 +126,27 @@ func (f *farSide) ring(now time.Time) {
 // probe lets the thread that waits longest try.
 func (f *farSide) probe() {
 	now := time.Now()
-	f.mu.Lock()
-	f.ringing = false
-	var first *thread
-	if len(f.parked) > 0 {
-		first, f.parked = f.parked[0], f.parked[1:]
-		f.waiting.Store(int64(len(f.parked)))
+	for t := f.first(now); t != nil && !t.tryParked(now, probeEvery); t = f.first(now) {
 	}
+}
+
+// first takes the thread that waits longest; it may wait no more. As long as
+// there are others the next probe comes.
+func (f *farSide) first(now time.Time) *thread {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ringing = false
+	if len(f.parked) == 0 {
+		return nil
+	}
+	first := f.parked[0]
+	f.parked[0] = nil
+	f.parked = f.parked[1:]
+	f.waiting.Store(int64(len(f.parked)))
 	if len(f.parked) > 0 {
 		f.ring(now)
 	}
-	f.mu.Unlock()
-	if first != nil {
-		first.tryParked(now, 0)
-	}
+	return first
 }
 
 // well lets all threads try whose last try is long enough ago; least says how
@@ -160,17 +167,19 @@ func (f *farSide) well(least time.Duration) {
 }
 
 // tryParked has the ends of a thread tried that wait for the far side, each once
-// and least after its last try.
-func (t *thread) tryParked(now time.Time, least time.Duration) {
+// and least after its last try. It reports whether there are any.
+func (t *thread) tryParked(now time.Time, least time.Duration) (any bool) {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
 	if t.gone {
-		return
+		return false
 	}
 	for _, l := range t.leases {
 		if l.state == Parked && l.due.IsZero() {
 			l.unpark(len(clearPauses), later(now, l.lastCall.Add(least)))
+			any = true
 		}
 	}
 	t.clock.plan(t, now)
+	return any
 }

@@ -36,22 +36,6 @@ type lease struct {
 	mark *Mark
 }
 
-// held is the state of a typist whose composing came right after a message: it
-// is believed when no end of it comes.
-const held bridge.TypingState = "held"
-
-// typist is one person, or one of a consumer's devices, as the source sees it.
-// Who does not type is not remembered.
-type typist struct {
-	id    string
-	state bridge.TypingState
-	// heard is when composing was last said, until when state ends by itself.
-	heard, until time.Time
-	// behind says that composing was heard while messages were on their way, so
-	// that it may not be told before them.
-	behind bool
-}
-
 // want is what the source says.
 func (l *lease) want() bridge.TypingState {
 	want := bridge.Stopped
@@ -84,34 +68,6 @@ func (l *lease) typist(id string) *typist {
 	return nil
 }
 
-// hearComposing takes note that somebody composes.
-func (l *lease) hearComposing(id string, now time.Time) {
-	p := l.typist(id)
-	switch {
-	case p == nil && now.Before(l.phantom):
-		wait := min(phantomOff, l.thread.side.source.Hold)
-		l.typists = append(l.typists, typist{id: id, state: held, heard: now, until: now.Add(wait)})
-		return
-	case p == nil:
-		l.typists = append(l.typists, typist{id: id})
-		p = &l.typists[len(l.typists)-1]
-	case p.state == held && now.Before(l.phantom):
-		return
-	}
-	l.compose(p, now)
-	p.until = now.Add(l.thread.side.source.Hold)
-}
-
-// compose makes a typist compose. A repeat keeps its place among the messages.
-func (l *lease) compose(p *typist, now time.Time) {
-	begins := p.state != bridge.Composing
-	if begins {
-		p.state, p.behind = bridge.Composing, l.thread.pending > 0
-	}
-	p.heard = now
-	l.ask(begins)
-}
-
 // ask wants composing to be told where the far side does not know of it. A
 // repeat is as good as a beginning for a far side that forgets, but one that
 // keeps states is not asked twice about the same burst.
@@ -141,38 +97,6 @@ func (l *lease) again() {
 	}
 }
 
-// hearLess takes a pause or an end of a typist.
-func (l *lease) hearLess(id string, state bridge.TypingState, now time.Time) {
-	l.unpark(0, now)
-	p := l.typist(id)
-	switch {
-	case p == nil:
-		return
-	case state == bridge.Paused && p.state != held:
-		p.state, p.until = bridge.Paused, now.Add(l.thread.side.source.Hold)
-	default:
-		l.silence(bridge.Stopped, func(p *typist) bool { return p.id == id })
-	}
-	l.follow(now)
-}
-
-// silence ends what some typists do.
-func (l *lease) silence(end bridge.TypingState, whose func(*typist) bool) {
-	l.typists = slices.DeleteFunc(l.typists, func(p typist) bool {
-		if !whose(&p) {
-			return false
-		}
-		if p.state == held {
-			l.thread.clock.cfg.Counts.Dropped(dropPhantom)
-		} else {
-			l.end = end
-		}
-		return true
-	})
-}
-
-func everybody(*typist) bool { return true }
-
 // follow brings the lease in line with its typists when fewer of them type.
 func (l *lease) follow(now time.Time) {
 	want := l.want()
@@ -182,13 +106,10 @@ func (l *lease) follow(now time.Time) {
 			return
 		}
 		l.withdrawn()
-		switch {
-		case !l.lit():
-			l.move(Dark)
-		case l.shows == showsPaused && want == bridge.Paused:
-			l.move(Paused)
-		default:
+		if l.lit() {
 			l.finishAt(now)
+		} else {
+			l.move(Dark)
 		}
 	case On:
 		if want != bridge.Composing {
@@ -224,21 +145,13 @@ func (l *lease) clearAt(at time.Time) {
 func (l *lease) queue(who bridge.Agent, now time.Time) {
 	l.unpark(0, now)
 	author := func(p *typist) bool { return who.ID == "" || p.id == who.ID }
-	var by time.Time
-	composing, typed := false, false
-	for i := range l.typists {
-		if p := &l.typists[i]; author(p) && p.state != held {
-			typed = true
-			composing = composing || p.state == bridge.Composing
-			by = later(by, p.until)
-		}
-	}
+	composing, paused := l.latest(bridge.Composing, author), l.latest(bridge.Paused, author)
 	l.silence(bridge.Stopped, author)
-	if !typed {
+	if composing.IsZero() && paused.IsZero() {
 		return
 	}
 	// An end that is on its way already is not held back.
-	waits := composing || l.shows == showsPaused
+	waits := !composing.IsZero() || l.shows == showsPaused
 	if l.wanted() || !waits || !l.lighting() {
 		l.follow(now)
 		return
@@ -246,9 +159,23 @@ func (l *lease) queue(who bridge.Agent, now time.Time) {
 	switch l.state {
 	case Asked, Dropped, Denied, On, Paused:
 		l.withdrawn()
-		l.due = by
+		l.due = composing
+		if composing.IsZero() {
+			l.due = paused
+		}
 		l.move(Owing)
 	}
+}
+
+// latest is when the last of some typists in a state ends by itself; zero when
+// none is in it.
+func (l *lease) latest(state bridge.TypingState, whose func(*typist) bool) (at time.Time) {
+	for i := range l.typists {
+		if p := &l.typists[i]; p.state == state && whose(p) {
+			at = later(at, p.until)
+		}
+	}
+	return at
 }
 
 // sent takes note that the delivery of a message of the lease's typist ended.
@@ -276,23 +203,6 @@ func (l *lease) unpark(tries int, earliest time.Time) {
 	l.move(Ending)
 }
 
-// ageTypists ends what the source said and did not renew.
-func (l *lease) ageTypists(now time.Time) {
-	source := &l.thread.side.source
-	for i := range l.typists {
-		p := &l.typists[i]
-		if p.state == held && !now.Before(p.until) {
-			p.until = p.heard.Add(source.Hold)
-			l.compose(p, now)
-		}
-		if p.state == bridge.Composing && source.Repeats && !now.Before(p.until) {
-			p.state, p.until = bridge.Paused, p.until.Add(source.Hold)
-		}
-	}
-	l.silence(l.thread.side.expired, func(p *typist) bool { return !now.Before(p.until) })
-	l.follow(now)
-}
-
 // ageShown follows what the far side does by itself.
 func (l *lease) ageShown(now time.Time) {
 	expiry := l.thread.side.target.Expiry
@@ -301,6 +211,9 @@ func (l *lease) ageShown(now time.Time) {
 	}
 	if l.state == Owing && !now.Before(l.due) {
 		l.clearAt(l.free(bridge.Stopped))
+	}
+	if (l.state == Ending || l.state == Clearing) && l.shows == showsPaused && l.want() == bridge.Paused {
+		l.move(Paused)
 	}
 	if l.state == Parked && !l.due.IsZero() && !now.Before(l.due) {
 		l.unpark(len(clearPauses), now)
@@ -424,7 +337,12 @@ func (l *lease) next(closing bool) (state bridge.TypingState, at time.Time) {
 // pause.
 func (l *lease) refresh() time.Time {
 	every := l.thread.side.target.Refresh
-	at := l.lastOn.Add(every)
+	at := l.lastOn
+	if at.IsZero() {
+		// An earlier process told it.
+		at = l.lastLit
+	}
+	at = at.Add(every)
 	if missed := l.thread.side.far.pause.until().Sub(at); missed > 0 {
 		at = at.Add((missed + every - 1) / every * every)
 	}

@@ -117,17 +117,14 @@ var life = []transition{
 	{Asked, On, "its call begins: interval, messages on their way and the mark allow it"},
 	{Asked, Dropped, "it waited too long, or the far side asked for a pause, or nowhere shows it"},
 	{Asked, Dark, "nobody composes any more, and nothing is shown"},
-	{Asked, Paused, "the typist paused again before it was told"},
 	{Asked, Ending, "nobody composes any more, and something may still be shown"},
 	{Asked, Owing, "a message of the typist is on its way, and something may still be shown"},
 	{Dropped, Asked, "the source repeats it, or somebody else begins"},
 	{Dropped, Dark, "nobody composes any more, and nothing is shown"},
-	{Dropped, Paused, "the typist paused again"},
 	{Dropped, Ending, "nobody composes any more, and something may still be shown"},
 	{Dropped, Owing, "a message of the typist is on its way, and something may still be shown"},
 	{Denied, Asked, "somebody begins to compose; where composing is repeated, also a repeat"},
 	{Denied, Dark, "nobody composes any more, and nothing is shown"},
-	{Denied, Paused, "the typist paused again"},
 	{Denied, Ending, "nobody composes any more, and a pause is still shown"},
 	{Denied, Owing, "a message of the typist is on its way, and a pause is still shown"},
 	{On, Denied, "the far side refused it and shows no composing"},
@@ -142,13 +139,13 @@ var life = []transition{
 	{Ending, On, "somebody composes again, and the far side was not told otherwise"},
 	{Ending, Asked, "somebody composes again, and the far side may know otherwise"},
 	{Ending, Dark, "the far side took the end, or stopped showing by itself"},
-	{Ending, Paused, "the far side took the pause"},
+	{Ending, Paused, "the far side took the pause, or shows it already"},
 	{Ending, Clearing, "a message of the typist is through, or the conversation is left"},
 	{Ending, Parked, "the far side did not take it, four times or in the end"},
 	{Clearing, On, "the call failed, somebody composes again, and composing is still shown"},
 	{Clearing, Asked, "it was told, failed or is not needed, and somebody composes again"},
 	{Clearing, Dark, "the far side took the end, or stopped showing by itself"},
-	{Clearing, Paused, "it was told, and somebody else still pauses"},
+	{Clearing, Paused, "it was told, or need not be, and the typist pauses again"},
 	{Clearing, Ending, "the far side did not take it at the first try"},
 	{Clearing, Parked, "the far side did not take it while we shut down"},
 	{Parked, Ending, "the far side is well again, it is time for a try, or the thread is heard of"},
@@ -191,5 +188,11 @@ func (l *lease) move(to State) {
 	}
 }
 
-// lawful reports whether what is true of a lease is in the table.
-func (l *lease) lawful() bool { return lawfulSight[l.state][l.call][l.shows] }
+// check reports what is true of a lease and not in the table.
+func (t *thread) check() {
+	for _, l := range t.leases {
+		if !lawfulSight[l.state][l.call][l.shows] {
+			t.clock.cfg.fault(fmt.Sprintf("a lease is %v while %v is shown and the call is %v", l.state, l.shows, l.call))
+		}
+	}
+}

@@ -55,59 +55,115 @@ func (c *Clock) prepare(ctx context.Context, t *thread, call *call) bool {
 			why = dropNowhere
 		}
 	}
-	mark := Mark{Thread: t.seat.thread, Conversation: conversation, Agent: call.Agent.ID}
-	stands := call.mark != nil && *call.mark == mark
-	if why == "" && !stands && c.cfg.Marks.SetMark(ctx, mark) != nil {
-		why = dropUnmarked
+	ready := readiness{mark: Mark{Thread: t.seat.thread, Conversation: conversation, Agent: call.Agent.ID}, drop: why}
+	if why == "" {
+		ready.debt, ready.busy = c.reserve(conversation)
+		c.setMark(ctx, call, &ready)
 	}
-	debt, busy := c.takeOver(conversation)
-	return c.prepared(t, call, mark, why, debt, busy)
+	begins := c.prepared(t, call, &ready)
+	c.release(&ready, begins)
+	return begins
 }
 
-// prepared decides whether a call that was made ready begins. debt is what was
-// left behind in its conversation, and busy that the end of it is just being
-// told: two calls about one indicator must not overtake each other.
-func (c *Clock) prepared(t *thread, call *call, mark Mark, why Drop, debt *lease, busy bool) bool {
+// readiness is what became of making a call ready.
+type readiness struct {
+	mark Mark
+	// marked says that the mark stands.
+	marked bool
+	// drop is why the call cannot be made; empty when it can.
+	drop Drop
+	// debt is what was left behind in the conversation: there is one indicator, and
+	// what says composing there gets a new end to wait for. nil when nothing was
+	// left. It makes no call until it is released.
+	debt *lease
+	// busy says that the end of that is just being told: two calls about one
+	// indicator must not overtake each other.
+	busy bool
+}
+
+// owns reports whether the debt has the mark of the call.
+func (r *readiness) owns() bool {
+	return r.debt != nil && r.debt.mark != nil && *r.debt.mark == r.mark
+}
+
+// setMark has the mark of a call on disk.
+func (c *Clock) setMark(ctx context.Context, call *call, ready *readiness) {
+	switch {
+	case ready.busy:
+		return
+	case call.mark != nil && *call.mark == ready.mark, ready.owns():
+	case c.cfg.Marks.SetMark(ctx, ready.mark) != nil:
+		ready.drop = dropUnmarked
+		return
+	}
+	ready.marked = true
+}
+
+// prepared decides whether a call that was made ready begins.
+func (c *Clock) prepared(t *thread, call *call, ready *readiness) bool {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
+	defer t.check()
 	now := time.Now()
-	if l := c.marked(t, call, mark, why, now); l != nil {
-		t.age(now)
-		if l.state == Asked && why != "" {
-			l.drop(why)
+	l := c.marked(t, call, ready, now)
+	if l != nil && l.begins(ready, now) {
+		if ready.debt != nil && ready.debt.lit() && !l.lit() {
+			l.shows, l.lastLit = showsUnknown, ready.debt.lastLit
 		}
-		if busy {
-			l.due = now.Add(busyPause)
-		}
-		if word, at := l.next(c.closing.Load()); l.state == Asked && word == bridge.Composing && !at.After(now) {
-			l.inherit(debt)
-			call.Conversation = t.conversation
-			l.started(bridge.Composing, now)
-			return true
-		}
-		l.call = noCall
+		call.Conversation = t.conversation
+		l.started(bridge.Composing, now)
+		return true
 	}
 	t.calling = nil
-	c.owe(t, debt, now)
+	if l != nil {
+		l.call = noCall
+		if ready.owns() {
+			l.mark = nil
+		}
+	}
 	c.plan(t, now)
 	return false
 }
 
+// begins reports whether a composing that was made ready is told now.
+func (l *lease) begins(ready *readiness, now time.Time) bool {
+	l.thread.age(now)
+	switch {
+	case l.state != Asked:
+		return false
+	case ready.drop != "":
+		l.drop(ready.drop)
+		return false
+	case ready.busy:
+		l.due = now.Add(busyPause)
+		return false
+	}
+	if debt := ready.debt; debt != nil {
+		// The interval is the indicator's, not the thread's.
+		l.lastCall, l.lastOn = later(l.lastCall, debt.lastCall), later(l.lastOn, debt.lastOn)
+	}
+	word, at := l.next(l.thread.clock.closing.Load())
+	return word == bridge.Composing && !at.After(now)
+}
+
 // marked gives a lease the mark that was written for it; nil when the
 // conversation was forgotten meanwhile.
-func (c *Clock) marked(t *thread, call *call, mark Mark, why Drop, now time.Time) *lease {
+func (c *Clock) marked(t *thread, call *call, ready *readiness, now time.Time) *lease {
 	switch {
-	case why != "":
+	case !ready.marked:
 		return call.lease
 	case call.lease == nil:
-		c.cfg.Marks.ClearMark(mark)
+		if !ready.owns() {
+			c.cfg.Marks.ClearMark(ready.mark)
+		}
 		return nil
 	}
-	c.arrive(t, mark.Conversation, now)
+	c.arrive(t, ready.mark.Conversation, now)
 	l := call.lease
-	if l.mark != nil && *l.mark != mark {
+	if l.mark != nil && *l.mark != ready.mark {
 		l.unmark()
 	}
+	mark := ready.mark
 	l.mark = &mark
 	return l
 }
@@ -120,6 +176,14 @@ func (c *Clock) arrive(t *thread, conversation string, now time.Time) {
 	}
 	c.leave(t, now)
 	t.conversation = conversation
+}
+
+// voidMark lets a mark that is being written be of no use: it is for a
+// conversation that the thread has left.
+func (t *thread) voidMark() {
+	if call := t.calling; call != nil && call.lease != nil && call.lease.call == callMark {
+		call.lease.call, call.lease = noCall, nil
+	}
 }
 
 // leave makes what a thread shows in its conversation an affair of its own,
@@ -136,8 +200,8 @@ func (c *Clock) leave(t *thread, now time.Time) {
 		left.due = now
 		if l.call == callOn || l.call == callOff {
 			// Two calls about one indicator must not overtake each other.
-			left.due = now.Add(CallTimeout)
-			t.calling.lease = nil
+			t.calling.lease, t.calling.left = nil, left
+			left.thread.calling = t.calling
 		}
 	}
 	for i, l := range t.leases {
@@ -155,7 +219,7 @@ func (c *Clock) remain(s *shard, at seat, l *lease) *lease {
 	}
 	left := behind.leaseOf(l.agent)
 	left.state, left.shows, left.end = Ending, showsUnknown, bridge.Stopped
-	left.lastCall, left.lastLit = l.lastCall, l.lastLit
+	left.lastCall, left.lastOn, left.lastLit = l.lastCall, l.lastOn, l.lastLit
 	if l.mark != nil {
 		left.mark = l.mark
 	}
@@ -176,10 +240,9 @@ func (l *lease) anew() *lease {
 	return fresh
 }
 
-// takeOver takes what was left behind in the conversation in which a thread is
-// about to say composing: there is one indicator, and it gets a new end to wait
-// for. busy reports that its end is just being told.
-func (c *Clock) takeOver(conversation string) (debt *lease, busy bool) {
+// reserve keeps what was left behind in a conversation from making calls. busy
+// reports that it makes one.
+func (c *Clock) reserve(conversation string) (debt *lease, busy bool) {
 	behind := c.leftBehind(conversation)
 	if behind == nil {
 		return nil, false
@@ -192,31 +255,28 @@ func (c *Clock) takeOver(conversation string) (debt *lease, busy bool) {
 	case behind.calling != nil:
 		return nil, true
 	}
-	debt, behind.leases = behind.leases[0], nil
-	behind.answer(nil)
-	c.plan(behind, time.Now())
-	return debt, false
+	behind.calling = new(call)
+	return behind.leases[0], false
 }
 
-// inherit makes what was left behind the lease's own.
-func (l *lease) inherit(debt *lease) {
-	if debt == nil {
+// release ends that. When somebody else took the debt over, it is gone, and so
+// is its mark, unless that is the new one.
+func (c *Clock) release(ready *readiness, taken bool) {
+	if ready.debt == nil {
 		return
 	}
-	if debt.mark != nil && *debt.mark != *l.mark {
-		l.thread.clock.cfg.Marks.ClearMark(*debt.mark)
+	behind := ready.debt.thread
+	behind.shard.mu.Lock()
+	defer behind.shard.mu.Unlock()
+	now := time.Now()
+	behind.calling = nil
+	if taken {
+		if ready.owns() {
+			ready.debt.mark = nil
+		}
+		behind.forget(now)
 	}
-	if !l.lit() {
-		l.shows, l.lastLit = showsUnknown, debt.lastLit
-	}
-}
-
-// owe puts back what was taken over for a call that is not made. It stays in the
-// shard of the thread that took it.
-func (c *Clock) owe(t *thread, debt *lease, now time.Time) {
-	if debt != nil {
-		c.remain(t.shard, seat{t.seat.thread, debt.thread.seat.conversation}, debt).due = now
-	}
+	c.plan(behind, now)
 }
 
 // leftBehind is what was left behind in a conversation.

@@ -2,6 +2,7 @@ package typing
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -141,6 +142,7 @@ func (c *Clock) begin(t *thread) (next *call, ready bool) {
 	if t.gone || t.calling != nil {
 		return nil, false
 	}
+	defer t.check()
 	now := time.Now()
 	t.age(now)
 	l, state, _ := t.next(now)
@@ -177,6 +179,8 @@ func (c *Clock) finish(t *thread, call *call, r Result) {
 	t.calling = nil
 	l := call.lease
 	switch {
+	case call.left != nil:
+		c.finishLeft(call, r, now)
 	case l == nil:
 	case r.End == Over:
 		t.forget(now)
@@ -185,6 +189,21 @@ func (c *Clock) finish(t *thread, call *call, r Result) {
 		if call.State != bridge.Composing && r.End != Applied {
 			t.answer(errNotCleared)
 		}
+	}
+	c.plan(t, now)
+}
+
+// finishLeft takes the result of a call for what was left behind during it. Its
+// shard is that of the thread.
+func (c *Clock) finishLeft(call *call, r Result, now time.Time) {
+	l, t := call.left, call.left.thread
+	t.calling = nil
+	switch {
+	case !slices.Contains(t.leases, l):
+	case r.End == Over:
+		t.forget(now)
+	default:
+		l.ended(call.State, r, now)
 	}
 	c.plan(t, now)
 }

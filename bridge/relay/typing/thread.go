@@ -58,6 +58,9 @@ type call struct {
 	Call
 	// lease is whose it is; nil when the conversation was forgotten meanwhile.
 	lease *lease
+	// left is what stays behind of the lease when the thread left the
+	// conversation meanwhile.
+	left *lease
 	// mark is the one that stood when it began; nil when there was none.
 	mark *Mark
 }
