@@ -2,155 +2,45 @@ package bridge
 
 import (
 	"errors"
-	"slices"
+	"time"
 
 	"lpbridge/connector"
 )
 
-// TakesChatStates reports whether the thread's conversation shows chat states;
-// survey dialogs reject them.
-func (t *Thread) TakesChatStates() bool {
-	return t.Open && t.Conversation != "" && t.Survey == ""
-}
+// Key names the thread.
+func (t *Thread) Key() ThreadKey { return ThreadKey{t.Channel, t.ID} }
 
-// Outdates reports whether the thread knows something newer than the change.
-func (t *Thread) Outdates(c *connector.ConversationChange) bool {
-	id := string(c.ConversationID)
-	switch {
-	case c.LastUpdate != 0 && c.LastUpdate < t.Updated:
-		return true
-	case c.LastUpdate != 0 && c.LastUpdate == t.Updated && id == t.Conversation:
-		// The end may come in the same millisecond.
-		return !c.Closed() || !t.Open && !t.Announced
-	case id == t.Former && !c.Closed():
-		// Late news, unless a survey keeps open what we found closed.
-		return id != t.Conversation || !inSurvey(c)
-	default:
-		return id != t.Conversation && c.Closed()
-	}
-}
+// Lane names one of the thread's two lanes.
+func (k ThreadKey) Lane(d Direction) LaneKey { return LaneKey{k.Channel, k.Thread, d} }
 
-// inSurvey reports whether only a survey keeps a conversation open.
-func inSurvey(c *connector.ConversationChange) bool {
-	main, has := c.MainDialog()
-	survey, follows := c.SurveyDialog()
-	return has && main.Closed() && follows && !survey.Closed()
-}
-
-// Advance brings a row up to a conversation's state, which may be a new
-// conversation, and returns what changed.
-func (t *Thread) Advance(c *connector.ConversationChange) []State {
-	if t.Conversation != string(c.ConversationID) || !t.Open && !c.Closed() {
-		t.Begin(string(c.ConversationID))
-	}
-	opens := !t.Announced && !c.Closed()
-	steps := t.apply(c)
-	if opens {
-		steps = slices.Insert(steps, 0, State{Conversation: StateOpen})
-		t.Announced = true
-	}
-	return steps
-}
-
-// apply brings a row up to the conversation's state and returns what changed.
-func (t *Thread) apply(c *connector.ConversationChange) []State {
-	var steps []State
-	t.Updated = max(t.Updated, c.LastUpdate)
-	if main, ok := c.MainDialog(); ok {
-		t.Dialog = string(main.DialogID)
-	}
-	agent := JoinedAgent(c, t.Joined)
-	switch {
-	case agent != "" && agent != t.Joined:
-		steps = append(steps, State{Conversation: StateJoined, By: "agent"})
-	case agent == "" && t.Joined != "" && !c.Closed():
-		steps = append(steps, State{Conversation: StateTransferred, By: "agent"})
-	}
-	if agent != "" || !c.Closed() {
-		t.Joined = agent
-	}
-	survey, has := c.SurveyDialog()
-	switch {
-	case has && !survey.Closed() && t.Survey == "":
-		t.Survey = string(survey.DialogID)
-		steps = append(steps, State{Conversation: StateSurvey})
-	case t.Survey != "" && (!has || survey.Closed()):
-		t.Survey = ""
-		steps = append(steps, State{Conversation: StateSurveyEnded})
-	}
-	if c.Closed() {
-		if t.Open || t.Announced {
-			steps = append(steps, State{Conversation: StateClosed, By: closer(c)})
-		}
-		t.Open, t.Survey, t.Former, t.Announced = false, "", t.Conversation, false
-	}
-	return steps
-}
-
-// JoinedAgent is the agent who serves the conversation: the one we knew while
-// still there, else the first.
-func JoinedAgent(c *connector.ConversationChange, known string) string {
-	agents := c.ActiveAgents()
-	if len(agents) == 0 {
-		return ""
-	}
-	if slices.Contains(agents, known) {
-		return known
-	}
-	return agents[0]
-}
-
-// closer says in our words who closed a conversation.
-func closer(c *connector.ConversationChange) string {
-	by := c.CloseReason
-	if main, ok := c.MainDialog(); ok && main.ClosedBy != "" {
-		by = main.ClosedBy
-	}
-	switch by {
-	case "CONSUMER":
-		return "consumer"
-	case "AGENT", "ASSIGNED_AGENT", "MANAGER":
-		return "agent"
-	case "":
-		return ""
-	default:
-		return "system"
-	}
-}
-
-// Identity is who a thread's consumer is towards LivePerson.
+// Identity is who the thread's consumer is towards LivePerson.
 func (t *Thread) Identity() connector.ConsumerIdentity {
 	return connector.ConsumerIdentity(t.ExtConsumer)
 }
 
+// ErrNoConsumer means that an event names no consumer and its thread has none.
+var ErrNoConsumer = errors.New("the event names no consumer")
+
 // ExternalConsumer is the ext_consumer_id of the thread's consumer, who is the
 // one that wrote first. A channel that tells consumers apart which were one
-// before names another one; the thread is theirs from its next conversation on.
+// before names another one; a thread that needs a conversation is theirs from
+// then on.
 func (t *Thread) ExternalConsumer(c *Consumer) (string, error) {
-	another := c != nil && t.Consumer != "" && c.ID != t.Consumer && !t.Open
+	another := c != nil && c.ID != "" && t.Consumer != "" && c.ID != t.Consumer
 	switch {
 	case t.ExtConsumer != "" && !another:
 		return t.ExtConsumer, nil
-	case c == nil:
-		return "", &connector.Error{Op: "open", Outcome: Invalid, Err: errors.New("the event names no consumer")}
+	case c == nil || c.ID == "":
+		return "", ErrNoConsumer
 	}
 	return ExtConsumerID(t.Channel, c.ID), nil
 }
 
-// Begin makes a conversation the thread's own. One that it had before goes on.
-func (t *Thread) Begin(conversation string) {
-	t.Open = true
-	if t.Former == conversation {
-		t.Former = ""
+// Begin makes a conversation as LivePerson opens it: its main dialog has its id
+// (Send API, CONVERSATION). Whether it is open, the caller says.
+func (t *Thread) Begin(id string, at time.Time) Conversation {
+	return Conversation{
+		ID: id, Channel: t.Channel, Thread: t.ID, ExtConsumer: t.ExtConsumer, LPConsumer: t.LPConsumer,
+		Dialog: id, Dialogs: []string{id}, Began: at,
 	}
-	if t.Conversation == conversation {
-		return
-	}
-	t.Conversation, t.Dialog, t.Survey = conversation, conversation, ""
-	t.Sequence, t.Joined, t.Announced = -1, "", false
-}
-
-// Target is where a call about a dialog of the conversation goes.
-func (t *Thread) Target(dialog string) connector.Target {
-	return connector.Target{ConversationID: connector.ConversationID(t.Conversation), DialogID: connector.DialogID(dialog)}
 }

@@ -51,16 +51,22 @@ func parseError(err error) error {
 
 // decodeEach decodes the changes one by one, so that an odd one does not take
 // the others with it.
-func decodeEach[T any](raws []json.RawMessage) (decoded []*T, unreadable []*UnreadableChange) {
+func decodeEach[T any](raws []json.RawMessage) (decoded []decodedChange[T], unreadable []*UnreadableChange) {
 	for i, raw := range raws {
 		change := new(T)
 		if err := json.Unmarshal(raw, change); err != nil {
 			unreadable = append(unreadable, &UnreadableChange{Index: i, Raw: raw, Err: parseError(err)})
 			continue
 		}
-		decoded = append(decoded, change)
+		decoded = append(decoded, decodedChange[T]{change, raw})
 	}
 	return decoded, unreadable
+}
+
+// decodedChange is a change and what it was decoded from.
+type decodedChange[T any] struct {
+	wire *T
+	raw  json.RawMessage
 }
 
 type wireMessagingChange struct {
@@ -85,11 +91,13 @@ func parseMessaging(body json.RawMessage) (Notification, error) {
 	}
 	changes, unreadable := decodeEach[wireMessagingChange](wire.Changes)
 	n := &MessagingEventNotification{Changes: make([]MessagingChange, 0, len(changes)), Unreadable: unreadable}
-	for _, w := range changes {
-		if w.DialogID == "" {
-			w.DialogID = wire.DialogID
+	for _, c := range changes {
+		if c.wire.DialogID == "" {
+			c.wire.DialogID = wire.DialogID
 		}
-		n.Changes = append(n.Changes, w.change())
+		change := c.wire.change()
+		change.Raw = c.raw
+		n.Changes = append(n.Changes, change)
 	}
 	inSequence(n.Changes)
 	return n, nil
@@ -177,8 +185,10 @@ func parseConversations(body json.RawMessage) (Notification, error) {
 	}
 	changes, unreadable := decodeEach[wireConversationChange](wire.Changes)
 	n := &ExConversationChangeNotification{Changes: make([]ConversationChange, 0, len(changes)), Unreadable: unreadable}
-	for _, w := range changes {
-		n.Changes = append(n.Changes, w.change())
+	for _, c := range changes {
+		change := c.wire.change()
+		change.Raw = c.raw
+		n.Changes = append(n.Changes, change)
 	}
 	return n, nil
 }

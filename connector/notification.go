@@ -136,6 +136,8 @@ type MessagingChange struct {
 	Metadata json.RawMessage
 	// MessageAudience is "ALL", AudienceAgents, or empty for all.
 	MessageAudience string
+	// Raw is the whole change as it came.
+	Raw json.RawMessage `json:"-"`
 }
 
 // FromConsumer tells that the event comes from the consumer's side: our echo,
@@ -272,6 +274,8 @@ type ConversationChange struct {
 	// LastUpdate is metaDataLastUpdateTs in milliseconds: a change with a lower
 	// one than was seen before is out of date. Zero when absent or no time.
 	LastUpdate int64
+	// Raw is the whole change as it came.
+	Raw json.RawMessage `json:"-"`
 }
 
 // Participant is somebody in a conversation or dialog ("Webhooks Events" page).

@@ -15,7 +15,8 @@ import (
 // emptyJournal counts nothing and is asked for nothing else.
 type emptyJournal struct{ bridge.Journal }
 
-func (emptyJournal) PendingCount() int64 { return 0 }
+func (emptyJournal) PendingCount() int64             { return 0 }
+func (emptyJournal) RecordsOf(string) bridge.Records { return nil }
 
 func registerBridge(t *testing.T, reg prometheus.Registerer) {
 	t.Helper()

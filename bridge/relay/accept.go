@@ -4,15 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/connector"
 )
 
-// stepMark sets the number of a step off from the id of its event. Ids from
-// channels have no control characters, so no other event can have a step's id.
-const stepMark = "\x1f"
+// partMark sets the number of a part off from the id of its event. Ids from
+// channels have no control characters, so no other event can have a part's id.
+const partMark = "\x1f"
 
 // core is the bridge as one channel's adapter sees it.
 type core struct {
@@ -71,13 +72,13 @@ func (c *core) batch(ctx context.Context, events []bridge.Event, records []bridg
 		if e.Kind == bridge.KindTyping {
 			continue
 		}
-		steps, err := c.steps(ctx, e)
+		parts, err := c.parts(ctx, e)
 		if err != nil {
 			return bridge.Batch{}, nil, err
 		}
 		first = append(first, len(batch.Entries))
-		for _, step := range steps {
-			entry, err := newEntry(bridge.LaneKey{Channel: c.channel, Thread: e.Thread, Direction: bridge.ToLivePerson}, step, now)
+		for _, part := range parts {
+			entry, err := newEntry(bridge.LaneKey{Channel: c.channel, Thread: e.Thread, Direction: bridge.ToLivePerson}, part, now)
 			if err != nil {
 				return bridge.Batch{}, nil, err
 			}
@@ -102,30 +103,32 @@ func newEntry(lane bridge.LaneKey, e *bridge.Event, accepted time.Time) (bridge.
 	return bridge.Entry{Lane: lane, ID: e.ID, Kind: e.Kind, Payload: payload, Accepted: accepted, Event: e}, nil
 }
 
-// steps splits an event into those that LivePerson takes with one call each.
-// Every step has its own id made from the event's, so that a crash between two
+// parts splits an event into those that LivePerson takes with one call each.
+// Every part has its own id made from the event's, so that a crash between two
 // of them repeats neither.
-func (c *core) steps(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+func (c *core) parts(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
 	switch e.Kind {
 	case bridge.KindMessage:
-		return messageSteps(e, c.bridge.opts.Attachments), nil
+		return messageParts(e, c.bridge.opts.Attachments), nil
 	case bridge.KindClick:
-		return c.clickSteps(ctx, e)
+		return c.clickParts(ctx, e)
+	case bridge.KindRating:
+		return c.ratingPart(ctx, e)
 	default:
 		return []*bridge.Event{e}, nil
 	}
 }
 
-// messageSteps splits a message at LivePerson's request limit. Every attachment
-// is a step of its own. One that is not to be uploaded becomes text, for a
+// messageParts splits a message at LivePerson's request limit. Every attachment
+// is a part of its own. One that is not to be uploaded becomes text, for a
 // message without an upload cannot reference a file elsewhere (Send API,
 // Examples: File Sharing); so does one whose link would not fit in one text,
-// because a step must stay one call if the upload fails.
-func messageSteps(e *bridge.Event, handling AttachmentHandling) []*bridge.Event {
-	var parts []*bridge.Message
+// because a part must stay one call if the upload fails.
+func messageParts(e *bridge.Event, handling AttachmentHandling) []*bridge.Event {
+	var pieces []*bridge.Message
 	write := func(texts []string) {
 		for _, text := range texts {
-			parts = append(parts, &bridge.Message{Text: text})
+			pieces = append(pieces, &bridge.Message{Text: text})
 		}
 	}
 	if e.Message.Text != "" {
@@ -134,45 +137,89 @@ func messageSteps(e *bridge.Event, handling AttachmentHandling) []*bridge.Event 
 	for _, a := range e.Message.Attachments {
 		link := connector.SplitText(linkOf(a), 0)
 		if handling == AttachmentsUpload && len(link) == 1 {
-			parts = append(parts, &bridge.Message{Attachments: []bridge.Attachment{a}})
+			pieces = append(pieces, &bridge.Message{Attachments: []bridge.Attachment{a}})
 			continue
 		}
 		write(link)
 	}
-	if len(parts) == 1 && len(e.Message.Attachments) == 0 {
+	if len(pieces) == 1 && len(e.Message.Attachments) == 0 {
 		return []*bridge.Event{e}
 	}
-	steps := make([]*bridge.Event, len(parts))
-	for i, part := range parts {
-		step := *e
-		step.Message = part
+	parts := make([]*bridge.Event, len(pieces))
+	for i, piece := range pieces {
+		part := *e
+		part.Message = piece
 		if i > 0 {
-			step.ID = e.ID + bridge.EventID(stepMark+strconv.Itoa(i))
+			part.ID = e.ID + bridge.EventID(partMark+strconv.Itoa(i))
 		}
-		steps[i] = &step
+		parts[i] = &part
 	}
-	return steps
+	return parts
 }
 
-// clickSteps is what LivePerson wants to hear of a click: that the element was
+// wholeOf is the channel's own id of the event an entry is a part of.
+func wholeOf(id bridge.EventID) bridge.EventID {
+	whole, _, _ := strings.Cut(string(id), partMark)
+	return bridge.EventID(whole)
+}
+
+// clickParts is what LivePerson wants to hear of a click: that the element was
 // used, and the text it publishes (Rich Messaging Introduction).
-func (c *core) clickSteps(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
-	offer, err := c.bridge.offerOf(ctx, e.Click)
+func (c *core) clickParts(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+	offer, err := c.bridge.offers.find(ctx, e.Click)
 	if err != nil {
 		return nil, err
 	}
 	click := *e
 	click.Position = offer.position
-	steps := []*bridge.Event{&click}
+	parts := []*bridge.Event{&click}
 	if offer.text != "" {
 		text := *e
-		text.ID += stepMark + "text"
+		text.ID += partMark + "text"
 		text.Kind, text.Click = bridge.KindMessage, nil
 		text.Message = &bridge.Message{Text: offer.text}
 		text.Position = &bridge.Position{Metadata: offer.position.Metadata}
-		steps = append(steps, &text)
+		parts = append(parts, &text)
 	}
-	return steps, nil
+	return parts, nil
+}
+
+// ratingsLookedAt is how many of a thread's conversations may be the one a rating
+// is about.
+const ratingsLookedAt = 16
+
+// ratingPart finds out which conversation a rating is about while that is certain:
+// by the time it is sent the thread may have another.
+func (c *core) ratingPart(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+	key := bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}
+	recent, err := c.bridge.directory.rows.ConversationsOf(ctx, key, ratingsLookedAt)
+	if err != nil {
+		return nil, err
+	}
+	rated := ratedOf(recent, e.Rating.Conversation)
+	if rated == "" && e.Rating.Conversation != "" {
+		return nil, &bridge.FieldError{Field: "rating.conversationId", Reason: "is not a recent conversation of this thread"}
+	}
+	part := *e
+	part.Position = &bridge.Position{Conversation: rated}
+	return []*bridge.Event{&part}, nil
+}
+
+// ratedOf is the conversation a rating is about: the one it names, that whose
+// survey is open, the one that ended last, or the only one there is.
+func ratedOf(recent []bridge.Conversation, named string) string {
+	rated := ""
+	for i := range recent {
+		c := &recent[i]
+		switch {
+		case named != "" && c.ID != named:
+		case named != "", !c.Open, c.Survey != "":
+			return c.ID
+		case rated == "":
+			rated = c.ID
+		}
+	}
+	return rated
 }
 
 // observe passes the typing among events on and returns how much there was. A

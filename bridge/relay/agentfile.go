@@ -15,29 +15,33 @@ import (
 	"lpbridge/connector"
 )
 
-// File implements [bridge.Core]. Only what [Bridge.share] gave an address is
-// opened: an attachment that lies elsewhere is not ours to fetch.
+// File implements [bridge.Core].
 func (c *core) File(ctx context.Context, a bridge.Attachment) (*bridge.File, error) {
-	b := c.bridge
-	if b.opts.PublicURL == nil {
+	return c.bridge.files.open(ctx, a.URL)
+}
+
+// open opens an agent's file. Only what was given an address of ours is opened:
+// an attachment that lies elsewhere is not ours to fetch.
+func (s *files) open(ctx context.Context, address string) (*bridge.File, error) {
+	if s.publicURL == nil {
 		return nil, bridge.ErrNoFile
 	}
-	token, ours := strings.CutPrefix(a.URL, b.opts.PublicURL.JoinPath("files").String()+"/")
+	token, ours := strings.CutPrefix(address, s.publicURL.JoinPath("files").String()+"/")
 	if !ours {
 		return nil, bridge.ErrNoFile
 	}
-	file, p := b.fileOf(ctx, token)
+	file, p := s.find(ctx, token)
 	if p != nil && p.Status == http.StatusNotFound {
 		return nil, bridge.ErrNoFile
 	}
 	if p != nil {
 		return nil, p
 	}
-	release, p := b.fileTurn(ctx)
+	release, p := s.slot(ctx)
 	if p != nil {
 		return nil, p
 	}
-	source, err := b.lp.Download(ctx, connector.ConsumerIdentity(file.Consumer), file.RelativePath, maxAgentFile)
+	source, err := s.lp.Download(ctx, connector.ConsumerIdentity(file.Consumer), file.RelativePath, maxAgentFile)
 	if err != nil {
 		release()
 		if errors.Is(err, connector.ErrTooLarge) || connector.OutcomeOf(err) == bridge.Invalid {
@@ -45,14 +49,14 @@ func (c *core) File(ctx context.Context, a bridge.Attachment) (*bridge.File, err
 		}
 		return nil, err
 	}
-	return opened(source, release)
+	return peek(source, release)
 }
 
-// opened looks at the first bytes of a file. Closing it ends its turn.
-func opened(source *connector.File, release func()) (*bridge.File, error) {
+// peek looks at the first bytes of a file. Closing it frees its slot.
+func peek(source *connector.File, release func()) (*bridge.File, error) {
 	body := bufio.NewReaderSize(source.Body, fileSniffed)
 	head, err := body.Peek(fileSniffed)
-	closing := &turnCloser{Reader: body, source: source.Body, release: sync.OnceFunc(release)}
+	closing := &slotCloser{Reader: body, source: source.Body, release: sync.OnceFunc(release)}
 	if err != nil && !errors.Is(err, io.EOF) {
 		_ = closing.Close()
 		return nil, err
@@ -60,14 +64,14 @@ func opened(source *connector.File, release func()) (*bridge.File, error) {
 	return &bridge.File{Body: closing, Size: source.Size, ContentType: mimetype.Detect(head).String()}, nil
 }
 
-type turnCloser struct {
+type slotCloser struct {
 	io.Reader
 	source  io.Closer
 	release func()
 }
 
 // Close implements [io.Closer].
-func (t *turnCloser) Close() error {
+func (t *slotCloser) Close() error {
 	t.release()
 	return t.source.Close()
 }

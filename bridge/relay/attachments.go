@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"path"
 	"strings"
@@ -81,6 +82,8 @@ type outgoing struct {
 	picture *picture.Picture
 	// file is the picture once LivePerson has stored it.
 	file *connector.HostedFile
+	// again says that a refusal cannot be the conversation's fault any more.
+	again bool
 }
 
 func (m *outgoing) content() connector.ContentEvent {
@@ -93,64 +96,79 @@ func (m *outgoing) content() connector.ContentEvent {
 // lastTry says that a file that fails now goes as a link.
 func (m *outgoing) lastTry() bool { return m.entry.Attempts >= fileTries-1 }
 
+// uploads makes of consumers' messages what LivePerson takes: texts, and pictures
+// that are stored with it.
+type uploads struct {
+	lp      *connector.Client
+	records bridge.Records
+	// fetcher gets consumers' files; nil when they go as links.
+	fetcher  *picture.Fetcher
+	previews *picture.Previews
+	// sending notes that an entry is about to be sent to a dialog; what it returns
+	// takes that back.
+	sending func(e *bridge.Entry, dialog string) (refused func())
+	log     *slog.Logger
+	metrics *metrics
+}
+
 // prepare makes of an event what is to be sent. release must be called when the
 // delivery is over.
-func (b *Bridge) prepare(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (m *outgoing, release func(), err error) {
+func (u *uploads) prepare(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (m *outgoing, release func(), err error) {
 	m = &outgoing{entry: e, event: ev, text: ev.Message.Text}
 	if len(ev.Message.Attachments) == 0 {
 		return m, func() {}, nil
 	}
 	a := ev.Message.Attachments[0]
 	m.text, m.caption = linkOf(a), captionOf(a)
-	if b.fetcher == nil {
+	if u.fetcher == nil {
 		return m, func() {}, nil
 	}
-	release, ok := b.fetcher.Slot()
+	release, ok := u.fetcher.Slot()
 	if !ok {
 		return nil, nil, &connector.Error{Op: "fetch an attachment", Outcome: bridge.Throttled, RetryAfter: picture.FetchBusyPause, Err: errFilesBusy}
 	}
-	if err := b.fetchPicture(ctx, m, a.URL); err != nil {
+	if err := u.fetchPicture(ctx, m, a.URL); err != nil {
 		release()
 		return nil, nil, err
 	}
 	return m, release, nil
 }
 
-func (b *Bridge) fetchPicture(ctx context.Context, m *outgoing, address string) error {
-	p, err := b.fetcher.Picture(ctx, address)
+func (u *uploads) fetchPicture(ctx context.Context, m *outgoing, address string) error {
+	p, err := u.fetcher.Picture(ctx, address)
 	failed, _ := errors.AsType[*picture.FetchError](err)
 	switch {
 	case err == nil:
 		m.picture = p
 		return nil
 	case failed == nil || failed.Passing && !m.lastTry():
-		return &connector.Error{Op: "relay", Outcome: bridge.Retry, Err: err}
+		return connector.NotSent("fetch an attachment", bridge.Retry, err)
 	}
-	b.sendLink(m, failed.Reason)
+	u.sendLink(m, failed.Reason)
 	return nil
 }
 
 // sendLink settles for the link of an attachment.
-func (b *Bridge) sendLink(m *outgoing, why picture.Reason) {
+func (u *uploads) sendLink(m *outgoing, why picture.Reason) {
 	m.picture, m.file = nil, nil
-	b.metrics.attachments.WithLabelValues(m.entry.Lane.Channel, string(why)).Inc()
-	b.log.Info("attachment goes as a link", "channel", m.entry.Lane.Channel, "seq", m.entry.Seq, "reason", string(why))
+	u.metrics.attachments.WithLabelValues(m.entry.Lane.Channel, string(why)).Inc()
+	u.log.Info("attachment goes as a link", "channel", m.entry.Lane.Channel, "seq", m.entry.Seq, "reason", string(why))
 }
 
 // publish sends a message into a conversation, storing its picture first.
-func (b *Bridge) publish(ctx context.Context, who connector.ConsumerIdentity, to connector.Target, m *outgoing) (connector.Sequence, error) {
-	if err := b.store(ctx, who, m); err != nil {
+func (u *uploads) publish(ctx context.Context, who connector.ConsumerIdentity, to connector.Target, m *outgoing) (connector.Sequence, error) {
+	if err := u.store(ctx, who, m); err != nil {
 		return 0, err
 	}
-	refused := b.toLivePerson.Sending(m.entry, string(to.DialogID))
-	sequence, err := b.lp.Send(ctx, who, to, m.content())
-	if m.file != nil && connector.OutcomeOf(err) == bridge.Invalid {
-		b.sendLink(m, picture.NotTaken)
-		sequence, err = b.lp.Send(ctx, who, to, m.content())
+	refused := u.sending(m.entry, string(to.DialogID))
+	sequence, err := u.lp.Send(ctx, who, to, m.content())
+	if m.file != nil && connector.OutcomeOf(err) == bridge.Invalid && (m.again || !conversationRefused(err)) {
+		u.sendLink(m, picture.NotTaken)
+		sequence, err = u.lp.Send(ctx, who, to, m.content())
 	}
 	switch {
 	case err == nil && m.file != nil:
-		b.metrics.attachments.WithLabelValues(m.entry.Lane.Channel, "uploaded").Inc()
+		u.metrics.attachments.WithLabelValues(m.entry.Lane.Channel, "uploaded").Inc()
 	case err != nil && !mayHaveArrived(err):
 		refused()
 	}
@@ -159,68 +177,51 @@ func (b *Bridge) publish(ctx context.Context, who connector.ConsumerIdentity, to
 
 // store puts a picture where LivePerson wants it ("File Sharing" page). An agent
 // sees nothing of it before the message is sent, so it may be done again.
-func (b *Bridge) store(ctx context.Context, who connector.ConsumerIdentity, m *outgoing) error {
+func (u *uploads) store(ctx context.Context, who connector.ConsumerIdentity, m *outgoing) error {
 	if m.picture == nil || m.file != nil {
 		return nil
 	}
-	at, err := b.lp.Upload(ctx, who, m.picture.FileType, m.picture.Data)
+	at, err := u.lp.Upload(ctx, who, m.picture.FileType, m.picture.Data)
 	switch outcome := connector.OutcomeOf(err); {
 	case outcome == bridge.Delivered:
 	case ctx.Err() != nil, outcome == bridge.Throttled:
 		return err
 	case outcome == bridge.Invalid, errors.Is(err, connector.ErrNoService):
-		b.sendLink(m, picture.NotTaken)
+		u.sendLink(m, picture.NotTaken)
 		return nil
 	case m.lastTry():
-		b.sendLink(m, picture.NotStored)
+		u.sendLink(m, picture.NotStored)
 		return nil
 	default:
 		return err
 	}
-	if err := b.rememberUpload(ctx, m.entry, at); err != nil {
-		return &connector.Error{Op: "remember an upload", Outcome: bridge.Retry, Err: err}
+	if err := u.remember(ctx, m.entry, at); err != nil {
+		return connector.NotSent("remember an upload", bridge.Retry, err)
 	}
 	m.file = &connector.HostedFile{
-		Caption: m.caption, RelativePath: at, FileType: m.picture.FileType, Preview: b.previews.Of(ctx, m.picture),
+		Caption: m.caption, RelativePath: at, FileType: m.picture.FileType, Preview: u.previews.Of(ctx, m.picture),
 	}
 	return nil
 }
 
-// rememberUpload writes down whose file a path is before the message that names
+// remember writes down whose file a path is before the message that names
 // it can arrive: the echo names nothing else that is certain.
-func (b *Bridge) rememberUpload(ctx context.Context, e *bridge.Entry, at string) error {
-	book := b.journal.RecordsOf(coreRecords)
-	id, err := book.NextID(ctx, UploadRecords)
+func (u *uploads) remember(ctx context.Context, e *bridge.Entry, at string) error {
+	id, err := u.records.NextID(ctx, UploadRecords)
 	if err != nil {
 		return err
 	}
-	return book.Save(ctx, bridge.Record{Kind: UploadRecords, ID: id, Keys: []string{at}, Data: []byte(e.ID)})
+	return u.records.Save(ctx, bridge.Record{Kind: UploadRecords, ID: id, Keys: []string{at}, Data: []byte(e.ID)})
 }
 
-// uploadedFor is the event whose file lies at a path, empty when none does.
-func (b *Bridge) uploadedFor(ctx context.Context, at string) (bridge.EventID, error) {
+// of is the event whose file lies at a path, empty when none does.
+func (u *uploads) of(ctx context.Context, at string) (bridge.EventID, error) {
 	if at == "" {
 		return "", nil
 	}
-	record, err := b.journal.RecordsOf(coreRecords).Find(ctx, UploadRecords, at)
+	record, err := u.records.Find(ctx, UploadRecords, at)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return "", nil
 	}
 	return bridge.EventID(record.Data), err
-}
-
-// proves compares an entry with what came back.
-func (e *echo) proves(entry *bridge.Entry, uploaded bridge.EventID) bool {
-	if e.path != "" {
-		return uploaded != "" && entry.ID == uploaded
-	}
-	ev, err := entry.Decoded()
-	if err != nil {
-		return false
-	}
-	text := ev.Message.Text
-	if len(ev.Message.Attachments) > 0 {
-		text = linkOf(ev.Message.Attachments[0])
-	}
-	return text == e.text
 }

@@ -72,6 +72,9 @@ type Options struct {
 	EchoWait time.Duration
 	// DeadLetterAfter is how long after acceptance an event is still tried.
 	DeadLetterAfter time.Duration
+	// UnclaimedFor is how long what LivePerson says of a conversation nobody knows
+	// is kept where it may be ours; [DefaultUnclaimedFor] when zero.
+	UnclaimedFor time.Duration
 	// MaxInFlight is the most concurrent deliveries to LivePerson, and to each
 	// channel.
 	MaxInFlight int
@@ -107,9 +110,15 @@ type Bridge struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	threads  *threads
-	openings openings
-	turns    mutexes
+	directory *directory
+	openings  *openings
+	opener    *opener
+	sender    *sender
+	news      *news
+	offers    *offers
+	uploads   *uploads
+	files     *files
+
 	schedule *schedule.Schedule
 	adapters map[string]bridge.Adapter
 	channels map[string]bridge.Channel
@@ -121,10 +130,7 @@ type Bridge struct {
 	consumerTyping *typing.Clock
 	agentTyping    *typing.Clock
 
-	// fetcher gets consumers' files; nil when they go as links.
-	fetcher   *picture.Fetcher
-	previews  *picture.Previews
-	fileSlots chan struct{}
+	background background
 
 	notified atomic.Bool
 	ready    atomic.Bool
@@ -136,20 +142,86 @@ func New(o Options) (*Bridge, error) {
 	if o.Journal == nil || o.Client == nil || o.VerifySignature == nil {
 		return nil, errors.New("bridge: a journal, a client and a signature check are needed")
 	}
+	if o.UnclaimedFor == 0 {
+		o.UnclaimedFor = DefaultUnclaimedFor
+	}
 	b := &Bridge{
 		opts: o, journal: o.Journal, lp: o.Client, log: o.Logger,
 		metrics:   newMetrics(o.Metrics),
-		threads:   newThreads(o.Journal),
+		directory: newDirectory(o.Journal),
+		openings:  newOpenings(o.Journal, o.Logger),
 		schedule:  schedule.New(),
 		adapters:  map[string]bridge.Adapter{},
 		channels:  map[string]bridge.Channel{},
 		toChannel: map[string]*lane.Set{},
-		previews:  picture.NewPreviews(),
-		fileSlots: make(chan struct{}, fileSlots),
 	}
 	registerGauges(o.Metrics, o.Journal, b.backlog)
 	b.makeClocks()
+	b.makeRooms()
 	return b, nil
+}
+
+// makeRooms makes the parts that events and notifications pass through.
+func (b *Bridge) makeRooms() {
+	records := b.journal.RecordsOf(coreRecords)
+	b.offers = &offers{records: records, metrics: b.metrics}
+	b.files = &files{lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), log: b.log}
+	b.uploads = &uploads{
+		lp: b.lp, records: records, previews: picture.NewPreviews(), log: b.log, metrics: b.metrics,
+		sending: func(e *bridge.Entry, dialog string) func() { return b.toLivePerson.Sending(e, dialog) },
+	}
+	b.opener = &opener{
+		lp: b.lp, directory: b.directory, openings: b.openings, defaults: b.opts.Conversation, log: b.log,
+		endTyping: b.endTyping,
+		claimed:   func(ctx context.Context, conversation string) error { return b.news.claim(ctx, conversation) },
+	}
+	b.sender = &sender{
+		lp: b.lp, opener: b.opener, directory: b.directory, uploads: b.uploads, survey: b.opts.Conversation.Survey,
+		notified: b.notified.Load, log: b.log, metrics: b.metrics, endTyping: b.endTyping, forgetTyping: b.consumerTyping.Forget,
+	}
+	b.news = &news{
+		account: b.opts.Account, clientID: b.opts.ClientID, verify: b.opts.VerifySignature, journal: b.journal,
+		directory: b.directory, openings: b.openings, files: b.files, uploaded: b.uploads.of, offers: b.offers,
+		wants: b.wants, notified: b.notifiedNow, consumerTyping: b.consumerTyping, agentTyping: b.agentTyping,
+		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin,
+		heard: func(key bridge.LaneKey, happened time.Time) { b.toLivePerson.Heard(key, happened) },
+		echoed: func(ctx context.Context, keys []bridge.LaneKey, a lane.Arrival) (lane.Finding, error) {
+			return b.toLivePerson.Echo(ctx, keys, a)
+		},
+		spawn: b.background.spawn,
+		log:   b.log, metrics: b.metrics,
+	}
+}
+
+// background is what goes on beside the lanes while the bridge runs.
+type background struct {
+	mu    sync.Mutex
+	ctx   context.Context
+	parts sync.WaitGroup
+}
+
+// start lets work begin that ends with ctx.
+func (g *background) start(ctx context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ctx = ctx
+}
+
+// spawn runs something unless the bridge is about to stop.
+func (g *background) spawn(run func(context.Context)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ctx := g.ctx; ctx != nil && ctx.Err() == nil {
+		g.parts.Go(func() { run(ctx) })
+	}
+}
+
+// end waits for everything that was begun. The context must have ended.
+func (g *background) end() {
+	g.mu.Lock()
+	g.ctx = nil
+	g.mu.Unlock()
+	g.parts.Wait()
 }
 
 // Core returns the bridge as a channel's adapter sees it.
@@ -188,8 +260,8 @@ func (b *Bridge) Channels() []bridge.Channel {
 // Routes are the front doors of the public listener.
 func (b *Bridge) Routes() []bridge.Route {
 	routes := []bridge.Route{
-		{Pattern: "POST /webhooks/liveperson", Handler: http.HandlerFunc(b.serveNotification)},
-		{Pattern: "GET /files/{token}", Handler: http.HandlerFunc(b.serveFile)},
+		{Pattern: "POST /webhooks/liveperson", Handler: b.news},
+		{Pattern: "GET /files/{token}", Handler: b.files},
 	}
 	for _, ch := range b.Channels() {
 		routes = append(routes, b.adapters[ch.Name].Routes()...)
@@ -219,11 +291,14 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	if err != nil {
 		return err
 	}
+	if err := b.openings.recall(ctx, b.opts.UnclaimedFor); err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
 	if b.opts.Attachments == AttachmentsUpload {
-		b.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors())
-		defer b.fetcher.Close()
+		b.uploads.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors())
+		defer b.uploads.fetcher.Close()
 	}
 	b.makeLanes(work, replay)
 	if err := b.journal.Start(b.committed); err != nil {
@@ -241,6 +316,8 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 		return err
 	}
 	parts.Go(func() { b.recoverLanes(ctx) })
+	b.background.start(ctx)
+	b.background.spawn(func(ctx context.Context) { b.news.sweep(ctx, b.opts.UnclaimedFor) })
 	for name, a := range b.adapters {
 		if p, ok := a.(bridge.Poller); ok {
 			parts.Go(func() { b.poll(ctx, name, p) })
@@ -250,6 +327,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	started()
 	<-ctx.Done()
 	b.ready.Store(false)
+	b.background.end()
 	err = b.stop(context.WithoutCancel(ctx), drain)
 	endWork()
 	b.awaitCutOff(context.WithoutCancel(ctx))
@@ -374,12 +452,15 @@ func (b *Bridge) poll(ctx context.Context, channel string, p bridge.Poller) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
+// pause waits and reports whether ctx is still good.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
 }
 

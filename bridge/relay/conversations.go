@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,95 +12,152 @@ import (
 	"lpbridge/connector"
 )
 
-// relayConversation takes one change of a conversation. It always carries the
-// whole state, so an older one than we know is of no use
-// (ExConversationChangeNotification, metaDataLastUpdateTs).
-func (b *Bridge) relayConversation(ctx context.Context, c *connector.ConversationChange) error {
-	if c.Type == "DELETE" || c.BrandID != "" && c.BrandID != b.opts.Account {
-		b.metrics.drop("foreign")
-		return nil
-	}
-	for {
-		if moved, err := b.followConversation(ctx, c); !moved || err != nil {
+// takeConversations takes the new states of conversations.
+func (n *news) takeConversations(ctx context.Context, changes []connector.ConversationChange) error {
+	slices.SortStableFunc(changes, func(a, b connector.ConversationChange) int { return cmp.Compare(a.LastUpdate, b.LastUpdate) })
+	for i := range changes {
+		if err := n.takeConversation(ctx, &changes[i]); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-// followConversation brings the conversation's thread up to a change. moved
-// says that a lane gave the thread another conversation, or the conversation
-// another thread, meanwhile.
-func (b *Bridge) followConversation(ctx context.Context, c *connector.ConversationChange) (moved bool, err error) {
-	t, err := b.threadOfConversation(ctx, c)
+func (n *news) takeConversation(ctx context.Context, c *connector.ConversationChange) error {
+	if c.Type == "DELETE" || c.BrandID != "" && c.BrandID != n.account {
+		n.metrics.drop("foreign")
+		return nil
+	}
+	release, err := n.taking.lock(ctx, string(c.ConversationID))
 	if err != nil {
-		return false, err
+		return err
 	}
-	if t == nil {
-		b.metrics.drop("foreign")
-		return false, nil
-	}
-	defer b.threads.put(t)
-	t.following.Lock()
-	defer t.following.Unlock()
-	row, moves := t.standing()
-	if b.threads.heldByOther(string(c.ConversationID), t) {
-		return true, nil
-	}
-	if row.Outdates(c) {
-		b.metrics.drop("stale")
-		// It may be known only because it came before and could not be kept.
-		return false, b.threads.save(ctx, t)
-	}
-	var in intake
-	if err := b.follow(&in, t, row, c, func() bool {
-		moved = t.moves != moves
-		return moved
-	}); err != nil {
-		return false, err
-	}
-	err = b.keepIntake(ctx, &in)
-	return moved, err
+	defer release()
+	return n.follow(ctx, c)
 }
 
-func (b *Bridge) threadOfConversation(ctx context.Context, c *connector.ConversationChange) (*thread, error) {
-	t, err := b.threads.byPlace(ctx, string(c.ConversationID), string(c.ConversationID))
-	if t != nil || err != nil {
-		return t, err
+// holder finds whose a conversation is: the thread that has it, the one it is
+// being opened for, or the consumer's newest.
+func (n *news) holder(ctx context.Context, c *connector.ConversationChange) (*bridge.Thread, error) {
+	known, err := n.directory.conversation(ctx, string(c.ConversationID))
+	if err != nil {
+		return nil, err
+	}
+	if known != nil && known.Channel != "" {
+		return n.directory.thread(ctx, known.Holder())
 	}
 	for _, id := range c.Consumers() {
-		if t, err := b.threads.byLPConsumer(ctx, string(id)); t != nil || err != nil {
-			return t, err
+		if key, ok := n.openings.threadOf(string(id)); ok {
+			return n.directory.thread(ctx, key)
+		}
+		threads, err := n.directory.rows.ThreadsOf(ctx, string(id))
+		if err != nil {
+			return nil, err
+		}
+		if len(threads) > 0 {
+			return &threads[0], nil
 		}
 	}
 	return nil, nil
 }
 
-// follow turns the difference between what we knew of a conversation and its
-// new state into state events and a change of the row. The change is worked out
-// again when it is made, for a lane may have moved the row on meanwhile; when it
-// moved to another conversation, there is nothing to change here. moved is
-// asked while the thread is locked.
-func (b *Bridge) follow(in *intake, t *thread, row bridge.Thread, c *connector.ConversationChange, moved func() bool) error {
+// follow brings a conversation up to a change, which always carries the whole
+// state, and tells the channel of the difference. taking is held.
+func (n *news) follow(ctx context.Context, c *connector.ConversationChange) error {
+	possible := n.openings.possible()
+	t, err := n.holder(ctx, c)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		return n.followUnknown(ctx, c, possible)
+	}
+	e, err := n.directory.edit(ctx, t.ExtConsumer)
+	if err != nil {
+		return err
+	}
+	defer e.release()
+	row, err := e.conversation(ctx, string(c.ConversationID))
+	if err != nil {
+		return err
+	}
+	known := row != nil
+	if !known {
+		row = e.add(t.Begin(string(c.ConversationID), c.StartTime))
+	}
+	if row.Outdates(c) {
+		n.metrics.drop("stale")
+		return nil
+	}
+	if err := n.advance(ctx, e, row, c); err != nil {
+		return err
+	}
+	e.release()
+	n.typingAfter(row, c)
+	if row.Open {
+		n.openings.known(ctx, row.LPConsumer)
+		n.wake(row.Holder().Lane(bridge.ToLivePerson))
+	}
+	if known {
+		return nil
+	}
+	return n.replay(ctx, row.ID)
+}
+
+// followUnknown keeps the state of a conversation that may turn out to be ours.
+func (n *news) followUnknown(ctx context.Context, c *connector.ConversationChange, possible bool) error {
+	if !possible {
+		n.metrics.drop("foreign")
+		return nil
+	}
+	var in intake
+	if err := in.unclaimed(bridge.Unclaimed{Conversation: string(c.ConversationID)}, typeConversation, c.Raw); err != nil {
+		return err
+	}
+	return n.append(ctx, &in)
+}
+
+// advance changes the row and tells the channel. The events come first: were the
+// row written and they not, nobody would tell them again.
+func (n *news) advance(ctx context.Context, e *edit, row *bridge.Conversation, c *connector.ConversationChange) error {
+	var in intake
 	for _, s := range row.Advance(c) {
-		if err := b.announce(in, t, c, s); err != nil {
+		if err := n.announce(&in, row, c, s); err != nil {
 			return err
 		}
 	}
-	in.moves = append(in.moves, move{
-		thread: t,
-		change: func(row *bridge.Thread) {
-			if !moved() && !row.Outdates(c) {
-				row.Advance(c)
-			}
-		},
-		after: func() { b.typingAfter(t, c) },
-	})
-	return nil
+	if err := n.makeCurrent(ctx, e, row); err != nil {
+		return err
+	}
+	if err := n.append(ctx, &in); err != nil {
+		return err
+	}
+	return e.save(ctx)
 }
 
-// announce journals a step in a conversation's life for the channel.
-func (b *Bridge) announce(in *intake, t *thread, c *connector.ConversationChange, s bridge.State) error {
-	if !b.wants(t.key.Channel, bridge.KindState) {
+// makeCurrent gives an open conversation to its thread, unless that has a newer
+// one: of two that look open the older one is over.
+func (n *news) makeCurrent(ctx context.Context, e *edit, row *bridge.Conversation) error {
+	if !row.Open {
+		return nil
+	}
+	t, err := e.thread(ctx, row.Holder())
+	if err != nil {
+		return err
+	}
+	current, err := e.conversation(ctx, t.Conversation)
+	if err != nil {
+		return err
+	}
+	if current != nil && current.Open && row.Began.Before(current.Began) {
+		return nil
+	}
+	return e.hand(ctx, row, row.Holder())
+}
+
+// announce journals a change of a conversation for the channel.
+func (n *news) announce(in *intake, row *bridge.Conversation, c *connector.ConversationChange, s bridge.State) error {
+	if !n.wants(row.Channel, bridge.KindState) {
 		return nil
 	}
 	at := time.UnixMilli(c.LastUpdate)
@@ -106,12 +165,40 @@ func (b *Bridge) announce(in *intake, t *thread, c *connector.ConversationChange
 		at = time.Now()
 	}
 	ev := &bridge.Event{
-		ID:   bridge.EventID(strings.Join([]string{string(c.ConversationID), "state", string(s.Conversation), strconv.FormatInt(c.LastUpdate, 10)}, ":")),
-		Kind: bridge.KindState, Thread: t.key.Thread, Time: at, State: &s,
-		Position: &bridge.Position{Conversation: string(c.ConversationID)},
+		ID:   bridge.EventID(strings.Join([]string{row.ID, "state", string(s.Conversation), strconv.FormatInt(c.LastUpdate, 10)}, ":")),
+		Kind: bridge.KindState, Thread: row.Thread, Time: at, State: &s,
+		Position: &bridge.Position{Conversation: row.ID},
 	}
 	if s.Conversation == bridge.StateJoined {
-		ev.Agent = &bridge.Agent{ID: bridge.JoinedAgent(c, ""), Role: connector.RoleAssignedAgent}
+		ev.Agent = &bridge.Agent{ID: row.Joined, Role: connector.RoleAssignedAgent}
 	}
-	return in.append(t, ev)
+	return in.append(row.Holder(), bridge.ToChannel, ev)
+}
+
+// typingAfter ends the typing that a conversation's new state leaves no room
+// for: the consumer's where no chat states are taken, and that of agents who are
+// not there any more.
+func (n *news) typingAfter(now *bridge.Conversation, c *connector.ConversationChange) {
+	if !now.TakesChatStates() {
+		n.consumerTyping.Forget(now.Holder(), now.ID)
+	}
+	if !now.Open {
+		n.agentTyping.Disconnected(now.Holder())
+		return
+	}
+	n.agentTyping.Present(now.Holder(), presence(c))
+}
+
+// presence says who is in a conversation; a change that names no participants
+// says nothing of who left.
+func presence(c *connector.ConversationChange) func(id string) bool {
+	present := c.Participants
+	if main, ok := c.MainDialog(); ok {
+		present = slices.Concat(present, main.Participants)
+	}
+	there := map[string]bool{}
+	for _, p := range present {
+		there[p.ID] = there[p.ID] || p.State != "SUGGESTED"
+	}
+	return func(id string) bool { return len(present) == 0 || there[id] }
 }

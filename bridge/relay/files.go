@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -32,7 +34,7 @@ const (
 	// fileTime bounds the passing on of one file to a slow reader.
 	fileTime = 2 * time.Minute
 	// fileSlots is how many files are passed on at once, and fileSlotWait how long
-	// a request waits for its turn.
+	// a request waits for one.
 	fileSlots    = 32
 	fileSlotWait = 5 * time.Second
 	// fileSniffed is how much of a file tells what it is.
@@ -41,7 +43,9 @@ const (
 
 // ExpiringRecords are the kinds of the core's own records that are of use only
 // as long as history is kept. The core's channel name is empty.
-func ExpiringRecords() []string { return []string{OfferRecords, UploadRecords, FileRecords} }
+func ExpiringRecords() []string {
+	return []string{OfferRecords, UploadRecords, FileRecords, UnreadableRecords}
+}
 
 // agentFile is the data of a file record.
 type agentFile struct {
@@ -54,33 +58,53 @@ type agentFile struct {
 	Name         string `json:"name"`
 }
 
+// files gives agents' files out under addresses of our own.
+type files struct {
+	lp      *connector.Client
+	records bridge.Records
+	// publicURL is where the public listener is reached from outside; it may be
+	// nil.
+	publicURL *url.URL
+	// slots bounds how many are passed on at once.
+	slots chan struct{}
+	log   *slog.Logger
+}
+
 // share makes an address for an agent's file that stays good when LivePerson's
 // own, which live a minute, have expired ("File Sharing" page). Without a public
 // address of ours there is none: the caption is all the channel gets.
-func (b *Bridge) share(ctx context.Context, in *intake, row bridge.Thread, f *connector.ReceivedFile, m *bridge.Message) error {
-	if b.opts.PublicURL == nil || row.ExtConsumer == "" || f.RelativePath == "" {
-		m.Text = strings.TrimSpace(f.Caption + " (file)")
-		return nil
+// The record must be kept with the event.
+func (s *files) share(ctx context.Context, owner *bridge.Conversation, f *connector.ReceivedFile, m *bridge.Message) (*bridge.ChannelRecord, error) {
+	if s.publicURL == nil || owner.ExtConsumer == "" || f.RelativePath == "" {
+		m.Text = joined(m.Text, strings.TrimSpace(f.Caption+" (file)"))
+		return nil, nil
 	}
 	file := agentFile{
-		Consumer: row.ExtConsumer, Conversation: row.Conversation, RelativePath: f.RelativePath,
+		Consumer: owner.ExtConsumer, Conversation: owner.ID, RelativePath: f.RelativePath,
 		FileType: f.FileType, Name: fileName(f.Caption, f.FileType),
 	}
 	data, err := json.Marshal(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	id, err := b.journal.RecordsOf(coreRecords).NextID(ctx, FileRecords)
+	id, err := s.records.NextID(ctx, FileRecords)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	token := rand.Text()
-	in.batch.Records = append(in.batch.Records, bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: FileRecords, ID: id, Keys: []string{token}, Data: data}})
-	m.Text = f.Caption
-	m.Attachments = []bridge.Attachment{{
-		URL: b.opts.PublicURL.JoinPath("files", token).String(), ContentType: mediaTypeOf(f.FileType), Name: file.Name,
-	}}
-	return nil
+	m.Text = joined(m.Text, f.Caption)
+	m.Attachments = append(m.Attachments, bridge.Attachment{
+		URL: s.publicURL.JoinPath("files", token).String(), ContentType: mediaTypeOf(f.FileType), Name: file.Name,
+	})
+	return &bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: FileRecords, ID: id, Keys: []string{token}, Data: data}}, nil
+}
+
+// joined puts a file's words below what there is.
+func joined(text, more string) string {
+	if text == "" || more == "" {
+		return text + more
+	}
+	return text + "\n" + more
 }
 
 // mediaTypes are those of the file types LivePerson's schema names (HostedFile),
@@ -113,25 +137,25 @@ func notAlphanumeric(r rune) bool {
 // or a web page could run script in our name.
 var inlineTypes = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
 
-// serveFile passes an agent's file on from LivePerson. Its address cannot be
+// ServeHTTP passes an agent's file on from LivePerson. Its address cannot be
 // guessed and is the only credential, as with any link in a chat.
-func (b *Bridge) serveFile(w http.ResponseWriter, r *http.Request) {
-	file, p := b.fileOf(r.Context(), r.PathValue("token"))
+func (s *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	file, p := s.find(r.Context(), r.PathValue("token"))
 	if p != nil {
 		serveProblem(w, r, p)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), fileTime)
 	defer cancel()
-	release, p := b.fileTurn(ctx)
+	release, p := s.slot(ctx)
 	if p != nil {
 		serveProblem(w, r, p)
 		return
 	}
 	defer release()
-	source, err := b.lp.Download(ctx, connector.ConsumerIdentity(file.Consumer), file.RelativePath, maxAgentFile)
+	source, err := s.lp.Download(ctx, connector.ConsumerIdentity(file.Consumer), file.RelativePath, maxAgentFile)
 	if err != nil {
-		b.log.Info("an agent's file could not be fetched", "outcome", connector.OutcomeOf(err).String(), "error", err)
+		s.log.Info("an agent's file could not be fetched", "outcome", connector.OutcomeOf(err).String(), "error", err)
 		serveProblem(w, r, problemOfFile(err))
 		return
 	}
@@ -147,13 +171,13 @@ func serveProblem(w http.ResponseWriter, r *http.Request, p *bridge.Problem) {
 	p.ServeHTTP(w, r)
 }
 
-func (b *Bridge) fileOf(ctx context.Context, token string) (agentFile, *bridge.Problem) {
+func (s *files) find(ctx context.Context, token string) (agentFile, *bridge.Problem) {
 	var file agentFile
 	unknown := &bridge.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: "there is no such file, or it is no longer kept"}
 	if len(token) != len(rand.Text()) || strings.ContainsFunc(token, notAlphanumeric) {
 		return file, unknown
 	}
-	record, err := b.journal.RecordsOf(coreRecords).Find(ctx, FileRecords, token)
+	record, err := s.records.Find(ctx, FileRecords, token)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return file, unknown
 	}
@@ -161,19 +185,19 @@ func (b *Bridge) fileOf(ctx context.Context, token string) (agentFile, *bridge.P
 		err = json.Unmarshal(record.Data, &file)
 	}
 	if err != nil {
-		b.log.Error("a file could not be looked up", "error", err)
+		s.log.Error("a file could not be looked up", "error", err)
 		return file, &bridge.Problem{Status: http.StatusServiceUnavailable, Title: "Service Unavailable", RetryAfter: bridge.BusyRetryAfter}
 	}
 	return file, nil
 }
 
-// fileTurn waits for the right to pass a file on.
-func (b *Bridge) fileTurn(ctx context.Context) (release func(), p *bridge.Problem) {
+// slot waits for the right to pass a file on.
+func (s *files) slot(ctx context.Context) (release func(), p *bridge.Problem) {
 	ctx, cancel := context.WithTimeout(ctx, fileSlotWait)
 	defer cancel()
 	select {
-	case b.fileSlots <- struct{}{}:
-		return func() { <-b.fileSlots }, nil
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
 	case <-ctx.Done():
 		return nil, &bridge.Problem{
 			Status: http.StatusServiceUnavailable, Title: "Service Unavailable",

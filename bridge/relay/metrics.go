@@ -25,6 +25,9 @@ type metrics struct {
 	attachments   *prometheus.CounterVec
 	leftOut       *prometheus.CounterVec
 	webhookTime   prometheus.Histogram
+	given         *prometheus.CounterVec
+	lost          prometheus.Counter
+	claimed       prometheus.Counter
 }
 
 // latencyBuckets reach from a journal write to the longest time-out, in seconds.
@@ -74,9 +77,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		webhookTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lpbridge_notification_duration_seconds", Help: "How long LivePerson waited for our answer.", Buckets: latencyBuckets,
 		}),
+		given: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_events_given_up_total", Help: "Events that are not delivered because there is nothing left to tell, by direction, kind and reason.",
+		}, []string{"direction", "kind", "reason"}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lpbridge_conversations_lost_total", Help: "Conversations we believed to be open and LivePerson takes nothing for.",
+		}),
+		claimed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lpbridge_notification_changes_claimed_total", Help: "Changes that came before it was known whose conversation they are about.",
+		}),
 	}
 	reg.MustRegister(m.accepted, m.duplicates, m.refusals, m.deliveries, m.duration, m.lag,
-		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.webhookTime)
+		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.webhookTime, m.given, m.lost, m.claimed)
 	return m
 }
 
@@ -126,4 +138,10 @@ func (m *metrics) dropMany(reason string, n int) {
 // typed counts typing and what became of it.
 func (m *metrics) typed(d bridge.Direction, result string) {
 	m.typing.WithLabelValues(d.String(), result).Inc()
+}
+
+// undelivered counts an event that is not delivered because there is nothing left
+// to tell.
+func (m *metrics) undelivered(e *bridge.Entry, reason string) {
+	m.given.WithLabelValues(e.Lane.Direction.String(), string(e.Kind), reason).Inc()
 }

@@ -53,12 +53,18 @@ type wireReplies struct {
 	} `json:"replies"`
 }
 
+// offers remembers which replies a message offered.
+type offers struct {
+	records bridge.Records
+	metrics *metrics
+}
+
 // offer reads the quick replies of a message and makes the record that a click
 // needs later: LivePerson wants the element's metadata back untouched.
-func (b *Bridge) offer(ctx context.Context, ev *bridge.Event, raw json.RawMessage) (bridge.ChannelRecord, []bridge.QuickReply, error) {
+func (o *offers) offer(ctx context.Context, ev *bridge.Event, raw json.RawMessage) (bridge.ChannelRecord, []bridge.QuickReply, error) {
 	var wire wireReplies
 	if err := json.Unmarshal(raw, &wire); err != nil || len(wire.Replies) == 0 {
-		b.metrics.drop("unknown_quick_replies")
+		o.metrics.drop("unknown_quick_replies")
 		return bridge.ChannelRecord{}, nil, nil
 	}
 	stored := storedOffer{Position: *ev.Position}
@@ -77,22 +83,21 @@ func (b *Bridge) offer(ctx context.Context, ev *bridge.Event, raw json.RawMessag
 	if err != nil {
 		return bridge.ChannelRecord{}, nil, err
 	}
-	book := b.journal.RecordsOf(coreRecords)
 	key := string(ev.ID)
-	if known, err := book.Find(ctx, OfferRecords, key); err == nil {
+	if known, err := o.records.Find(ctx, OfferRecords, key); err == nil {
 		known.Data = data
 		return bridge.ChannelRecord{Channel: coreRecords, Record: known}, replies, nil
 	}
-	id, err := book.NextID(ctx, OfferRecords)
+	id, err := o.records.NextID(ctx, OfferRecords)
 	if err != nil {
 		return bridge.ChannelRecord{}, nil, err
 	}
 	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: OfferRecords, ID: id, Keys: []string{key}, Data: data}}, replies, nil
 }
 
-// offerOf finds what a click chose.
-func (b *Bridge) offerOf(ctx context.Context, c *bridge.Click) (offered, error) {
-	record, err := b.journal.RecordsOf(coreRecords).Find(ctx, OfferRecords, string(c.MessageID))
+// find finds what a click chose.
+func (o *offers) find(ctx context.Context, c *bridge.Click) (offered, error) {
+	record, err := o.records.Find(ctx, OfferRecords, string(c.MessageID))
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return offered{}, &bridge.FieldError{Field: "click.messageId", Reason: "is not a message that offered replies"}
 	}

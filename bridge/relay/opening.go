@@ -3,283 +3,282 @@ package relay
 import (
 	"context"
 	"errors"
-	"sync"
+	"log/slog"
 	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/connector"
 )
 
-// openings knows which conversations are being opened, so that a notification
-// that overtakes the answer can wait for it.
-type openings struct {
-	mu    sync.Mutex
-	count int
-	ended chan struct{}
-}
-
-// begin says that a conversation is being opened; the returned function, that
-// its id is known or will not be.
-func (o *openings) begin() (end func()) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.ended == nil {
-		o.ended = make(chan struct{})
-	}
-	o.count++
-	return func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.count--
-		close(o.ended)
-		o.ended = make(chan struct{})
-	}
-}
-
-// wait looks for a thread, and again after each opening that ends, until there
-// is one, no opening is left, or the time is over. What an opening that ended
-// leads to is in memory.
-func (o *openings) wait(ctx context.Context, until time.Time, find func() (*thread, error), again func() *thread) (*thread, error) {
-	// Openings are counted before looking: one that ends in between is then seen
-	// either way.
-	count, ended := o.underWay()
-	t, err := find()
-	if t != nil || err != nil || count == 0 {
-		return t, err
-	}
-	ctx, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	for count > 0 {
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return nil, nil
-		}
-		count, ended = o.underWay()
-		if t := again(); t != nil {
-			return t, nil
-		}
-	}
-	return nil, nil
-}
-
-func (o *openings) underWay() (count int, ended <-chan struct{}) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.count, o.ended
-}
-
-// endUnknownSurvey ends a survey we were not told of: LivePerson says that the
-// conversation is open and that its main dialog is closed, so a message could
-// go nowhere until the survey ends (Post Conversation Survey).
-func (b *Bridge) endUnknownSurvey(ctx context.Context, row bridge.Thread) {
-	err := b.lp.UpdateConversation(ctx, row.Identity(), connector.ConversationID(row.Conversation), connector.Stage{})
-	if err != nil {
-		b.log.Info("a survey that holds up messages was not ended", "channel", row.Channel, "error", err)
-	}
-}
-
 // openTries is how often a thread opens a conversation for one message: another
 // thread of the consumer may take it over at once.
 const openTries = 3
 
-// target is where the thread's next message goes. It opens a conversation when
+// opener finds the conversation a consumer's event goes to: the thread's own, one
+// it takes over from another thread of the consumer, or a new one.
+type opener struct {
+	lp        *connector.Client
+	directory *directory
+	openings  *openings
+	defaults  ConversationDefaults
+	log       *slog.Logger
+	metrics   *metrics
+	// opening lets one delivery of a consumer at a time find or open the
+	// conversation; see [directory] for the order of locks.
+	opening mutexes
+
+	// endTyping tells LivePerson that nobody types in a thread, whose conversation
+	// is about to leave it.
+	endTyping func(ctx context.Context, key bridge.ThreadKey)
+	// claimed is told that a conversation has an owner from now on.
+	claimed func(ctx context.Context, conversation string) error
+}
+
+// found is the conversation a message goes to. guessed says that LivePerson did
+// not say which one is open, and that it may be this one.
+type found struct {
+	*bridge.Conversation
+	guessed bool
+}
+
+// notOpened is why a conversation could not be had for now.
+func notOpened(err error) error { return connector.NotSent("open a conversation", bridge.Retry, err) }
+
+// find returns where the thread's next message goes. It opens a conversation when
 // the thread has none.
-func (b *Bridge) target(ctx context.Context, t *thread, ev *bridge.Event) (connector.Target, error) {
-	for tried := 0; ; tried++ {
-		if row := t.snapshot(); row.Open && row.Conversation != "" {
-			dialog := row.Dialog
-			if row.Survey != "" {
-				dialog = row.Survey
-			}
-			return row.Target(dialog), nil
+func (o *opener) find(ctx context.Context, key bridge.ThreadKey, c *bridge.Consumer) (found, error) {
+	guessed := false
+	for range openTries {
+		_, conversation, err := o.directory.current(ctx, key)
+		if err != nil {
+			return found{}, notOpened(err)
 		}
-		if tried == openTries {
-			return connector.Target{}, &connector.Error{Op: "open", Outcome: bridge.Retry, Err: errors.New("another thread has the conversation")}
+		if conversation.TakesMessages() {
+			return found{conversation, guessed}, nil
 		}
-		if err := b.open(ctx, t, ev); err != nil {
-			return connector.Target{}, err
+		if guessed, err = o.open(ctx, key, c); err != nil {
+			return found{}, err
 		}
 	}
+	return found{}, notOpened(errors.New("another thread has the conversation"))
 }
 
 // open begins a conversation for the thread's consumer, or takes over the one
 // the consumer has in another thread: LivePerson allows a consumer one, and it
-// follows the thread in which the consumer writes. Threads of one consumer do
-// this in turn.
-func (b *Bridge) open(ctx context.Context, t *thread, ev *bridge.Event) error {
-	row := t.snapshot()
-	ext, err := row.ExternalConsumer(ev.Consumer)
+// follows the thread in which the consumer writes.
+func (o *opener) open(ctx context.Context, key bridge.ThreadKey, c *bridge.Consumer) (guessed bool, err error) {
+	t, err := o.directory.thread(ctx, key)
 	if err != nil {
-		return err
+		return false, notOpened(err)
 	}
-	done, err := b.turns.lock(ctx, ext)
+	if t == nil {
+		t = &bridge.Thread{Channel: key.Channel, ID: key.Thread}
+	}
+	ext, err := t.ExternalConsumer(c)
 	if err != nil {
-		return &connector.Error{Op: "open", Outcome: bridge.Retry, Err: err}
+		return false, connector.NotSent("open a conversation", bridge.Invalid, err)
 	}
-	defer done()
-	holder, err := b.meet(ctx, t, ext, ev.Consumer)
+	release, err := o.opening.lock(ctx, ext)
 	if err != nil {
-		return err
+		return false, notOpened(err)
 	}
-	if holder != nil {
-		defer b.threads.put(holder)
-		return b.takeOver(ctx, t, holder)
+	defer release()
+	consumer, err := o.meet(ctx, key, ext, c)
+	if err != nil {
+		return false, err
 	}
-	defer b.openings.begin()()
-	id, err := b.lp.Conversation(ctx, connector.ConsumerIdentity(ext), b.conversationRequest(ev.Consumer))
+	held, err := o.directory.rows.HeldBy(ctx, consumer)
 	switch {
-	case errors.Is(err, connector.ErrAlreadyOpen):
-		return b.askForConversation(ctx, t)
-	case connector.OutcomeOf(err) == bridge.Unknown:
-		// Asking again is safe: a conversation that was opened is then found.
-		return &connector.Error{Op: "open a conversation", Outcome: bridge.Retry, Err: err}
 	case err != nil:
-		return err
+		return false, notOpened(err)
+	case held != nil && held.Holder() == key:
+		// Somebody was faster.
+		return false, o.opened(ctx, key, held.ID)
+	case held != nil:
+		return false, o.takeOver(ctx, key, held)
 	}
-	return b.opened(ctx, t, string(id))
+	return o.begin(ctx, key, ext, consumer, c)
 }
 
 // meet learns who the consumer is in LivePerson and remembers it before a
 // conversation exists, because notifications about it may come first: they find
-// this thread. It returns the consumer's other thread that holds an open
-// conversation, if there is one; the caller gives it back.
-func (b *Bridge) meet(ctx context.Context, t *thread, ext string, c *bridge.Consumer) (holder *thread, err error) {
-	id, err := b.lp.ConsumerID(ctx, connector.ConsumerIdentity(ext))
+// this thread.
+func (o *opener) meet(ctx context.Context, key bridge.ThreadKey, ext string, c *bridge.Consumer) (consumer string, err error) {
+	id, err := o.lp.ConsumerID(ctx, connector.ConsumerIdentity(ext))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if holder, err = b.holderOf(ctx, t, string(id)); err != nil {
-		return nil, err
-	}
-	b.threads.claim(t, string(id))
-	if row := t.snapshot(); row.LPConsumer == string(id) && row.ExtConsumer == ext {
-		return holder, nil
-	}
-	err = b.remember(ctx, t, func(row *bridge.Thread) {
-		row.ExtConsumer, row.LPConsumer = ext, string(id)
-		if c != nil {
-			row.Consumer = c.ID
-		}
-	})
+	e, err := o.directory.edit(ctx, ext)
 	if err != nil {
-		b.threads.put(holder)
-		return nil, err
+		return "", notOpened(err)
 	}
-	return holder, nil
+	defer e.release()
+	t, err := e.thread(ctx, key)
+	if err != nil {
+		return "", notOpened(err)
+	}
+	if t.LPConsumer == string(id) && t.ExtConsumer == ext {
+		return string(id), nil
+	}
+	t.ExtConsumer, t.LPConsumer = ext, string(id)
+	if c != nil {
+		t.Consumer = c.ID
+	}
+	if err := e.save(ctx); err != nil {
+		return "", notOpened(err)
+	}
+	return string(id), nil
 }
 
-// holderOf finds the consumer's other thread that holds an open conversation.
-func (b *Bridge) holderOf(ctx context.Context, t *thread, lpConsumer string) (*thread, error) {
-	other, err := b.threads.byLPConsumer(ctx, lpConsumer)
-	if err != nil {
-		return nil, &connector.Error{Op: "find the open conversation", Outcome: bridge.Retry, Err: err}
+// begin asks LivePerson for a new conversation.
+func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer string, c *bridge.Consumer) (guessed bool, err error) {
+	o.openings.begin(consumer, key)
+	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), o.request(c))
+	switch {
+	case err == nil:
+		return false, o.settled(ctx, key, consumer, string(id))
+	case errors.Is(err, connector.ErrAlreadyOpen):
+		o.openings.doubt(ctx, consumer)
+		return o.ask(ctx, key, ext, consumer)
+	case mayHaveArrived(err):
+		// Asking again is safe: a conversation that was opened is then found.
+		o.openings.doubt(ctx, consumer)
+		return false, again(err)
 	}
-	if other == nil {
-		return nil, nil
+	o.openings.refused(consumer)
+	if connector.OutcomeOf(err) == bridge.Invalid {
+		// What is wrong is how conversations are asked for, not the message.
+		return false, again(err)
 	}
-	if held := other.snapshot(); other == t || !held.Open || held.Conversation == "" {
-		b.threads.put(other)
-		return nil, nil
-	}
-	return other, nil
+	return false, err
 }
 
-// remember makes a change of the thread durable; failing to do so is worth
-// another try of the event.
-func (b *Bridge) remember(ctx context.Context, t *thread, fn func(*bridge.Thread)) error {
-	if err := b.threads.change(ctx, t, fn); err != nil {
-		return &connector.Error{Op: "remember the thread", Outcome: bridge.Retry, Err: err}
+// again is a failure of what does no harm when it is repeated.
+func again(err error) error {
+	if failed, ok := errors.AsType[*connector.Error](err); ok {
+		repeat := *failed
+		repeat.Outcome, repeat.Scope, repeat.Certainty = bridge.Retry, connector.ScopeAccount, connector.NotApplied
+		return &repeat
 	}
+	return notOpened(err)
+}
+
+// ask asks the Monitoring API for the id of a conversation that LivePerson says
+// is open and we do not know. Where that does not say, the last one that was
+// known is the best guess.
+func (o *opener) ask(ctx context.Context, key bridge.ThreadKey, ext, consumer string) (guessed bool, err error) {
+	// A notification may have named it meanwhile.
+	_, last, err := o.directory.current(ctx, key)
+	if err != nil {
+		return false, notOpened(err)
+	}
+	if last.TakesMessages() {
+		return false, nil
+	}
+	engagement, err := o.lp.Engagement(ctx, connector.EngagementRequest{ConsumerID: ext})
+	switch {
+	case err == nil && engagement.ConversationID != "":
+		return false, o.settled(ctx, key, consumer, string(engagement.ConversationID))
+	case last != nil:
+		return true, o.opened(ctx, key, last.ID)
+	}
+	return false, notOpened(errors.Join(connector.ErrAlreadyOpen, err))
+}
+
+// settled notes what came of an opening.
+func (o *opener) settled(ctx context.Context, key bridge.ThreadKey, consumer, id string) error {
+	if err := o.opened(ctx, key, id); err != nil {
+		// It is open, and nobody will know until it is asked for again.
+		o.openings.doubt(ctx, consumer)
+		return err
+	}
+	o.openings.known(ctx, consumer)
 	return nil
 }
 
-// opened notes a thread's new conversation, whose main dialog has its id (Send
-// API, CONVERSATION). A notification may have given it to another thread of the
-// consumer before.
-func (b *Bridge) opened(ctx context.Context, t *thread, conversation string) error {
-	holder := b.threads.placedIn(conversation, "")
-	defer b.threads.put(holder)
-	if holder != nil && holder != t && holder.snapshot().Conversation == conversation {
-		return b.takeOver(ctx, t, holder)
+// opened notes a thread's conversation. A notification may have brought it to
+// another thread of the consumer before.
+func (o *opener) opened(ctx context.Context, key bridge.ThreadKey, id string) error {
+	t, err := o.directory.thread(ctx, key)
+	if err != nil {
+		return notOpened(err)
 	}
-	return b.remember(ctx, t, func(row *bridge.Thread) {
-		if row.Conversation == conversation && row.Open {
-			return
-		}
-		row.Begin(conversation)
-	})
-}
-
-// ended notes that a dialog takes no more messages, and with it the
-// conversation, unless a survey has begun meanwhile.
-func (b *Bridge) ended(ctx context.Context, t *thread, conversation, dialog string) error {
-	b.consumerTyping.Forget(t.key, conversation)
-	return b.remember(ctx, t, func(row *bridge.Thread) {
-		if row.Conversation == conversation && (row.Survey == "" || row.Survey == dialog) {
-			row.Open, row.Survey, row.Former = false, "", conversation
-		}
-	})
+	e, err := o.directory.edit(ctx, t.ExtConsumer)
+	if err != nil {
+		return notOpened(err)
+	}
+	defer e.release()
+	c, err := e.conversation(ctx, id)
+	if err != nil {
+		return notOpened(err)
+	}
+	known := c != nil
+	if !known {
+		c = e.add(t.Begin(id, time.Now()))
+	}
+	c.ExtConsumer, c.LPConsumer = t.ExtConsumer, t.LPConsumer
+	c.Reopen()
+	if err := e.hand(ctx, c, key); err != nil {
+		return notOpened(err)
+	}
+	if err := e.save(ctx); err != nil {
+		return notOpened(err)
+	}
+	e.release()
+	if known {
+		return nil
+	}
+	return o.claimed(ctx, id)
 }
 
 // takeOver moves the consumer's conversation from another thread to this one.
 // Typing there ends first, for afterwards nobody could say so.
-func (b *Bridge) takeOver(ctx context.Context, t, from *thread) error {
-	b.endTyping(ctx, from.key)
-	// News of the conversation waits until it is known whose it is.
-	from.following.Lock()
-	defer from.following.Unlock()
-	held, before := from.snapshot(), t.snapshot()
-	t.inherit(from)
-	// The new holder comes first: were there none in between, an agent's message
-	// would find nobody.
-	err := b.remember(ctx, t, func(row *bridge.Thread) {
-		row.Begin(held.Conversation)
-		row.Dialog, row.Survey, row.Sequence = held.Dialog, held.Survey, held.Sequence
-		row.Updated, row.Joined = held.Updated, held.Joined
-	})
+func (o *opener) takeOver(ctx context.Context, key bridge.ThreadKey, held *bridge.Conversation) error {
+	o.endTyping(ctx, held.Holder())
+	e, err := o.directory.edit(ctx, held.ExtConsumer)
 	if err != nil {
-		// The message is tried again, and that must find the holder.
-		_ = b.remember(ctx, t, func(row *bridge.Thread) { *row = before })
-		_ = b.remember(ctx, from, func(*bridge.Thread) {})
-		return err
+		return notOpened(err)
 	}
-	err = b.remember(ctx, from, func(row *bridge.Thread) {
-		if row.Conversation == held.Conversation {
-			row.Open, row.Conversation, row.Dialog, row.Survey, row.Announced = false, "", "", "", false
-		}
-	})
-	// A message of the other thread may have got its place meanwhile.
-	t.inherit(from)
-	return err
-}
-
-// askForConversation asks the Monitoring API for the id of a conversation that
-// LivePerson says is open and we do not know.
-func (b *Bridge) askForConversation(ctx context.Context, t *thread) error {
-	// A notification may have named it meanwhile.
-	if row := t.snapshot(); row.Open && row.Conversation != "" {
+	defer e.release()
+	c, err := e.conversation(ctx, held.ID)
+	if err != nil {
+		return notOpened(err)
+	}
+	if !c.TakesMessages() {
 		return nil
 	}
-	row := t.snapshot()
-	found, err := b.lp.Engagement(ctx, connector.EngagementRequest{ConsumerID: string(row.Identity())})
-	if err != nil || found.ConversationID == "" {
-		return &connector.Error{Op: "find the open conversation", Outcome: bridge.Retry, Err: errors.Join(connector.ErrAlreadyOpen, err)}
+	if err := e.hand(ctx, c, key); err != nil {
+		return notOpened(err)
 	}
-	holder, err := b.threads.byPlace(ctx, string(found.ConversationID), "")
-	if err != nil {
-		return &connector.Error{Op: "find the open conversation", Outcome: bridge.Retry, Err: err}
+	if err := e.save(ctx); err != nil {
+		return notOpened(err)
 	}
-	defer b.threads.put(holder)
-	return b.opened(ctx, t, string(found.ConversationID))
+	return nil
 }
 
-// conversationRequest says who the consumer is and where the conversation goes.
-func (b *Bridge) conversationRequest(c *bridge.Consumer) connector.ConversationRequest {
-	d := b.opts.Conversation
+// ended notes that a dialog takes no more messages.
+func (o *opener) ended(ctx context.Context, c *bridge.Conversation, dialog string) error {
+	e, err := o.directory.edit(ctx, c.ExtConsumer)
+	if err != nil {
+		return notOpened(err)
+	}
+	defer e.release()
+	now, err := e.conversation(ctx, c.ID)
+	if err != nil || now == nil {
+		return err
+	}
+	now.End(dialog, time.Now())
+	if err := e.save(ctx); err != nil {
+		return notOpened(err)
+	}
+	return nil
+}
+
+// request says who the consumer is and where the conversation goes.
+func (o *opener) request(c *bridge.Consumer) connector.ConversationRequest {
 	req := connector.ConversationRequest{
-		SkillID:      d.SkillID,
-		CampaignInfo: connector.CampaignInfo{CampaignID: d.CampaignID, EngagementID: d.EngagementID},
+		SkillID:      o.defaults.SkillID,
+		CampaignInfo: connector.CampaignInfo{CampaignID: o.defaults.CampaignID, EngagementID: o.defaults.EngagementID},
 	}
 	if c != nil {
 		req.Profile = profileOf(c)
@@ -288,7 +287,7 @@ func (b *Bridge) conversationRequest(c *bridge.Consumer) connector.ConversationR
 }
 
 // profileOf is what agents see of the consumer. The attribute customerType has
-// a place of its own among LivePerson's engagement attributes.
+// its own name among LivePerson's engagement attributes.
 func profileOf(c *bridge.Consumer) connector.UserProfile {
 	p := connector.UserProfile{
 		FirstName: c.FirstName, LastName: c.LastName, AvatarURL: c.AvatarURL, Email: c.Email, Phone: c.Phone,

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"lpbridge/bridge"
@@ -17,9 +18,9 @@ const (
 	receiptLookupPause = 500 * time.Millisecond
 )
 
-// errNotYetPlaced means that the message a receipt is about has no place in the
-// dialog yet.
-var errNotYetPlaced = errors.New("the message of the receipt is not known yet")
+// errNotYetKnown means that the position of the message a receipt is about is not
+// known yet.
+var errNotYetKnown = errors.New("the message of the receipt is not known yet")
 
 // deliverToChannel makes one delivery and judges its end.
 func (b *Bridge) deliverToChannel(ctx context.Context, batch []*bridge.Entry) lane.Verdict {
@@ -29,7 +30,7 @@ func (b *Bridge) deliverToChannel(ctx context.Context, batch []*bridge.Entry) la
 	outcome := outcomeOfChannel(err)
 	v := b.judge(ctx, e, outcome, err)
 	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
-		v.Follow = b.receiptFor(e, bridge.ReceiptDelivered)
+		v.Follow = b.receiptOf(e, shownAs(e))
 	}
 	b.logDelivery(ctx, e, v, err, time.Since(began))
 	return v
@@ -63,28 +64,38 @@ func (b *Bridge) relayToChannel(ctx context.Context, e *bridge.Entry) error {
 // resolveReceipt finds out which of the channel's messages an agent's receipt
 // is about. done says that it is about none.
 func (b *Bridge) resolveReceipt(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (done bool, err error) {
-	ids, err := b.journal.SentAs(ctx, ev.Position.Dialog, ev.Position.Sequences)
+	known, err := b.journal.MessagesAt(ctx, ev.Position.Dialog, ev.Position.Sequences)
 	if err != nil {
 		return false, &bridge.DeliveryError{Outcome: bridge.Retry, Err: err}
 	}
-	if len(ids) == 0 {
+	if len(known) == 0 {
 		if e.Attempts < receiptLookups && time.Since(e.Accepted) < receiptLookups*receiptLookupPause {
-			return false, &bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: receiptLookupPause, Err: errNotYetPlaced}
+			return false, &bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: receiptLookupPause, Err: errNotYetKnown}
 		}
 		return true, nil
 	}
-	ev.Receipt.MessageIDs = ids
-	return false, nil
+	ev.Receipt.MessageIDs = idsIn(known, e.ThreadKey())
+	return len(ev.Receipt.MessageIDs) == 0, nil
 }
 
-// settled is told of every entry that leaves its lane: the place it got is
-// known from now on, and typing held back by it may go on.
-func (b *Bridge) settled(e *bridge.Entry, v lane.Verdict) {
+// idsIn lists the channel's own ids of messages of one thread: parts of a message
+// are not told apart.
+func idsIn(known []bridge.LedgerEntry, key bridge.ThreadKey) []bridge.EventID {
+	var ids []bridge.EventID
+	for i := range known {
+		id := wholeOf(known[i].Source)
+		if known[i].Channel == key.Channel && known[i].Thread == key.Thread && id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// settled is told of every entry that leaves its lane: typing held back by it may
+// go on.
+func (b *Bridge) settled(e *bridge.Entry, _ lane.Verdict) {
 	if e.Kind != bridge.KindMessage {
 		return
-	}
-	if v.Dialog != "" {
-		b.threads.place(e.ThreadKey(), v.Dialog, v.Sequence)
 	}
 	b.clockOf(e.Lane.Direction).MessageSent(e.ThreadKey(), e.Author())
 }

@@ -302,7 +302,7 @@ func (r *rig) notify(body string, change func(*http.Request)) int {
 	return rec.Code
 }
 
-func TestNotificationsThatAreRefused(t *testing.T) {
+func TestOnlyWhatIsNotLivePersonsIsRefused(t *testing.T) {
 	valid := `{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[]}}`
 	tests := map[string]struct {
 		body   string
@@ -320,9 +320,9 @@ func TestNotificationsThatAreRefused(t *testing.T) {
 		}, 401},
 		"another account":  {valid, func(r *http.Request) { r.Header.Set("X-Liveperson-Account-Id", "other") }, 403},
 		"another app":      {valid, func(r *http.Request) { r.Header.Set("X-Liveperson-Client-Id", "other") }, 403},
-		"not JSON":         {`{"kind"`, nil, 400},
+		"not JSON":         {`{"kind"`, nil, 200},
 		"changes a number": {`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":7}}`, nil, 200},
-		"body a number":    {`{"kind":"notification","type":"ms.MessagingEventNotification","body":7}`, nil, 400},
+		"body a number":    {`{"kind":"notification","type":"ms.MessagingEventNotification","body":7}`, nil, 200},
 		"too large":        {valid + strings.Repeat(" ", connector.MaxNotificationBytes), nil, 413},
 	}
 	for name, tt := range tests {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"lpbridge/bridge"
@@ -12,9 +13,63 @@ import (
 	"lpbridge/connector"
 )
 
-// surveyPatience is how many attempts a message waits for the news of a survey
-// that must be under way.
-const surveyPatience = 2
+const (
+	// surveyPatience is how many attempts a message waits for the news of a survey
+	// that must be under way.
+	surveyPatience = 2
+	// guessPatience is how many attempts a message waits to learn which
+	// conversation is open where only a guess is at hand.
+	guessPatience = 3
+)
+
+// sent is where LivePerson put what was relayed.
+type sent struct {
+	dialog   string
+	sequence int64
+}
+
+// sender takes consumers' events to LivePerson, one call or a few for each.
+type sender struct {
+	lp        *connector.Client
+	opener    *opener
+	directory *directory
+	uploads   *uploads
+	// survey lets a survey follow a close by the channel.
+	survey bool
+	// notified reports whether LivePerson's webhooks reach us.
+	notified func() bool
+	log      *slog.Logger
+	metrics  *metrics
+	// endTyping is as in opener; forgetTyping drops what is known of typing in a
+	// conversation that is over.
+	endTyping    func(ctx context.Context, key bridge.ThreadKey)
+	forgetTyping func(key bridge.ThreadKey, conversation string)
+}
+
+// deliverToLivePerson makes one delivery and judges its end.
+func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*bridge.Entry) lane.Verdict {
+	e := batch[0]
+	began := time.Now()
+	at, err := b.sender.relay(ctx, batch)
+	outcome := outcomeOfLivePerson(e, err)
+	v := b.judge(ctx, e, outcome, err)
+	v.Uncounted = v.Uncounted || errors.Is(err, errFilesBusy)
+	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
+		v.Dialog, v.Sequence, v.Source = at.dialog, at.sequence, e.ID
+	}
+	b.logDelivery(ctx, e, v, err, time.Since(began))
+	return v
+}
+
+// outcomeOfLivePerson reads the end of a call. A message that may have arrived is
+// not sent again before that is known, whoever answered.
+func outcomeOfLivePerson(e *bridge.Entry, err error) bridge.Outcome {
+	o := connector.OutcomeOf(err)
+	if o == bridge.Retry && e.Kind == bridge.KindMessage && mayHaveArrived(err) {
+		return bridge.Unknown
+	}
+	return o
+}
 
 // receiptsTogether says that receipts of one kind for one dialog that stand
 // next to each other go in one call.
@@ -39,110 +94,105 @@ func firstOf(r *bridge.Receipt) bridge.EventID {
 	return r.MessageIDs[0]
 }
 
-// sent is where LivePerson put what was relayed.
-type sent struct {
-	dialog   string
-	sequence int64
-	// aside says that the dialog is not, or no longer, the thread's main one, so
-	// that its row does not know the place.
-	aside bool
-}
-
-// deliverToLivePerson makes one delivery and judges its end.
-func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*bridge.Entry) lane.Verdict {
-	e := batch[0]
-	began := time.Now()
-	place, err := b.relayToLivePerson(ctx, batch)
-	outcome := connector.OutcomeOf(err)
-	v := b.judge(ctx, e, outcome, err)
-	v.Uncounted = v.Uncounted || errors.Is(err, errFilesBusy)
-	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
-		v.Dialog, v.Sequence = place.dialog, place.sequence
-		// The echo of what went aside must find that it is known.
-		if b.wants(e.Lane.Channel, bridge.KindReceipt) || place.aside {
-			v.Source = e.ID
-		}
-	}
-	b.logDelivery(ctx, e, v, err, time.Since(began))
-	return v
-}
-
-// wants reports whether a channel takes a kind of event.
-func (b *Bridge) wants(channel string, k bridge.Kind) bool {
-	for _, want := range b.channels[channel].Delivers {
-		if want == k {
-			return true
-		}
-	}
-	return false
-}
-
-// relayToLivePerson makes the call or calls an event means.
-func (b *Bridge) relayToLivePerson(ctx context.Context, batch []*bridge.Entry) (sent, error) {
+// relay makes the call or calls an event means.
+func (s *sender) relay(ctx context.Context, batch []*bridge.Entry) (sent, error) {
 	e := batch[0]
 	ev, err := e.Decoded()
 	if err != nil {
-		return sent{}, &connector.Error{Op: "relay", Outcome: bridge.Invalid, Err: err}
-	}
-	t, err := b.threads.getOrNew(ctx, bridge.ThreadKey{Channel: e.Lane.Channel, Thread: e.Lane.Thread})
-	if err != nil {
-		return sent{}, &connector.Error{Op: "relay", Outcome: bridge.Retry, Err: err}
-	}
-	defer b.threads.put(t)
-	if err := b.threads.save(ctx, t); err != nil {
-		return sent{}, &connector.Error{Op: "remember the thread", Outcome: bridge.Retry, Err: err}
+		return sent{}, connector.NotSent("relay", bridge.Invalid, err)
 	}
 	switch ev.Kind {
 	case bridge.KindMessage:
-		return b.sendMessage(ctx, t, e, ev)
+		return s.sendMessage(ctx, e, ev)
 	case bridge.KindReceipt:
-		return sent{}, b.sendReceipt(ctx, t, batch)
+		return sent{}, s.sendReceipt(ctx, batch)
 	case bridge.KindClick:
-		return sent{}, b.sendClick(ctx, t, ev)
+		return sent{}, s.sendClick(ctx, e, ev)
 	case bridge.KindClose:
-		return sent{}, b.closeConversation(ctx, t)
+		return sent{}, s.close(ctx, e)
 	case bridge.KindReopen:
-		_, err := b.target(ctx, t, ev)
+		_, err := s.opener.find(ctx, e.ThreadKey(), ev.Consumer)
 		return sent{}, err
 	case bridge.KindProfile:
-		return sent{}, b.sendProfile(ctx, t, ev)
+		return sent{}, s.sendProfile(ctx, e, ev)
 	case bridge.KindRating:
-		return sent{}, b.sendRating(ctx, t, ev)
+		return sent{}, s.sendRating(ctx, e, ev)
 	default:
-		return sent{}, &connector.Error{Op: "relay", Outcome: bridge.Invalid, Err: fmt.Errorf("kind %s does not go to LivePerson", ev.Kind)}
+		return sent{}, connector.NotSent("relay", bridge.Invalid, fmt.Errorf("kind %s does not go to LivePerson", ev.Kind))
 	}
 }
 
-// sendMessage sends a consumer's text or file, into a new conversation when there
-// is none or the one we knew has ended.
-func (b *Bridge) sendMessage(ctx context.Context, t *thread, e *bridge.Entry, ev *bridge.Event) (sent, error) {
-	m, release, err := b.prepare(ctx, e, ev)
+// sendMessage sends a consumer's text or file, into another conversation when
+// there is none or LivePerson no longer takes it where we believed it to go.
+func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (sent, error) {
+	m, release, err := s.uploads.prepare(ctx, e, ev)
 	if err != nil {
 		return sent{}, err
 	}
 	defer release()
-	for reopened := false; ; reopened = true {
-		target, err := b.target(ctx, t, ev)
+	for again := false; ; again = true {
+		to, err := s.opener.find(ctx, e.ThreadKey(), ev.Consumer)
 		if err != nil {
 			return sent{}, err
 		}
-		row := t.snapshot()
-		sequence, err := b.publish(ctx, row.Identity(), target, m)
-		if err == nil {
-			return sent{string(target.DialogID), int64(sequence), string(target.DialogID) != t.snapshot().Dialog}, nil
+		dialog := to.Writes()
+		m.again = again
+		sequence, err := s.uploads.publish(ctx, to.Identity(), to.Target(dialog), m)
+		switch {
+		case err == nil:
+			return sent{dialog, int64(sequence)}, nil
+		case !conversationRefused(err):
+			return sent{}, err
+		case again:
+			return sent{}, s.refusedAgain(ctx, e, to, err)
 		}
-		if connector.OutcomeOf(err) != bridge.Closed {
+		if err := s.leave(ctx, to.Conversation, dialog, err); err != nil {
 			return sent{}, err
 		}
-		if reopened {
-			if e.Attempts >= surveyPatience {
-				b.endUnknownSurvey(ctx, row)
-			}
-			return sent{}, err
+	}
+}
+
+// leave gives a conversation up that LivePerson does not take events for.
+func (s *sender) leave(ctx context.Context, c *bridge.Conversation, dialog string, why error) error {
+	if connector.OutcomeOf(why) == bridge.Closed {
+		s.forgetTyping(c.Holder(), c.ID)
+	} else {
+		s.metrics.lost.Inc()
+		s.log.Warn("LivePerson does not take a message for a conversation we believed to be open; another is found or opened",
+			"channel", c.Channel, "conversation", c.ID, "error", why)
+	}
+	return s.opener.ended(ctx, c, dialog)
+}
+
+// refusedAgain is what a refusal means in a conversation that LivePerson has just
+// said to be open: it is about the message, unless there is more to know.
+func (s *sender) refusedAgain(ctx context.Context, e *bridge.Entry, to found, err error) error {
+	failed, _ := errors.AsType[*connector.Error](err)
+	switch {
+	case failed == nil:
+		return err
+	case failed.Outcome == bridge.Closed:
+		if e.Attempts >= surveyPatience {
+			s.endUnknownSurvey(ctx, to.Conversation)
 		}
-		if err := b.ended(ctx, t, string(target.ConversationID), string(target.DialogID)); err != nil {
-			return sent{}, err
-		}
+		return err
+	case to.guessed && e.Attempts < guessPatience:
+		return notOpened(errors.Join(connector.ErrAlreadyOpen, err))
+	}
+	about := *failed
+	about.Scope = connector.ScopeMessage
+	if failed.Outcome == bridge.Unauthorized {
+		about.Scope = connector.ScopeAccount
+	}
+	return &about
+}
+
+// endUnknownSurvey ends a survey we were not told of: LivePerson says that the
+// conversation is open and that its main dialog is closed, so a message could
+// go nowhere until the survey ends (Post Conversation Survey).
+func (s *sender) endUnknownSurvey(ctx context.Context, c *bridge.Conversation) {
+	if err := s.lp.UpdateConversation(ctx, c.Identity(), connector.ConversationID(c.ID), connector.Stage{}); err != nil {
+		s.log.Info("a survey that holds up messages was not ended", "channel", c.Channel, "error", err)
 	}
 }
 
@@ -151,102 +201,4 @@ func metadataOf(ev *bridge.Event) json.RawMessage {
 		return nil
 	}
 	return ev.Position.Metadata
-}
-
-// sendReceipt tells agents how far their messages got.
-func (b *Bridge) sendReceipt(ctx context.Context, t *thread, batch []*bridge.Entry) error {
-	row := t.snapshot()
-	var dialog string
-	var sequences []connector.Sequence
-	var status bridge.ReceiptStatus
-	for _, e := range batch {
-		ev, err := e.Decoded()
-		if err != nil {
-			continue
-		}
-		status = ev.Receipt.Status
-		for _, id := range ev.Receipt.MessageIDs {
-			d, sequence, ok := id.Position()
-			if ok && (d == row.Dialog || d == row.Survey) && (dialog == "" || d == dialog) {
-				dialog = d
-				sequences = append(sequences, connector.Sequence(sequence))
-			}
-		}
-	}
-	if len(sequences) == 0 || !row.Open {
-		return nil
-	}
-	_, err := b.lp.Send(ctx, row.Identity(), row.Target(dialog), connector.AcceptStatusEvent{
-		Status: acceptStatus[status], SequenceList: sequences,
-	})
-	return err
-}
-
-// acceptStatus are LivePerson's words for how far an agent's message got (Send
-// API, Accept Status Events).
-var acceptStatus = map[bridge.ReceiptStatus]connector.AcceptStatus{
-	bridge.ReceiptDelivered: connector.Accept,
-	bridge.ReceiptRead:      connector.Read,
-	bridge.ReceiptFailed:    connector.Nack,
-}
-
-// sendClick tells LivePerson that a structured element was used.
-func (b *Bridge) sendClick(ctx context.Context, t *thread, ev *bridge.Event) error {
-	row := t.snapshot()
-	if ev.Position == nil || len(ev.Position.Sequences) == 0 || !row.Open {
-		return nil
-	}
-	_, err := b.lp.Send(ctx, row.Identity(), row.Target(ev.Position.Dialog), connector.AcceptStatusEvent{
-		Status: connector.Action, SequenceList: []connector.Sequence{connector.Sequence(ev.Position.Sequences[0])},
-		Metadata: ev.Position.Metadata,
-	})
-	return err
-}
-
-// closeConversation closes for the consumer. Typing ends first, because a
-// closed conversation takes no chat states.
-func (b *Bridge) closeConversation(ctx context.Context, t *thread) error {
-	row := t.snapshot()
-	if !row.Open || row.Conversation == "" {
-		return nil
-	}
-	// A close is not held up by typing that cannot be told.
-	b.endTyping(ctx, t.key)
-	var change connector.ConversationField = connector.ConversationStateField{}
-	switch {
-	case row.Survey != "":
-		change = connector.Stage{}
-	case b.opts.Conversation.Survey:
-		change = connector.DialogChange{DialogID: connector.DialogID(row.Dialog)}
-	}
-	err := b.lp.UpdateConversation(ctx, row.Identity(), connector.ConversationID(row.Conversation), change)
-	if o := connector.OutcomeOf(err); o != bridge.Delivered && o != bridge.Closed {
-		return err
-	}
-	if b.opts.Conversation.Survey && row.Survey == "" && b.notified.Load() {
-		// Whether a survey follows, the next notification says.
-		return nil
-	}
-	return b.ended(ctx, t, row.Conversation, row.Survey)
-}
-
-// sendProfile changes what agents see of the consumer. Without a conversation
-// there is nothing to change: the next one brings the profile along.
-func (b *Bridge) sendProfile(ctx context.Context, t *thread, ev *bridge.Event) error {
-	row := t.snapshot()
-	if !row.Open || row.Conversation == "" || ev.Consumer == nil {
-		return nil
-	}
-	return b.lp.SetUserProfile(ctx, row.Identity(), profileOf(ev.Consumer))
-}
-
-// sendRating reports the consumer's verdict, also after the close (Send API,
-// CSAT).
-func (b *Bridge) sendRating(ctx context.Context, t *thread, ev *bridge.Event) error {
-	row := t.snapshot()
-	if row.Conversation == "" {
-		return nil
-	}
-	return b.lp.UpdateConversation(ctx, row.Identity(), connector.ConversationID(row.Conversation),
-		connector.CSATRate{Rate: ev.Rating.Score, ResolutionConfirmation: ev.Rating.Resolved != nil && *ev.Rating.Resolved})
 }

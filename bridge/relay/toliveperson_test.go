@@ -338,8 +338,9 @@ func TestInvalidMessageBecomesADeadLetterAndTheLaneGoesOn(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
 		time.Sleep(time.Second)
+		// Once more into the conversation that LivePerson says is open.
 		r.refuseTexts(func(n int) *http.Response {
-			if n == 1 {
+			if n <= 2 {
 				return answer(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`)
 			}
 			return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"lpbridge/bridge"
@@ -131,48 +130,25 @@ func (b *Bridge) consumerTypes(ctx context.Context, key bridge.ThreadKey, what *
 // conversationShowing is the conversation that shows what a thread's consumer
 // types now; empty when none does.
 func (b *Bridge) conversationShowing(ctx context.Context, key bridge.ThreadKey) string {
-	t, err := b.threads.get(ctx, key)
-	if err != nil || t == nil {
-		return ""
-	}
-	defer b.threads.put(t)
-	if row := t.snapshot(); row.TakesChatStates() {
-		return row.Conversation
+	if _, c, err := b.directory.current(ctx, key); err == nil && c.TakesChatStates() {
+		return c.ID
 	}
 	return ""
-}
-
-// showing is the thread that holds the conversation of a call, which the call's
-// own thread may have left since. nil when there is none.
-func (b *Bridge) showing(ctx context.Context, call typing.Call) (*thread, error) {
-	t, err := b.threads.get(ctx, call.Thread)
-	if err != nil || t != nil && t.snapshot().Conversation == call.Conversation {
-		return t, err
-	}
-	if t != nil {
-		b.threads.put(t)
-	}
-	return b.threads.byPlace(ctx, call.Conversation, "")
 }
 
 // sayToLivePerson makes one chat-state call. In a conversation that is over, or
 // is not known any more, nothing is shown and nothing can be taken back.
 func (b *Bridge) sayToLivePerson(ctx context.Context, call typing.Call) typing.Result {
-	t, err := b.showing(ctx, call)
+	c, err := b.directory.conversation(ctx, call.Conversation)
 	if err != nil {
 		return typing.Result{End: typing.Uncertain}
 	}
-	if t == nil {
+	if !c.TakesChatStates() {
 		return typing.Result{End: typing.Over}
 	}
-	defer b.threads.put(t)
-	row := t.snapshot()
-	if row.Conversation != call.Conversation || !row.TakesChatStates() {
-		return typing.Result{End: typing.Over}
-	}
-	_, err = b.lp.Send(ctx, row.Identity(), row.Target(row.Dialog), connector.ChatStateEvent{ChatState: chatStates[call.State]})
+	_, err = b.lp.Send(ctx, c.Identity(), c.Target(c.Dialog), connector.ChatStateEvent{ChatState: chatStates[call.State]})
 	if err != nil {
-		b.log.Debug("typing was not taken", "channel", row.Channel, "conversation", call.Conversation, "error", err)
+		b.log.Debug("typing was not taken", "channel", c.Channel, "conversation", call.Conversation, "error", err)
 	}
 	return typingResult(connector.OutcomeOf(err), retryAfter(err))
 }
@@ -204,49 +180,6 @@ func (b *Bridge) typingCounts(d bridge.Direction) typing.Counts {
 		Failing: func(call typing.Call, end typing.End) {
 			b.log.Info("typing is not shown", "channel", call.Thread.Channel, "direction", d.String(), "end", end.String())
 		},
-	}
-}
-
-// typingAfter ends the typing that a conversation's new state leaves no room
-// for: the consumer's where no chat states are taken, and that of agents who are
-// not there any more.
-func (b *Bridge) typingAfter(t *thread, c *connector.ConversationChange) {
-	row := t.snapshot()
-	if !row.TakesChatStates() {
-		b.consumerTyping.Forget(t.key, row.Conversation)
-	}
-	if !row.Open {
-		b.agentTyping.Disconnected(t.key)
-		return
-	}
-	if row.Conversation == string(c.ConversationID) {
-		b.agentTyping.Present(t.key, presence(c))
-	}
-}
-
-// presence says who is in a conversation; a change that names no participants
-// says nothing of who left.
-func presence(c *connector.ConversationChange) func(id string) bool {
-	present := c.Participants
-	if main, ok := c.MainDialog(); ok {
-		present = slices.Concat(present, main.Participants)
-	}
-	there := map[string]bool{}
-	for _, p := range present {
-		there[p.ID] = there[p.ID] || p.State != "SUGGESTED"
-	}
-	return func(id string) bool { return len(present) == 0 || there[id] }
-}
-
-// typingOf translates a chat state; one we do not know is never typing.
-func typingOf(s connector.ChatState) bridge.TypingState {
-	switch s {
-	case connector.ChatComposing:
-		return bridge.Composing
-	case connector.ChatPause:
-		return bridge.Paused
-	default:
-		return bridge.Stopped
 	}
 }
 

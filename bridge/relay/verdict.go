@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"lpbridge/bridge"
@@ -26,17 +27,43 @@ func outcomeOfChannel(err error) bridge.Outcome {
 	return bridge.Retry
 }
 
-// receiptFor is the event that tells agents what became of their message.
-func (b *Bridge) receiptFor(e *bridge.Entry, status bridge.ReceiptStatus) []bridge.Entry {
+// receiptFor is the event that tells one side what became of a message of the
+// other.
+func receiptFor(thread bridge.ThreadID, message bridge.EventID, status bridge.ReceiptStatus) *bridge.Event {
+	return &bridge.Event{
+		ID: bridge.EventID(string(status)+partMark) + message, Kind: bridge.KindReceipt, Thread: thread,
+		Receipt: &bridge.Receipt{Status: status, MessageIDs: []bridge.EventID{message}},
+	}
+}
+
+// receiptOf tells agents what became of their message.
+func (b *Bridge) receiptOf(e *bridge.Entry, status bridge.ReceiptStatus) []bridge.Entry {
 	ev, err := e.Decoded()
 	if err != nil || ev.Position == nil || len(ev.Position.Sequences) == 0 {
 		return nil
 	}
-	receipt := &bridge.Event{
-		ID: bridge.EventID(string(status)+stepMark) + ev.ID, Kind: bridge.KindReceipt, Thread: ev.Thread,
-		Receipt: &bridge.Receipt{Status: status, MessageIDs: []bridge.EventID{ev.ID}},
+	return b.follow(e.ThreadKey().Lane(bridge.ToLivePerson), receiptFor(ev.Thread, ev.ID, status))
+}
+
+// shownAs is what an agent is told of a message that reached its channel: one
+// that only says that there was something did not.
+func shownAs(e *bridge.Entry) bridge.ReceiptStatus {
+	if ev, err := e.Decoded(); err == nil && ev.Message != nil && ev.Message.Placeholder {
+		return bridge.ReceiptFailed
 	}
-	entry, err := newEntry(bridge.LaneKey{Channel: e.Lane.Channel, Thread: e.Lane.Thread, Direction: bridge.ToLivePerson}, receipt, time.Now())
+	return bridge.ReceiptDelivered
+}
+
+// failureOf tells a channel that a consumer's message will not arrive.
+func (b *Bridge) failureOf(e *bridge.Entry) []bridge.Entry {
+	if !b.wants(e.Lane.Channel, bridge.KindReceipt) || e.ID == "" {
+		return nil
+	}
+	return b.follow(e.ThreadKey().Lane(bridge.ToChannel), receiptFor(e.Lane.Thread, wholeOf(e.ID), bridge.ReceiptFailed))
+}
+
+func (b *Bridge) follow(to bridge.LaneKey, receipt *bridge.Event) []bridge.Entry {
+	entry, err := newEntry(to, receipt, time.Now())
 	if err != nil {
 		b.log.Error("a receipt could not be encoded", "error", err)
 		return nil
@@ -99,7 +126,7 @@ func signOf(e *bridge.Entry, o bridge.Outcome, err error) lane.Sign {
 			return lane.SaysWell
 		}
 	case bridge.Throttled:
-		if !errors.Is(err, errFilesBusy) && !errors.Is(err, errNotYetPlaced) {
+		if !errors.Is(err, errFilesBusy) && !errors.Is(err, errNotYetKnown) {
 			return lane.SaysThrottled
 		}
 	case bridge.Unauthorized:
@@ -163,12 +190,13 @@ func (b *Bridge) judge(ctx context.Context, e *bridge.Entry, o bridge.Outcome, e
 	case o == bridge.Delivered:
 		v.Final = bridge.Done
 		return v
-	case o == bridge.Invalid:
-		return b.giveUp(e, v)
-	case o == bridge.Closed && e.Kind != bridge.KindMessage:
-		// Only a message is worth a new conversation, and that was tried.
+	case e.Kind != bridge.KindMessage && conversationRefused(err):
+		// Only a message is worth another conversation.
+		b.metrics.undelivered(e, "conversation_over")
 		v.Final = bridge.Done
 		return v
+	case o == bridge.Invalid:
+		return b.giveUp(e, v)
 	case v.Sign == lane.SaysNothing && v.RetryAfter > 0:
 		v.Next, v.RetryAfter = now.Add(v.RetryAfter), 0
 	}
@@ -189,8 +217,8 @@ func (b *Bridge) giveUp(e *bridge.Entry, v lane.Verdict) lane.Verdict {
 	if e.Kind == bridge.KindReceipt || e.Kind == bridge.KindState {
 		v.Final = bridge.Done
 	}
-	if e.Lane.Direction == bridge.ToChannel && e.Kind == bridge.KindMessage {
-		v.Follow = b.receiptFor(e, bridge.ReceiptFailed)
+	if e.Kind == bridge.KindMessage {
+		v.Follow = b.tellFailure(e)
 	}
 	return v
 }
@@ -199,4 +227,24 @@ func (b *Bridge) giveUp(e *bridge.Entry, v lane.Verdict) lane.Verdict {
 func mayHaveArrived(err error) bool {
 	e, ok := errors.AsType[*connector.Error](err)
 	return !ok || e.Certainty == connector.MaybeApplied
+}
+
+// tellFailure tells whoever wrote a message that it will not arrive.
+func (b *Bridge) tellFailure(e *bridge.Entry) []bridge.Entry {
+	if e.Lane.Direction == bridge.ToChannel {
+		return b.receiptOf(e, bridge.ReceiptFailed)
+	}
+	return b.failureOf(e)
+}
+
+// wants reports whether a channel takes a kind of event.
+func (b *Bridge) wants(channel string, k bridge.Kind) bool {
+	return slices.Contains(b.channels[channel].Delivers, k)
+}
+
+// conversationRefused reports whether LivePerson takes nothing more for the
+// conversation a call was about.
+func conversationRefused(err error) bool {
+	e, ok := errors.AsType[*connector.Error](err)
+	return ok && e.Scope == connector.ScopeConversation && e.Certainty == connector.Refused
 }

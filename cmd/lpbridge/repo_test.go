@@ -207,7 +207,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"bridge/console":    {"bridge"},
 		"bridge/bridgetest": {"bridge", "connector"},
 		engine: {
-			"bridge", "connector",
+			"bridge", "connector", "lpauth",
 			engine + "/lane", engine + "/picture", engine + "/schedule", engine + "/typing",
 		},
 		engine + "/lane":     {"bridge", engine + "/schedule"},

@@ -1,0 +1,131 @@
+package relay
+
+import (
+	"context"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/lane"
+	"lpbridge/connector"
+)
+
+// echo is a consumer's own message coming back.
+type echo struct {
+	conversation *bridge.Conversation
+	dialog       string
+	sequence     int64
+	text         string
+	// path is that of a file, empty for a text.
+	path string
+	// raw is the change as it came.
+	raw []byte
+}
+
+// takeEcho notes a message of our own consumer; their other events tell us
+// nothing we did not cause.
+func (n *news) takeEcho(in *intake, owner *bridge.Conversation, c *connector.MessagingChange) {
+	if c.Event.Type != connector.TypeContentEvent || c.Sequence == connector.NoSequence {
+		n.metrics.drop("own")
+		return
+	}
+	e := echo{conversation: owner, dialog: string(c.DialogID), sequence: int64(c.Sequence), text: c.Event.Text, raw: c.Raw}
+	if c.Event.File != nil {
+		e.path = c.Event.File.RelativePath
+	}
+	in.echoes = append(in.echoes, e)
+}
+
+// settleEcho settles the delivery an echo proves, and does nothing when the
+// ledger knows whose it is. It returns once the journal has it.
+func (n *news) settleEcho(ctx context.Context, e *echo) error {
+	known, err := n.journal.MessagesAt(ctx, e.dialog, []int64{e.sequence})
+	if len(known) > 0 || err != nil {
+		return err
+	}
+	uploaded, err := n.uploaded(ctx, e.path)
+	if err != nil {
+		return err
+	}
+	keys, err := n.lanesFor(ctx, e)
+	if err != nil {
+		return err
+	}
+	last, err := n.journal.LastOf(ctx, e.dialog)
+	if err != nil {
+		return err
+	}
+	found, err := n.echoed(ctx, keys, lane.Arrival{
+		Dialog: e.dialog, Sequence: e.sequence,
+		Matches: func(entry *bridge.Entry) bool {
+			return entry.Kind == bridge.KindMessage && e.proves(entry, uploaded)
+		},
+		Resembles: func(entry *bridge.Entry) bool {
+			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last
+		},
+	})
+	switch {
+	case err != nil:
+		return err
+	case found.Settled:
+		n.metrics.echoes.Inc()
+	case found.Undecided != nil:
+		return n.postpone(ctx, e, found.Undecided)
+	}
+	return nil
+}
+
+// postpone keeps an echo that may be of several messages until the answer to one
+// of them says more. LivePerson is not made to repeat it: a notification that is
+// refused holds back those of everybody (Retry Policy).
+func (n *news) postpone(ctx context.Context, e *echo, undecided <-chan struct{}) error {
+	in := intake{}
+	err := in.unclaimed(bridge.Unclaimed{Conversation: e.conversation.ID, Dialog: e.dialog, Sequence: e.sequence}, typeMessaging, e.raw)
+	if err != nil {
+		return err
+	}
+	if _, err := n.journal.Append(ctx, in.batch); err != nil {
+		return err
+	}
+	n.spawn(func(ctx context.Context) {
+		select {
+		case <-undecided:
+		case <-ctx.Done():
+			return
+		}
+		if err := n.claim(ctx, e.conversation.ID); err != nil && ctx.Err() == nil {
+			n.log.Warn("an echo that was kept could not be looked at again", "conversation", e.conversation.ID, "error", err)
+		}
+	})
+	return nil
+}
+
+// lanesFor names the lanes an echo may be of: those of all threads of its
+// consumer, the holder's first.
+func (n *news) lanesFor(ctx context.Context, e *echo) ([]bridge.LaneKey, error) {
+	keys := []bridge.LaneKey{e.conversation.Holder().Lane(bridge.ToLivePerson)}
+	threads, err := n.directory.rows.ThreadsOf(ctx, e.conversation.LPConsumer)
+	if err != nil {
+		return nil, err
+	}
+	for i := range threads {
+		if key := threads[i].Key().Lane(bridge.ToLivePerson); key != keys[0] {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+// proves compares an entry with what came back.
+func (e *echo) proves(entry *bridge.Entry, uploaded bridge.EventID) bool {
+	if e.path != "" {
+		return uploaded != "" && entry.ID == uploaded
+	}
+	ev, err := entry.Decoded()
+	if err != nil {
+		return false
+	}
+	text := ev.Message.Text
+	if len(ev.Message.Attachments) > 0 {
+		text = linkOf(ev.Message.Attachments[0])
+	}
+	return text == e.text
+}
