@@ -139,7 +139,7 @@ func (c *Chatwoot) believe(r *http.Request, body []byte) error {
 // take keeps what a webhook says. Chatwoot reads nothing of the answer but its
 // status.
 func (c *Chatwoot) take(ctx context.Context, r *http.Request, body []byte) (bridge.Accepted, error) {
-	payload, err := parse(body)
+	payload, err := farside.ParseObject(body)
 	if err != nil {
 		c.unreadable(ctx, err)
 		return bridge.Accepted{}, err
@@ -147,7 +147,7 @@ func (c *Chatwoot) take(ctx context.Context, r *http.Request, body []byte) (brid
 	done := func() {}
 	defer func() { done() }()
 	rep := &report{
-		Chatwoot: c, object: payload, event: payload.text("event"), delivery: r.Header.Get(headerDelivery),
+		Chatwoot: c, Object: payload, event: payload.Text("event"), delivery: r.Header.Get(headerDelivery),
 		next: func(conversation, message int64) { done = c.order.enter(ctx, conversation, message) },
 	}
 	n, err := rep.read(ctx)
@@ -181,8 +181,8 @@ func (c *Chatwoot) keep(ctx context.Context, n news) (bridge.Accepted, error) {
 
 // tellOdd counts the members of a payload that could not be read, and names each
 // once in the log.
-func (c *Chatwoot) tellOdd(ctx context.Context, payload object) {
-	for _, member := range *payload.odd {
+func (c *Chatwoot) tellOdd(ctx context.Context, payload farside.Object) {
+	for _, member := range payload.Odd() {
 		c.core.LeftOut("member")
 		if c.told.first("member " + member) {
 			c.log.WarnContext(ctx, "a member of a webhook cannot be read and is left out", "member", member)

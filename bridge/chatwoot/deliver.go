@@ -2,10 +2,12 @@ package chatwoot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -139,9 +141,9 @@ func (c *Chatwoot) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 
 // listed is a message in a list (Chatwoot, Application API: Get messages).
 type listed struct {
-	ID         id                `json:"id"`
-	CreatedAt  stamp             `json:"created_at"`
-	Attributes contentAttributes `json:"content_attributes"`
+	id   int64
+	at   time.Time
+	mark bridge.EventID
 }
 
 // Settled implements [bridge.Settler]: it looks for the event's id among the
@@ -165,35 +167,43 @@ func (c *Chatwoot) Settled(ctx context.Context, e *bridge.Event) (bool, error) {
 		if found || oldest == nil {
 			return found, nil
 		}
-		older := !e.Time.IsZero() && oldest.CreatedAt.Before(e.Time.Add(-settleSlack))
-		if older || before != 0 && int64(oldest.ID) >= before {
+		older := !e.Time.IsZero() && oldest.at.Before(e.Time.Add(-settleSlack))
+		if older || before != 0 && oldest.id >= before {
 			return false, nil
 		}
-		before = int64(oldest.ID)
+		before = oldest.id
 	}
 	return false, nil
 }
 
 func (c *Chatwoot) list(ctx context.Context, id, before int64) ([]listed, error) {
-	var page struct {
-		Payload []listed `json:"payload"`
-	}
 	r := request{method: http.MethodGet, path: c.far.ofConversation(id, "messages")}
 	if before > 0 {
 		r.query = url.Values{"before": {strconv.FormatInt(before, 10)}}
 	}
-	err := c.far.call(ctx, r, nil, &page)
-	return page.Payload, err
+	var answer json.RawMessage
+	if err := c.far.call(ctx, r, nil, &answer); err != nil {
+		return nil, err
+	}
+	page, err := farside.ParseObject(answer)
+	if err != nil || !slices.Contains(page.Names(), "payload") {
+		return nil, &bridge.DeliveryError{Outcome: bridge.Unknown, Err: errors.New("the answer lists no messages")}
+	}
+	var messages []listed
+	for _, m := range page.List("payload") {
+		messages = append(messages, listed{m.Number("id"), m.Moment("created_at"), attributesOf(m).Mark})
+	}
+	return messages, nil
 }
 
 // search returns the oldest message of a page, nil when it is empty, and whether
 // one of them shows the event.
 func search(page []listed, event bridge.EventID) (oldest *listed, found bool) {
 	for i := range page {
-		if page[i].Attributes.Mark == event {
+		if page[i].mark == event {
 			return &page[i], true
 		}
-		if oldest == nil || page[i].ID < oldest.ID {
+		if oldest == nil || page[i].id < oldest.id {
 			oldest = &page[i]
 		}
 	}

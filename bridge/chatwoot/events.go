@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 // profileAttributes are those of a contact that LivePerson's agents see.
@@ -43,7 +44,7 @@ func (n news) spoken() []bridge.Event {
 // its turn in that conversation and must be called before anything is looked up.
 type report struct {
 	*Chatwoot
-	object
+	farside.Object
 	event    string
 	delivery string
 	next     func(conversation, message int64)
@@ -80,7 +81,7 @@ func (c *Chatwoot) ours(account, inbox int64) bool {
 // readTyping reads a contact's typing. Users and bots type too, this bridge
 // among them, and what is private is a note between agents.
 func (r *report) readTyping(state bridge.TypingState) (news, error) {
-	c, user := conversationOf(r.object.object("conversation")), personOf(r.object.object("user"))
+	c, user := conversationOf(r.Inner("conversation")), personOf(r.Inner("user"))
 	switch {
 	case c.ID <= 0:
 		return news{}, &bridge.FieldError{Field: "conversation.id", Reason: "must be the number of a conversation"}
@@ -90,7 +91,7 @@ func (r *report) readTyping(state bridge.TypingState) (news, error) {
 	if c.AccountID == 0 {
 		c.AccountID = user.AccountID
 	}
-	if !user.isContact() || r.flag("is_private") || !r.ours(c.AccountID, c.InboxID) || r.leftToBot(c) {
+	if !user.isContact() || r.Flag("is_private") || !r.ours(c.AccountID, c.InboxID) || r.leftToBot(c) {
 		return news{}, nil
 	}
 	return news{events: []bridge.Event{{
@@ -101,7 +102,7 @@ func (r *report) readTyping(state bridge.TypingState) (news, error) {
 
 // readContact reads that the consumer's profile changed.
 func (r *report) readContact(ctx context.Context) (news, error) {
-	p := contactPayload{person: personOf(r.object), changed: changesOf(r.object)}
+	p := contactPayload{person: personOf(r.Object), changed: changesOf(r.Object)}
 	if p.ID <= 0 {
 		return news{}, &bridge.FieldError{Field: "id", Reason: "must be the number of a contact"}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/farside"
 	"lpbridge/config"
 )
 
@@ -69,11 +70,11 @@ func FuzzPayload(f *testing.F) {
 
 // readAlone reads a payload that waits for no other.
 func readAlone(ctx context.Context, c *Chatwoot, body []byte) (news, error) {
-	payload, err := parse(body)
+	payload, err := farside.ParseObject(body)
 	if err != nil {
 		return news{}, err
 	}
-	r := &report{Chatwoot: c, object: payload, event: payload.text("event"), delivery: "delivery", next: func(int64, int64) {}}
+	r := &report{Chatwoot: c, Object: payload, event: payload.Text("event"), delivery: "delivery", next: func(int64, int64) {}}
 	return r.read(ctx)
 }
 

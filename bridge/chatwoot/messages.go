@@ -18,7 +18,7 @@ import (
 const youngMessage = 5 * time.Minute
 
 func (r *report) readMessage(ctx context.Context) (news, error) {
-	p := messageIn(r.object)
+	p := messageIn(r.Object)
 	if err := p.validate(); err != nil || p.Private {
 		return news{}, err
 	}

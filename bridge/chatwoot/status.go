@@ -17,7 +17,7 @@ const ownChange = 2 * time.Minute
 // any other status nothing happens at LivePerson before something is said, unless
 // a bot hands over what was said before.
 func (r *report) readStatus(ctx context.Context) (news, error) {
-	c := conversationOf(r.object)
+	c := conversationOf(r.Object)
 	if c.ID <= 0 {
 		return news{}, &bridge.FieldError{Field: "id", Reason: "must be the number of a conversation"}
 	}

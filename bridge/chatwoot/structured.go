@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"lpbridge/bridge/farside"
 )
 
 // maxDepth bounds how far nested content is followed.
@@ -39,16 +41,16 @@ type element struct {
 	Subtitle string
 	URL      string
 	Link     string
-	Elements []object
+	Elements []farside.Object
 }
 
-func elementOf(o object) element {
+func elementOf(o farside.Object) element {
 	e := element{
-		Type: o.text("type"), Text: o.text("text"), Title: o.text("title"), Subtitle: o.text("subtitle"), URL: o.text("url"),
-		Elements: o.list("elements"),
+		Type: o.Text("type"), Text: o.Text("text"), Title: o.Text("title"), Subtitle: o.Text("subtitle"), URL: o.Text("url"),
+		Elements: o.List("elements"),
 	}
-	for _, a := range o.object("click").list("actions") {
-		if uri := a.text("uri"); e.Link == "" && a.text("type") == "link" && isWebAddress(uri) {
+	for _, a := range o.Inner("click").List("actions") {
+		if uri := a.Text("uri"); e.Link == "" && a.Text("type") == "link" && isWebAddress(uri) {
 			e.Link = uri
 		}
 	}
@@ -65,7 +67,7 @@ func structured(rich json.RawMessage) (kind string, items any) {
 		return "", nil
 	}
 	cards := []card{}
-	roots := []object{root}
+	roots := []farside.Object{root}
 	if e := elementOf(root); e.Type == "carousel" {
 		roots = e.Elements
 	}
@@ -95,18 +97,18 @@ func structured(rich json.RawMessage) (kind string, items any) {
 }
 
 // richContent takes content apart, which may be written as a string of JSON.
-func richContent(rich json.RawMessage) (object, bool) {
+func richContent(rich json.RawMessage) (farside.Object, bool) {
 	var text string
 	if json.Unmarshal(rich, &text) == nil {
 		rich = json.RawMessage(text)
 	}
-	root, err := parse(rich)
+	root, err := farside.ParseObject(rich)
 	return root, err == nil
 }
 
 // add puts an element and what it contains on a card: the first picture, the
 // first words as title and the others below it, and where its parts lead.
-func (c *card) add(o object, depth int) {
+func (c *card) add(o farside.Object, depth int) {
 	if depth > maxDepth {
 		return
 	}

@@ -1,12 +1,12 @@
 package chatwoot
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/farside"
 )
 
 // The events of Chatwoot's webhooks that mean something here (Chatwoot,
@@ -45,13 +45,13 @@ type person struct {
 	AccountID   int64
 }
 
-func personOf(o object) *person {
-	if !o.exists() {
+func personOf(o farside.Object) *person {
+	if !o.Exists() {
 		return nil
 	}
 	return &person{
-		ID: o.number("id"), Type: o.text("type"), Name: o.text("name"), Email: o.text("email"),
-		PhoneNumber: o.text("phone_number"), Thumbnail: o.text("thumbnail"), AccountID: o.object("account").number("id"),
+		ID: o.Number("id"), Type: o.Text("type"), Name: o.Text("name"), Email: o.Text("email"),
+		PhoneNumber: o.Text("phone_number"), Thumbnail: o.Text("thumbnail"), AccountID: o.Inner("account").Number("id"),
 	}
 }
 
@@ -85,19 +85,19 @@ type conversation struct {
 	}
 }
 
-func conversationOf(o object) *conversation {
+func conversationOf(o farside.Object) *conversation {
 	c := &conversation{
-		ID: o.number("id"), InboxID: o.number("inbox_id"), AccountID: o.object("account").number("id"),
-		Status: o.text("status"), UpdatedAt: o.moment("updated_at"), Sender: personOf(o.object("meta").object("sender")),
+		ID: o.Number("id"), InboxID: o.Number("inbox_id"), AccountID: o.Inner("account").Number("id"),
+		Status: o.Text("status"), UpdatedAt: o.Moment("updated_at"), Sender: personOf(o.Inner("meta").Inner("sender")),
 	}
-	door := o.object("contact_inbox")
-	c.Door.ID, c.Door.ContactID = door.number("id"), door.number("contact_id")
-	c.Door.Verified = door.flag("hmac_verified") || o.object("meta").flag("hmac_verified")
-	if messages := o.list("messages"); len(messages) > 0 {
+	door := o.Inner("contact_inbox")
+	c.Door.ID, c.Door.ContactID = door.Number("id"), door.Number("contact_id")
+	c.Door.Verified = door.Flag("hmac_verified") || o.Inner("meta").Flag("hmac_verified")
+	if messages := o.List("messages"); len(messages) > 0 {
 		newest := messages[0]
-		c.Newest.ID, c.Newest.Status = newest.number("id"), newest.text("status")
+		c.Newest.ID, c.Newest.Status = newest.Number("id"), newest.Text("status")
 		if c.AccountID == 0 {
-			c.AccountID = newest.number("account_id")
+			c.AccountID = newest.Number("account_id")
 		}
 	}
 	return c
@@ -131,21 +131,17 @@ type messagePayload struct {
 	Conversation *conversation
 }
 
-func messageIn(o object) *messagePayload {
+func messageIn(o farside.Object) *messagePayload {
 	p := &messagePayload{
-		AccountID: o.object("account").number("id"), ID: o.number("id"), Content: o.text("content"),
-		MessageType: o.text("message_type"), Private: o.flag("private"), CreatedAt: o.moment("created_at"),
-		Status: o.text("status"), Sender: personOf(o.object("sender")), InboxID: o.object("inbox").number("id"),
-		Conversation: conversationOf(o.object("conversation")),
+		AccountID: o.Inner("account").Number("id"), ID: o.Number("id"), Content: o.Text("content"),
+		MessageType: o.Text("message_type"), Private: o.Flag("private"), CreatedAt: o.Moment("created_at"),
+		Status: o.Text("status"), Sender: personOf(o.Inner("sender")), InboxID: o.Inner("inbox").Number("id"),
+		Conversation: conversationOf(o.Inner("conversation")), ContentAttributes: attributesOf(o),
 	}
 	if word, ok := messageTypes[p.MessageType]; ok {
 		p.MessageType = word
 	}
-	if raw, ok := o.given("content_attributes"); ok {
-		// What it does not understand it leaves.
-		_ = p.ContentAttributes.UnmarshalJSON(raw)
-	}
-	for _, a := range o.list("attachments") {
+	for _, a := range o.List("attachments") {
 		p.Attachments = append(p.Attachments, attachmentOf(a))
 	}
 	if p.InboxID == 0 {
@@ -187,14 +183,14 @@ type attachment struct {
 	Latitude, Longitude float64
 }
 
-func attachmentOf(o object) attachment {
+func attachmentOf(o farside.Object) attachment {
 	a := attachment{
-		FileType: o.text("file_type"), ContentType: o.text("content_type"), DataURL: o.text("data_url"),
-		FallbackTitle: strings.TrimSpace(o.text("fallback_title")),
+		FileType: o.Text("file_type"), ContentType: o.Text("content_type"), DataURL: o.Text("data_url"),
+		FallbackTitle: strings.TrimSpace(o.Text("fallback_title")),
 	}
 	var north, east bool
-	a.Latitude, north = o.decimal("coordinates_lat")
-	a.Longitude, east = o.decimal("coordinates_long")
+	a.Latitude, north = o.Decimal("coordinates_lat")
+	a.Longitude, east = o.Decimal("coordinates_long")
 	// Zeros are what Chatwoot writes when it knows no place.
 	a.Placed = north && east && (a.Latitude != 0 || a.Longitude != 0)
 	return a
@@ -220,31 +216,31 @@ type csatResponse struct {
 	Feedback string
 }
 
-// UnmarshalJSON reads what it understands. Anybody with a token may put anything
+// attributesOf reads what it understands. Anybody with a token may put anything
 // there, so nothing in it makes a webhook invalid, and nothing is odd.
-func (c *contentAttributes) UnmarshalJSON(data []byte) error {
-	*c = contentAttributes{}
+func attributesOf(o farside.Object) (c contentAttributes) {
+	raw, ok := o.Raw("content_attributes")
 	var text string
-	if json.Unmarshal(data, &text) == nil {
-		data = []byte(text)
+	if json.Unmarshal(raw, &text) == nil {
+		raw = json.RawMessage(text)
 	}
-	o, err := parse(data)
-	if err != nil {
-		return nil
+	a, err := farside.ParseObject(raw)
+	if !ok || err != nil {
+		return c
 	}
-	c.Mark, c.Deleted = bridge.EventID(o.text(markKey)), o.flag("deleted")
-	if json.Unmarshal(o.members[repliesKey], &c.Replies) != nil {
+	c.Mark, c.Deleted = bridge.EventID(a.Text(markKey)), a.Flag("deleted")
+	if replies, ok := a.Raw(repliesKey); ok && json.Unmarshal(replies, &c.Replies) != nil {
 		c.Replies = nil
 	}
-	if rating := o.object("submitted_values").object("csat_survey_response"); rating.exists() {
-		c.CSAT = &csatResponse{Rating: int(rating.number("rating")), Feedback: rating.text("feedback_message")}
+	if rating := a.Inner("submitted_values").Inner("csat_survey_response"); rating.Exists() {
+		c.CSAT = &csatResponse{Rating: int(rating.Number("rating")), Feedback: rating.Text("feedback_message")}
 	}
-	for _, s := range o.list("submitted_values") {
-		if value := s.text("value"); value != "" {
-			c.Submitted = append(c.Submitted, submitted{Title: s.text("title"), Value: value})
+	for _, s := range a.List("submitted_values") {
+		if value := s.Text("value"); value != "" {
+			c.Submitted = append(c.Submitted, submitted{Title: s.Text("title"), Value: value})
 		}
 	}
-	return nil
+	return c
 }
 
 // contactPayload is contact_updated.
@@ -260,10 +256,11 @@ type changes struct {
 	raw   []byte
 }
 
-func changesOf(o object) changes {
-	c := changes{names: map[string]bool{}, raw: bytes.Clone(o.members["changed_attributes"])}
-	for _, change := range o.list("changed_attributes") {
-		for name := range change.members {
+func changesOf(o farside.Object) changes {
+	raw, _ := o.Raw("changed_attributes")
+	c := changes{names: map[string]bool{}, raw: raw}
+	for _, change := range o.List("changed_attributes") {
+		for _, name := range change.Names() {
 			c.names[name] = true
 		}
 	}

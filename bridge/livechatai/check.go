@@ -45,7 +45,7 @@ func (l *LiveChatAI) checkAgent(ctx context.Context, i int, agent string) bridge
 // accepted.
 func (l *LiveChatAI) checkKey(ctx context.Context) bridge.Finding {
 	f := bridge.Finding{Subject: "LIVECHATAI_API_KEY"}
-	_, _, failed := l.far.read(ctx, probe)
+	_, failed := l.far.read(ctx, probe)
 	switch {
 	case failed == nil:
 		f.Err = errors.New("LiveChatAI answers for a conversation that does not exist")

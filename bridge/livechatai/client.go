@@ -107,24 +107,24 @@ func (c *client) list(ctx context.Context, agent string, page, size int) (listPa
 }
 
 // read returns a conversation with its messages.
-func (c *client) read(ctx context.Context, id string) (conversation, int, error) {
+func (c *client) read(ctx context.Context, id string) (conversation, error) {
 	const op = "read the conversation"
 	address, failed := c.of(op, id)
 	if failed != nil {
-		return conversation{}, 0, failed
+		return conversation{}, failed
 	}
 	body, failed := c.call(ctx, op, http.MethodGet, address, nil)
 	if failed != nil {
-		return conversation{}, 0, failed
+		return conversation{}, failed
 	}
-	conv, spoilt, err := decodeConversation(body)
+	conv, err := decodeConversation(body)
 	if err == nil && conv.ID != id {
 		err = errors.New("the answer is about another conversation")
 	}
 	if err != nil {
-		return conversation{}, 0, hopeless(op, err)
+		return conversation{}, hopeless(op, err)
 	}
-	return conv, spoilt, nil
+	return conv, nil
 }
 
 // reply writes as a human operator and returns the message's id.

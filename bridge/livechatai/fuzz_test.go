@@ -41,6 +41,7 @@ func FuzzDecodeList(f *testing.F) {
 	f.Add([]byte(listSample))
 	f.Add([]byte(`{"status":"error","message":"x","code":"y"}`))
 	f.Add([]byte(`{"data":{"conversations":null}}`))
+	f.Add([]byte(`{"data":{"conversations":[{"id":7,"contact":"none","isAgent":"true","lastMessageDate":1705761900}],"meta":[]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		page, err := decodeList(body)
 		if err != nil {
@@ -66,7 +67,7 @@ func FuzzDecodeConversation(f *testing.F) {
 	f.Add([]byte(conversationSample))
 	f.Add([]byte(`{"data":{"id":"c","messages":[{"id":"m","type":"IMAGE","content":"https://x/a.png","role":"user"}]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		conv, _, err := decodeConversation(body)
+		conv, err := decodeConversation(body)
 		if err != nil {
 			if !errors.Is(err, errNotUnderstood) && !errors.Is(err, errRefused) {
 				t.Fatalf("an error of another kind: %v", err)
@@ -78,7 +79,7 @@ func FuzzDecodeConversation(f *testing.F) {
 			t.Fatal("a message was lost")
 		}
 		for i, m := range ordered {
-			if i > 0 && m.CreatedAt.Before(ordered[i-1].CreatedAt.Time) {
+			if i > 0 && m.CreatedAt.Before(ordered[i-1].CreatedAt) {
 				t.Fatal("out of order")
 			}
 			if m.ID == "" || len(roleWord(m.Role)) > 32 {

@@ -95,14 +95,14 @@ func (l *LiveChatAI) Channel() bridge.Channel {
 	return c
 }
 
-// Routes implements [bridge.Adapter].
+// Routes implements [bridge.Adapter]. An address is copied with or without its
+// final slash.
 func (l *LiveChatAI) Routes() []bridge.Route {
 	if l.door == nil {
 		return nil
 	}
-	return []bridge.Route{{Pattern: path, Handler: &bridge.Door{
-		Limit: maxBody, Verify: l.door.verify, Challenge: "Signature", Take: l.receive, Log: l.log,
-	}}}
+	door := &bridge.Door{Limit: maxBody, Verify: l.door.verify, Challenge: "Signature", Take: l.receive, Log: l.log}
+	return []bridge.Route{{Pattern: path, Handler: door}, {Pattern: path + "/{$}", Handler: door}}
 }
 
 // ShowTyping implements [bridge.Typist]. A pause is a stop for the widget.

@@ -152,7 +152,7 @@ func TestChannelDeclaresItsCadence(t *testing.T) {
 // are made without a journal.
 func TestChannelNeedsNoCore(t *testing.T) {
 	l := adapterOf(t, livechataitest.New(), nil, slog.New(slog.DiscardHandler), nil)
-	if l.Channel().Name != name || len(l.Routes()) != 1 {
+	if l.Channel().Name != name || len(l.Routes()) != 2 {
 		t.Errorf("channel %+v", l.Channel())
 	}
 }
@@ -178,9 +178,9 @@ func TestRepliesSayAllThatAnAgentSent(t *testing.T) {
 			message: bridge.Message{Text: "hello"}, want: []string{`{"message":"hello","userId":"user_1","messageType":"TEXT"}`},
 		},
 		{
-			name:    "quick replies are read, not clicked",
+			name:    "quick replies are numbered",
 			message: bridge.Message{Text: "Well?", QuickReplies: []bridge.QuickReply{{ID: "0", Title: "Yes"}, {ID: "1", Title: "No"}}},
-			want:    []string{`{"message":"Well?\n• Yes\n• No","messageType":"TEXT"}`},
+			want:    []string{`{"message":"Well?\n1. Yes\n2. No","messageType":"TEXT"}`},
 		},
 		{
 			name: "files are links",
@@ -329,7 +329,8 @@ func TestAnswersToPushes(t *testing.T) {
 		{"long unknown member", `{"` + strings.Repeat("x", 99) + `":1}`, 400, "?"},
 		{"wrong type", `{"type":"typing","conversationId":"c","isTyping":"yes"}`, 400, "isTyping"},
 		{"contact is no object", `{"type":"changed","conversationId":"c","contact":"ana"}`, 400, "contact"},
-		{"wrong type in the contact", `{"type":"changed","conversationId":"c","contact":{"id":7}}`, 400, "contact.id"},
+		{"wrong type in the contact", `{"type":"changed","conversationId":"c","contact":{"id":[]}}`, 400, "contact.id"},
+		{"numbers", `{"id":1,"type":"message","conversationId":7,"messageId":1001,"contact":{"id":5,"phone":351},"text":"x"}`, 200, ""},
 		{"bad time", `{"type":"changed","conversationId":"c","createdAt":"yesterday"}`, 400, "createdAt"},
 		{"bad message type", `{"type":"message","conversationId":"c","messageId":"m","text":"x","messageType":"VIDEO"}`, 400, "messageType"},
 		{"long conversation", `{"type":"changed","conversationId":"` + strings.Repeat("x", 600) + `"}`, 400, "conversationId"},
@@ -355,7 +356,7 @@ func TestAnswersToPushes(t *testing.T) {
 	for _, e := range core.Events() {
 		kinds = append(kinds, e.Kind)
 	}
-	if diff := cmp.Diff([]bridge.Kind{"message", "typing", "typing", "close"}, kinds); diff != "" {
+	if diff := cmp.Diff([]bridge.Kind{"message", "typing", "typing", "close", "message"}, kinds); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	want := bridge.Event{

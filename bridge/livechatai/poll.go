@@ -59,7 +59,7 @@ const (
 )
 
 // poller asks LiveChatAI for visitors' messages. Its fields are used by one
-// round at a time, except roles, lastTraffic and pushed.
+// round at a time, except told, lastTraffic and pushed.
 type poller struct {
 	*LiveChatAI
 
@@ -67,7 +67,7 @@ type poller struct {
 	cursors map[string]*cursor
 	watched map[string]*watch
 	failing map[string]*failure
-	roles   words
+	told    words
 	// setbacks counts the rounds that failed since the last good one.
 	setbacks int
 	// prunedUntil is the record up to which old conversations were looked for.
@@ -335,9 +335,7 @@ func (p *poller) walk(ctx context.Context, agent string, since time.Time) (walke
 		if failed != nil {
 			return walked{}, failed
 		}
-		if list.spoilt > 0 {
-			p.log.DebugContext(ctx, "conversations of the list could not be read", "count", list.spoilt)
-		}
+		p.tell(ctx, "conversation", list.unread)
 		if page == 1 {
 			total = list.total
 		}
@@ -348,12 +346,12 @@ func (p *poller) walk(ctx context.Context, agent string, since time.Time) (walke
 				w.shifted = true
 			}
 			w.items[item.ID] = item
-			oldest = item.LastMessageDate.Time
+			oldest = item.LastMessageDate
 			if oldest.After(w.newest) {
 				w.newest = oldest
 			}
 		}
-		last := len(list.conversations)+list.spoilt < perPage || list.totalPages > 0 && page >= list.totalPages
+		last := len(list.conversations)+list.unread.things < perPage || list.totalPages > 0 && page >= list.totalPages
 		if last || oldest.Before(since.Add(-overlap)) {
 			return w, nil
 		}
@@ -380,7 +378,7 @@ func (r *reading) all(ctx context.Context, list walked) error {
 		items = append(items, item)
 	}
 	slices.SortFunc(items, func(a, b listed) int {
-		return cmp.Or(a.LastMessageDate.Compare(b.LastMessageDate.Time), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.LastMessageDate.Compare(b.LastMessageDate), cmp.Compare(a.ID, b.ID))
 	})
 	for _, item := range items {
 		if err := r.look(ctx, item); err != nil {
@@ -429,9 +427,9 @@ func (r *reading) watch(ctx context.Context, item listed) (*watch, error) {
 		r.watched[item.ID] = w
 	}
 	w.agent = r.agent
-	if !w.date.Equal(item.LastMessageDate.Time) || w.since.IsZero() {
-		w.settled = w.settled && w.date.Equal(item.LastMessageDate.Time)
-		w.date, w.since = item.LastMessageDate.Time, time.Now()
+	if !w.date.Equal(item.LastMessageDate) || w.since.IsZero() {
+		w.settled = w.settled && w.date.Equal(item.LastMessageDate)
+		w.date, w.since = item.LastMessageDate, time.Now()
 	}
 	return w, nil
 }
@@ -453,7 +451,7 @@ func (r *reading) visit(ctx context.Context, item listed) error {
 	}
 	w := r.watched[item.ID]
 	if w == nil {
-		w = &watch{agent: r.agent, date: item.LastMessageDate.Time, since: now}
+		w = &watch{agent: r.agent, date: item.LastMessageDate, since: now}
 		r.watched[item.ID] = w
 	}
 	w.checked = now
@@ -535,7 +533,7 @@ func (r *reading) verify(ctx context.Context, list walked) error {
 	})
 	for _, id := range due[:min(len(due), verifyAtOnce)] {
 		r.watched[id].listed = false
-		if err := r.visit(ctx, listed{ID: id, LastMessageDate: moment{r.watched[id].date}}); err != nil {
+		if err := r.visit(ctx, listed{ID: id, LastMessageDate: r.watched[id].date}); err != nil {
 			return err
 		}
 	}

@@ -755,3 +755,39 @@ func TestOldConversationsAreForgotten(t *testing.T) {
 		p.want("chat_1: hello", "chat_2: hello", "chat_1: close", "chat_1: back again")
 	})
 }
+
+// TestOddAnswersCostNoMessage has ids that are numbers, times in seconds, and
+// members of other types than documented.
+func TestOddAnswersCostNoMessage(t *testing.T) {
+	inBubble(t, func(c *Config) { c.Import = true }, func(t *testing.T, p *polled) {
+		at := time.Now().Unix()
+		list := fmt.Sprintf(`{"status":"success","data":{"conversations":[
+			{"id":77,"isAgent":"true","contact":{"id":5,"name":["private"],"phone":351210000000,"attributes":"none"},"lastMessageDate":%d},
+			{"isAgent":true}],"meta":{"total":"2","totalPages":1}}}`, at)
+		conversation := fmt.Sprintf(`{"status":"success","data":{"id":77,"contactId":5,"isAgent":true,"messages":[
+			{"id":1001,"content":"private one","role":"user","type":"TEXT","createdAt":%d},
+			{"id":1002,"content":42,"role":"user","type":null,"createdAt":{}},
+			{"content":"private without id","role":"user"},
+			"private text"]}}`, at)
+		p.far.Before(func(c livechataitest.Call) *livechataitest.Answer {
+			if strings.Contains(c.Query, "agentId=") {
+				return &livechataitest.Answer{Status: 200, Body: list}
+			}
+			return &livechataitest.Answer{Status: 200, Body: conversation}
+		})
+		p.rounds(30 * time.Second)
+		p.want("77: private one", "77: 42")
+		if e := p.core.Events(); len(e) == 0 || e[0].ID != "1001" || e[0].Consumer.ID != "5" || e[0].Consumer.Phone != "351210000000" {
+			t.Errorf("events %+v", e)
+		}
+		log := p.log.String()
+		if n := strings.Count(log, "level=WARN"); n != 6 || strings.Contains(log, "private") {
+			t.Errorf("%d warnings, want each of 6 kinds once and nothing quoted:\n%s", n, log)
+		}
+		for _, reason := range []string{"member", "message", "conversation"} {
+			if p.core.LeftOuts()[reason] == 0 {
+				t.Errorf("no %s was counted", reason)
+			}
+		}
+	})
+}

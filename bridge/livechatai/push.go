@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -101,22 +102,67 @@ const (
 
 // push is what another system tells of a conversation. README.md describes it.
 type push struct {
-	ID             string    `json:"id"`
+	ID             string
+	Type           string
+	ConversationID string
+	MessageID      string
+	MessageType    string
+	Contact        *contact
+	Text           string
+	CreatedAt      time.Time
+	IsTyping       *bool
+}
+
+// pushWire is a push as it is written.
+type pushWire struct {
+	ID             written   `json:"id"`
 	Type           string    `json:"type"`
-	ConversationID string    `json:"conversationId"`
-	MessageID      string    `json:"messageId"`
+	ConversationID written   `json:"conversationId"`
+	MessageID      written   `json:"messageId"`
 	MessageType    string    `json:"messageType"`
-	Contact        *contact  `json:"contact"`
+	Contact        *pushedBy `json:"contact"`
 	Text           string    `json:"text"`
 	CreatedAt      time.Time `json:"createdAt"`
 	IsTyping       *bool     `json:"isTyping"`
 }
 
+type pushedBy struct {
+	ID         written                    `json:"id"`
+	Name       string                     `json:"name"`
+	Phone      written                    `json:"phone"`
+	Email      string                     `json:"email"`
+	Attributes map[string]json.RawMessage `json:"attributes"`
+}
+
+// written is an id or a telephone number, which systems that pass LiveChatAI's on
+// may write as a number.
+type written string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (n *written) UnmarshalJSON(data []byte) error {
+	var number json.Number
+	if json.Unmarshal(data, &number) == nil && data[0] != '"' {
+		*n = written(number)
+		return nil
+	}
+	var text string
+	err := json.Unmarshal(data, &text)
+	*n = written(text)
+	return err
+}
+
 // decodePush reads a push. Errors are *[bridge.Problem] and name the member.
 func decodePush(body []byte) (push, error) {
-	var p push
-	if err := bridge.DecodeStrict(body, &p); err != nil {
+	var w pushWire
+	if err := bridge.DecodeStrict(body, &w); err != nil {
 		return push{}, err
+	}
+	p := push{
+		ID: string(w.ID), Type: w.Type, ConversationID: string(w.ConversationID), MessageID: string(w.MessageID),
+		MessageType: w.MessageType, Text: w.Text, CreatedAt: w.CreatedAt, IsTyping: w.IsTyping,
+	}
+	if c := w.Contact; c != nil {
+		p.Contact = &contact{ID: string(c.ID), Name: c.Name, Phone: string(c.Phone), Email: c.Email, Attributes: c.Attributes}
 	}
 	return p, p.validate()
 }

@@ -11,8 +11,8 @@ import (
 	"lpbridge/bridge"
 )
 
-// maxRoles is how many roles that are not the visitor's are told in the log.
-const maxRoles = 16
+// maxTold is how many things are told once in the log.
+const maxTold = 64
 
 // taken is what came of reading a conversation.
 type taken struct {
@@ -26,16 +26,14 @@ type taken struct {
 // fetch reads a conversation and accepts what is new in it. A conversation that
 // is gone has ended.
 func (l *LiveChatAI) fetch(ctx context.Context, item listed, agent string, c *cursor) (taken, error) {
-	conv, spoilt, failed := l.far.read(ctx, item.ID)
+	conv, failed := l.far.read(ctx, item.ID)
 	switch {
 	case isGone(failed):
 		return l.take(ctx, conversation{ID: item.ID, IsResolved: true}, item, agent, c)
 	case failed != nil:
 		return taken{}, failed
 	}
-	if spoilt > 0 {
-		l.log.DebugContext(ctx, "messages could not be read", "count", spoilt)
-	}
+	l.tell(ctx, "message", conv.unread)
 	return l.take(ctx, conv, item, agent, c)
 }
 
@@ -112,7 +110,7 @@ func (r *reader) messages(ctx context.Context, c *cursor) error {
 			r.poll.strange(ctx, m.Role)
 			continue
 		}
-		if !r.known.fresh(m.ID, m.CreatedAt.Time) {
+		if !r.known.fresh(m.ID, m.CreatedAt) {
 			continue
 		}
 		if !relay || isOld(m) {
@@ -155,7 +153,7 @@ func (r *reader) tooOld(c *cursor) func(message) bool {
 }
 
 func (r *reader) note(m message) {
-	r.known.note(m.ID, m.CreatedAt.Time)
+	r.known.note(m.ID, m.CreatedAt)
 	r.changed = true
 }
 
@@ -187,7 +185,7 @@ func (r *reader) close() {
 // such as one without words, is left out: it must not hold up the others.
 func (r *reader) event(ctx context.Context, m message) (bridge.Event, bool) {
 	e := bridge.Event{
-		ID: bridge.EventID(m.ID), Kind: bridge.KindMessage, Thread: bridge.ThreadID(r.conv.ID), Time: m.CreatedAt.Time,
+		ID: bridge.EventID(m.ID), Kind: bridge.KindMessage, Thread: bridge.ThreadID(r.conv.ID), Time: m.CreatedAt,
 		Consumer: visitor(r.known.consumer(), r.item.Contact), Message: content(m.Type, m.Content),
 	}
 	if err := e.Validate(); err != nil {
@@ -195,7 +193,8 @@ func (r *reader) event(ctx context.Context, m message) (bridge.Event, bool) {
 		if f, ok := errors.AsType[*bridge.FieldError](err); ok {
 			field = f.Field
 		}
-		r.log.WarnContext(ctx, "a visitor's message cannot be relayed", "field", field)
+		r.core.LeftOut("message")
+		r.log.WarnContext(ctx, "a visitor's message cannot be relayed", "field", field, "thread", r.conv.ID, "message", m.ID)
 		return bridge.Event{}, false
 	}
 	return e, true
@@ -229,21 +228,38 @@ func inOrder(c conversation) []message {
 		}
 		at = messages[i].CreatedAt
 	}
-	slices.SortStableFunc(messages, func(a, b message) int { return a.CreatedAt.Compare(b.CreatedAt.Time) })
+	slices.SortStableFunc(messages, func(a, b message) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return messages
+}
+
+// tell counts what could not be read, and names each kind of it once in the log:
+// conversations are read again and again.
+func (l *LiveChatAI) tell(ctx context.Context, thing string, u unread) {
+	for range u.things {
+		l.core.LeftOut(thing)
+	}
+	if u.things > 0 && l.poll.told.add("thing "+thing) {
+		l.log.WarnContext(ctx, "what has no id that can be read is left out", "what", thing, "count", u.things)
+	}
+	for _, member := range u.members {
+		l.core.LeftOut("member")
+		if l.poll.told.add("member " + member) {
+			l.log.WarnContext(ctx, "a member of an answer cannot be read and is left out", "member", member)
+		}
+	}
 }
 
 // strange tells once of each role that is not the visitor's, for the vendor names
 // only one. What does not look like a name is not repeated.
 func (p *poller) strange(ctx context.Context, role string) {
 	word := roleWord(role)
-	if !p.roles.add(word) {
+	if !p.told.add(word) {
 		return
 	}
 	p.log.InfoContext(ctx, "messages of a role that is not the visitor's are not relayed", "role", word)
 }
 
-// words are the words told in the log so far, at most maxRoles.
+// words are the words told in the log so far, at most maxTold.
 type words struct {
 	mu   sync.Mutex
 	told map[string]bool
@@ -253,7 +269,7 @@ type words struct {
 func (w *words) add(word string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.told[word] || len(w.told) >= maxRoles {
+	if w.told[word] || len(w.told) >= maxTold {
 		return false
 	}
 	if w.told == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,8 +81,8 @@ func (l *LiveChatAI) parts(e *bridge.Event) []replyRequest {
 	if e.Message.Text != "" {
 		lines = append(lines, e.Message.Text)
 	}
-	for _, q := range e.Message.QuickReplies {
-		lines = append(lines, "• "+q.Title)
+	for i, q := range e.Message.QuickReplies {
+		lines = append(lines, strconv.Itoa(i+1)+". "+q.Title)
 	}
 	for _, a := range e.Message.Attachments {
 		if l.cfg.Images == imagesAsImage && strings.HasPrefix(a.ContentType, "image/") {
@@ -113,7 +114,7 @@ func (l *LiveChatAI) Settled(ctx context.Context, e *bridge.Event) (bool, error)
 	if wait := l.far.hushed(); wait > 0 {
 		return false, inDoubt(errors.New("LiveChatAI wants no calls now"))
 	}
-	conv, _, failed := l.far.read(ctx, string(e.Thread))
+	conv, failed := l.far.read(ctx, string(e.Thread))
 	if failed != nil {
 		// A conversation that is gone holds no reply, and takes none.
 		if isGone(failed) {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lpbridge/bridge/farside"
 )
 
 // typingRequest is the body of POST /conversations/{id}/typing (page "Send an
@@ -33,31 +35,49 @@ const (
 	typeImage = "IMAGE"
 )
 
-// envelope is around every answer.
-type envelope struct {
-	Status string          `json:"status"`
-	Data   json.RawMessage `json:"data"`
+// statusFailed is the envelope's status when the call failed.
+const statusFailed = "error"
+
+// contact is a visitor. Attributes are as they came.
+type contact struct {
+	ID         string
+	Name       string
+	Phone      string
+	Email      string
+	Attributes map[string]json.RawMessage
 }
 
-// statusError is the envelope's status when the call failed.
-const statusError = "error"
-
-// contact is a visitor.
-type contact struct {
-	ID         string                     `json:"id"`
-	Name       string                     `json:"name"`
-	Phone      string                     `json:"phone"`
-	Email      string                     `json:"email"`
-	Attributes map[string]json.RawMessage `json:"attributes"`
+func contactOf(o farside.Object) *contact {
+	if !o.Exists() {
+		return nil
+	}
+	c := &contact{ID: o.Text("id"), Name: o.Text("name"), Phone: o.Text("phone"), Email: o.Text("email")}
+	attributes := o.Inner("attributes")
+	for _, name := range attributes.Names() {
+		if raw, ok := attributes.Raw(name); ok {
+			if c.Attributes == nil {
+				c.Attributes = map[string]json.RawMessage{}
+			}
+			c.Attributes[name] = raw
+		}
+	}
+	return c
 }
 
 // listed is a conversation in the list.
 type listed struct {
-	ID              string   `json:"id"`
-	IsResolved      bool     `json:"isResolved"`
-	IsAgent         bool     `json:"isAgent"`
-	Contact         *contact `json:"contact"`
-	LastMessageDate moment   `json:"lastMessageDate"`
+	ID              string
+	IsResolved      bool
+	IsAgent         bool
+	Contact         *contact
+	LastMessageDate time.Time
+}
+
+func listedOf(o farside.Object) listed {
+	return listed{
+		ID: o.Text("id"), IsResolved: o.Flag("isResolved"), IsAgent: o.Flag("isAgent"),
+		Contact: contactOf(o.Inner("contact")), LastMessageDate: o.Moment("lastMessageDate"),
+	}
 }
 
 // conversation is one conversation with its messages.
@@ -67,38 +87,33 @@ type conversation struct {
 	AgentID         string
 	IsResolved      bool
 	IsAgent         bool
-	LastMessageDate moment
-	CreatedAt       moment
+	LastMessageDate time.Time
+	CreatedAt       time.Time
 	Messages        []message
+	// unread says what of the answer could not be read.
+	unread unread
 }
 
 // message is one message of a conversation.
 type message struct {
-	ID        string `json:"id"`
-	Content   string `json:"content"`
-	Role      string `json:"role"`
-	Type      string `json:"type"`
-	CreatedAt moment `json:"createdAt"`
+	ID        string
+	Content   string
+	Role      string
+	Type      string
+	CreatedAt time.Time
 }
 
-// moment is a time as the API writes it, ISO 8601. One that cannot be read is
-// zero, because it must not cost the message.
-type moment struct{ time.Time }
+func messageOf(o farside.Object) message {
+	return message{
+		ID: o.Text("id"), Content: o.Text("content"), Role: o.Text("role"), Type: o.Text("type"), CreatedAt: o.Moment("createdAt"),
+	}
+}
 
-// UnmarshalJSON implements [json.Unmarshaler]. It never fails.
-func (m *moment) UnmarshalJSON(data []byte) error {
-	m.Time = time.Time{}
-	var text string
-	if json.Unmarshal(data, &text) != nil {
-		return nil
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
-		if t, err := time.Parse(layout, text); err == nil && t.Year() > 1970 && t.Year() < 9999 {
-			m.Time = t.UTC()
-			return nil
-		}
-	}
-	return nil
+// unread is what could not be read of an answer: whole things of a list, and
+// single members of others.
+type unread struct {
+	things  int
+	members []string
 }
 
 // listPage is one page of the list.
@@ -106,8 +121,7 @@ type listPage struct {
 	conversations []listed
 	total         int
 	totalPages    int
-	// spoilt is how many conversations of the page could not be read.
-	spoilt int
+	unread        unread
 }
 
 // errNotUnderstood is all that is said of an answer of another form, for it may
@@ -118,15 +132,15 @@ var errNotUnderstood = errors.New("the answer is not of the documented form")
 var errRefused = errors.New("the answer says error")
 
 // open takes the envelope off.
-func open(body []byte) (json.RawMessage, error) {
-	var e envelope
-	if err := json.Unmarshal(body, &e); err != nil {
-		return nil, errNotUnderstood
+func open(body []byte) (farside.Object, error) {
+	e, err := farside.ParseObject(body)
+	switch {
+	case err != nil:
+		return farside.Object{}, errNotUnderstood
+	case e.Text("status") == statusFailed:
+		return farside.Object{}, errRefused
 	}
-	if e.Status == statusError {
-		return nil, errRefused
-	}
-	return e.Data, nil
+	return e.Inner("data"), nil
 }
 
 // decodeList reads the answer of GET /conversations. A conversation that cannot
@@ -136,83 +150,59 @@ func decodeList(body []byte) (listPage, error) {
 	if err != nil {
 		return listPage{}, err
 	}
-	var wire struct {
-		Conversations []json.RawMessage `json:"conversations"`
-		Meta          struct {
-			Total      int `json:"total"`
-			TotalPages int `json:"totalPages"`
-		} `json:"meta"`
-	}
-	if json.Unmarshal(data, &wire) != nil || wire.Conversations == nil {
+	if !data.IsList("conversations") {
 		return listPage{}, errNotUnderstood
 	}
-	page := listPage{total: wire.Meta.Total, totalPages: wire.Meta.TotalPages}
-	for _, raw := range wire.Conversations {
-		var c listed
-		if json.Unmarshal(raw, &c) != nil || c.ID == "" {
-			page.spoilt++
-			continue
+	meta := data.Inner("meta")
+	page := listPage{total: int(meta.Number("total")), totalPages: int(meta.Number("totalPages"))}
+	for _, o := range data.List("conversations") {
+		if c := listedOf(o); c.ID != "" {
+			page.conversations = append(page.conversations, c)
+		} else {
+			page.unread.things++
 		}
-		page.conversations = append(page.conversations, c)
 	}
+	page.unread.members = data.Odd()
 	return page, nil
 }
 
 // decodeConversation reads the answer of GET /conversations/{id}. Messages that
 // cannot be read are left out and counted.
-func decodeConversation(body []byte) (c conversation, spoilt int, err error) {
+func decodeConversation(body []byte) (conversation, error) {
 	data, err := open(body)
 	if err != nil {
-		return conversation{}, 0, err
+		return conversation{}, err
 	}
-	var wire struct {
-		ID              string            `json:"id"`
-		ContactID       string            `json:"contactId"`
-		AgentID         string            `json:"agentId"`
-		IsResolved      bool              `json:"isResolved"`
-		IsAgent         bool              `json:"isAgent"`
-		LastMessageDate moment            `json:"lastMessageDate"`
-		CreatedAt       moment            `json:"createdAt"`
-		Messages        []json.RawMessage `json:"messages"`
+	c := conversation{
+		ID: data.Text("id"), ContactID: data.Text("contactId"), AgentID: data.Text("agentId"),
+		IsResolved: data.Flag("isResolved"), IsAgent: data.Flag("isAgent"),
+		LastMessageDate: data.Moment("lastMessageDate"), CreatedAt: data.Moment("createdAt"),
 	}
-	if json.Unmarshal(data, &wire) != nil || wire.ID == "" {
-		return conversation{}, 0, errNotUnderstood
+	if c.ID == "" {
+		return conversation{}, errNotUnderstood
 	}
-	c = conversation{
-		ID: wire.ID, ContactID: wire.ContactID, AgentID: wire.AgentID, IsResolved: wire.IsResolved, IsAgent: wire.IsAgent,
-		LastMessageDate: wire.LastMessageDate, CreatedAt: wire.CreatedAt,
-	}
-	for _, raw := range wire.Messages {
-		var m message
-		if json.Unmarshal(raw, &m) != nil || m.ID == "" {
-			spoilt++
-			continue
+	for _, o := range data.List("messages") {
+		if m := messageOf(o); m.ID != "" {
+			c.Messages = append(c.Messages, m)
+		} else {
+			c.unread.things++
 		}
-		c.Messages = append(c.Messages, m)
 	}
-	return c, spoilt, nil
+	c.unread.members = data.Odd()
+	return c, nil
 }
 
-// decodeReply returns the id that a reply got, empty when the answer has none.
+// decodeReply returns the id that a reply got, empty when the answer has none:
+// the reply is there, and is found by its text if need be.
 func decodeReply(body []byte) (messageID string, err error) {
 	data, err := open(body)
 	if errors.Is(err, errRefused) {
 		return "", err
 	}
-	var wire struct {
-		MessageID string `json:"messageId"`
-		Message   struct {
-			ID string `json:"id"`
-		} `json:"message"`
+	if id := data.Text("messageId"); err != nil || id != "" {
+		return id, nil
 	}
-	// The reply is there; without an id it is found by its text if need be.
-	if err != nil || json.Unmarshal(data, &wire) != nil {
-		return "", nil
-	}
-	if wire.MessageID == "" {
-		return wire.Message.ID, nil
-	}
-	return wire.MessageID, nil
+	return data.Inner("message").Text("id"), nil
 }
 
 // strings returns a contact's attributes that are words, numbers or truths.

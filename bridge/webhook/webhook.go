@@ -93,12 +93,12 @@ func (w *Webhook) Channel() bridge.Channel {
 	return c
 }
 
-// Routes implements [bridge.Adapter].
+// Routes implements [bridge.Adapter]. An address is copied with or without its
+// final slash.
 func (w *Webhook) Routes() []bridge.Route {
 	_, challenge := w.auth.describe()
-	return []bridge.Route{{Pattern: path, Handler: &bridge.Door{
-		Limit: maxBody, Verify: w.auth.verify, Challenge: challenge, Take: w.take, Log: w.log,
-	}}}
+	door := &bridge.Door{Limit: maxBody, Verify: w.auth.verify, Challenge: challenge, Take: w.take, Log: w.log}
+	return []bridge.Route{{Pattern: path, Handler: door}, {Pattern: path + "/{$}", Handler: door}}
 }
 
 func (w *Webhook) take(ctx context.Context, _ *http.Request, body []byte) (bridge.Accepted, error) {
