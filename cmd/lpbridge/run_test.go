@@ -13,30 +13,6 @@ import (
 	"lpbridge/connector/lpsim"
 )
 
-// TestKilledWhileTyping: what an agent sees of typing must not outlive the
-// process that was to end it, were that killed the moment LivePerson was told.
-func TestKilledWhileTyping(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	p := s.run(nil)
-	s.post(p, message("a", "a1", "hello"))
-	s.awaitTexts("a", "hello")
-	s.post(p, typing("a", "composing"))
-	s.agentSeesTyping("a", true)
-	p.kill()
-	s.agentSeesTyping("a", true)
-
-	p = s.run(nil)
-	s.agentSeesTyping("a", false)
-	s.post(p, message("a", "a2", "still there"))
-	s.awaitTexts("a", "hello", "still there")
-	p.terminate()
-	states := s.chatStates("a")
-	if len(states) != 2 || states[0] != "COMPOSING" || states[1] == "COMPOSING" {
-		t.Errorf("LivePerson was told %v, want COMPOSING and one end of it", states)
-	}
-}
-
 // TestKilledWithPendingMessages: LivePerson is away, the process dies, and
 // everything it had answered for arrives, once and in order.
 func TestKilledWithPendingMessages(t *testing.T) {

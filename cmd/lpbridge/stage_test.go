@@ -106,6 +106,8 @@ type wire struct {
 
 	mu   sync.Mutex
 	held func(body string) bool
+	// applied is called when LivePerson has taken a SEND and not answered it.
+	applied func(body string)
 	// arrived counts requests that were held up.
 	arrived int
 	free    chan struct{}
@@ -160,7 +162,30 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}
-	w.sim.ServeHTTP(rw, r)
+	answer := httptest.NewRecorder()
+	w.sim.ServeHTTP(answer, r)
+	w.mu.Lock()
+	applied := w.applied
+	w.mu.Unlock()
+	if applied != nil {
+		applied(string(body))
+	}
+	maps.Copy(rw.Header(), answer.Header())
+	rw.WriteHeader(answer.Code)
+	// A bridge that is gone reads no answer.
+	_, _ = rw.Write(answer.Body.Bytes())
+}
+
+// afterwards calls a function once LivePerson has taken a SEND with some text.
+func (w *wire) afterwards(text string, do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var once sync.Once
+	w.applied = func(body string) {
+		if strings.Contains(body, text) {
+			once.Do(do)
+		}
+	}
 }
 
 // farSide is a channel's server: what WEBHOOK_URL names.
@@ -170,6 +195,8 @@ type farSide struct {
 	mu     sync.Mutex
 	got    []farEvent
 	refuse int
+	// taken is called for each event.
+	taken func(farEvent)
 }
 
 // farEvent is what the channel was told.
@@ -206,6 +233,9 @@ func (f *farSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.got = append(f.got, e)
+	if f.taken != nil {
+		f.taken(e)
+	}
 }
 
 // refuseWith makes the channel answer a status; 0 makes it well again.

@@ -4,12 +4,94 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay"
+	"lpbridge/connector/lpsim"
 )
+
+// TestKilledWhileTyping: what an agent sees of typing must not outlive the
+// process that was to end it, were that killed the moment LivePerson was told.
+func TestKilledWhileTyping(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
+		t.Run(after.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			p := s.run(nil)
+			s.post(p, message("a", "a1", "hello"))
+			s.awaitTexts("a", "hello")
+			s.wire.afterwards("COMPOSING", func() {
+				time.Sleep(after)
+				p.signal(syscall.SIGKILL)
+			})
+			s.post(p, typing("a", "composing"))
+			<-p.ended
+			s.agentSeesTyping("a", true)
+
+			p = s.run(nil)
+			s.agentSeesTyping("a", false)
+			s.post(p, message("a", "a2", "still there"))
+			s.awaitTexts("a", "hello", "still there")
+			p.terminate()
+			states := s.chatStates("a")
+			if len(states) != 2 || states[0] != "COMPOSING" || states[1] == "COMPOSING" {
+				t.Errorf("LivePerson was told %v, want COMPOSING and one end of it", states)
+			}
+		})
+	}
+}
+
+// TestKilledWhileTypingAndLivePersonAway: the end of typing outlives a process
+// that could not tell it, and comes without anybody writing.
+func TestKilledWhileTypingAndLivePersonAway(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.run(nil)
+	s.post(p, message("a", "a1", "hello"))
+	s.awaitTexts("a", "hello")
+	s.post(p, typing("a", "composing"))
+	s.agentSeesTyping("a", true)
+	s.away(t, true)
+	p.kill()
+	p = s.run(nil)
+	s.post(p, typing("a", "stopped"))
+	p.terminate()
+	p = s.run(nil)
+	s.agentSeesTyping("a", true)
+	s.away(t, false)
+	s.agentSeesTyping("a", false)
+	p.terminate()
+}
+
+// TestKilledWhileAnAgentTypes: neither must what a channel shows.
+func TestKilledWhileAnAgentTypes(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.run(nil)
+	s.post(p, message("a", "a1", "hello"))
+	s.awaitTexts("a", "hello")
+	s.far.mu.Lock()
+	s.far.taken = func(e farEvent) {
+		if e.Typing.State == "composing" {
+			p.signal(syscall.SIGKILL)
+		}
+	}
+	s.far.mu.Unlock()
+	conversation := s.conversations("a")[0].ConversationID
+	if err := s.sim.AgentTyping(conversation, "COMPOSING", lpsim.Agent{}); err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	p = s.run(nil)
+	await(t, "the end of the agent's typing", func() bool {
+		_, told := s.far.find(func(e farEvent) bool { return e.Thread == "a" && e.Typing.State == "stopped" })
+		return told
+	})
+	p.terminate()
+}
 
 // TestTypingTable holds the sources and targets that docs/typing.md shows to
 // what the adapters declare.
