@@ -36,11 +36,14 @@ const maxClickables = 512
 
 // Clickables lists what the message offers to be chosen.
 func (c *MessagingChange) Clickables() []Clickable {
-	w := clickWalk{sequence: c.Sequence}
-	w.quick = true
-	w.element(c.Event.QuickReplies, 0)
+	w := clickWalk{sequence: c.Sequence, quick: true}
+	if replies := readElement(c.Event.QuickReplies); replies != nil {
+		for _, reply := range replies.Replies {
+			w.element(reply)
+		}
+	}
 	w.quick = false
-	w.element(c.Event.RichContent, 0)
+	w.element(readElement(c.Event.RichContent))
 	return w.found
 }
 
@@ -50,28 +53,26 @@ type clickWalk struct {
 	found    []Clickable
 }
 
-func (w *clickWalk) element(raw json.RawMessage, depth int) {
-	var e richElement
-	if len(raw) == 0 || depth > deepestElement || json.Unmarshal(raw, &e) != nil {
+func (w *clickWalk) element(e *richElement) {
+	if e == nil {
 		return
 	}
 	metadata := notNull(e.Click.Metadata)
 	text, link := e.publishText(), e.target()
 	// A quick reply is one by where it is; an element needs something to click for.
-	if text != "" || link != "" || metadata != nil && len(e.Resp) == 0 || w.quick && depth > 0 {
+	if w.quick || text != "" || link != "" || metadata != nil && len(e.Resp) == 0 {
 		w.add(Clickable{Title: first(e.Title, e.Text, e.Caption, e.Alt), PublishText: text, Link: link, Metadata: metadata})
 	}
 	for _, choice := range e.Resp {
-		if choice == "" {
-			continue
+		if choice != "" {
+			w.add(Clickable{Title: string(choice), PublishText: string(choice), Metadata: metadata})
 		}
-		w.add(Clickable{Title: string(choice), PublishText: string(choice), Metadata: metadata})
 	}
 	for _, child := range e.Elements {
-		w.element(child, depth+1)
+		w.element(child)
 	}
 	for _, child := range e.Replies {
-		w.element(child, depth+1)
+		w.element(child)
 	}
 }
 

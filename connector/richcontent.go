@@ -1,15 +1,18 @@
 package connector
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
 )
 
 const (
-	// deepestElement bounds how far nested rich content is followed; LivePerson's
-	// own templates stay below five.
-	deepestElement = 16
+	// deepestElement bounds how far nested rich content is followed, an array
+	// counting as a level; LivePerson's own templates stay below ten.
+	deepestElement = 32
+	// mostElements bounds how much of it is; LivePerson allows 256 in a card.
+	mostElements = 5000
 	// fallbackLimit bounds what is flattened, in bytes.
 	fallbackLimit = 16 << 10
 )
@@ -18,28 +21,139 @@ const (
 // elements ("Rich Messaging Introduction" page); looks are left out. Fields are
 // loose, so that one of the wrong type does not hide the others.
 type richElement struct {
-	Type     loose `json:"type"`
-	Text     loose `json:"text"`
-	Title    loose `json:"title"`
-	Subtitle loose `json:"subtitle"`
-	Caption  loose `json:"caption"`
-	URL      loose `json:"url"`
-	Key      loose `json:"key"`
-	Value    loose `json:"value"`
-	Alt      loose `json:"alt"`
+	Type     loose
+	Text     loose
+	Title    loose
+	Subtitle loose
+	Caption  loose
+	URL      loose
+	Key      loose
+	Value    loose
+	Alt      loose
 	// Resp are the choices of the old quick reply template.
-	Resp forgiving[loose] `json:"resp"`
-	La   loose            `json:"la"`
-	Lo   loose            `json:"lo"`
+	Resp forgiving[loose]
+	La   loose
+	Lo   loose
 	// SelectMode names what carouselSelect and accordionSelect ask for, Titles the
 	// parts of an accordion, one for each of its elements.
-	SelectMode named            `json:"selectMode"`
-	Titles     forgiving[named] `json:"titles"`
-	// Elements and Replies stay raw so that depth is bounded by us.
-	Elements forgiving[json.RawMessage] `json:"elements"`
-	Replies  forgiving[json.RawMessage] `json:"replies"`
-	Click    richClick                  `json:"click"`
+	SelectMode named
+	Titles     forgiving[named]
+	Elements   []*richElement
+	Replies    []*richElement
+	Click      richClick
 }
+
+// field is where a member of the JSON object goes, nil for what carries no
+// meaning.
+func (e *richElement) field(name string) any {
+	switch name {
+	case "type":
+		return &e.Type
+	case "text":
+		return &e.Text
+	case "title":
+		return &e.Title
+	case "subtitle":
+		return &e.Subtitle
+	case "caption":
+		return &e.Caption
+	case "url":
+		return &e.URL
+	case "key":
+		return &e.Key
+	case "value":
+		return &e.Value
+	case "alt":
+		return &e.Alt
+	case "resp":
+		return &e.Resp
+	case "la":
+		return &e.La
+	case "lo":
+		return &e.Lo
+	case "selectMode":
+		return &e.SelectMode
+	case "titles":
+		return &e.Titles
+	case "click":
+		return &e.Click
+	}
+	return nil
+}
+
+// elementReader reads structured content in one pass, however deep it is: decoding
+// level by level would read the innermost once for every level.
+type elementReader struct {
+	dec  *json.Decoder
+	read int
+}
+
+// readElement gives the tree of a piece of structured content, nil when it is
+// none.
+func readElement(raw json.RawMessage) *richElement {
+	if len(raw) == 0 {
+		return nil
+	}
+	r := elementReader{dec: json.NewDecoder(bytes.NewReader(raw))}
+	if found := r.elements(0); len(found) == 1 {
+		return found[0]
+	}
+	return nil
+}
+
+// elements reads an array of elements, or one that is bare. What is none, too deep
+// or too much is left out.
+func (r *elementReader) elements(depth int) (found []*richElement) {
+	if depth > deepestElement || r.read >= mostElements {
+		r.skip()
+		return nil
+	}
+	token, err := r.dec.Token()
+	switch {
+	case err != nil:
+	case token == json.Delim('{'):
+		found = append(found, r.object(depth))
+	case token == json.Delim('['):
+		for r.dec.More() && r.read < mostElements {
+			found = append(found, r.elements(depth+1)...)
+		}
+		for r.dec.More() && r.skip() {
+		}
+		_, _ = r.dec.Token()
+	}
+	return found
+}
+
+// object reads an element whose opening brace is read already.
+func (r *elementReader) object(depth int) *richElement {
+	r.read++
+	e := &richElement{}
+	for r.dec.More() {
+		name, err := r.dec.Token()
+		if err != nil {
+			return e
+		}
+		switch name {
+		case "elements":
+			e.Elements = r.elements(depth + 1)
+		case "replies":
+			e.Replies = r.elements(depth + 1)
+		default:
+			into := e.field(name.(string))
+			if into == nil {
+				into = new(json.RawMessage)
+			}
+			if r.dec.Decode(into) != nil {
+				return e
+			}
+		}
+	}
+	_, _ = r.dec.Token()
+	return e
+}
+
+// skip reads over a value and tells whether there was one.
+func (r *elementReader) skip() bool { return r.dec.Decode(new(json.RawMessage)) == nil }
 
 type named struct {
 	Name       loose `json:"name"`
@@ -155,8 +269,8 @@ func fallbackText(text string, rich, replies json.RawMessage) string {
 		// What somebody wrote is never cut; only what we add to it is bounded.
 		f.lines = append(f.lines, text)
 	}
-	f.element(rich, 0)
-	f.element(replies, 0)
+	f.element(readElement(rich))
+	f.element(readElement(replies))
 	return strings.Join(f.lines, "\n")
 }
 
@@ -170,11 +284,9 @@ func (f *flattener) line(text string) {
 	f.size += len(text) + 1
 }
 
-// element adds an element and what it contains. What cannot be read is left out:
-// half of a card is better than none.
-func (f *flattener) element(raw json.RawMessage, depth int) {
-	var e richElement
-	if len(raw) == 0 || depth > deepestElement || f.size >= fallbackLimit || json.Unmarshal(raw, &e) != nil {
+// element adds an element and what it contains.
+func (f *flattener) element(e *richElement) {
+	if e == nil || f.size >= fallbackLimit {
 		return
 	}
 	switch e.Type {
@@ -193,7 +305,7 @@ func (f *flattener) element(raw json.RawMessage, depth int) {
 		f.line(labelled(string(e.Caption), string(e.URL)))
 		f.line(e.target())
 	}
-	f.slots(&e)
+	f.slots(e)
 	for _, choice := range e.Resp {
 		if choice != "" {
 			f.line("- " + string(choice))
@@ -203,21 +315,20 @@ func (f *flattener) element(raw json.RawMessage, depth int) {
 		if i < len(e.Titles) {
 			f.line(e.Titles[i].words())
 		}
-		f.element(child, depth+1)
+		f.element(child)
 	}
-	for _, child := range e.Replies {
-		f.reply(child, depth+1)
+	for _, reply := range e.Replies {
+		f.reply(reply)
 	}
 }
 
 // reply adds a quick reply, which is a button whether it says so or not.
-func (f *flattener) reply(raw json.RawMessage, depth int) {
-	var e richElement
-	if json.Unmarshal(raw, &e) == nil && e.Type == "" {
+func (f *flattener) reply(e *richElement) {
+	if e.Type == "" {
 		f.line(e.button())
 		return
 	}
-	f.element(raw, depth)
+	f.element(e)
 }
 
 // slots adds the appointments an element offers.
