@@ -66,9 +66,13 @@ type Options struct {
 	// defaults. Share one with lpauth to share its connections.
 	Transport http.RoundTripper
 	// Features we declare in the Client-Properties header, such as
-	// "RICH_CONTENT" ("Send API Overview" page). LivePerson sends structured
+	// FeatureRichContent ("Send API Overview" page). LivePerson sends structured
 	// content and surveys only to clients that declare them.
 	Features []string
+	// Documents lets consumers send documents too. LivePerson's connector pages
+	// speak of pictures of at most 3 MB; its mobile SDK lets consumers send
+	// documents of 5 MB, and accounts differ.
+	Documents bool
 	// Timeout bounds one request from connecting to the last byte of the
 	// answer; zero means ten seconds.
 	Timeout time.Duration
@@ -90,6 +94,7 @@ type Client struct {
 	consumers   Consumers
 	rt          http.RoundTripper
 	repeatable  *retryablehttp.Client
+	documents   bool
 	timeout     time.Duration
 	fileTimeout time.Duration
 	log         *slog.Logger
@@ -140,7 +145,7 @@ func New(o Options) (*Client, error) {
 		account: o.AccountID, clientID: o.ClientID,
 		domains: o.Domains, app: o.AppTokens, consumers: o.Consumers,
 		rt: lpauth.Attempts(o.Transport), repeatable: lpauth.NewRetryClient(o.Transport),
-		timeout: o.Timeout, fileTimeout: o.FileTimeout, log: o.Logger,
+		documents: o.Documents, timeout: o.Timeout, fileTimeout: o.FileTimeout, log: o.Logger,
 		clientProperties: []string{properties}, userAgent: []string{o.UserAgent},
 		requestPrefix:   rand.Text()[:8] + "-",
 		conversationURL: endpoint{path: path + "?v=3"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,9 +20,30 @@ const (
 	opUpload      = "file upload"
 	opDownload    = "file download"
 
-	// MaxUploadBytes is the largest file LivePerson takes ("File Sharing" page).
-	MaxUploadBytes = 3 << 20
+	// MaxUploadBytes is the largest picture LivePerson takes ("File Sharing" page),
+	// MaxDocumentBytes the largest file where consumers may send documents too
+	// (mobile SDK, "Photo and File Sharing" page).
+	MaxUploadBytes   = 3 << 20
+	MaxDocumentBytes = 5 << 20
 )
+
+var (
+	pictureTypes  = []string{"JPG", "JPEG", "PNG", "GIF"}
+	documentTypes = []string{"PDF", "DOCX", "PPTX", "XLSX"}
+)
+
+// Uploadable tells whether the consumer may send a file of a type, LivePerson's
+// fileType, and of a size in bytes.
+func (c *Client) Uploadable(fileType string, size int64) bool {
+	fileType = strings.ToUpper(fileType)
+	switch {
+	case size < 1:
+		return false
+	case c.documents && slices.Contains(documentTypes, fileType):
+		return size <= MaxDocumentBytes
+	}
+	return slices.Contains(pictureTypes, fileType) && size <= MaxUploadBytes
+}
 
 // fileURL is a signed address that LivePerson lets live for about a minute, so
 // it is used at once and never handed on.
@@ -31,18 +53,21 @@ type fileURL struct {
 }
 
 // Upload stores a file for a message and gives the relativePath a [HostedFile]
-// needs ("File Sharing" page). fileType is JPG, JPEG, PNG or GIF, data at most
-// MaxUploadBytes. Nothing is seen by the agent until the message is sent, so
-// every failure may be repeated.
+// needs ("File Sharing" page). What may be uploaded, [Client.Uploadable] tells.
+// Nothing is seen by the agent until the message is sent, so every failure may be
+// repeated.
 func (c *Client) Upload(ctx context.Context, consumer ConsumerIdentity, fileType string, data []byte) (relativePath string, err error) {
 	switch {
 	case fileType == "":
 		return "", invalid(opUpload, "fileType is empty")
 	case len(data) == 0:
 		return "", invalid(opUpload, "file is empty")
-	case len(data) > MaxUploadBytes:
+	case len(data) > MaxUploadBytes && !c.Uploadable(fileType, int64(len(data))):
 		return "", &Error{Op: opUpload, Outcome: Invalid, Err: ErrTooLarge}
+	case !c.Uploadable(fileType, int64(len(data))):
+		return "", invalid(opUpload, "fileType is none of those a consumer may send")
 	}
+	fileType = strings.ToUpper(fileType)
 	ask := struct {
 		FileSize string `json:"fileSize"` // a number in some examples, a string in the schema
 		FileType string `json:"fileType"`

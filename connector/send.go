@@ -234,13 +234,16 @@ const (
 	CSATSkipped         CSATStatus = "SKIPPED"
 )
 
-// CSATRate is the consumer's rating. LivePerson takes it after the close.
+// CSATRate is the consumer's rating ("Send API Overview" page). LivePerson takes
+// it after the close.
 type CSATRate struct {
 	// Rate is 1 (worst) to 5 (best).
 	Rate int
-	// ResolutionConfirmation tells whether the issue was resolved.
-	ResolutionConfirmation bool
-	// Status may be empty for CSATFilled.
+	// ResolutionConfirmation tells whether the issue was resolved; nil says
+	// nothing of it.
+	ResolutionConfirmation *bool
+	// Status may be empty for CSATFilled, or CSATPartiallyFilled where nothing is
+	// said of the resolution.
 	Status CSATStatus
 }
 
@@ -283,11 +286,14 @@ func (d DialogChange) field() any {
 func (r CSATRate) field() any {
 	if r.Status == "" {
 		r.Status = CSATFilled
+		if r.ResolutionConfirmation == nil {
+			r.Status = CSATPartiallyFilled
+		}
 	}
 	return struct {
 		Field                  string     `json:"field"`
 		Rate                   int        `json:"csatRate"`
-		ResolutionConfirmation bool       `json:"csatResolutionConfirmation"`
+		ResolutionConfirmation *bool      `json:"csatResolutionConfirmation,omitempty"`
 		Status                 CSATStatus `json:"status"`
 	}{"CSATRate", r.Rate, r.ResolutionConfirmation, r.Status}
 }

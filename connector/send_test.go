@@ -399,8 +399,9 @@ func TestUpdateConversation(t *testing.T) {
 		{"close", []ConversationField{ConversationStateField{}}, `{"field":"ConversationStateField","conversationState":"CLOSE"}`},
 		{"close without survey", []ConversationField{Stage{}}, `{"field":"Stage","conversationState":"CLOSE"}`},
 		{"close for a survey", []ConversationField{DialogChange{DialogID: "D"}}, `{"field":"DialogChange","type":"UPDATE","dialog":{"dialogId":"D","state":"CLOSE","closedCause":"Closed by consumer"}}`},
-		{"rate", []ConversationField{CSATRate{Rate: 5, ResolutionConfirmation: true}}, `{"field":"CSATRate","csatRate":5,"csatResolutionConfirmation":true,"status":"FILLED"}`},
-		{"skip the rating", []ConversationField{CSATRate{Status: CSATSkipped}}, `{"field":"CSATRate","csatRate":0,"csatResolutionConfirmation":false,"status":"SKIPPED"}`},
+		{"rate", []ConversationField{CSATRate{Rate: 5, ResolutionConfirmation: new(true)}}, `{"field":"CSATRate","csatRate":5,"csatResolutionConfirmation":true,"status":"FILLED"}`},
+		{"rate and say nothing of the resolution", []ConversationField{CSATRate{Rate: 4}}, `{"field":"CSATRate","csatRate":4,"status":"PARTIALLY_FILLED"}`},
+		{"skip the rating", []ConversationField{CSATRate{Status: CSATSkipped}}, `{"field":"CSATRate","csatRate":0,"status":"SKIPPED"}`},
 		{"urgent", []ConversationField{TTRField{TTRType: "URGENT", Value: 300}}, `{"field":"TTRField","ttrType":"URGENT","value":300}`},
 		{"several", []ConversationField{TTRField{"NORMAL", 0}, Stage{}}, `[{"field":"TTRField","ttrType":"NORMAL","value":0},{"field":"Stage","conversationState":"CLOSE"}]`},
 	} {

@@ -164,5 +164,5 @@ func (s *sender) rated(ctx context.Context, key bridge.ThreadKey, ev *bridge.Eve
 }
 
 func rateOf(r *bridge.Rating) connector.CSATRate {
-	return connector.CSATRate{Rate: r.Score, ResolutionConfirmation: r.Resolved != nil && *r.Resolved}
+	return connector.CSATRate{Rate: r.Score, ResolutionConfirmation: r.Resolved}
 }

@@ -124,7 +124,7 @@ type SurveyAnswer struct {
 // CSAT is the legacy rating of a conversation.
 type CSAT struct {
 	Rate       int    `json:"csatRate"`
-	Resolution bool   `json:"csatResolutionConfirmation"`
+	Resolution *bool  `json:"csatResolutionConfirmation,omitempty"`
 	Status     string `json:"status"`
 }
 

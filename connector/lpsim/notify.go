@@ -204,7 +204,7 @@ type conversationDetails struct {
 
 type wireCSAT struct {
 	Rate       int    `json:"csatRate"`
-	Resolution bool   `json:"csatResolutionConfirmation"`
+	Resolution *bool  `json:"csatResolutionConfirmation,omitempty"`
 	Status     string `json:"status"`
 }
 

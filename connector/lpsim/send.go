@@ -368,8 +368,7 @@ func checkChange(c *conversation, f *fieldChange) string {
 			open = d.State == stateOpen
 		}
 	case "CSATRate":
-		valid = f.Rate != nil && *f.Rate >= 1 && *f.Rate <= 5 && f.Resolution != nil &&
-			slices.Contains([]string{"FILLED", "PARTIALLY_FILLED", "SKIPPED"}, f.Status)
+		valid = f.validRating()
 		open = true
 	case "TTRField":
 		valid = slices.Contains([]string{"CUSTOM", "NORMAL", "PRIORITIZED", "URGENT"}, f.TTRType) && f.Value != nil && *f.Value >= 0
@@ -381,6 +380,18 @@ func checkChange(c *conversation, f *fieldChange) string {
 		return msgClosed
 	}
 	return ""
+}
+
+// validRating wants the resolution only of a rating that claims to be complete, and no rate of one that was skipped.
+func (f *fieldChange) validRating() bool {
+	rated := f.Rate != nil && *f.Rate >= 1 && *f.Rate <= 5
+	switch f.Status {
+	case "FILLED":
+		return rated && f.Resolution != nil
+	case "PARTIALLY_FILLED":
+		return rated || f.Resolution != nil
+	}
+	return f.Status == "SKIPPED"
 }
 
 func (s *Sim) apply(c *call, conv *conversation, f *fieldChange) {
@@ -397,7 +408,10 @@ func (s *Sim) apply(c *call, conv *conversation, f *fieldChange) {
 	case "Stage":
 		s.closeAll(conv, RoleConsumer, c)
 	case "CSATRate":
-		conv.csat = &CSAT{*f.Rate, *f.Resolution, f.Status}
+		conv.csat = &CSAT{Resolution: f.Resolution, Status: f.Status}
+		if f.Rate != nil {
+			conv.csat.Rate = *f.Rate
+		}
 		s.changed(conv, c)
 	case "TTRField":
 		conv.ttr = TTR{f.TTRType, *f.Value}
