@@ -46,6 +46,10 @@ type Channel struct {
 	// Delivers are the kinds the channel wants from LivePerson. An event of
 	// another kind is dropped before it is journalled.
 	Delivers []Kind
+	// ReportsDelivery says that the channel reports with a receipt when a message
+	// reached a device of the consumer. LivePerson is told ACCEPT then, and
+	// otherwise as soon as Deliver has ended well.
+	ReportsDelivery bool
 	// TypingIn is how the channel reports a consumer's typing.
 	TypingIn TypingSource
 	// TypingOut is how the channel wants to be told of an agent's typing.

@@ -129,11 +129,13 @@ type Consumer struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-// Agent is somebody on LivePerson's side. LivePerson delivers ids and roles,
-// never names.
+// Agent is somebody on LivePerson's side. Events of LivePerson bring id and role
+// only; name and picture are there when the agent's public profile is known.
 type Agent struct {
-	ID   string `json:"id"`
-	Role string `json:"role,omitempty"`
+	ID        string `json:"id"`
+	Role      string `json:"role,omitempty"`
+	Name      string `json:"name,omitempty"`
+	AvatarURL string `json:"avatarUrl,omitempty"`
 }
 
 // Message is text, attachments, or both.

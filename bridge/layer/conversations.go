@@ -315,7 +315,7 @@ func (t *transaction) hide(c *conversation) {
 // leave ends the conversation, here and in LivePerson.
 func (t *transaction) leave(c *conversation, mode string) {
 	c.Gone = true
-	t.user.types(c.thread(), false)
+	t.user.typesNoMore(c.thread())
 	t.keep(c)
 	t.tellDeleted(objectConversation, c.UUID, mode)
 	t.report(bridge.EventID("close:"+string(c.thread())), bridge.KindClose, c.thread())

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -64,27 +63,26 @@ func (l *Layer) deliverMessage(ctx context.Context, t *transaction, c *conversat
 	if !errors.Is(err, bridge.ErrNoRecord) {
 		return fmt.Errorf("look for the message: %w", err)
 	}
-	return l.addMessage(ctx, t, c, &message{
-		UUID: uuid.NewString(), Conversation: c.ID, Thread: c.UUID, Owner: c.Owner, Sender: l.agentUser(c, e.Agent),
-		Parts: []part{{UUID: uuid.NewString(), MIMEType: typePlain, Body: plainText(e.Message)}},
-		Sent:  t.at, Status: statusSent, Event: e.ID,
-	})
-}
-
-// plainText is a message as every app can show it. Files are named by where they
-// are, and of quick replies the titles are there to be typed.
-func plainText(m *bridge.Message) string {
-	var lines []string
-	if m.Text != "" {
-		lines = append(lines, m.Text)
+	sender, err := l.agentUser(ctx, t, c, e.Agent)
+	if err != nil {
+		return err
 	}
-	for _, a := range m.Attachments {
-		lines = append(lines, strings.TrimSpace(a.Name+" "+a.URL))
+	for piece, s := range l.sheets(c.Owner, e.Message) {
+		m := &message{
+			UUID: uuid.NewString(), Conversation: c.ID, Thread: c.UUID, Owner: c.Owner, Sender: sender,
+			Parts: s.parts, Choices: s.choices, Sent: t.at, Status: statusSent, Event: e.ID, Piece: piece,
+		}
+		if s.parts[0].MIMEType != typePlain {
+			m.Plain = s.plain
+		}
+		if e.Agent != nil {
+			m.SenderName, m.SenderAvatar = e.Agent.Name, e.Agent.AvatarURL
+		}
+		if err := l.addMessage(ctx, t, c, m); err != nil {
+			return err
+		}
 	}
-	for _, q := range m.QuickReplies {
-		lines = append(lines, "• "+q.Title)
-	}
-	return strings.Join(lines, "\n")
+	return nil
 }
 
 // deliverReceipt takes note of what agents got or read. Messages that are no
@@ -133,7 +131,7 @@ func (l *Layer) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 	if u == nil || !c.visible() {
 		return nil
 	}
-	if cue.Agent.ID != "" && !slices.Contains(c.Agents, agentName(&cue.Agent)) {
+	if cue.Agent.ID != "" && !c.knows(&cue.Agent) {
 		if err := l.meetAgent(ctx, c, &cue.Agent); err != nil {
 			return err
 		}
@@ -142,9 +140,9 @@ func (l *Layer) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 	if err != nil {
 		return fmt.Errorf("read the identity: %w", err)
 	}
-	sender := l.agentUser(c, &cue.Agent)
+	sender := l.shownAs(c, &cue.Agent)
 	for _, s := range u.online() {
-		s.push(packetSignal, view{l, s.version, p}.typing(c, sender, cue.State))
+		s.push(packetSignal, view{l, s.version, p}.typing(c, sender, &cue))
 	}
 	return nil
 }
@@ -157,28 +155,66 @@ func (l *Layer) meetAgent(ctx context.Context, c *conversation, agent *bridge.Ag
 		if err != nil {
 			return err
 		}
-		l.agentUser(now, agent)
+		if _, err := l.agentUser(ctx, t, now, agent); err != nil {
+			return err
+		}
 		t.keep(now)
-		c.Agents = now.Agents
+		c.Agents, c.Named = now.Agents, now.Named
 		return nil
 	}, nil)
 }
 
+// knows reports whether the conversation knows an agent, and that they have a
+// name if they have one.
+func (c *conversation) knows(a *bridge.Agent) bool {
+	name := agentName(a)
+	return slices.Contains(c.Agents, name) && (a.Name == "" || slices.Contains(c.Named, name))
+}
+
 // agentUser is the user id an agent is shown with, and makes sure that the
-// conversation knows them. The first agent is the participant; further ones get
-// ids of their own, because apps keep typists apart by id, and the end of one's
-// typing must not hide the other's.
-func (l *Layer) agentUser(c *conversation, agent *bridge.Agent) string {
-	if agent == nil || agent.ID == "" {
-		return l.cfg.AgentID
+// conversation knows them and that their name can be asked for.
+func (l *Layer) agentUser(ctx context.Context, t *transaction, c *conversation, a *bridge.Agent) (string, error) {
+	if a == nil || a.ID == "" {
+		return l.cfg.AgentID, nil
 	}
-	name := agentName(agent)
-	i := slices.Index(c.Agents, name)
-	if i < 0 {
-		i = len(c.Agents)
+	name := agentName(a)
+	if !slices.Contains(c.Agents, name) {
 		c.Agents = append(c.Agents, name)
 	}
-	if i == 0 {
+	if a.Name == "" {
+		return l.shownAs(c, a), nil
+	}
+	if !slices.Contains(c.Named, name) {
+		c.Named = append(c.Named, name)
+	}
+	user := l.shownAs(c, a)
+	return user, l.rememberAgent(ctx, t, user, a)
+}
+
+// rememberAgent keeps an agent's name, if it is another than before.
+func (l *Layer) rememberAgent(ctx context.Context, t *transaction, user string, a *bridge.Agent) error {
+	known, err := kindAgent.Find(ctx, l.records, keyUser+user)
+	if errors.Is(err, bridge.ErrNoRecord) {
+		known = &agent{User: user, Created: t.at}
+		known.ID, err = kindAgent.NextID(ctx, l.records)
+	}
+	if err != nil {
+		return err
+	}
+	if known.Name != a.Name || known.AvatarURL != a.AvatarURL {
+		known.Name, known.AvatarURL = a.Name, a.AvatarURL
+		t.keep(known)
+	}
+	return nil
+}
+
+// shownAs is the user id of an agent. The first one is the participant; further
+// ones get ids of their own, because apps keep typists apart by id, and the end
+// of one's typing must not hide the other's. So do those who have a name, for
+// the participant is the same in all conversations.
+func (l *Layer) shownAs(c *conversation, a *bridge.Agent) string {
+	name := agentName(a)
+	if a.ID == "" || slices.Index(c.Agents, name) == 0 && !slices.Contains(c.Named, name) {
 		return l.cfg.AgentID
 	}
 	return l.cfg.AgentID + agentMark + name

@@ -27,6 +27,10 @@ func FuzzFrames(f *testing.F) {
 		`{"type":"request","body":{"request_id":"r","method":"Conversation.create","data":` + newConversation(conversation2, true) + `}}`,
 		`{"type":"request","body":{"request_id":"r","method":"Event.replay","data":{"from_timestamp":"2026-11-20T18:09:28.720Z"}}}`,
 		`{"type":"signal","body":{"type":"typing_indicator","object":{"id":"` + conversation1 + `"},"data":{"action":"started"}}}`,
+		`{"type":"request","body":{"request_id":"r","method":"Message.create","object_id":"` + conversation1 + `","data":` +
+			root("location", `{"latitude":1,"longitude":"2","title":[],"city":{}}`) + `}}`,
+		`{"type":"request","body":{"request_id":"r","method":"Message.create","object_id":"` + conversation1 + `","data":` +
+			root("response-v2", `{"response_to":"`+message1+`","changes":[{"value":"1"}],"participant_data":{"a":"1,2"}}`) + `}}`,
 		`{"type":"request","body":null}`, `[]`, `{"type":7}`, "\xff",
 	} {
 		f.Add([]byte(seed))
@@ -87,7 +91,7 @@ func FuzzPatch(f *testing.F) {
 		}
 		before := map[string]any{"title": "example", "a": map[string]any{"b": "c"}}
 		c := &conversation{UUID: thread1, Owner: "consumer-1", Metadata: before}
-		tr := &transaction{user: &user{typing: map[bridge.ThreadID]bool{}}, identity: v.viewer}
+		tr := &transaction{user: &user{typing: map[bridge.ThreadID]map[string]bool{}}, identity: v.viewer}
 		err := w.layer.patch(tr, v, c, []patchOperation{s})
 		if err == nil && w.layer.checkMetadata(c.Metadata) != nil {
 			t.Errorf("metadata became %v", c.Metadata)

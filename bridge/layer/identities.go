@@ -2,7 +2,10 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"net/http"
+
+	"lpbridge/bridge"
 )
 
 // listIdentities answers GET /identities: those whom the user follows, which is
@@ -16,10 +19,16 @@ func (l *Layer) listIdentities(_ context.Context, c *call) (response, error) {
 }
 
 // showIdentity answers GET /identities/USER_ID. Users do not see each other.
-func (l *Layer) showIdentity(_ context.Context, c *call) (response, error) {
+func (l *Layer) showIdentity(ctx context.Context, c *call) (response, error) {
 	user := c.PathValue("user")
 	if user != c.view.viewer.User && !l.cfg.isAgent(user) {
 		return response{}, errNotFound
 	}
-	return response{status: http.StatusOK, body: c.view.fullIdentity(user)}, nil
+	shown := c.view.fullIdentity(user)
+	if known, err := kindAgent.Find(ctx, l.records, keyUser+user); err == nil {
+		shown.basicIdentity = shown.named(known.Name, known.AvatarURL)
+	} else if !errors.Is(err, bridge.ErrNoRecord) {
+		return response{}, err
+	}
+	return response{status: http.StatusOK, body: shown}, nil
 }

@@ -98,7 +98,9 @@ func (l *Layer) Channel() bridge.Channel {
 		Name:     channelName,
 		Reports:  []bridge.Kind{bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClose},
 		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
-		TypingIn: bridge.TypingSource{Reported: true, Repeats: true, Hold: 6 * time.Second},
+		// The SDKs send a delivery receipt for every message they get.
+		ReportsDelivery: true,
+		TypingIn:        bridge.TypingSource{Reported: true, Repeats: true, Hold: 6 * time.Second},
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: 2500 * time.Millisecond, StopUnlimited: true, Refresh: 2500 * time.Millisecond,
 			Expiry: 6 * time.Second, HasPaused: true, PerPerson: true,

@@ -2,15 +2,12 @@ package layer
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"iter"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -81,6 +78,19 @@ func (l *Layer) createMessage(ctx context.Context, c *call) (response, error) {
 // makeMessage takes a message of the consumer and hands it to done before
 // anybody else is told. Message, event and changes are one durable write.
 func (l *Layer) makeMessage(ctx context.Context, v view, conversation string, req *messageRequest, done func(messageObject)) error {
+	err := l.tryMessage(ctx, v, conversation, req, true, done)
+	if _, refused := errors.AsType[*bridge.FieldError](err); refused {
+		// The bridge no longer knows what was offered. What choosing it says is
+		// the consumer's word all the same.
+		l.log.InfoContext(ctx, "a choice came too late for LivePerson", "error", err)
+		err = l.tryMessage(ctx, v, conversation, req, false, done)
+	}
+	return err
+}
+
+// tryMessage takes a message. clicks says whether what was chosen is told as a
+// click, or as words.
+func (l *Layer) tryMessage(ctx context.Context, v view, conversation string, req *messageRequest, clicks bool, done func(messageObject)) error {
 	var made *message
 	return l.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
 		c, err := l.conversationOf(ctx, t.user.id, conversation)
@@ -92,16 +102,34 @@ func (l *Layer) makeMessage(ctx context.Context, v view, conversation string, re
 			return err
 		}
 		made = &message{UUID: own, Conversation: c.ID, Thread: c.UUID, Owner: c.Owner, Sender: t.user.id, Sent: t.at, Status: statusSent}
-		content, err := l.takeParts(ctx, made, req.Parts)
+		read, err := l.takeParts(ctx, t, made, req.Parts)
 		if err != nil {
 			return err
 		}
+		t.keep(read.stored...)
 		if err := l.addMessage(ctx, t, c, made); err != nil {
 			return err
 		}
-		t.report(bridge.EventID(strings.ToLower(own)), bridge.KindMessage, c.thread()).Message = content
+		t.reportMessage(c, made, read, clicks)
 		return nil
 	}, func(t *transaction) { done(v.message(made)) })
+}
+
+// reportMessage tells LivePerson of a message: what was chosen, and what is said.
+func (t *transaction) reportMessage(c *conversation, m *message, read *reading, clicks bool) {
+	id := bridge.EventID(strings.ToLower(m.UUID))
+	for i, choice := range read.clicks {
+		event := id + bridge.EventID(":click:"+strconv.Itoa(i))
+		if !clicks || strings.HasPrefix(choice.choice, saidPrefix) {
+			t.report(event, bridge.KindMessage, c.thread()).Message = &bridge.Message{Text: choice.said}
+			continue
+		}
+		t.report(event, bridge.KindClick, c.thread()).Click = &bridge.Click{MessageID: choice.message.Event, ReplyID: choice.choice}
+	}
+	if read.message.Text == "" && len(read.message.Attachments) == 0 {
+		return
+	}
+	t.report(id, bridge.KindMessage, c.thread()).Message = read.message
 }
 
 // addMessage puts a message into its conversation.
@@ -160,41 +188,6 @@ func (l *Layer) newMessageID(ctx context.Context, v view, asked string) (string,
 	return "", idInUse(v.message(taken))
 }
 
-// takeParts checks the parts of a message, puts them into m, and returns what
-// agents get of them.
-func (l *Layer) takeParts(ctx context.Context, m *message, parts []partRequest) (*bridge.Message, error) {
-	if len(parts) == 0 {
-		return nil, missingProperty("parts")
-	}
-	if len(parts) > maxParts {
-		return nil, invalidProperty("parts", "are more than "+strconv.Itoa(maxParts))
-	}
-	reading := reading{message: &bridge.Message{}}
-	for i := range parts {
-		field := "parts[" + strconv.Itoa(i) + "]"
-		p, err := checkPart(m, &parts[i], field)
-		if err != nil {
-			return nil, err
-		}
-		var rich *content
-		if p.Content != "" {
-			if rich, err = l.uploaded(ctx, m.Owner, p.Content, field); err != nil {
-				return nil, err
-			}
-			p.Size = int64(len(rich.data))
-		}
-		m.Parts = append(m.Parts, *p)
-		l.readPart(&reading, p, rich)
-	}
-	if len(reading.message.Text) > maxText {
-		return nil, invalidProperty("parts", "have a text longer than "+strconv.Itoa(maxText)+" bytes")
-	}
-	if reading.message.Text == "" && len(reading.message.Attachments) == 0 {
-		return nil, invalidProperty("parts", "have neither text nor files that an agent could read")
-	}
-	return reading.message, nil
-}
-
 func checkPart(m *message, req *partRequest, field string) (*part, error) {
 	p := &part{MIMEType: req.MIMEType, Encoding: req.Encoding, UUID: uuid.NewString()}
 	if _, _, err := mime.ParseMediaType(req.MIMEType); err != nil || len(req.MIMEType) > maxProfileField {
@@ -222,56 +215,6 @@ func checkPart(m *message, req *partRequest, field string) (*part, error) {
 	}
 	p.Body = *req.Body
 	return p, nil
-}
-
-// reading is what was read of a message's parts so far.
-type reading struct {
-	message *bridge.Message
-	// rooted says that the text is that of Layer's own type of message, which
-	// goes before plain text.
-	rooted bool
-}
-
-// readPart reads one part. Text is that of the first part of Layer's text type,
-// else that of the first plain text. Rich content that is no text is a file.
-func (l *Layer) readPart(r *reading, p *part, rich *content) {
-	media, attributes, _ := mime.ParseMediaType(p.MIMEType)
-	switch {
-	case media == typeText && !r.rooted:
-		if text, ok := layerText(p.bytes(rich)); ok {
-			r.message.Text, r.rooted = text, true
-		}
-	case media == typePlain && r.message.Text == "":
-		if body := p.bytes(rich); utf8.Valid(body) {
-			r.message.Text = string(body)
-		}
-	case rich != nil && attributes["role"] != "preview" && media != "image/jpeg+preview" && media != typeText && media != typePlain:
-		r.message.Attachments = append(r.message.Attachments, bridge.Attachment{URL: l.downloadURL(rich.UUID), ContentType: rich.Type})
-	}
-}
-
-// bytes is the body of a part.
-func (p *part) bytes(rich *content) []byte {
-	if rich != nil {
-		return rich.data
-	}
-	if p.Encoding == "base64" {
-		// What is not base64 has no bytes, and so no text.
-		raw, _ := base64.StdEncoding.DecodeString(p.Body)
-		return raw
-	}
-	return []byte(p.Body)
-}
-
-// layerText reads the body of Layer's text type.
-func layerText(body []byte) (string, bool) {
-	var text struct {
-		Text string `json:"text"`
-	}
-	if !utf8.Valid(body) || json.Unmarshal(body, &text) != nil {
-		return "", false
-	}
-	return text.Text, text.Text != ""
 }
 
 // listMessages answers GET /conversations/UUID/messages.

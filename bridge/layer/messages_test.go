@@ -177,7 +177,6 @@ func TestReceipts(t *testing.T) {
 		c := w.must(200, token, "GET", "/conversations/"+thread1, "")
 		return m.has("recipient_status", "layer:///identities/consumer-1"), c.has("unread_message_count")
 	}
-	own := strings.TrimPrefix(at(answer, "id").(string), prefixMessage)
 	for _, tc := range []struct {
 		name, path, kind string
 		status           int
@@ -187,12 +186,13 @@ func TestReceipts(t *testing.T) {
 	}{
 		{"unknown", path, "seen", 422, statusSent, 1, nil},
 		{"own message", "/messages/" + strings.TrimPrefix(message1, prefixMessage), "read", 204, statusSent, 1, nil},
-		// The bridge tells LivePerson that a message arrived when it is in the
-		// history; an app's receipt would be a second ACCEPT.
-		{"delivery", path, "delivery", 204, statusDelivered, 1, nil},
+		{"delivery", path, "delivery", 204, statusDelivered, 1, &bridge.Event{
+			ID: "delivery:dialog-1:5", Kind: bridge.KindReceipt,
+			Receipt: &bridge.Receipt{Status: bridge.ReceiptDelivered, MessageIDs: []bridge.EventID{"dialog-1:5"}},
+		}},
 		{"delivery again", path, "delivery", 204, statusDelivered, 1, nil},
 		{"read", path, "read", 204, statusRead, 0, &bridge.Event{
-			ID: bridge.EventID("read:" + own), Kind: bridge.KindReceipt,
+			ID: "read:dialog-1:5", Kind: bridge.KindReceipt,
 			Receipt: &bridge.Receipt{Status: bridge.ReceiptRead, MessageIDs: []bridge.EventID{"dialog-1:5"}},
 		}},
 		{"delivery after read", path, "delivery", 204, statusRead, 0, nil},

@@ -3,6 +3,7 @@ package layer
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"lpbridge/bridge"
@@ -13,9 +14,8 @@ import (
 const maxReadAtOnce = 500
 
 // createReceipt answers POST /messages/UUID/receipts. One for an own message, or
-// for a state the message is past, has no effect. That a message reached an app
-// is for the other apps only: the bridge told agents that it arrived when it
-// reached the history.
+// for a state the message is past, has no effect. The SDKs send one of delivery
+// by themselves: a device has the message, and agents are told so.
 func (l *Layer) createReceipt(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		Type string `json:"type"`
@@ -37,18 +37,24 @@ func (l *Layer) createReceipt(ctx context.Context, c *call) (response, error) {
 			return err
 		}
 		t.receive(found, []*message{m}, status)
-		if status == statusRead {
-			t.report(bridge.EventID(string(status)+":"+m.UUID), bridge.KindReceipt, found.thread()).Receipt = readReceipt(m)
-		}
+		// What one event of the agent became is reported once, whichever part of
+		// it a device has first.
+		id := bridge.EventID(req.Type + ":" + string(m.Event))
+		t.report(id, bridge.KindReceipt, found.thread()).Receipt = receiptOf(reported[status], m)
 		return nil
 	}, nil)
 	return response{status: http.StatusNoContent}, err
 }
 
-func readReceipt(messages ...*message) *bridge.Receipt {
-	r := &bridge.Receipt{Status: bridge.ReceiptRead}
+// reported are the states that LivePerson is told.
+var reported = map[receiptStatus]bridge.ReceiptStatus{statusDelivered: bridge.ReceiptDelivered, statusRead: bridge.ReceiptRead}
+
+func receiptOf(status bridge.ReceiptStatus, messages ...*message) *bridge.Receipt {
+	r := &bridge.Receipt{Status: status}
 	for _, m := range messages {
-		r.MessageIDs = append(r.MessageIDs, m.Event)
+		if !slices.Contains(r.MessageIDs, m.Event) {
+			r.MessageIDs = append(r.MessageIDs, m.Event)
+		}
 	}
 	return r
 }
@@ -124,6 +130,6 @@ func (l *Layer) readTo(ctx context.Context, t *transaction, c *conversation, to 
 	}
 	t.receive(c, found, statusRead)
 	id := "read-to:" + string(c.thread()) + ":" + strconv.FormatInt(found[0].ID, 10)
-	t.report(bridge.EventID(id), bridge.KindReceipt, c.thread()).Receipt = readReceipt(found...)
+	t.report(bridge.EventID(id), bridge.KindReceipt, c.thread()).Receipt = receiptOf(bridge.ReceiptRead, found...)
 	return more, nil
 }

@@ -20,6 +20,7 @@ const (
 	kindChange served.Kind[changeSet] = "change"
 	// kindContent holds rich content, whose bytes are behind.
 	kindContent served.Kind[content] = "content"
+	kindAgent   served.Kind[agent]   = "agent"
 )
 
 // HistoryKinds names the kinds of record that may be deleted when they are
@@ -73,6 +74,20 @@ func (p *identity) consumer() *bridge.Consumer {
 	return c
 }
 
+// agent is an agent whose name is known, by the user id they are shown with.
+type agent struct {
+	ID        int64     `json:"id"`
+	User      string    `json:"user"`
+	Name      string    `json:"name"`
+	AvatarURL string    `json:"avatarUrl,omitempty"`
+	Created   time.Time `json:"created"`
+}
+
+// Record implements [served.Thing].
+func (a *agent) Record() (bridge.Record, error) {
+	return kindAgent.Record(a.ID, "", []string{keyUser + a.User}, a.Created, a)
+}
+
 // session is a login. It is kept after its end, so that its nonce stays used.
 type session struct {
 	ID      int64     `json:"id"`
@@ -102,7 +117,9 @@ type conversation struct {
 	// State is the newest step of the conversation's life in LivePerson.
 	State bridge.ConversationState `json:"state,omitempty"`
 	// Agents are the agents seen, in order; the first one is the participant.
+	// Named are those of them who have a name, and with it an id of their own.
 	Agents []string `json:"agents,omitempty"`
+	Named  []string `json:"named,omitempty"`
 	// LastMessage and LastUUID are the newest message, and LastAt its time.
 	LastMessage int64     `json:"lastMessage,omitempty"`
 	LastUUID    string    `json:"lastUuid,omitempty"`
@@ -146,8 +163,17 @@ type message struct {
 	Sent         time.Time `json:"sent"`
 	// Status is how far the message got on the side that did not write it.
 	Status receiptStatus `json:"status"`
-	// Event is the core's id of an agent's message.
+	// Event is the core's id of an agent's message, which becomes several when
+	// there are files; Piece counts them.
 	Event bridge.EventID `json:"event,omitempty"`
+	Piece int            `json:"piece,omitempty"`
+	// Plain is what clients get that know no message types; empty for text.
+	Plain string `json:"plain,omitempty"`
+	// Choices are what can be chosen in it, by id, with what choosing says.
+	Choices map[string]string `json:"choices,omitempty"`
+	// SenderName and SenderAvatar are those of the agent when known.
+	SenderName   string `json:"senderName,omitempty"`
+	SenderAvatar string `json:"senderAvatar,omitempty"`
 	// Gone says that the consumer deleted it. Its ids stay taken.
 	Gone bool `json:"gone,omitempty"`
 }
@@ -157,7 +183,7 @@ func (m *message) mine() bool { return m.Sender == m.Owner }
 
 func (m *message) Record() (bridge.Record, error) {
 	keys := []string{uuidKey(m.UUID)}
-	if m.Event != "" {
+	if m.Event != "" && m.Piece == 0 {
 		keys = append(keys, keyEvent+string(m.Event))
 	}
 	return kindMessage.Record(m.ID, parentOf(m.Conversation), keys, m.Sent, m)

@@ -256,17 +256,33 @@ func (l *Layer) handleSignal(ctx context.Context, s *socket, f *frame) error {
 		return nil
 	}
 	thread := threadOf(uuid)
-	if had := s.user.types(thread, state != bridge.Stopped); !had {
+	if had := s.user.types(thread, s.device, state != bridge.Stopped); !had {
 		c, err := l.conversationOf(ctx, s.user.id, uuid)
 		if err != nil {
-			s.user.types(thread, false)
+			s.user.types(thread, s.device, false)
 			return err
 		}
 		thread = c.thread()
 	}
+	return l.reportTyping(ctx, s, thread, state)
+}
+
+func (l *Layer) reportTyping(ctx context.Context, s *socket, thread bridge.ThreadID, state bridge.TypingState) error {
 	_, err := l.core.Accept(ctx, []bridge.Event{{
-		Kind: bridge.KindTyping, Thread: thread,
-		Consumer: &bridge.Consumer{ID: bridge.ConsumerID(s.user.id)}, Typing: &bridge.Typing{State: state},
+		Kind: bridge.KindTyping, Thread: thread, Consumer: &bridge.Consumer{ID: bridge.ConsumerID(s.user.id)},
+		Typing: &bridge.Typing{State: state, Device: s.device},
 	}})
 	return err
+}
+
+// hangUp ends the typing of a device that is gone.
+func (l *Layer) hangUp(ctx context.Context, s *socket) {
+	threads, last := s.user.part(s)
+	for _, thread := range threads {
+		if last {
+			l.core.Disconnected(thread)
+		} else if err := l.reportTyping(ctx, s, thread, bridge.Stopped); err != nil {
+			l.log.WarnContext(ctx, "the end of typing was not told", "thread", thread, "error", err)
+		}
+	}
 }

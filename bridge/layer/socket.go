@@ -3,6 +3,7 @@ package layer
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -86,6 +87,9 @@ type socket struct {
 	user    *user
 	session *session
 	version version
+	// device tells the sockets of a user apart. One that comes back is another
+	// one: the old one may end later.
+	device string
 
 	mu      sync.Mutex
 	counter int64
@@ -113,15 +117,13 @@ func (l *Layer) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	defer connection.Release()
 	u, release := l.users.hold(who.identity.User)
 	defer release()
-	s := &socket{line: connection, log: l.log, user: u, session: who.session, version: protocolVersions[protocol]}
+	s := &socket{
+		line: connection, log: l.log, user: u, session: who.session, version: protocolVersions[protocol], device: rand.Text(),
+	}
 	// Whoever was told of the connection must not miss anything, so it is
 	// joined before it is accepted.
 	u.join(s)
-	defer func() {
-		for _, thread := range u.part(s) {
-			l.core.Disconnected(thread)
-		}
-	}()
+	defer l.hangUp(context.WithoutCancel(r.Context()), s)
 	// The session may have ended between the check and joining.
 	if _, err := l.authenticate(r.Context(), token); err != nil {
 		return err

@@ -300,12 +300,44 @@ func TestTypingEndsWithLastSocket(t *testing.T) {
 		if got := w.core.DisconnectedThreads(); len(got) != 0 {
 			t.Errorf("disconnected %v while a socket is left", got)
 		}
+		if e := w.last(); e.Kind != bridge.KindTyping || e.Thread != thread1 || e.Typing.State != bridge.Stopped {
+			t.Errorf("the device that is gone still types: %+v", e)
+		}
+		b.signal(conversation1, "started")
+		b.sync()
 		_ = b.ws.CloseNow()
 		synctest.Wait()
 		if diff := cmp.Diff([]bridge.ThreadID{thread1}, w.core.DisconnectedThreads()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		w.stop()
+	})
+}
+
+// TestTwoDevicesAreTwoTypists has one device be done while the other types on.
+func TestTwoDevicesAreTwoTypists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		token := w.login("consumer-1")
+		w.converse(token)
+		a, b := w.connect(token, "layer-3.0"), w.connect(token, "layer-3.0")
+		devices := map[string]bool{}
+		for _, s := range []struct {
+			app    *app
+			action string
+			state  bridge.TypingState
+		}{{a, "started", bridge.Composing}, {b, "finished", bridge.Stopped}, {a, "started", bridge.Composing}, {b, "started", bridge.Composing}} {
+			s.app.signal(conversation1, s.action)
+			s.app.sync()
+			e := w.last()
+			if e.Typing.State != s.state || e.Typing.Device == "" {
+				t.Errorf("%s is told as %+v", s.action, e.Typing)
+			}
+			devices[e.Typing.Device] = true
+		}
+		if len(devices) != 2 {
+			t.Errorf("two devices are the typists %v", devices)
+		}
 	})
 }
 

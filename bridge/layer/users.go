@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,8 +24,9 @@ type user struct {
 	mu       sync.Mutex
 	identity *identity // as far as known
 	sockets  []*socket
-	// typing are the threads in which a socket last said that the user types.
-	typing map[bridge.ThreadID]bool
+	// typing are the devices that last said that the user types, by thread: a
+	// person may type on one while another one is done.
+	typing map[bridge.ThreadID]map[string]bool
 	clock  clock
 }
 
@@ -58,7 +58,7 @@ func (c *clock) advance(to time.Time) {
 
 // hold returns the user, who stays known until let go.
 func (u *users) hold(id string) (*user, func()) {
-	return u.known.Hold(id, func() *user { return &user{id: id, typing: map[bridge.ThreadID]bool{}} })
+	return u.known.Hold(id, func() *user { return &user{id: id, typing: map[bridge.ThreadID]map[string]bool{}} })
 }
 
 // enter waits until nothing else of the user changes, and returns the user and
@@ -101,18 +101,22 @@ func (u *user) join(s *socket) {
 	u.sockets = append(u.sockets, s)
 }
 
-// part removes a socket. When it was the user's last, it returns the threads
-// in which they were typing.
-func (u *user) part(s *socket) []bridge.ThreadID {
+// part removes a socket and returns the threads in which its device was typing,
+// and whether it was the user's last one.
+func (u *user) part(s *socket) (threads []bridge.ThreadID, last bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.sockets = slices.DeleteFunc(u.sockets, func(other *socket) bool { return other == s })
-	if len(u.sockets) > 0 {
-		return nil
+	for thread, devices := range u.typing {
+		if devices[s.device] {
+			threads = append(threads, thread)
+		}
+		if delete(devices, s.device); len(devices) == 0 {
+			delete(u.typing, thread)
+		}
 	}
-	threads := slices.Sorted(maps.Keys(u.typing))
-	clear(u.typing)
-	return threads
+	slices.Sort(threads)
+	return threads, len(u.sockets) == 0
 }
 
 func (u *user) online() []*socket {
@@ -172,16 +176,29 @@ func (u *user) clockStarted() bool {
 	return u.clock.started
 }
 
-// types notes whether a socket said that the user types in a thread, and
-// reports whether one had.
-func (u *user) types(thread bridge.ThreadID, typing bool) bool {
+// types notes whether a device said that the user types in a thread, and reports
+// whether one had.
+func (u *user) types(thread bridge.ThreadID, device string, typing bool) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	had := u.typing[thread]
-	if typing {
-		u.typing[thread] = true
-	} else {
-		delete(u.typing, thread)
+	devices := u.typing[thread]
+	had := len(devices) > 0
+	switch {
+	case !typing:
+		if delete(devices, device); len(devices) == 0 {
+			delete(u.typing, thread)
+		}
+	case devices == nil:
+		u.typing[thread] = map[string]bool{device: true}
+	default:
+		devices[device] = true
 	}
 	return had
+}
+
+// typesNoMore forgets who types in a thread that is no more.
+func (u *user) typesNoMore(thread bridge.ThreadID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.typing, thread)
 }

@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strconv"
@@ -194,18 +195,45 @@ func (v view) message(m *message) messageObject {
 		ID: prefixMessage + m.UUID, URL: v.l.messageURL(m.UUID), ReceiptsURL: v.l.messageURL(m.UUID) + "/receipts",
 		Position:     m.ID,
 		Conversation: reference{ID: prefixConversation + m.Thread, URL: v.l.conversationURL(m.Thread)},
-		Parts:        make([]partObject, len(m.Parts)),
-		SentAt:       iso(m.Sent), ReceivedAt: iso(m.Sent), Sender: v.sender(m.Sender),
+		SentAt:       iso(m.Sent), ReceivedAt: iso(m.Sent), Sender: v.senderOf(m),
 		IsUnread:        !m.mine() && m.Status != statusRead,
 		RecipientStatus: v.recipientStatus(m),
 	}
-	for i := range m.Parts {
-		a.Parts[i] = v.part(m, i)
+	parts := v.partsOf(m)
+	a.Parts = make([]partObject, len(parts))
+	for i := range parts {
+		a.Parts[i] = v.part(m, parts, i)
 	}
-	if a.IsUnread && len(m.Parts) > 0 {
-		a.Notification = &notification{v.l.cfg.AgentName, m.Parts[0].Body}
+	if a.IsUnread && len(parts) > 0 {
+		a.Notification = &notification{cmp.Or(m.SenderName, v.l.cfg.AgentName), cmp.Or(m.Plain, parts[0].Body)}
 	}
 	return a
+}
+
+// partsOf are the parts a client gets. The message types came with API 3.0; who
+// speaks an older one gets their words.
+func (v view) partsOf(m *message) []part {
+	if m.Plain == "" || v.version >= version3 || len(m.Parts) == 0 {
+		return m.Parts
+	}
+	return []part{{UUID: m.Parts[0].UUID, MIMEType: typePlain, Body: m.Plain}}
+}
+
+// senderOf is the sender of a message, with the name the agent has there.
+func (v view) senderOf(m *message) any {
+	who, ok := v.sender(m.Sender).(basicIdentity)
+	if !ok || m.SenderName == "" {
+		return v.sender(m.Sender)
+	}
+	return who.named(m.SenderName, m.SenderAvatar)
+}
+
+func (i basicIdentity) named(name, avatar string) basicIdentity {
+	i.DisplayName = cmp.Or(name, i.DisplayName)
+	if avatar != "" {
+		i.AvatarURL = &avatar
+	}
+	return i
 }
 
 // recipientStatus says how far the message got with both participants. Who wrote
@@ -226,8 +254,8 @@ func (v view) sender(user string) any {
 }
 
 // part shows a part. Before 3.0 parts were numbered.
-func (v view) part(m *message, i int) partObject {
-	p := m.Parts[i]
+func (v view) part(m *message, parts []part, i int) partObject {
+	p := parts[i]
 	own := p.UUID
 	if v.version < version3 {
 		own = strconv.Itoa(i)
@@ -267,16 +295,16 @@ func stateOf(action string) (bridge.TypingState, bool) {
 }
 
 // typing shows an agent's typing.
-func (v view) typing(c *conversation, user string, state bridge.TypingState) signal {
+func (v view) typing(c *conversation, user string, cue *bridge.TypingCue) signal {
 	s := signal{Type: "typing_indicator", Object: v.l.refer(objectConversation, c.UUID)}
 	if v.version == version1 {
-		s.Data = map[string]string{"user_id": user, "action": actions[state]}
+		s.Data = map[string]string{"user_id": user, "action": actions[cue.State]}
 		return s
 	}
 	s.Data = struct {
 		Sender basicIdentity `json:"sender"`
 		Action string        `json:"action"`
-	}{v.identity(user), actions[state]}
+	}{v.identity(user).named(cue.Agent.Name, cue.Agent.AvatarURL), actions[cue.State]}
 	return s
 }
 

@@ -30,7 +30,10 @@ func (b *Bridge) deliverToChannel(ctx context.Context, batch []*bridge.Entry) la
 	outcome := outcomeOfChannel(err)
 	v := b.judge(ctx, e, outcome, err)
 	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
-		v.Follow = b.receiptOf(e, shownAs(e))
+		// A channel that hears of devices says itself when one has the message.
+		if status := shownAs(e); status != bridge.ReceiptDelivered || !b.adapters[e.Lane.Channel].Channel().ReportsDelivery {
+			v.Follow = b.receiptOf(e, status)
+		}
 	}
 	b.logDelivery(ctx, e, v, err, time.Since(began))
 	return v
