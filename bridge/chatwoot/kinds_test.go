@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -560,6 +561,38 @@ func TestAgentsFilesAreUploads(t *testing.T) {
 			}
 		})
 	}
+}
+
+// busyFiles is a LivePerson that gives no files out for now.
+type busyFiles struct{ bridge.Core }
+
+func (busyFiles) File(context.Context, bridge.Attachment) (*bridge.File, error) {
+	return nil, errors.New("busy")
+}
+
+// TestFileThatCannotBeHadForNowIsWaitedFor holds a message up for minutes and not
+// for good.
+func TestFileThatCannotBeHadForNowIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, far := newChatwoot(t, goodConfig(t))
+		c.core = busyFiles{c.core}
+		e := agentSays("look")
+		e.Time, e.Message.Attachments = time.Now(), []bridge.Attachment{{URL: "https://bridge.example/files/a"}}
+		for _, wait := range []time.Duration{0, filePatience} {
+			time.Sleep(wait)
+			d, ok := errors.AsType[*bridge.DeliveryError](c.Deliver(t.Context(), e))
+			if !ok || d.Outcome != bridge.Retry {
+				t.Fatalf("after %s: %v, want a retry", wait, d)
+			}
+		}
+		time.Sleep(time.Second)
+		if err := c.Deliver(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		if got := far.timeline("message"); len(got) != 1 || !strings.HasSuffix(got[0], "look\nhttps://bridge.example/files/a") {
+			t.Errorf("calls %q", got)
+		}
+	})
 }
 
 func TestAddressWithAFinalSlash(t *testing.T) {

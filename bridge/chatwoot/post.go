@@ -23,6 +23,8 @@ const (
 	maxFiles = 15
 	// uploadTime bounds the sending of a message with files.
 	uploadTime = 2 * time.Minute
+	// filePatience is how long a message waits for a file that may still be had.
+	filePatience = 5 * time.Minute
 )
 
 // newMessage is the body of a message to create (Chatwoot, Application API:
@@ -45,7 +47,7 @@ type item struct {
 // so that it arrives whole or not at all. Files that cannot be uploaded are
 // addresses in its text.
 func (c *Chatwoot) post(ctx context.Context, id int64, e *bridge.Event) error {
-	files, links, err := c.open(ctx, e.Message.Attachments)
+	files, links, err := c.open(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -138,15 +140,17 @@ func (f openFiles) close() {
 	}
 }
 
-// open gets at the files of a message. Those that cannot be had are links.
-func (c *Chatwoot) open(ctx context.Context, attachments []bridge.Attachment) (files openFiles, links []bridge.Attachment, err error) {
-	for _, a := range attachments {
+// open gets at the files of a message. Those that cannot be had are links, and so
+// are those that others would have waited for long enough.
+func (c *Chatwoot) open(ctx context.Context, e *bridge.Event) (files openFiles, links []bridge.Attachment, err error) {
+	late := !e.Time.IsZero() && time.Since(e.Time) > filePatience
+	for _, a := range e.Message.Attachments {
 		if len(files) == maxFiles {
 			links = append(links, a)
 			continue
 		}
 		file, err := c.core.File(ctx, a)
-		if errors.Is(err, bridge.ErrNoFile) {
+		if errors.Is(err, bridge.ErrNoFile) || err != nil && late && ctx.Err() == nil {
 			links = append(links, a)
 			continue
 		}
