@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -136,7 +137,7 @@ func newRelay(t *testing.T, change func(*Config)) *relay {
 		Account: "sandbox", ClientID: "sandbox-client", Journal: r.journal, Client: lp,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature("sandbox-secret", header, body) },
 		Notifications:   engine.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 16,
-		Logger: log, Metrics: prometheus.NewRegistry(),
+		Logger: log, Metrics: prometheus.NewRegistry(), PublicURL: mustURL(t, "https://bridge.example"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -611,4 +612,58 @@ func TestGatewayTimeoutAfterChatwootHasTheMessage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAgentsFileGoesFromLivePersonToChatwoot: a file is an upload in Chatwoot,
+// once, also when the answer to it is lost.
+func TestAgentsFileGoesFromLivePersonToChatwoot(t *testing.T) {
+	for name, lose := range map[string]int{"answered": 0, "answer lost": 1} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, r *relay) {
+				id := r.begin()
+				r.far.lose = lose
+				_, err := r.sim.AgentMessage(id, lpsim.AgentMessage{File: &lpsim.AgentFile{
+					Caption: "bill", FileType: "PDF", ContentBase64: base64.StdEncoding.EncodeToString([]byte("%PDF-1.7 x")),
+				}})
+				r.must(err)
+				r.at(60)
+				if diff := cmp.Diff([]string{`0.0 message:bill ["bill.pdf application/pdf %PDF-1.7 x"]`}, r.far.timeline("message")); diff != "" {
+					t.Errorf("the consumer sees (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestBotHandsOverToLivePerson goes through a conversation that a bot began.
+func TestBotHandsOverToLivePerson(t *testing.T) {
+	inBubble(t, func(c *Config) { c.OnClose, c.OrderHold = onCloseBot, 50*time.Millisecond }, func(t *testing.T, r *relay) {
+		r.webhook(json.RawMessage(said(t, 501, "my order", pending)))
+		time.Sleep(time.Second)
+		r.webhook(json.RawMessage(said(t, 502, "which one?", fromBot)))
+		time.Sleep(time.Minute)
+		if n := len(r.sim.Conversations()); n != 0 || len(r.far.timeline()) != 0 {
+			t.Fatalf("%d conversations and calls %q while a bot has it", n, r.far.timeline())
+		}
+		r.webhook(json.RawMessage(statusWebhook(t, statusOpen)))
+		time.Sleep(10 * time.Second)
+		r.webhook(json.RawMessage(said(t, 503, "77", nil)))
+		time.Sleep(10 * time.Second)
+		want := []string{"Before the hand-over:\nConsumer: my order\nHelper Bot: which one?", "77"}
+		if diff := cmp.Diff(want, texts(r.conversation())); diff != "" {
+			t.Errorf("the agent reads (-want +got):\n%s", diff)
+		}
+		r.must(r.sim.AgentClose(r.conversation().ConversationID, lpsim.AgentClose{}))
+		time.Sleep(10 * time.Second)
+		calls := r.far.timeline("status")
+		if len(calls) == 0 || !strings.HasSuffix(calls[len(calls)-1], "status:pending") {
+			t.Errorf("calls %q, want the conversation given back", calls)
+		}
+		// What the bot does with it is the bot's again.
+		r.webhook(json.RawMessage(said(t, 504, "bot?", pending)))
+		time.Sleep(time.Minute)
+		if n := len(r.sim.Conversations()); n != 1 {
+			t.Errorf("%d conversations, want no new one", n)
+		}
+	})
 }
