@@ -32,8 +32,8 @@ import (
 )
 
 const (
-	// lanesPage is how many lanes recovery reads at a time.
-	lanesPage = 1000
+	// backlogMemory is what lanes of all far sides together keep of what waits.
+	backlogMemory = 24 << 20
 	// cutOffWait is how long deliveries that were cut off may take to end.
 	cutOffWait = time.Second
 	// notifiedFlag remembers that LivePerson's webhooks reach us.
@@ -315,7 +315,9 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 		parts.Wait()
 		return err
 	}
-	parts.Go(func() { b.recoverLanes(ctx) })
+	for _, l := range b.allLanes() {
+		parts.Go(func() { l.Run(ctx) })
+	}
 	b.background.start(ctx)
 	b.background.spawn(func(ctx context.Context) { b.news.sweep(ctx, b.opts.UnclaimedFor) })
 	for name, a := range b.adapters {
@@ -374,17 +376,33 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 func (b *Bridge) makeLanes(work context.Context, replay lane.Replay) {
 	base := lane.Work{
 		Spawn:   func(run func(context.Context)) { go run(work) },
-		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.loaded,
+		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.messageOnItsWay, Unloaded: b.messageLeft,
+		Budget:   lane.NewBudget(backlogMemory),
 		Panicked: b.judgePanic, GiveUp: b.giveUp, Log: b.log,
 		Boot: b.journal.LastSeq(),
 	}
 	lp := base
 	lp.Name = "liveperson"
+	lp.Mine = func(key bridge.LaneKey) bool {
+		return key.Direction == bridge.ToLivePerson && b.adapters[key.Channel] != nil
+	}
+	lp.HealthChanged = func(h lane.Health) {
+		if h == lane.Well {
+			// All channels' typing goes there.
+			b.consumerTyping.Well("")
+		}
+	}
 	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Replay: replay}
 	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
 	b.toLivePerson = lane.New(lp)
 	for name := range b.adapters {
 		ch := base
+		ch.Mine = func(key bridge.LaneKey) bool { return key.Direction == bridge.ToChannel && key.Channel == name }
+		ch.HealthChanged = func(h lane.Health) {
+			if h == lane.Well {
+				b.agentTyping.Well(name)
+			}
+		}
 		ch.Name, ch.Deliver, ch.Limiter = name, b.deliverToChannel, lane.NewLimiter(b.opts.MaxInFlight)
 		b.toChannel[name] = lane.New(ch)
 	}

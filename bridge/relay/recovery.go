@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
 )
 
@@ -46,35 +45,6 @@ func (b *Bridge) recallReplay(ctx context.Context) (lane.Replay, error) {
 	return replay, nil
 }
 
-// recoverLanes finds the lanes that hold entries of an earlier process.
-func (b *Bridge) recoverLanes(ctx context.Context) {
-	var after bridge.LaneKey
-	for {
-		page, err := b.journal.Lanes(ctx, after, lanesPage)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			b.log.Error("the journal cannot list what is pending", "error", err)
-			pause(ctx, lane.LoadRetry)
-			continue
-		}
-		for _, key := range page {
-			// A channel that is no longer configured keeps its entries.
-			if l := b.lanesOf(key); l != nil {
-				l.Recover(key)
-			}
-			after = key
-		}
-		if len(page) < lanesPage {
-			break
-		}
-	}
-	for _, l := range b.allLanes() {
-		l.RecoveryDone()
-	}
-}
-
 func (b *Bridge) recallNotified(ctx context.Context) error {
 	seen, err := b.journal.Flag(ctx, notifiedFlag)
 	if err != nil {
@@ -93,6 +63,3 @@ func (b *Bridge) notifiedNow(ctx context.Context) {
 		b.log.Warn("the journal did not remember that notifications come", "error", err)
 	}
 }
-
-// loaded is told of every entry of an earlier process.
-func (b *Bridge) loaded(e *bridge.Entry) { b.messageOnItsWay(e) }

@@ -96,11 +96,14 @@ func idsIn(known []bridge.LedgerEntry, key bridge.ThreadKey) []bridge.EventID {
 
 // settled is told of every entry that leaves its lane: typing held back by it may
 // go on.
-func (b *Bridge) settled(e *bridge.Entry, _ lane.Verdict) {
-	if e.Kind != bridge.KindMessage {
-		return
+func (b *Bridge) settled(e *bridge.Entry, _ lane.Verdict) { b.messageLeft(e) }
+
+// messageLeft is told of every entry that does not wait in memory any more: the
+// clock does not keep its typing for it.
+func (b *Bridge) messageLeft(e *bridge.Entry) {
+	if e.Kind == bridge.KindMessage {
+		b.clockOf(e.Lane.Direction).MessageSent(e.ThreadKey(), e.Author())
 	}
-	b.clockOf(e.Lane.Direction).MessageSent(e.ThreadKey(), e.Author())
 }
 
 // messageOnItsWay is told of every new entry, before its lane is.

@@ -163,9 +163,8 @@ func (s *Set) lanesForEcho(ctx context.Context, keys []bridge.LaneKey) ([]*lane,
 // process is read first: the echo will not come again.
 func (s *Set) laneForEcho(ctx context.Context, key bridge.LaneKey) (*lane, error) {
 	l := s.byKey[key]
-	if l == nil && s.recovering {
-		l = &lane{key: key, behind: true, recovered: true}
-		s.byKey[key] = l
+	if l == nil && s.strays {
+		l = s.newLane(key)
 		s.enqueue(l)
 		s.startWorkers()
 	}

@@ -118,6 +118,7 @@ func (s *Set) drop(l *lane, at, n int, v Verdict) []bridge.Settlement {
 		l.open = append(l.open, w)
 		settlements = append(settlements, st)
 	}
+	s.unhold(l, n)
 	l.queue = slices.Delete(l.queue, at, at+n)
 	if at == 0 {
 		l.trouble, l.heard, l.fixed = trouble{}, time.Time{}, false

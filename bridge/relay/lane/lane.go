@@ -71,6 +71,10 @@ type lane struct {
 	state state
 	// queue holds the entries in memory; the first is the next to deliver.
 	queue []*bridge.Entry
+	// held is what the queue takes of the budget; oldest, when what is not in the
+	// queue was accepted.
+	held   int64
+	oldest time.Time
 	// last is the highest Seq that was ever in queue.
 	last int64
 	// behind says that the journal holds entries after last that are not in
@@ -103,6 +107,13 @@ type lane struct {
 	now, news, probe, fixed bool
 	// trouble is what the first entry has been through.
 	trouble trouble
+}
+
+// waitsSince notes an entry that is not kept in memory.
+func (l *lane) waitsSince(e *bridge.Entry) {
+	if l.oldest.IsZero() {
+		l.oldest = e.Accepted
+	}
 }
 
 // mayHurry says that the first entry waits for nothing but what is news of the

@@ -96,10 +96,14 @@ func (g *Limiter) pass(began time.Time, running int) {
 	if g.round < int(g.width) {
 		return
 	}
+	if g.width <= startWidth {
+		// So few make no queue: that is what it takes now.
+		g.latency.base = g.latency.round
+	}
 	switch stretched := g.latency.stretched(); {
-	case stretched && g.width > startWidth:
+	case stretched:
 		g.width = max(g.width*(1-1.0/16), startWidth)
-	case g.full && !stretched:
+	case g.full:
 		g.quiet++
 		g.widen(float64(g.quiet))
 	}

@@ -11,6 +11,9 @@ import (
 // as later was written by a clock that was ahead.
 const longestPause = 10 * time.Minute
 
+// scarceWindow is how many entries of a lane are read when memory is scarce.
+const scarceWindow = 8
+
 // load reads the next window of a lane from the journal, or waits for somebody
 // who does. It gives up the lock meanwhile.
 func (s *Set) load(ctx context.Context, l *lane) bool {
@@ -27,14 +30,18 @@ func (s *Set) load(ctx context.Context, l *lane) bool {
 	l.missed = false
 	l.loading = make(chan struct{})
 	s.mu.Unlock()
-	page, err := s.Journal.PendingOf(ctx, l.key, l.last, laneWindow)
+	window := laneWindow
+	if s.Budget.tight() {
+		window = scarceWindow
+	}
+	page, err := s.Journal.PendingOf(ctx, l.key, l.last, window)
 	s.mu.Lock()
 	close(l.loading)
 	l.loading = nil
 	if err != nil {
 		return false
 	}
-	full := len(page) == laneWindow
+	full := len(page) == window
 	for i := range page {
 		e := &page[i]
 		if e.Seq > s.Boot && e.Seq > s.newest {
@@ -43,17 +50,16 @@ func (s *Set) load(ctx context.Context, l *lane) bool {
 			break
 		}
 		e.NextTry = within(e.NextTry, longestPause)
-		if e.Seq <= s.Boot {
-			s.Loaded(e)
-		}
+		// The mark that was read may be about to be taken back.
+		e.Begun = false
+		s.Loaded(e)
 		if d := e.Doubt; d != nil && d.Since.After(time.Now()) {
 			// The clock was ahead.
 			e.Doubt = &bridge.Doubt{Since: time.Now(), Dialogs: d.Dialogs}
 		}
-		l.queue = append(l.queue, e)
-		l.last = e.Seq
+		s.hold(l, e)
 	}
-	l.recovered = false
+	l.recovered, l.oldest = false, time.Time{}
 	l.behind = l.missed || full
 	return true
 }

@@ -9,6 +9,10 @@ import (
 // park puts a lane aside until the far side is well.
 func (s *Set) park(l *lane) {
 	l.state = parked
+	s.giveBack(l)
+	if s.forget(l) {
+		return
+	}
 	s.expectFarSide(l)
 	if l.trouble.failures == 0 || s.far.due {
 		s.newcomer(l)
@@ -55,6 +59,7 @@ func (s *Set) release() {
 // when the far side gets well.
 func (s *Set) wait(l *lane, until time.Time, hurried bool) {
 	l.state = waiting
+	s.giveBack(l)
 	if hurried {
 		s.expectFarSide(l)
 	}

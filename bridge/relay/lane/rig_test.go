@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +25,7 @@ const commitTime = 2 * time.Millisecond
 type store struct {
 	mu      sync.Mutex
 	entries map[int64]*bridge.Entry
+	lanes   map[bridge.LaneKey][]*bridge.Entry
 	begun   map[int64]bool
 	// settled lists how entries left, in the order in which that got on disk.
 	settled []bridge.Settlement
@@ -34,7 +37,7 @@ type store struct {
 }
 
 func newStore() *store {
-	return &store{entries: map[int64]*bridge.Entry{}, begun: map[int64]bool{}}
+	return &store{entries: map[int64]*bridge.Entry{}, lanes: map[bridge.LaneKey][]*bridge.Entry{}, begun: map[int64]bool{}}
 }
 
 func (j *store) append(entries ...bridge.Entry) []*bridge.Entry {
@@ -46,6 +49,7 @@ func (j *store) append(entries ...bridge.Entry) []*bridge.Entry {
 		e.Seq, e.Accepted = j.seq, time.Now()
 		kept := e
 		j.entries[e.Seq], j.begun[e.Seq] = &kept, e.Begun
+		j.lanes[e.Lane] = append(j.lanes[e.Lane], &kept)
 		added = append(added, &e)
 	}
 	return added
@@ -59,13 +63,26 @@ func (j *store) PendingOf(_ context.Context, key bridge.LaneKey, after int64, li
 		return nil, bridge.ErrStorage
 	}
 	var page []bridge.Entry
-	for seq, e := range j.entries {
-		if e.Lane == key && seq > after {
+	for _, e := range j.lanes[key] {
+		if e.Seq > after && len(page) < limit {
 			page = append(page, *e)
 		}
 	}
-	slices.SortFunc(page, func(a, b bridge.Entry) int { return int(a.Seq - b.Seq) })
-	return page[:min(len(page), limit)], nil
+	return page, nil
+}
+
+func (j *store) Lanes(_ context.Context, after bridge.LaneKey, limit int) ([]bridge.LaneKey, error) {
+	time.Sleep(commitTime / 4)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var keys []bridge.LaneKey
+	for key := range j.lanes {
+		if key.Thread > after.Thread {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b bridge.LaneKey) int { return strings.Compare(string(a.Thread), string(b.Thread)) })
+	return keys[:min(len(keys), limit)], nil
 }
 
 func (j *store) Settle(s bridge.Settlement) {
@@ -104,6 +121,10 @@ func (j *store) apply(s bridge.Settlement) error {
 		j.begun[s.Seq] = false
 		if s.Final != bridge.Pending {
 			delete(j.entries, s.Seq)
+			j.lanes[e.Lane] = slices.DeleteFunc(j.lanes[e.Lane], func(o *bridge.Entry) bool { return o == e })
+			if len(j.lanes[e.Lane]) == 0 {
+				delete(j.lanes, e.Lane)
+			}
 			j.settled = append(j.settled, s)
 		}
 	}
@@ -152,6 +173,8 @@ type rig struct {
 	running   int
 	most      int
 	health    []Health
+	// announced is how many entries are known to be on their way.
+	announced atomic.Int64
 }
 
 // far is how a far side answers.
@@ -171,7 +194,7 @@ func inBubble(t *testing.T, most int, answer far, test func(*rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, store: newStore()}
 		r.start(most, answer)
-		r.set.RecoveryDone()
+		time.Sleep(time.Millisecond)
 		test(r)
 		r.stop()
 	})
@@ -190,11 +213,13 @@ func (r *rig) start(most int, answer far) {
 			v.Final = bridge.Dead
 			return v
 		},
-		Settled: func(*bridge.Entry, Verdict) {}, Loaded: func(*bridge.Entry) {},
+		Settled: func(*bridge.Entry, Verdict) { r.announced.Add(-1) }, Loaded: func(*bridge.Entry) { r.announced.Add(1) },
+		Unloaded: func(*bridge.Entry) { r.announced.Add(-1) }, Mine: func(bridge.LaneKey) bool { return true },
 		Panicked:      func(context.Context, *bridge.Entry, any) Verdict { return isDown },
 		HealthChanged: func(h Health) { r.health = append(r.health, h) },
 		Boot:          r.store.seq,
 	})
+	go r.set.Run(ctx)
 }
 
 func (r *rig) deliver(ctx context.Context, e *bridge.Entry, answer far) Verdict {
@@ -233,6 +258,7 @@ func (r *rig) say(lane int) *bridge.Entry {
 	e := bridge.Entry{Lane: laneKey(lane), Kind: bridge.KindMessage, Payload: []byte("{}")}
 	e.Begun = r.set.Starts(e.Lane)
 	added := r.store.append(e)[0]
+	r.announced.Add(1)
 	r.set.Add(added)
 	return added
 }

@@ -36,12 +36,16 @@ type Set struct {
 	newest int64
 	ready  []*lane
 	// expecting are the lanes that go on when the far side gets well.
-	expecting  *list.List
-	far        farSide
-	running    int
-	recovering bool
-	stopping   bool
-	rested     *sync.Cond
+	expecting *list.List
+	far       farSide
+	running   int
+	stopping  bool
+	rested    *sync.Cond
+	// strays says that the journal may hold entries of lanes that are not in
+	// memory, strayed that this came to be since the last sweep began, oldestStray
+	// since when the oldest known to be there waits.
+	strays, strayed bool
+	oldestStray     time.Time
 
 	// passes counts deliveries that got through; failing is the share of entries
 	// whose first delivery fails.
@@ -51,6 +55,8 @@ type Set struct {
 
 // Journal is what lanes need of the journal.
 type Journal interface {
+	// Lanes lists lanes that hold pending entries, in a stable order.
+	Lanes(ctx context.Context, after bridge.LaneKey, limit int) ([]bridge.LaneKey, error)
 	// PendingOf lists a lane's pending entries with Seq above after, in order.
 	PendingOf(ctx context.Context, lane bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error)
 	// Settle hands over the end of a delivery without waiting.
@@ -77,9 +83,12 @@ type Work struct {
 	Together func(a, b *bridge.Entry) bool
 	// Settled is told of every entry that leaves its lane.
 	Settled func(e *bridge.Entry, v Verdict)
-	// Loaded is told of every entry accepted by an earlier process when it comes
-	// into memory.
-	Loaded func(e *bridge.Entry)
+	// Loaded is told of every entry that comes into memory from the journal, and
+	// Unloaded of every one that leaves it undelivered or is not kept when added.
+	Loaded   func(e *bridge.Entry)
+	Unloaded func(e *bridge.Entry)
+	// Mine says whether a lane belongs to the set.
+	Mine func(bridge.LaneKey) bool
 	// Panicked judges a delivery that panicked.
 	Panicked func(ctx context.Context, e *bridge.Entry, reason any) Verdict
 	// Echoes says how a doubt ends.
@@ -88,16 +97,21 @@ type Work struct {
 	// not block. May be nil.
 	HealthChanged func(Health)
 	Limiter       *Limiter
+	// Budget may be shared by several sets. There is one when it is nil.
+	Budget *Budget
 
 	// Boot is the last Seq given out before this process.
 	Boot int64
 }
 
 // New makes a set of lanes; nothing is delivered before [Set.Add] or
-// [Set.Recover].
+// [Set.Run].
 func New(w Work) *Set {
+	if w.Budget == nil {
+		w.Budget = NewBudget(defaultBudget)
+	}
 	l := &Set{
-		Work: w, byKey: map[bridge.LaneKey]*lane{}, recovering: true,
+		Work: w, byKey: map[bridge.LaneKey]*lane{}, strays: true, strayed: true,
 		expecting: list.New(), far: farSide{health: Well, since: time.Now()},
 	}
 	l.rested = sync.NewCond(&l.mu)
@@ -112,23 +126,25 @@ func (s *Set) Add(e *bridge.Entry) {
 	s.newest = e.Seq
 	l := s.byKey[e.Lane]
 	if l == nil {
-		l = &lane{key: e.Lane, behind: s.recovering, recovered: s.recovering}
-		s.byKey[e.Lane] = l
+		if len(s.byKey) >= maxLanes {
+			s.stray(e.Accepted)
+			s.Unloaded(e)
+			return
+		}
+		l = s.newLane(e.Lane)
 	}
 	switch {
 	case e.Seq <= l.last:
 		return
 	case l.behind:
 		l.missed = true
-	case len(l.queue) >= laneWindow:
+		s.Unloaded(e)
+	case len(l.queue) >= laneWindow, s.Budget.spent(), s.far.health != Well && s.Budget.tight():
 		l.behind, l.missed = true, true
+		l.waitsSince(e)
+		s.Unloaded(e)
 	default:
-		if e.Event != nil {
-			// The journal has the encoded form; one of the two is enough in memory.
-			e.Payload = nil
-		}
-		l.queue = append(l.queue, e)
-		l.last = e.Seq
+		s.hold(l, e)
 	}
 	if l.state == resting {
 		s.enqueue(l)

@@ -6,11 +6,11 @@ import (
 	"lpbridge/bridge"
 )
 
-// Busy reports whether a lane has entries to deliver or to settle.
+// Busy reports whether a lane may have entries to deliver or to settle.
 func (s *Set) Busy(key bridge.LaneKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byKey[key] != nil
+	return s.byKey[key] != nil || s.strays
 }
 
 // Backlog reports how many lanes are known and how many deliveries run.
