@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// ConversationRequest is what a conversation starts with. The zero value is
-// enough; LivePerson then routes by the account's default.
+// ConversationRequest is what a conversation starts with ("CONVERSATION" page).
+// The zero value is enough; LivePerson then routes by the account's default.
 type ConversationRequest struct {
 	// Profile is what the agent sees of the consumer.
 	Profile UserProfile
@@ -25,13 +25,13 @@ type ConversationRequest struct {
 	TTRDefName string
 }
 
-// CampaignInfo names an engagement of a campaign.
+// CampaignInfo names an engagement of a campaign ("CONVERSATION" page).
 type CampaignInfo struct {
 	CampaignID   string `json:"campaignId"`
 	EngagementID string `json:"engagementId"`
 }
 
-// ConversationContext is where the consumer comes from.
+// ConversationContext is where the consumer comes from ("CONVERSATION" page).
 type ConversationContext struct {
 	// Type may be empty for "SharkContext", that of Monitoring sessions.
 	Type                 string `json:"type"`

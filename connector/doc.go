@@ -4,12 +4,14 @@
 //
 // # Starting
 //
-// A client needs to know where LivePerson is and who it speaks for, see lpauth:
+// A connection is made from what the app installation gives:
 //
-//	client, err := connector.New(connector.Options{
-//		AccountID: account, Domains: domains, AppTokens: app, Consumers: consumers,
-//		Features:  []string{"RICH_CONTENT", "QUICK_REPLIES", "MULTI_DIALOG"},
+//	client, err := connector.Connect(connector.ConnectOptions{
+//		AccountID: account, ClientID: id, ClientSecret: secret,
+//		Features:  []string{connector.FeatureRichContent, connector.FeatureQuickReplies},
 //	})
+//
+// [New] makes a client of parts that are shared with something else, see lpauth.
 //
 // # Speaking
 //
@@ -55,10 +57,11 @@
 //
 // # Listening
 //
-// Verify a webhook's signature over the raw bytes with lpauth.VerifySignature,
-// then decode it with [ParseNotification]. Notifications cover the whole account
-// and may come twice, late or in disorder; our own events come back with role
-// CONSUMER. The client tolerates both generations of LivePerson's payloads.
+// [Connection.Webhook] is the http.Handler of an app's webhooks: it verifies the
+// signature over the raw bytes and decodes what it brings with [ParseNotification].
+// Notifications cover the whole account and may come twice, late or in disorder;
+// our own events come back, see [MessagingChange.FromConsumer]. The client takes
+// both generations of LivePerson's payloads and the spellings of other programs.
 //
 // # Assumptions
 //

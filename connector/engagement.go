@@ -14,7 +14,8 @@ import (
 
 const opEngagement = "engagement"
 
-// EngagementRequest asks which campaign a consumer falls into. All fields are optional.
+// EngagementRequest asks which campaign a consumer falls into ("Monitoring API
+// Engagement" page). All fields are optional.
 type EngagementRequest struct {
 	// ConsumerID is the brand's own id of the consumer; it must not be guessable.
 	ConsumerID string
@@ -28,8 +29,8 @@ type EngagementRequest struct {
 	Profile UserProfile
 }
 
-// Engagement is the Monitoring API's answer: a session, and the engagement to
-// route by if the consumer is eligible for one.
+// Engagement is the Monitoring API's answer ("Monitoring API Engagement" page): a
+// session, and the engagement to route by if the consumer is eligible for one.
 type Engagement struct {
 	SessionID string
 	VisitorID string

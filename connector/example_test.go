@@ -2,134 +2,157 @@ package connector_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 
 	"lpbridge/connector"
-	"lpbridge/lpauth"
+	"lpbridge/connector/lpsim"
 )
 
-// One consumer opens a conversation, types, and says something longer than
-// LivePerson takes at once.
+// demo is a LivePerson to try things on, and a connection to it. Leave DomainURL
+// out to reach LivePerson itself.
+func demo() (*lpsim.Sim, *connector.Connection, func()) {
+	sim := lpsim.New(lpsim.Config{})
+	server := httptest.NewServer(sim)
+	connection, err := connector.Connect(connector.ConnectOptions{
+		AccountID: "sandbox", ClientID: "sandbox-client", ClientSecret: "sandbox-secret", DomainURL: server.URL,
+		Features: []string{connector.FeatureRichContent, connector.FeatureQuickReplies},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return sim, connection, func() { connection.Close(); server.Close(); sim.Close() }
+}
+
+// One consumer opens a conversation, says something longer than LivePerson takes
+// at once, and leaves.
 func Example() {
-	server := httptest.NewServer(demoLivePerson())
-	defer server.Close()
-
-	const account, consumer = "le12345678", "webchat:u-7"
-	transport := lpauth.NewTransport(lpauth.TransportOptions{})
-	defer transport.CloseIdleConnections()
-
-	// Who they are, and who we are. URL is left out to reach LivePerson itself.
-	domains, err := lpauth.NewDomains(lpauth.DomainsOptions{AccountID: account, URL: server.URL, Transport: transport})
-	if err != nil {
-		panic(err)
-	}
-	defer domains.Close()
-	app, err := lpauth.NewAppTokens(lpauth.AppTokensOptions{
-		AccountID: account, ClientID: "app", ClientSecret: "secret", Domains: domains, Transport: transport,
-	})
-	if err != nil {
-		panic(err)
-	}
-	defer app.Close()
-	consumers, err := lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{
-		AccountID: account, Domains: domains, AppTokens: app, Transport: transport,
-	})
-	if err != nil {
-		panic(err)
-	}
-	defer consumers.Close()
-
-	client, err := connector.New(connector.Options{
-		AccountID: account, Domains: domains, AppTokens: app, Consumers: consumers, Transport: transport,
-		Features: []string{"RICH_CONTENT", "QUICK_REPLIES"},
-	})
-	if err != nil {
-		panic(err)
-	}
-
+	_, client, done := demo()
+	defer done()
 	ctx := context.Background()
+	const consumer = "webchat:u-7"
+
 	id, err := client.Conversation(ctx, consumer, connector.ConversationRequest{
 		Profile: connector.UserProfile{FirstName: "Ana"},
 	})
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("conversation", id)
-
 	to := connector.Target{ConversationID: id}
-	say := func(event connector.Event) {
-		sequence, err := client.Send(ctx, consumer, to, event)
-		if err != nil {
-			fmt.Println("failed:", connector.OutcomeOf(err), err)
-			return
-		}
-		fmt.Printf("%T %d\n", event, sequence)
-	}
-	say(connector.ChatStateEvent{ChatState: connector.ChatComposing})
 	for _, part := range connector.SplitText(strings.Repeat("tell me more ", 400), 0) {
-		say(connector.ContentEvent{Message: part})
+		sequence, err := client.Send(ctx, consumer, to, connector.ContentEvent{Message: part})
+		fmt.Println("part", sequence, err)
 	}
-	say(connector.ChatStateEvent{ChatState: connector.ChatActive})
 	if err := client.UpdateConversation(ctx, consumer, id, connector.Stage{}); err != nil {
 		panic(err)
 	}
-	say(connector.ContentEvent{Message: "one more thing"})
+	_, err = client.Send(ctx, consumer, to, connector.ContentEvent{Message: "one more thing"})
+	fmt.Println(connector.OutcomeOf(err), err)
 
 	// Output:
-	// conversation c-1
-	// connector.ChatStateEvent 0
-	// connector.ContentEvent 0
-	// connector.ContentEvent 1
-	// connector.ChatStateEvent 0
-	// failed: closed ms.PublishEvent: status 400 BAD_REQUEST: conversation is closed
+	// part 0 <nil>
+	// part 1 <nil>
+	// closed ms.PublishEvent: status 400 BAD_REQUEST: conversation is closed
 }
 
-// demoLivePerson is the little of LivePerson that the example meets.
-func demoLivePerson() http.Handler {
-	mux := http.NewServeMux()
-	sequence, closed := 0, false
-	mux.HandleFunc("GET /api/account/{account}/service/baseURI.json", func(w http.ResponseWriter, r *http.Request) {
-		for _, service := range []string{"sentinel", "idp", "asyncMessagingEnt"} {
-			separator := map[bool]string{true: `{"baseURIs":[`, false: ","}[service == "sentinel"]
-			fmt.Fprintf(w, `%s{"service":%q,"account":"le12345678","baseURI":%q}`, separator, service, r.Host)
+// COMPOSING sticks: the agent sees "typing" until another state is sent, and a
+// message does not end it.
+func ExampleClient_Send_typing() {
+	sim, client, done := demo()
+	defer done()
+	ctx := context.Background()
+	const consumer = "webchat:u-7"
+	id, err := client.Conversation(ctx, consumer, connector.ConversationRequest{})
+	if err != nil {
+		panic(err)
+	}
+	to := connector.Target{ConversationID: id}
+	agentSees := func(event connector.Event) {
+		if _, err := client.Send(ctx, consumer, to, event); err != nil {
+			panic(err)
 		}
-		fmt.Fprint(w, "]}")
-	})
-	mux.HandleFunc("POST /sentinel/api/account/{account}/app/token", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, `{"access_token":"app-token","token_type":"Bearer"}`)
-	})
-	mux.HandleFunc("POST /api/account/{account}/consumer", func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusCreated)
-		fmt.Fprint(w, `{"token":"consumer-token"}`)
-	})
-	mux.HandleFunc("POST /api/account/{account}/messaging/consumer/conversation", func(w http.ResponseWriter, r *http.Request) {
-		var batch []struct{ ID string }
-		_ = json.NewDecoder(r.Body).Decode(&batch)
-		fmt.Fprintf(w, `[{"code":"OK","body":{},"reqId":%q},{"code":"OK","body":{"conversationId":"c-1"},"reqId":%q}]`, batch[0].ID, batch[1].ID)
-	})
-	mux.HandleFunc("POST /api/account/{account}/messaging/consumer/conversation/send", func(w http.ResponseWriter, r *http.Request) {
-		var request struct {
-			Type string
-			Body struct{ Event struct{ Type string } }
+		seen, _ := sim.Conversation(string(id))
+		fmt.Println("typing:", seen.AgentSees.ConsumerTyping)
+	}
+	agentSees(connector.ChatStateEvent{ChatState: connector.ChatComposing})
+	agentSees(connector.ContentEvent{Message: "hello"})
+	agentSees(connector.ChatStateEvent{ChatState: connector.ChatActive})
+
+	// Output:
+	// typing: true
+	// typing: true
+	// typing: false
+}
+
+// LivePerson tells of everything that happens in the account, our own messages
+// included, by webhook.
+func ExampleConnection_Webhook() {
+	sim, client, done := demo()
+	defer done()
+	ctx := context.Background()
+	const consumer = "webchat:u-7"
+	words := make(chan string, 10)
+	hook := client.Webhook(func(_ context.Context, n connector.Notification) error {
+		if events, ok := n.(*connector.MessagingEventNotification); ok {
+			for _, change := range events.Changes {
+				if !change.FromConsumer() && !change.Private() && change.Event.FallbackText() != "" {
+					words <- change.Event.FallbackText()
+				}
+			}
 		}
-		_ = json.NewDecoder(r.Body).Decode(&request)
-		switch {
-		case request.Type == "cm.UpdateConversationField":
-			closed = true
-			fmt.Fprint(w, `{"code":"OK","body":{"msg":"OK Conversation resolved successfully"}}`)
-		case closed:
-			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprint(w, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"}}`)
-		case request.Body.Event.Type == "ChatStateEvent":
-			fmt.Fprint(w, `{"code":"OK","body":{"sequence":0}}`)
-		default:
-			fmt.Fprintf(w, `{"code":"OK","body":{"sequence":%d}}`, sequence)
-			sequence++
-		}
+		return nil // stored: LivePerson need not send it again
 	})
-	return mux
+	server := httptest.NewServer(hook)
+	defer server.Close()
+	if err := sim.SetWebhooks(lpsim.Webhooks{URL: server.URL}); err != nil {
+		panic(err)
+	}
+
+	id, err := client.Conversation(ctx, consumer, connector.ConversationRequest{})
+	if err != nil {
+		panic(err)
+	}
+	if _, err := client.Send(ctx, consumer, connector.Target{ConversationID: id}, connector.ContentEvent{Message: "hello"}); err != nil {
+		panic(err)
+	}
+	if _, err := sim.AgentMessage(string(id), lpsim.AgentMessage{Text: "How can I help?", QuickReplies: []byte(`["Order","Invoice"]`)}); err != nil {
+		panic(err)
+	}
+	fmt.Println(<-words)
+
+	// Output:
+	// How can I help?
+	// - Order
+	// - Invoice
+}
+
+// A failure says how far it reaches and whether it was applied.
+func ExampleError() {
+	sim, client, done := demo()
+	defer done()
+	ctx := context.Background()
+	id, err := client.Conversation(ctx, "webchat:u-7", connector.ConversationRequest{})
+	if err != nil {
+		panic(err)
+	}
+	for _, faults := range []lpsim.Faults{
+		{BetweenRate: lpsim.Rates{lpsim.SendAPI: 1}, BetweenStatuses: []int{http.StatusForbidden}},
+		{AppliedErrorRate: lpsim.Rates{lpsim.SendAPI: 1}},
+		{ForgetConversationRate: 1},
+	} {
+		if err := sim.SetFaults(faults); err != nil {
+			panic(err)
+		}
+		_, err := client.Send(ctx, "webchat:u-7", connector.Target{ConversationID: id}, connector.ContentEvent{Message: "hello"})
+		if failed, ok := err.(*connector.Error); ok {
+			fmt.Println(failed.StatusCode, failed.Outcome, failed.Scope, failed.Certainty)
+		}
+	}
+
+	// Output:
+	// 403 retry between maybe applied
+	// 500 unknown between maybe applied
+	// 400 invalid conversation refused
 }

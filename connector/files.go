@@ -21,8 +21,8 @@ const (
 	opDownload    = "file download"
 
 	// MaxUploadBytes is the largest picture LivePerson takes ("File Sharing" page),
-	// MaxDocumentBytes the largest file where consumers may send documents too
-	// (mobile SDK, "Photo and File Sharing" page).
+	// MaxDocumentBytes the largest file where consumers may send documents too, as
+	// LivePerson's mobile SDK lets them.
 	MaxUploadBytes   = 3 << 20
 	MaxDocumentBytes = 5 << 20
 )

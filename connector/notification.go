@@ -216,18 +216,20 @@ type MessagingEvent struct {
 	Raw json.RawMessage
 }
 
-// ReceivedFile is a hosted file of a notification; see [Client.Download].
+// ReceivedFile is a hosted file of a notification ("File Sharing" page); see
+// [Client.Download].
 type ReceivedFile = HostedFile
 
-// ExternalFile is a file that lies elsewhere. LivePerson does not document its
-// fields, so the usual names are all tried.
+// ExternalFile is a file that lies elsewhere. The "Webhooks Events" page names it
+// and not its fields, so the usual names are all tried.
 type ExternalFile struct {
 	URL      string
 	Caption  string
 	FileType string
 }
 
-// SecureForm is a form that was sent, or answered ("Secure Forms" page).
+// SecureForm is a form that was sent, or answered, both of which the "Webhooks
+// Events" page names without their fields.
 type SecureForm struct {
 	InvitationID string
 	FormID       string

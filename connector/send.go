@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Target is where an event goes. DialogID may be left empty for the main
+// Target is where an event goes ("SEND" page). DialogID may be left empty for the main
 // dialog, whose id is that of its conversation; ConversationID may be left empty
 // when only the dialog is known.
 type Target struct {
@@ -24,7 +24,8 @@ type Event interface {
 	wire() (event any, metadata json.RawMessage, wrong string)
 }
 
-// ContentEvent is a message: text, or a file that was uploaded before.
+// ContentEvent is a message: text, or a file that was uploaded before ("Send API
+// Examples" page).
 type ContentEvent struct {
 	// Message is the text, below the limit of LivePerson's requests: see [SplitText].
 	Message string
@@ -60,7 +61,8 @@ const (
 	ChatComposing ChatState = "COMPOSING"
 )
 
-// ChatStateEvent tells whether the consumer is typing, there or gone. It has no
+// ChatStateEvent tells whether the consumer is typing, there or gone ("Send API
+// Examples" page). It has no
 // place in survey dialogs, which refuse it, and takes no sequence number.
 type ChatStateEvent struct {
 	ChatState ChatState
@@ -79,7 +81,8 @@ const (
 )
 
 // AcceptStatusEvent is a receipt for the agent's messages with the given
-// sequences of the target dialog, or a click on one of them.
+// sequences of the target dialog, or a click on one of them ("Send API Examples"
+// and "Rich Messaging Introduction" pages).
 type AcceptStatusEvent struct {
 	Status       AcceptStatus
 	SequenceList []Sequence
@@ -209,7 +212,7 @@ func (c *Client) send(ctx context.Context, op string, consumer ConsumerIdentity,
 // [DialogChange], [Stage], [CSATRate] or [TTRField].
 type ConversationField interface{ field() any }
 
-// ConversationStateField closes a conversation. Whether a survey follows is
+// ConversationStateField closes a conversation ("Send API Examples" page). Whether a survey follows is
 // the account's choice; use Stage or DialogChange to be certain.
 type ConversationStateField struct{}
 
@@ -221,10 +224,12 @@ type DialogChange struct {
 	ClosedCause string
 }
 
-// Stage closes a conversation with all its dialogs, without a survey.
+// Stage closes a conversation with all its dialogs, without a survey ("Post
+// Conversation Survey" page).
 type Stage struct{}
 
-// CSATStatus tells how much of the rating the consumer gave.
+// CSATStatus tells how much of the rating the consumer gave ("Send API Overview"
+// page).
 type CSATStatus string
 
 // The CSAT statuses.
@@ -247,7 +252,7 @@ type CSATRate struct {
 	Status CSATStatus
 }
 
-// TTRField changes how urgent a conversation is.
+// TTRField changes how urgent a conversation is ("Send API Overview" page).
 type TTRField struct {
 	// TTRType is URGENT, PRIORITIZED, NORMAL or CUSTOM.
 	TTRType string

@@ -19,7 +19,8 @@ const DefaultConsumerCache = 10_000
 
 const consumerTokenOp = "consumer token"
 
-// Consumer is an end user as LivePerson knows it.
+// Consumer is an end user as LivePerson knows it ("Authorization and
+// Authentication" page).
 type Consumer struct {
 	// Token is the ConsumerJWS, for the header X-LP-ON-BEHALF. It never expires.
 	Token string

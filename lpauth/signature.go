@@ -14,7 +14,8 @@ import (
 // SignatureHeader carries LivePerson's signature of a webhook's raw body.
 const SignatureHeader = "X-Liveperson-Signature"
 
-// Algorithm is a hash LivePerson signs webhooks with, spelled as in the header.
+// Algorithm is a hash LivePerson signs webhooks with ("Webhooks Notification
+// Protocol" page), spelled as in the header.
 type Algorithm string
 
 // SHA1 is LivePerson's default; SHA256 is switched on per account on request

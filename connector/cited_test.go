@@ -1,0 +1,56 @@
+package connector
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ours are the exported types that model nothing of LivePerson's.
+var ours = []string{
+	// package connector
+	"AppTokens", "Certainty", "Client", "Connection", "Consumers", "ConversationField", "Domains", "Error", "Event", "File",
+	"Notification", "Options", "Outcome", "Rule", "Scope", "UnknownNotification", "UnreadableChange",
+	// package lpauth
+	"AppTokenSource", "AppTokenStatus", "AppTokensOptions", "AttemptError", "ConsumerTokens", "ConsumerTokensOptions", "DomainSource",
+	"DomainsOptions", "SecretSource", "Secrets", "TransportOptions",
+}
+
+// citation is how comments name a page of LivePerson's documentation.
+var citation = regexp.MustCompile(`"[A-Z][A-Za-z/ -]+"( and "[A-Z][A-Za-z/ -]+")? pages?|"[A-Z][A-Za-z ]+" guide`)
+
+// Whoever wonders why a type is as it is must be able to look it up.
+func TestEveryTypeOfLivePersonsCitesItsPage(t *testing.T) {
+	for _, dir := range []string{".", "../lpauth"} {
+		packages, err := parser.ParseDir(token.NewFileSet(), dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pkg := range packages {
+			for _, file := range pkg.Files {
+				checkCitations(t, pkg.Name, file)
+			}
+		}
+	}
+}
+
+func checkCitations(t *testing.T, pkg string, file *ast.File) {
+	for _, decl := range file.Decls {
+		types, ok := decl.(*ast.GenDecl)
+		if !ok || types.Tok != token.TYPE {
+			continue
+		}
+		for _, spec := range types.Specs {
+			name := spec.(*ast.TypeSpec).Name.Name
+			doc := strings.Join(strings.Fields(types.Doc.Text()+spec.(*ast.TypeSpec).Doc.Text()), " ")
+			if ast.IsExported(name) && !slices.Contains(ours, name) && !citation.MatchString(doc) {
+				t.Errorf("%s.%s names no page of LivePerson's: %s", pkg, name, doc)
+			}
+		}
+	}
+}
