@@ -264,7 +264,7 @@ func testUnclaimed(t *testing.T, store JournalStore) {
 	open := store(t)
 	j := open()
 	start(t, j)
-	at := time.Date(2025, 11, 20, 10, 0, 0, 0, time.UTC)
+	at := time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond)
 	change := func(conversation string, sequence int64) bridge.Unclaimed {
 		return bridge.Unclaimed{
 			Conversation: conversation, Dialog: conversation, Sequence: sequence, Received: at,

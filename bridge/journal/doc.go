@@ -21,6 +21,14 @@
 // Storing an event and remembering its idempotency key are the same
 // transaction, so that an event is never known without being there.
 //
+// # Few pages
+//
+// What SQLite writes are pages, each twice, so an event that dirties one page of
+// each of three indexes costs more than all it holds. An event is one row at the
+// end of its table, which its settlement overwrites in place. Idempotency keys
+// are written in sorted runs (keys.go), and an event that begins at once is in
+// no index (afloat.go).
+//
 // # What a crash can lose
 //
 // With a write-ahead log and synchronous=FULL, nothing that was answered: an
@@ -72,9 +80,11 @@
 //
 // # What is forgotten
 //
-//   - delivered events: with the transaction that records it, or after
-//     Options.Retention;
-//   - idempotency keys: after Options.DedupeRetention;
+//   - the content of delivered events: with the transaction that records it, or
+//     after Options.Retention;
+//   - idempotency keys: Options.DedupeRetention after the last of their run
+//     came, and delivered events not before their keys are in a run, which is
+//     within an hour after their retention at most;
 //   - the ledger: 30 days after the message was delivered;
 //   - channels' history: Options.HistoryRetention after it was first saved;
 //   - conversations that ended, threads without an open conversation, pending

@@ -151,6 +151,9 @@ func (t *transaction) live() error {
 	if _, err := t.exec(upsertMeta, metaAlive, t.stamp); err != nil {
 		return err
 	}
+	if _, err := t.exec(upsertMeta, metaAfloat, t.w.j.afloat.lowest(t.w.seq.last+1)); err != nil {
+		return err
+	}
 	// With it the next process knows what the machine's clock said.
 	_, err := t.exec(upsertMeta, metaAhead, time.Duration(t.shift).Microseconds())
 	return err

@@ -129,6 +129,7 @@ func (s *settleWrite) apply(t *transaction) error {
 // conclude decides what becomes of the entry. An entry that is not pending
 // stays as it is.
 func (t *transaction) conclude(s *bridge.Settlement) error {
+	t.landed = append(t.landed, s.Seq)
 	var n int64
 	var err error
 	switch {
@@ -141,7 +142,7 @@ func (t *transaction) conclude(s *bridge.Settlement) error {
 		n, err = t.exec(killPending, s.Attempts, s.Outcome.String(), t.stamp, cutReason(s.Reason), doubt, dialogs, s.Seq)
 		t.dead += n
 	case t.w.j.opts.Retention == 0:
-		n, err = t.exec(deletePending, s.Seq)
+		n, err = t.exec(clearPending, t.stamp, s.Seq)
 	default:
 		n, err = t.exec(finishPending, t.stamp, s.Seq)
 	}
@@ -257,7 +258,7 @@ func (j *Journal) Discard(ctx context.Context, seq int64) (bool, error) {
 }
 
 func (s *discardWrite) apply(t *transaction) error {
-	n, err := t.exec(discardDead, s.seq)
+	n, err := t.exec(discardDead, t.stamp, s.seq)
 	s.found = n > 0
 	t.dead -= n
 	return err

@@ -15,7 +15,7 @@ type clash struct{ wait }
 
 func (clash) apply(t *transaction) error {
 	for range 2 {
-		if _, err := t.exec(insertEvent, -1, ">", "", "", []byte{}, 0, 0, 0, "", "", 0); err != nil {
+		if _, err := t.exec(insertEvent, -1, ">", "", "", []byte{}, 0, 0, 0, "", 0, "", 0, 1); err != nil {
 			return err
 		}
 	}

@@ -25,8 +25,8 @@ const DefaultMaxPending = 1_000_000
 type Options struct {
 	// Store is the kind of store and where it is: "sqlite:" and a path.
 	Store string
-	// Retention is how long an event is kept after it was delivered; 0 deletes
-	// it with the transaction that records the delivery. Dead letters are kept
+	// Retention is how long an event is kept after it was delivered; 0 clears
+	// its content with the transaction that records the delivery. Dead letters are kept
 	// until somebody revives or discards them; for their text see
 	// HistoryRetention.
 	Retention time.Duration
@@ -46,6 +46,8 @@ type Options struct {
 	Logger *slog.Logger
 	// clock reads the machine's clock; tests have their own.
 	clock func() (wall func() time.Time, elapsed func() time.Duration)
+	// runKeys is how many keys make a run; tests make shorter ones.
+	runKeys int
 	// Observe, if set, is told of every transaction that was tried. It runs on
 	// the writer and must not block.
 	Observe func(CommitInfo)
@@ -79,7 +81,10 @@ type Journal struct {
 	clean bool
 	// epochs do not change after Open.
 	epochs epochs
-	clock  steadyClock
+	afloat *afloat
+	// keysUpTo is the last seq whose idempotency key needs its event no more.
+	keysUpTo atomic.Int64
+	clock    steadyClock
 
 	pending atomic.Int64
 	// queued counts entries on their way to the writer.
@@ -100,6 +105,10 @@ type Journal struct {
 
 	stopPurge context.CancelFunc
 	purging   sync.WaitGroup
+	// swept asks for delivered events to be purged.
+	swept chan struct{}
+	// background builds runs of keys.
+	background sync.WaitGroup
 }
 
 var _ bridge.Journal = (*Journal)(nil)
@@ -115,7 +124,7 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{opts: opts, db: s, log: opts.Logger, numbers: map[counterKey]*numbers{}}
+	j := &Journal{opts: opts, db: s, log: opts.Logger, numbers: map[counterKey]*numbers{}, afloat: newAfloat(), swept: make(chan struct{}, 1)}
 	j.clock.wall, j.clock.elapsed = opts.clock()
 	start, err := j.load(ctx)
 	if err != nil {
@@ -144,6 +153,9 @@ func (o *Options) check() (string, error) {
 	if o.clock == nil {
 		o.clock = machineClock
 	}
+	if o.runKeys == 0 {
+		o.runKeys = runKeys
+	}
 	if o.MaxPending == 0 {
 		o.MaxPending = DefaultMaxPending
 	}
@@ -155,6 +167,13 @@ func (o *Options) check() (string, error) {
 
 // load reads what is kept in memory.
 func (j *Journal) load(ctx context.Context) (start state, err error) {
+	low, _, err := j.meta(ctx, metaAfloat)
+	if err != nil {
+		return start, err
+	}
+	if _, err := j.db.stmts[listAfloat].ExecContext(ctx, low); err != nil {
+		return start, fmt.Errorf("enter what was afloat: %w", err)
+	}
 	var pending, dead int64
 	if err := j.scan(ctx, countPending, &pending); err != nil {
 		return start, fmt.Errorf("count pending events: %w", err)
@@ -177,7 +196,12 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 		}
 		*a.to = allotted{name: a.name, last: last, limit: last}
 	}
-	return start, j.loadEpochs(ctx)
+	if err := j.loadEpochs(ctx); err != nil {
+		return start, err
+	}
+	start.keys, err = j.loadKeys(ctx)
+	j.keysUpTo.Store(start.keys.mark)
+	return start, err
 }
 
 // LastSeq implements [bridge.Journal].
@@ -214,7 +238,9 @@ func (j *Journal) Close() error {
 		j.stopPurge()
 		j.purging.Wait()
 	}
-	if err := j.w.stop(&closeWrite{wait: newWait(), j: j, started: started}); err != nil {
+	err := j.w.stop(&closeWrite{wait: newWait(), j: j, started: started})
+	j.background.Wait()
+	if err != nil {
 		return errors.Join(fmt.Errorf("journal: close: %w", err), j.db.abandon())
 	}
 	if err := j.db.close(); err != nil {

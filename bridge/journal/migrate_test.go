@@ -1,8 +1,12 @@
 package journal_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +26,9 @@ func firstVersion(t *testing.T, changes ...string) *journal.Journal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	execute(t, path, string(text))
+	hash := sha256.Sum256([]byte("webhook>known"))
+	execute(t, path, strings.NewReplacer("{now}", strconv.FormatInt(time.Now().UnixMicro(), 10),
+		"{known}", hex.EncodeToString(hash[:16])).Replace(string(text)))
 	for _, change := range changes {
 		execute(t, path, change)
 	}
@@ -139,8 +145,8 @@ func TestFirstVersion(t *testing.T) {
 	if v := read[string](t)(j.Flag(ctx, "f")); v != "1" {
 		t.Errorf("flag %q, want 1", v)
 	}
-	if seqs := read[[]int64](t)(j.Append(ctx, batch("new"))); seqs[0] <= 100000 {
-		t.Errorf("seq %d, want one above what was set aside", seqs[0])
+	if seqs := read[[]int64](t)(j.Append(ctx, batch("new", "known"))); seqs[0] <= 100000 || seqs[1] != 0 {
+		t.Errorf("seqs %v, want one above what was set aside and one that is known", seqs)
 	}
 }
 

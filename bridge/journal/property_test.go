@@ -150,8 +150,8 @@ var (
 	unclaimed = rapid.Custom(func(t *rapid.T) bridge.Unclaimed {
 		return bridge.Unclaimed{
 			Conversation: conversationIDs.Draw(t, "conversation"), Dialog: dialogs.Draw(t, "dialog"),
-			Sequence: rapid.Int64Range(0, 9).Draw(t, "sequence"), Received: times.Draw(t, "received"),
-			Body: rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "body"),
+			Sequence: rapid.Int64Range(0, 9).Draw(t, "sequence"),
+			Body:     rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "body"),
 		}
 	})
 	marks = rapid.Custom(func(t *rapid.T) bridge.ComposingMark {

@@ -36,6 +36,12 @@ func (j *Journal) purgeLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-j.swept:
+			now := j.clock.shift().steady(j.clock.now())
+			if err := j.purgeEvents(ctx, now); err != nil && ctx.Err() == nil {
+				j.log.Error("journal: purge", "error", err)
+			}
+			continue
 		}
 	}
 }
@@ -43,10 +49,11 @@ func (j *Journal) purgeLoop(ctx context.Context) {
 // purge walks the tables once and forgets what is old at the given time, which
 // is the database's: the machine's may jump meanwhile.
 func (j *Journal) purge(ctx context.Context, now int64, withKeys bool) error {
-	if j.opts.Retention > 0 {
-		if err := walk(ctx, j, doneBound, forgetDone, int64(0), math.MaxInt64, now-j.opts.Retention.Microseconds()); err != nil {
-			return fmt.Errorf("delivered events: %w", err)
-		}
+	if err := j.purgeKeys(ctx, now); err != nil {
+		return fmt.Errorf("idempotency keys: %w", err)
+	}
+	if err := j.purgeEvents(ctx, now); err != nil {
+		return fmt.Errorf("delivered events: %w", err)
 	}
 	if err := j.purgeRecords(ctx, now); err != nil {
 		return fmt.Errorf("records: %w", err)
@@ -61,12 +68,29 @@ func (j *Journal) purge(ctx context.Context, now int64, withKeys bool) error {
 		return fmt.Errorf("epochs: %w", err)
 	}
 	if err := walk(ctx, j, dedupeBound, forgetDedupe, []byte{}, endOfHashes, now); err != nil {
-		return fmt.Errorf("idempotency keys: %w", err)
+		return fmt.Errorf("idempotency keys of the first schema: %w", err)
 	}
 	if err := walk(ctx, j, ledgerBound, forgetLedger, "", endOfText, now-ledgerRetention.Microseconds()); err != nil {
 		return fmt.Errorf("positions of messages: %w", err)
 	}
 	return nil
+}
+
+// sweep has delivered events forgotten soon that nothing keeps any more.
+func (j *Journal) sweep() {
+	select {
+	case j.swept <- struct{}{}:
+	default:
+	}
+}
+
+// purgeEvents forgets delivered events as far as they stand in for no key.
+func (j *Journal) purgeEvents(ctx context.Context, now int64) error {
+	cutoff := now - j.opts.Retention.Microseconds()
+	if j.opts.Retention == 0 {
+		cutoff = math.MaxInt64
+	}
+	return walk(ctx, j, doneBound, forgetDone, int64(0), j.keysUpTo.Load(), cutoff)
 }
 
 // endOfHashes and endOfText come after every key there is: a hash has 16 bytes,
@@ -81,7 +105,7 @@ func walk[K int64 | string | []byte](
 ) error {
 	for {
 		to := end
-		more, err := j.scanFound(ctx, bound, []any{from}, &to)
+		more, err := j.scanFound(ctx, bound, []any{from, end}, &to)
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"lpbridge/bridge"
 )
@@ -84,18 +86,25 @@ func (j *Journal) Lanes(ctx context.Context, after bridge.LaneKey, limit int) ([
 	if after != (bridge.LaneKey{}) {
 		start = laneName(after)
 	}
-	var lanes []bridge.LaneKey
+	// What is afloat is looked at first: it may be entered in the index meanwhile.
+	names := j.afloat.names(start)
 	err := j.each(ctx, lanesAfter, []any{start, limit}, func(scan func(...any) error) error {
 		var name string
-		if err := scan(&name); err != nil {
-			return err
-		}
-		lane, err := parseLane(name)
-		lanes = append(lanes, lane)
+		err := scan(&name)
+		names = append(names, name)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("journal: lanes: %w", err)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	names = names[:min(len(names), limit)]
+	lanes := make([]bridge.LaneKey, len(names))
+	for i, name := range names {
+		if lanes[i], err = parseLane(name); err != nil {
+			return nil, fmt.Errorf("journal: lanes: %w", err)
+		}
 	}
 	return lanes, nil
 }
@@ -103,7 +112,7 @@ func (j *Journal) Lanes(ctx context.Context, after bridge.LaneKey, limit int) ([
 // PendingOf implements [bridge.Journal].
 func (j *Journal) PendingOf(ctx context.Context, lane bridge.LaneKey, after int64, limit int) ([]bridge.Entry, error) {
 	var list []bridge.Entry
-	err := j.each(ctx, pendingOf, []any{laneName(lane), after, limit}, func(scan func(...any) error) error {
+	add := func(scan func(...any) error) error {
 		var row entry
 		if err := scan(row.dest()...); err != nil {
 			return err
@@ -111,11 +120,20 @@ func (j *Journal) PendingOf(ctx context.Context, lane bridge.LaneKey, after int6
 		e, err := row.entry(j.reading())
 		list = append(list, e)
 		return err
-	})
-	if err != nil {
+	}
+	// What is afloat is looked at first: it may be entered in the index meanwhile.
+	for _, seq := range j.afloat.of(lane, after) {
+		if err := j.each(ctx, pendingAfloat, []any{seq}, add); err != nil {
+			return nil, fmt.Errorf("journal: pending events: %w", err)
+		}
+	}
+	if err := j.each(ctx, pendingOf, []any{laneName(lane), after, limit}, add); err != nil {
 		return nil, fmt.Errorf("journal: pending events: %w", err)
 	}
-	return list, nil
+	slices.Reverse(list)
+	slices.SortStableFunc(list, func(a, b bridge.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	list = slices.CompactFunc(list, func(a, b bridge.Entry) bool { return a.Seq == b.Seq })
+	return list[:min(len(list), limit)], nil
 }
 
 // DeadLetters implements [bridge.Journal].

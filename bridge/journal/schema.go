@@ -15,18 +15,19 @@ import (
 //     '<' (towards LivePerson or towards the channel), thread. state is 0 for
 //     pending, 1 for done, 2 for dead. Pending rows are found by lane through
 //     events_pending, which holds nothing else and so stays as small as the
-//     backlog. last is the name of the last outcome, empty before the first
-//     try. settled is when the row became done or dead. begun is the epoch of
+//     backlog; listed is 0 for those it does not have, see afloat.go. last is
+//     the name of the last outcome, empty before the first try. settled is when
+//     the row became done or dead, and before that when it was written, so that
+//     the row does not grow. begun is the epoch of
 //     the process that last began its delivery, 0 for none; doubt is since when
 //     a settlement says it may have arrived, 0 for never, and dialogs, packed
 //     as the keys of a record are, where. expired is 1 once a dead letter's
 //     payload is gone.
 //   - epochs are the processes that did not close their journal: found is when
 //     that was found out, alive when the process last wrote.
-//   - dedupe holds a 16-byte hash of lane direction, channel and event id, the
-//     seq it was given, and when it may be forgotten. It has no index besides
-//     its key: a second one would be written with every event, and forgetting
-//     walks the key in ranges instead.
+//   - key_runs and key_parts hold the hashes of idempotency keys in sorted runs,
+//     see keys.go; those of events above meta's 'keys' are in no run yet. dedupe
+//     held them in the first schema and is empty once they expired.
 //   - threads is one row per thread. saved orders rows by when they were saved;
 //     it counts, so that a clock that was set back does no harm.
 //   - conversations are LivePerson's, with the thread that holds each; dialogs
@@ -61,6 +62,10 @@ const (
 	// metaAhead is by how many microseconds the machine's clock was ahead of the
 	// database's then.
 	metaAhead = "ahead"
+	// metaKeys is the last seq whose key is in a run, metaAfloat below all seqs
+	// that are afloat.
+	metaKeys   = "keys"
+	metaAfloat = "afloat"
 	// metaChecked is when Check last wrote.
 	metaChecked = "checked"
 	// metaForgotten is the last epoch that was forgotten, metaForgottenAt when it
@@ -197,6 +202,23 @@ UPDATE threads SET touched = {now};
 CREATE INDEX threads_consumer ON threads (channel, consumer);
 ALTER TABLE records ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
 UPDATE records SET touched = saved;
+
+ALTER TABLE events ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;
+DROP INDEX events_pending;
+CREATE INDEX events_pending ON events (lane, seq) WHERE state = 0 AND listed = 1;
+
+CREATE TABLE key_runs (
+	id      INTEGER PRIMARY KEY,
+	expires INTEGER NOT NULL,
+	filter  BLOB    NOT NULL,
+	firsts  BLOB    NOT NULL
+);
+CREATE TABLE key_parts (
+	run  INTEGER NOT NULL,
+	part INTEGER NOT NULL,
+	keys BLOB    NOT NULL,
+	PRIMARY KEY (run, part)
+);
 
 CREATE TABLE epochs (
 	epoch INTEGER PRIMARY KEY,

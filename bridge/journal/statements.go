@@ -9,16 +9,22 @@ package journal
 // statement names one statement.
 type statement int
 
-// The statements of the writer. deletePending serves a journal that keeps no
+// The statements of the writer. clearPending serves a journal that keeps no
 // delivered events, finishPending one that does.
 const (
 	begin statement = iota
 	commit
 	rollback
-	insertDedupe
+	dedupeOf
+	keyPart
+	insertKeyPart
+	insertKeyRun
+	deleteKeyParts
+	deleteKeyRun
 	insertEvent
-	deletePending
+	clearPending
 	finishPending
+	listAfloat
 	killPending
 	retryPending
 	beginPending
@@ -58,6 +64,7 @@ const (
 	forgetConversation
 	forgetOpenConversation
 	deleteDialogs
+	anyDedupe
 	forgetConsumer
 	forgetUnclaimed
 	expireDead
@@ -70,6 +77,9 @@ const (
 const (
 	lanesAfter = writerStatements + iota
 	pendingOf
+	pendingAfloat
+	keyRuns
+	freshKeys
 	deadLetters
 	deadEntry
 	brokenEpochs
@@ -122,7 +132,7 @@ const deadColumns = `seq, lane, id, kind, CAST('' AS BLOB), accepted, attempts, 
 // Conditions under which rows are forgotten that are old enough.
 const (
 	threadUnused = `NOT EXISTS (SELECT 1 FROM conversations c WHERE c.id = threads.conversation AND c.open = 1)
-		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.state = 0 AND e.lane IN (threads.channel || '>' || threads.id, threads.channel || '<' || threads.id))
+		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.state = 0 AND e.listed = 1 AND e.lane IN (threads.channel || '>' || threads.id, threads.channel || '<' || threads.id))
 		AND NOT EXISTS (SELECT 1 FROM composing m WHERE m.direction IN ('>', '<') AND m.channel = threads.channel AND m.thread = threads.id)`
 	conversationUnused = `NOT EXISTS (SELECT 1 FROM threads t WHERE t.conversation = conversations.id AND t.conversation <> '')`
 	consumerUnused     = `NOT EXISTS (SELECT 1 FROM threads t WHERE t.channel = consumers.channel AND t.consumer = consumers.id)`
@@ -140,21 +150,30 @@ var text = [allStatements]string{
 	commit:   `COMMIT`,
 	rollback: `ROLLBACK`,
 
-	insertDedupe: `INSERT INTO dedupe (hash, seq, expires) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+	dedupeOf:       `SELECT 1 FROM dedupe WHERE hash = ?`,
+	keyPart:        `SELECT keys FROM key_parts WHERE run = ? AND part = ?`,
+	insertKeyPart:  `INSERT INTO key_parts (run, part, keys) VALUES (?, ?, ?)`,
+	insertKeyRun:   `INSERT INTO key_runs (id, expires, filter, firsts) VALUES (?, ?, ?, ?)`,
+	deleteKeyParts: `DELETE FROM key_parts WHERE run = ?`,
+	deleteKeyRun:   `DELETE FROM key_runs WHERE id = ?`,
 	insertEvent: `INSERT INTO events (seq, lane, id, kind, payload, accepted, state, attempts, next_try, last, settled,
-			reason, begun, doubt, dialogs, expired)
-		VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?, ?, 0, x'', 0)`,
-	deletePending: `DELETE FROM events WHERE seq = ? AND state = 0`,
+			reason, begun, doubt, dialogs, expired, listed)
+		VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, 0, x'', 0, ?)`,
+	clearPending:  `UPDATE events SET state = 1, settled = ?, payload = x'' WHERE seq = ? AND state = 0`,
 	finishPending: `UPDATE events SET state = 1, settled = ? WHERE seq = ? AND state = 0`,
 	killPending: `UPDATE events SET state = 2, attempts = ?, last = ?, settled = ?, reason = ?, begun = 0, doubt = ?, dialogs = ?
 		WHERE seq = ? AND state = 0`,
-	retryPending: `UPDATE events SET attempts = ?, next_try = ?, last = ?, reason = ?, begun = 0, doubt = ?, dialogs = ?
+	retryPending: `UPDATE events SET attempts = ?, next_try = ?, last = ?, reason = ?, begun = 0, doubt = ?, dialogs = ?,
+			listed = 1
 		WHERE seq = ? AND state = 0`,
 	beginPending: `UPDATE events SET begun = ? WHERE seq = ? AND state = 0 AND begun <> ?`,
 	deadRow:      `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 2`,
-	reviveDead: `UPDATE events SET seq = ?, accepted = ?, state = 0, attempts = 0, next_try = 0, last = '', settled = 0, reason = ''
+	reviveDead: `UPDATE events SET seq = ?, accepted = ?, state = 0, attempts = 0, next_try = 0, last = '', settled = 0, reason = '', listed = 1
 		WHERE seq = ? AND state = 2`,
-	discardDead: `DELETE FROM events WHERE seq = ? AND state = 2`,
+	discardDead: `UPDATE events SET state = 1, settled = ?, payload = x'' WHERE seq = ? AND state = 2`,
+	// The events from a seq are few: those of the last second and what was
+	// afloat then.
+	listAfloat: `UPDATE events SET listed = 1 WHERE seq >= ? AND state = 0 AND listed = 0`,
 
 	insertEpoch: `INSERT INTO epochs (epoch, found, alive) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 
@@ -224,6 +243,7 @@ var text = [allStatements]string{
 	forgetThread:           `DELETE FROM threads WHERE channel = ? AND id = ? AND touched < ? AND ` + threadUnused,
 	forgetConversation:     `DELETE FROM conversations WHERE id = ? AND touched < ? AND open = 0 AND ` + conversationUnused,
 	forgetOpenConversation: `DELETE FROM conversations WHERE id = ? AND touched < ? AND open = 1`,
+	anyDedupe:              `SELECT 1 FROM dedupe WHERE hash > x'' LIMIT 1`,
 	deleteDialogs:          `DELETE FROM dialogs WHERE conversation = ?`,
 	forgetConsumer:         `DELETE FROM consumers WHERE channel = ? AND id = ? AND touched < ? AND ` + consumerUnused,
 	forgetUnclaimed:        `DELETE FROM unclaimed WHERE id = ? AND length(body) = ? AND received < ?`,
@@ -234,14 +254,18 @@ var text = [allStatements]string{
 	// Each row jumps to the next lane through the index, so that a lane costs
 	// the same with one event waiting as with a million.
 	lanesAfter: `WITH RECURSIVE waiting (lane) AS (
-			SELECT min(lane) FROM events WHERE state = 0 AND lane > ?
+			SELECT min(lane) FROM events WHERE state = 0 AND listed = 1 AND lane > ?
 			UNION ALL
-			SELECT (SELECT min(e.lane) FROM events e WHERE e.state = 0 AND e.lane > w.lane)
+			SELECT (SELECT min(e.lane) FROM events e WHERE e.state = 0 AND e.listed = 1 AND e.lane > w.lane)
 			FROM waiting w WHERE w.lane IS NOT NULL
 		) SELECT lane FROM waiting WHERE lane IS NOT NULL LIMIT ?`,
-	pendingOf:   `SELECT ` + eventColumns + ` FROM events WHERE state = 0 AND lane = ? AND seq > ? ORDER BY seq LIMIT ?`,
-	deadLetters: `SELECT ` + deadColumns + ` FROM events WHERE state = 2 AND seq > ? ORDER BY seq LIMIT ?`,
-	deadEntry:   `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 2`,
+	pendingOf: `SELECT ` + eventColumns + ` FROM events WHERE state = 0 AND listed = 1 AND lane = ? AND seq > ?
+		ORDER BY seq LIMIT ?`,
+	pendingAfloat: `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 0 AND listed = 0`,
+	keyRuns:       `SELECT id, expires, filter, firsts FROM key_runs`,
+	freshKeys:     `SELECT lane, id FROM events WHERE seq > ? AND id <> ''`,
+	deadLetters:   `SELECT ` + deadColumns + ` FROM events WHERE state = 2 AND seq > ? ORDER BY seq LIMIT ?`,
+	deadEntry:     `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 2`,
 
 	brokenEpochs: `SELECT epoch, found FROM epochs`,
 
@@ -286,14 +310,14 @@ var text = [allStatements]string{
 	recordsDown: `SELECT ` + recordColumns + ` FROM records WHERE channel = ? AND kind = ? AND parent = ?
 		AND id > ? AND id < ? ORDER BY id DESC LIMIT ?`,
 
-	countPending:   `SELECT count(*) FROM events WHERE state = 0`,
+	countPending:   `SELECT count(*) FROM events WHERE state = 0 AND listed = 1`,
 	countDead:      `SELECT count(*) FROM events WHERE state = 2`,
 	countUnclaimed: `SELECT count(*), coalesce(sum(length(body)), 0) FROM unclaimed`,
 
 	// The bounds cut a table into ranges of a thousand keys for the purge.
-	doneBound:   `SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET 999`,
-	dedupeBound: `SELECT hash FROM dedupe WHERE hash > ? ORDER BY hash LIMIT 1 OFFSET 999`,
-	ledgerBound: `SELECT dialog FROM ledger WHERE dialog > ? ORDER BY dialog LIMIT 1 OFFSET 999`,
+	doneBound:   `SELECT seq FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET 999`,
+	dedupeBound: `SELECT hash FROM dedupe WHERE hash > ? AND hash <= ? ORDER BY hash LIMIT 1 OFFSET 999`,
+	ledgerBound: `SELECT dialog FROM ledger WHERE dialog > ? AND dialog <= ? ORDER BY dialog LIMIT 1 OFFSET 999`,
 	oldThreads: `SELECT channel, id FROM threads WHERE (channel, id) > (?, ?) AND touched < ? AND ` + threadUnused + `
 		ORDER BY channel, id LIMIT ?`,
 	oldConversations: `SELECT id FROM conversations WHERE id > ? AND touched < ? AND open = 0 AND ` + conversationUnused + `

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -22,6 +21,8 @@ type transaction struct {
 
 	// fresh are new pending entries in the order of Seq.
 	fresh []bridge.Entry
+	// landed are the seqs of entries that are afloat no more.
+	landed []int64
 	// pending, dead and unclaimed are by how much the counts change.
 	pending, dead int64
 	unclaimed     volume
@@ -60,6 +61,8 @@ func (t *transaction) reset() {
 	// The hook may keep the entries it was given.
 	t.fresh = nil
 	t.pending, t.dead, t.unclaimed = 0, 0, volume{}
+	t.landed = t.landed[:0]
+	t.w.keys.added = t.w.keys.added[:0]
 	clear(t.places)
 	clear(t.marks)
 	t.seq, t.revision, t.alive = t.w.seq, t.w.revision, t.w.alive
@@ -106,14 +109,9 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 		return 0, err
 	}
 	if e.ID != "" {
-		expires := t.stamp + t.w.j.opts.DedupeRetention.Microseconds()
-		n, err := t.exec(insertDedupe, dedupeHash(e.Lane, e.ID), seq, expires)
-		if err != nil {
-			return 0, err
-		}
-		if n == 0 {
+		if isNew, err := t.learn(e.Lane, e.ID); !isNew || err != nil {
 			t.seq.last--
-			return 0, nil
+			return 0, err
 		}
 	}
 	e.Seq = seq
@@ -122,7 +120,8 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 	}
 	e.Doubt = nil
 	_, err = t.exec(insertEvent, seq, laneName(e.Lane), string(e.ID), string(e.Kind), bytesOf(e.Payload),
-		t.shift.steady(e.Accepted), e.Attempts, t.shift.steady(e.NextTry), outcomeName(e.Attempts, e.Last), e.Reason, t.epochIf(e.Begun))
+		t.shift.steady(e.Accepted), e.Attempts, t.shift.steady(e.NextTry), outcomeName(e.Attempts, e.Last), t.stamp,
+		e.Reason, t.epochIf(e.Begun), !t.floats(&e))
 	if err != nil {
 		return 0, err
 	}
@@ -130,6 +129,9 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 	t.fresh = append(t.fresh, e)
 	return seq, nil
 }
+
+// floats reports whether an entry begins at once and is left out of the index.
+func (t *transaction) floats(e *bridge.Entry) bool { return e.Begun && t.epochIf(true) != 0 }
 
 // epochIf returns what marks an entry as begun. Before the start nobody sends.
 func (t *transaction) epochIf(begun bool) int64 {
@@ -174,13 +176,6 @@ func parseLane(name string) (bridge.LaneKey, error) {
 	}
 	k := bridge.LaneKey{Channel: name[:i], Thread: bridge.ThreadID(name[i+1:]), Direction: towards(name[i : i+1])}
 	return k, nil
-}
-
-// dedupeHash is what an idempotency key is stored as: ids may be long, and
-// should not be kept once their event is gone.
-func dedupeHash(lane bridge.LaneKey, id bridge.EventID) []byte {
-	sum := sha256.Sum256([]byte(lane.Channel + arrow(lane.Direction) + string(id)))
-	return sum[:16]
 }
 
 // micros writes a time as it stands in the database.

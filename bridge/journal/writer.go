@@ -84,6 +84,7 @@ type writer struct {
 type state struct {
 	seq, revision allotted
 	unclaimed     volume
+	keys          keys
 	// alive is when it was last noted that the process lives.
 	alive time.Time
 	// shift is that which was noted with it.
@@ -269,6 +270,7 @@ func (w *writer) serve(writes []write) {
 		s.finish(nil)
 	}
 	w.lookAfter(writes)
+	w.closeRun(w.j.opts.runKeys)
 }
 
 // commit runs the writes and commits. After an error nothing of them is left.
@@ -284,6 +286,7 @@ func (w *writer) commit(writes []write) error {
 	}
 	if err == nil {
 		w.seq, w.revision, w.alive, w.shift = t.seq, t.revision, t.alive, t.shift
+		w.settleAfloat()
 		w.unclaimed.add(t.unclaimed)
 		return nil
 	}
@@ -291,7 +294,18 @@ func (w *writer) commit(writes []write) error {
 	// is nothing to roll back. A transaction left open makes the next begin fail,
 	// which is not temporary.
 	_, _ = t.exec(rollback)
+	w.keys.forget()
 	return err
+}
+
+// settleAfloat notes which entries are afloat after a commit.
+func (w *writer) settleAfloat() {
+	w.j.afloat.remove(w.tx.landed)
+	for i := range w.tx.fresh {
+		if e := &w.tx.fresh[i]; w.tx.floats(e) {
+			w.j.afloat.add(e.Lane, e.Seq)
+		}
+	}
 }
 
 // refuse deals with the writes of a transaction that was undone.

@@ -99,7 +99,8 @@ INSERT INTO events (seq, lane, id, kind, payload, accepted, state, attempts, nex
 	(4, 'webhook>t-2', 'm-3', 'message', x'7b7d', 1790000003000000, 0, 0, 0, '', 0),
 	(5, 'webhook>t-2', 'm-4', 'message', x'7b7d', 1790000004000000, 0, 1, 0, 'unknown', 0),
 	(6, 'webhook>t-2', 'm-5', 'message', x'7b22617d', 1790000005000000, 2, 3, 0, 'invalid', 1790000006000000);
-INSERT INTO dedupe (hash, seq, expires) VALUES (x'00', 1, 1790000000000000);
+-- The key of known, towards LivePerson on webhook.
+INSERT INTO dedupe (hash, seq, expires) VALUES (x'{known}', 1, {now} + 3600000000);
 INSERT INTO threads (channel, id, consumer, ext_consumer, lp_consumer, conversation, dialog, survey, former, open, announced,
 	sequence, updated, joined, composing, saved) VALUES
 	('webhook', 't-1', 'u-1', 'webhook:u-1', 'lp-1', 'c-1', 'd-1', 's-1', 'c-0', 1, 1, 7, 1790000000123, 'agent-1', 1, 1790000000000001),
@@ -109,8 +110,8 @@ INSERT INTO threads (channel, id, consumer, ext_consumer, lp_consumer, conversat
 	('layer', 't-4', 'u-3', 'layer:u-3', 'lp-3', 'c-3', 'c-3', '', '', 1, 1, 4, 0, '', 0, 1790000000000004),
 	('layer', 't-5', 'u-3', 'layer:u-3', '', '', '', '', '', 0, 0, -1, 0, '', 0, 1790000000000005);
 INSERT INTO sent (dialog, sequence, source, saved) VALUES
-	('d-1', 5, 'm-0', 1790000000000000), ('s-1', 1, 'm-s', 1790000000000000), ('c-0', 3, 'm-old', 1790000000000000),
-	('d-gone', 2, 'm-gone', 1790000000000000);
+	('d-1', 5, 'm-0', {now}), ('s-1', 1, 'm-s', {now}), ('c-0', 3, 'm-old', {now}),
+	('d-gone', 2, 'm-gone', {now});
 INSERT INTO records (channel, kind, id, parent, keys, data, saved) VALUES ('layer', 'message', 3, 'c-3', x'016b', x'01', 1790000000000000);
 INSERT INTO record_keys (channel, kind, name, id) VALUES ('layer', 'message', 'k', 3);
 INSERT INTO counters (channel, kind, last) VALUES ('layer', 'message', 64);
