@@ -200,7 +200,10 @@ type broadcast struct {
 
 // send passes an event to everybody who listens to one of the tokens. It never
 // waits: a line that does not keep up is ended.
-func (c *cable) send(tokens []string, event string, data any) {
+func (c *cable) send(tokens []string, event string, data any) { c.sendThen(tokens, event, data, nil) }
+
+// sendThen is send, and calls sent for every listener whose machine took it.
+func (c *cable) sendThen(tokens []string, event string, data any, sent func()) {
 	payload, err := json.Marshal(broadcast{event, data})
 	if err != nil {
 		c.log.Error("cable event not encoded", "event", event, "error", err)
@@ -214,7 +217,7 @@ func (c *cable) send(tokens []string, event string, data any) {
 			continue
 		}
 		for s := range r.members {
-			s.line.Send(s.frame(payload))
+			s.line.SendThen(s.frame(payload), sent)
 		}
 	}
 }

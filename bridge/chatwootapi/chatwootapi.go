@@ -106,8 +106,9 @@ func (a *ChatwootAPI) Channel() bridge.Channel {
 			bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClick, bridge.KindClose,
 			bridge.KindReopen, bridge.KindProfile, bridge.KindRating,
 		},
-		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
-		TypingIn: bridge.TypingSource{Reported: true, Hold: 30 * time.Second, PhantomWindow: time.Second},
+		Delivers:        []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
+		ReportsDelivery: true,
+		TypingIn:        bridge.TypingSource{Reported: true, Hold: 30 * time.Second, PhantomWindow: time.Second},
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: time.Second, StopUnlimited: true, Refresh: 15 * time.Second, Expiry: 30 * time.Second,
 			PerPerson: true,

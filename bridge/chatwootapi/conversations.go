@@ -75,6 +75,7 @@ func (a *ChatwootAPI) showConversation(ctx context.Context, c *call) (any, error
 	if err != nil {
 		return nil, err
 	}
+	c.tookAll(f.thread)
 	return a.withMessages(ctx, f.thread, f.visitor)
 }
 
@@ -99,6 +100,7 @@ func (a *ChatwootAPI) listConversations(ctx context.Context, c *call) (any, erro
 	}
 	answers := make([]any, len(threads))
 	for i, t := range threads {
+		c.tookAll(t)
 		if answers[i], err = a.withMessages(ctx, t, p); err != nil {
 			return nil, err
 		}
@@ -202,6 +204,7 @@ func (a *ChatwootAPI) markSeen(ctx context.Context, t *transaction) error {
 		if m.Type == typeOutgoing && m.Status != messageRead {
 			before := *m
 			m.Status = messageRead
+			t.taken(m)
 			t.changeMessage(&before, m)
 			seen = append(seen, m.Event)
 		}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // Deliver implements [bridge.Adapter]. Everything it does is a write to the
@@ -51,7 +53,7 @@ func (a *ChatwootAPI) deliver(ctx context.Context, e *bridge.Event) error {
 	}
 	return a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		if e.Agent != nil {
-			t.performer = a.agentSender(agent)
+			t.performer = a.agentSender(agent, e.Agent.Name, e.Agent.AvatarURL)
 		}
 		return do(t)
 	})
@@ -98,18 +100,51 @@ func (a *ChatwootAPI) deliverMessage(ctx context.Context, t *transaction, e *bri
 	if !errors.Is(err, bridge.ErrNoRecord) {
 		return err
 	}
-	m, err := a.newMessage(ctx, t, typeOutgoing)
-	if err != nil {
-		return err
-	}
-	m.Event, m.Agent, m.Content = e.ID, agent, orNull(e.Message.Text)
-	m.offer(e.Message.QuickReplies)
-	if err := a.link(ctx, m, e.Message.Attachments); err != nil {
-		return err
+	for piece, show := range shapes(e.Message) {
+		m, err := a.newMessage(ctx, t, typeOutgoing)
+		if err != nil {
+			return err
+		}
+		m.Event, m.Piece, m.Agent, m.Untaken = e.ID, piece, agent, true
+		if e.Agent != nil {
+			m.AgentName, m.AgentAvatar = e.Agent.Name, e.Agent.AvatarURL
+		}
+		show(m)
+		if piece == 0 {
+			if err := a.link(ctx, m, e.Message.Attachments); err != nil {
+				return err
+			}
+		}
+		t.thread.Untaken++
+		t.addMessage(m, nil)
 	}
 	t.agentWrote()
-	t.addMessage(m, nil)
 	return nil
+}
+
+// shapes are the messages that an agent's message becomes: with its words, or as
+// cards; what is offered beside cards is a message of its own.
+func shapes(m *bridge.Message) []func(*message) {
+	content := served.ContentOf(m)
+	words := func(to *message) { to.Content = orNull(m.Text) }
+	switch {
+	case content.Cards == nil:
+		return []func(*message){func(to *message) { words(to); to.offer(content.Replies) }}
+	case len(content.Replies) == 0:
+		return []func(*message){func(to *message) { words(to); to.show(content.Cards) }}
+	}
+	return []func(*message){
+		func(to *message) { words(to); to.show(content.Cards) },
+		func(to *message) { to.offer(content.Replies) },
+	}
+}
+
+// assign makes an agent the conversation's.
+func (t *transaction) assign(number int64, agent *bridge.Agent) {
+	t.thread.Assignee, t.thread.AssigneeName, t.thread.AssigneeAvatar = number, "", ""
+	if agent != nil {
+		t.thread.AssigneeName, t.thread.AssigneeAvatar = agent.Name, agent.AvatarURL
+	}
 }
 
 // offer makes quick replies the choices of an input_select.
@@ -123,6 +158,58 @@ func (m *message) offer(replies []bridge.QuickReply) {
 	}
 	m.ContentType, m.Replies, m.Attributes = contentSelect, replies, map[string]any{"items": items}
 }
+
+// show makes cards what Chatwoot has for them: an article where they only lead
+// somewhere, else cards.
+func (m *message) show(cards []served.Card) {
+	if !slices.ContainsFunc(cards, func(c served.Card) bool { return !leadsOnly(c) }) {
+		items := make([]any, len(cards))
+		for i, c := range cards {
+			items[i] = map[string]any{"title": cmp.Or(c.Title, c.Buttons[0].Title), "description": c.Text, "link": c.Buttons[0].Link}
+		}
+		m.ContentType, m.Attributes = contentArticle, map[string]any{"items": items}
+		return
+	}
+	for _, c := range cards {
+		for i, b := range c.Buttons {
+			if b.Reply == "" && b.Link == "" {
+				c.Buttons[i].Reply = saidPrefix + b.Said()
+			}
+			if c.Buttons[i].Reply != "" {
+				m.Replies = append(m.Replies, bridge.QuickReply{ID: c.Buttons[i].Reply, Title: b.Title, Text: b.Says})
+			}
+		}
+	}
+	items := make([]any, len(cards))
+	for i, c := range cards {
+		items[i] = map[string]any{
+			"title": c.Title, "description": strings.TrimSpace(c.Text + "\n" + c.Caption), "media_url": c.Image, "actions": m.actions(c.Buttons),
+		}
+	}
+	m.ContentType, m.Attributes = contentCards, map[string]any{"items": items}
+}
+
+// leadsOnly reports whether a card is nothing but words and one link.
+func leadsOnly(c served.Card) bool {
+	return c.Image == "" && len(c.Buttons) == 1 && c.Buttons[0].Link != "" && c.Buttons[0].Reply == "" && c.Buttons[0].Says == ""
+}
+
+// actions are the buttons of a card. A click comes back with their payload.
+func (m *message) actions(buttons []served.Button) []any {
+	out := []any{}
+	for _, b := range buttons {
+		if b.Reply == "" {
+			out = append(out, map[string]any{"type": "link", "text": b.Title, "uri": b.Link})
+			continue
+		}
+		reply := bridge.QuickReply{ID: b.Reply, Title: b.Title, Text: b.Says}
+		out = append(out, map[string]any{"type": "postback", "text": b.Title, "payload": choiceValue(m.Replies, reply)})
+	}
+	return out
+}
+
+// saidPrefix begins the ids of what only says something when it is chosen.
+const saidPrefix = "say:"
 
 // choiceValue is what an answer brings back for a reply: what choosing it says,
 // because some apps send the value as a message, or its id where that could
@@ -222,7 +309,7 @@ func advances(status, next string) bool {
 func (a *ChatwootAPI) deliverState(ctx context.Context, t *transaction, e *bridge.Event, agent int64) error {
 	switch e.State.Conversation {
 	case bridge.StateJoined, bridge.StateTransferred:
-		t.thread.Assignee = agent
+		t.assign(agent, e.Agent)
 	case bridge.StateSurvey:
 		t.thread.Survey = true
 	case bridge.StateSurveyEnded:
@@ -280,7 +367,7 @@ func (a *ChatwootAPI) ShowTyping(ctx context.Context, cue bridge.TypingCue) erro
 	}
 	push := a.pushConversation(f.thread, f.visitor, a.newestMessage(ctx, f.thread.ID))
 	push.AccountID = 0
-	sender := a.agentSender(agent)
+	sender := a.agentSender(agent, cue.Agent.Name, cue.Agent.AvatarURL)
 	a.cable.send(tokens, name, typingPush{Conversation: push, User: sender, AccountID: accountID, Performer: sender})
 	return nil
 }

@@ -232,7 +232,7 @@ func TestChoiceValues(t *testing.T) {
 			if value != tc.want[i] {
 				t.Errorf("%s: value %q, want %q", tc.name, value, tc.want[i])
 			}
-			if got := chosen(tc.replies, map[string]any{"title": r.Title, "value": value}); got != r.ID {
+			if got := chosen(tc.replies, map[string]any{"title": r.Title, "value": value}); got == nil || got.ID != r.ID {
 				t.Errorf("%s: %q means reply %q, want %q", tc.name, value, got, r.ID)
 			}
 		}

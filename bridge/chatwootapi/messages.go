@@ -32,6 +32,9 @@ func (a *ChatwootAPI) listMessages(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(messages) > 0 {
+		c.took(f.thread, messages[len(messages)-1].ID)
+	}
 	return a.messageBodies(messages, f.visitor.contact), nil
 }
 

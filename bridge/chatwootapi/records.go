@@ -136,7 +136,11 @@ type conversation struct {
 	WaitingSince  time.Time `json:"waitingSince,omitzero"`
 	FirstReply    time.Time `json:"firstReply,omitzero"`
 	// Assignee is the number of the agent, 0 for nobody.
-	Assignee int64 `json:"assignee,omitempty"`
+	Assignee       int64  `json:"assignee,omitempty"`
+	AssigneeName   string `json:"assigneeName,omitempty"`
+	AssigneeAvatar string `json:"assigneeAvatar,omitempty"`
+	// Untaken counts the agents' messages that no device of the contact has yet.
+	Untaken int `json:"untaken,omitempty"`
 	// Unread counts the contact's messages the agent has not seen.
 	Unread int `json:"unread,omitempty"`
 	// Closes and Reopens count, for the ids of events.
@@ -173,9 +177,11 @@ const (
 
 // The content types that occur here.
 const (
-	contentText   = "text"
-	contentSelect = "input_select"
-	contentCSAT   = "input_csat"
+	contentText    = "text"
+	contentSelect  = "input_select"
+	contentCards   = "cards"
+	contentArticle = "article"
+	contentCSAT    = "input_csat"
 )
 
 // The states of a message.
@@ -198,10 +204,17 @@ type message struct {
 	Status       string         `json:"status"`
 	Created      time.Time      `json:"created"`
 	Updated      time.Time      `json:"updated"`
-	// Agent is the number of the agent who wrote it, 0 for the contact.
-	Agent int64 `json:"agent,omitempty"`
-	// Event is the event that brought an agent's message.
+	// Agent is the number of the agent who wrote it, 0 for the contact; name and
+	// picture are those the agent had then.
+	Agent       int64  `json:"agent,omitempty"`
+	AgentName   string `json:"agentName,omitempty"`
+	AgentAvatar string `json:"agentAvatar,omitempty"`
+	// Event is the event that brought an agent's message, which may become two;
+	// Piece counts them.
 	Event bridge.EventID `json:"event,omitempty"`
+	Piece int            `json:"piece,omitempty"`
+	// Untaken says that no device of the contact has the agent's message yet.
+	Untaken bool `json:"untaken,omitempty"`
 	// Replies are the quick replies it offers.
 	Replies []bridge.QuickReply `json:"replies,omitempty"`
 	// Answers counts answers to it, for the ids of events.
@@ -222,7 +235,7 @@ type rating struct {
 
 func (m *message) Record() (bridge.Record, error) {
 	var keys []string
-	if m.Event != "" {
+	if m.Event != "" && m.Piece == 0 {
 		keys = []string{keyEvent + string(m.Event)}
 	}
 	return kindMessage.Record(m.ID, formatID(m.Conversation), keys, m.Created, m)

@@ -34,6 +34,8 @@ type call struct {
 	*http.Request
 	params params
 	inbox  *inbox
+	// taken are the messages of agents that the answer brings.
+	taken []takenMessages
 }
 
 // source names the contact-inbox of the path.
@@ -127,28 +129,34 @@ func unrouted(w http.ResponseWriter, _ *http.Request) {
 // serve reads the parameters, finds the inbox, answers.
 func (a *ChatwootAPI) serve(path string, do endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, err := a.answer(w, r, do)
+		c := &call{Request: r}
+		body, err := a.respond(w, c, do)
 		if err == nil {
-			err = writeBody(w, answer)
+			err = writeBody(w, body)
 		}
 		if err != nil {
 			writeRefusal(w, a.refusalOf(r.Context(), err, path))
+			return
+		}
+		for _, t := range c.taken {
+			a.deviceTook(r.Context(), t)
 		}
 	})
 }
 
-func (a *ChatwootAPI) answer(w http.ResponseWriter, r *http.Request, do endpoint) (any, error) {
-	p, err := readParams(w, r, a.cfg.MaxAttachment)
-	if err != nil {
-		return nil, err
-	}
-	c := &call{Request: r, params: p}
-	if name := r.PathValue("inbox"); name != "" {
+// respond finds the inbox, reads the parameters and answers. What belongs to no
+// inbox is not even read.
+func (a *ChatwootAPI) respond(w http.ResponseWriter, c *call, do endpoint) (any, error) {
+	if name := c.PathValue("inbox"); name != "" {
 		if c.inbox = a.inboxes[name]; c.inbox == nil {
 			return nil, errNotFound
 		}
 	}
-	return do(r.Context(), c)
+	var err error
+	if c.params, err = readParams(w, c.Request, a.cfg.MaxAttachment); err != nil {
+		return nil, err
+	}
+	return do(c.Context(), c)
 }
 
 // showInbox answers GET on an inbox. There is no desk with opening hours here,

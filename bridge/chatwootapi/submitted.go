@@ -2,11 +2,13 @@ package chatwootapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"lpbridge/bridge"
 )
@@ -29,25 +31,25 @@ func (a *ChatwootAPI) submitMessage(ctx context.Context, c *call) (any, error) {
 // they mean. The same values again change nothing.
 func (a *ChatwootAPI) submit(ctx context.Context, f *found, id int64, given params) (*message, error) {
 	values, submitted := submittedValues(given["submitted_values"])
-	s := submission{id: id, values: values, submitted: submitted, report: true}
+	s := submission{id: id, values: values, submitted: submitted}
 	m, err := a.keepSubmission(ctx, f, s)
 	if _, refused := errors.AsType[*bridge.FieldError](err); refused {
-		// The bridge no longer knows what was offered. The answer is the app's
-		// all the same.
+		// The bridge no longer knows what was offered. What choosing it says is
+		// the contact's word all the same.
 		a.log.InfoContext(ctx, "a choice came too late for LivePerson", "thread", f.thread.ID, "error", err)
-		s.report = false
+		s.late = true
 		m, err = a.keepSubmission(ctx, f, s)
 	}
 	return m, err
 }
 
-// submission is an answer to a message. report says whether LivePerson is told
-// which reply was chosen.
+// submission is an answer to a message. late says that LivePerson can no longer
+// be told which reply was chosen, only what it says.
 type submission struct {
 	id        int64
 	values    any
 	submitted bool
-	report    bool
+	late      bool
 }
 
 func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission) (m *message, err error) {
@@ -66,9 +68,7 @@ func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission
 		m.Attributes["submitted_values"] = s.values
 		m.Submissions++
 		t.changeMessage(&before, m)
-		if s.report {
-			t.reportClick(m, s.values)
-		}
+		t.reportChoice(m, s)
 		return a.rate(ctx, t, m, s.values)
 	})
 	return m, err
@@ -127,16 +127,24 @@ func sameJSON(a, b any) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// reportClick tells LivePerson which quick reply was chosen.
-func (t *transaction) reportClick(m *message, values any) {
+// reportChoice tells LivePerson which reply was chosen, or what it says.
+func (t *transaction) reportChoice(m *message, s submission) {
 	if m.Event == "" {
 		return
 	}
-	for _, v := range objects(values) {
-		if reply := chosen(m.Replies, v); reply != "" {
-			t.report(eventID("click", m.ID, int64(m.Submissions)), bridge.KindClick).Click = &bridge.Click{MessageID: m.Event, ReplyID: reply}
+	for _, v := range objects(s.values) {
+		reply := chosen(m.Replies, v)
+		if reply == nil {
+			continue
+		}
+		said, onlySaid := strings.CutPrefix(reply.ID, saidPrefix)
+		if onlySaid || s.late {
+			said = cmp.Or(reply.Text, reply.Title, said)
+			t.report(eventID("said", m.ID, int64(m.Submissions)), bridge.KindMessage).Message = &bridge.Message{Text: said}
 			return
 		}
+		t.report(eventID("click", m.ID, int64(m.Submissions)), bridge.KindClick).Click = &bridge.Click{MessageID: m.Event, ReplyID: reply.ID}
+		return
 	}
 }
 
@@ -156,9 +164,9 @@ func objects(values any) []map[string]any {
 	return nil
 }
 
-// chosen returns the id of the reply that a submitted item means: by the value
-// it was offered with, else by its title or id.
-func chosen(replies []bridge.QuickReply, item map[string]any) string {
+// chosen returns the reply that a submitted item means, by the value it was
+// offered with, else by its title or id; nil when it means none.
+func chosen(replies []bridge.QuickReply, item map[string]any) *bridge.QuickReply {
 	value, _ := scalar(item["value"])
 	title, _ := scalar(item["title"])
 	for _, means := range []func(bridge.QuickReply) bool{
@@ -167,10 +175,10 @@ func chosen(replies []bridge.QuickReply, item map[string]any) string {
 		func(r bridge.QuickReply) bool { return value != "" && (value == r.ID || value == r.Title) },
 	} {
 		if i := slices.IndexFunc(replies, means); i >= 0 {
-			return replies[i].ID
+			return &replies[i]
 		}
 	}
-	return ""
+	return nil
 }
 
 // rate keeps the rating in an answer to a satisfaction survey and tells

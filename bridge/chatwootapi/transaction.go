@@ -116,11 +116,20 @@ func (a *ChatwootAPI) sayMessage(tokens []string, t *transaction, n messageNews)
 	m := a.pushMessage(n.message, t.thread, t.visitor)
 	m.EchoID, m.Performer = n.echo, t.performer
 	if n.before == nil {
-		a.cable.send(tokens, "message.created", m)
+		a.cable.sendThen(tokens, "message.created", m, a.afterSending(n.message))
 		return
 	}
 	m.PreviousChanges = changesOf(n.before, n.message)
 	a.cable.send(tokens, "message.updated", m)
+}
+
+// afterSending is what to do when a device got a message; nil for nothing.
+func (a *ChatwootAPI) afterSending(m *message) func() {
+	if !m.Untaken {
+		return nil
+	}
+	taken := takenMessages{m.Conversation, m.ID}
+	return func() { a.deviceTook(context.Background(), taken) }
 }
 
 // changesOf names what changed in a message, with the values before and after.

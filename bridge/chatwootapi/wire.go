@@ -2,6 +2,7 @@ package chatwootapi
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"strconv"
 	"strings"
@@ -218,7 +219,7 @@ func (a *ChatwootAPI) sender(m *message, c *contact) any {
 	case typeIncoming:
 		return a.contactSender(c)
 	case typeOutgoing:
-		return a.agentSender(m.Agent)
+		return a.agentSender(m.Agent, m.AgentName, m.AgentAvatar)
 	}
 	return nil
 }
@@ -253,8 +254,9 @@ type agentSender struct {
 	Thumbnail     string  `json:"thumbnail"`
 }
 
-func (a *ChatwootAPI) agentSender(number int64) *agentSender {
-	return &agentSender{ID: number, Name: a.cfg.AgentName, AvailableName: a.cfg.AgentName, Type: "user"}
+func (a *ChatwootAPI) agentSender(number int64, name, avatar string) *agentSender {
+	name = cmp.Or(name, a.cfg.AgentName)
+	return &agentSender{ID: number, Name: name, AvailableName: name, AvatarURL: avatar, Thumbnail: avatar, Type: "user"}
 }
 
 type attachmentAnswer struct {
@@ -424,7 +426,7 @@ func (a *ChatwootAPI) pushConversation(c *conversation, p *visitor, last *messag
 		UpdatedAt: floatTime(c.Updated), AccountID: accountID,
 	}
 	if c.Assignee != 0 {
-		out.Meta.Assignee, out.Meta.AssigneeType = a.agentSender(c.Assignee), orNull("User")
+		out.Meta.Assignee, out.Meta.AssigneeType = a.agentSender(c.Assignee, c.AssigneeName, c.AssigneeAvatar), orNull("User")
 	}
 	if last != nil {
 		out.Messages = append(out.Messages, a.pushMessage(last, c, p))

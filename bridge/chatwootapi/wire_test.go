@@ -115,7 +115,8 @@ func TestAnswers(t *testing.T) {
 			want: `{"source_id":"s1","pubsub_token":"TOKEN","id":1,"name":"A \u003cB\u003e","email":null,"phone_number":null}`,
 		},
 		{name: "unparsable JSON", request: request{"POST", base + "/contacts", `{"name":`}, status: 400, kind: "text/html; charset=utf-8"},
-		{name: "unparsable JSON goes before the inbox", request: request{"POST", "/public/api/v1/inboxes/none/contacts", `{"name":`}, status: 400, kind: "text/html; charset=utf-8"},
+		{name: "unparsable JSON", request: request{"POST", base + "/contacts", `{"name":`}, status: 400, kind: "text/html; charset=utf-8"},
+		{name: "unknown inbox goes before what is in the body", request: request{"POST", "/public/api/v1/inboxes/none/contacts", `{"name":`}, status: 404, want: notFound},
 		{
 			name: "malformed e-mail and phone", request: request{"POST", base + "/contacts", `{"email":"no","phone_number":"0123"}`}, status: 422,
 			want: `{"message":"Email Invalid email, Phone number should be in e164 format","attributes":["email","phone_number"]}`,

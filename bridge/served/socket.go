@@ -24,7 +24,7 @@ type Socket struct {
 	conn  *websocket.Conn
 
 	mu    sync.Mutex
-	queue [][]byte
+	queue []queued
 	// behind are the bytes not yet written, shared those of them that are taken
 	// out of the shared budget.
 	behind, shared int64
@@ -33,6 +33,12 @@ type Socket struct {
 	aborted        bool
 	// wake tells the writer of news, drained the reader that nothing waits.
 	wake, drained chan struct{}
+}
+
+// queued is a frame that waits, and what to do once it is out.
+type queued struct {
+	frame []byte
+	sent  func() // nil for nothing
 }
 
 // Serve upgrades a request and hands what the client sends to handle, one frame
@@ -82,7 +88,11 @@ func (s *Socket) Release() {
 
 // Send queues a frame and never waits. A client that does not keep up is closed:
 // it connects again and asks for what it missed.
-func (s *Socket) Send(frame []byte) {
+func (s *Socket) Send(frame []byte) { s.SendThen(frame, nil) }
+
+// SendThen queues a frame and has sent called once the client's machine took it.
+// Nothing else is written meanwhile.
+func (s *Socket) SendThen(frame []byte, sent func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending != nil || s.aborted {
@@ -95,14 +105,14 @@ func (s *Socket) Send(frame []byte) {
 		s.endLocked(tooSlow)
 		return
 	}
-	s.queue = append(s.queue, frame)
+	s.queue = append(s.queue, queued{frame, sent})
 	signal(s.wake)
 }
 
 // abandon drops what nobody began to write.
 func (s *Socket) abandon() {
-	for _, f := range s.queue {
-		s.account(-int64(len(f)))
+	for _, q := range s.queue {
+		s.account(-int64(len(q.frame)))
 	}
 	s.queue = nil
 }
@@ -205,13 +215,13 @@ func (s *Socket) write(ctx context.Context) {
 	beats := s.beats()
 	defer beats.Stop()
 	for {
-		frame, ending := s.take()
-		if frame != nil {
-			if !s.writeOne(ctx, frame) {
+		next, ending := s.take()
+		if next.frame != nil {
+			if !s.writeOne(ctx, next.frame) {
 				_ = s.conn.CloseNow()
 				return
 			}
-			s.written(len(frame))
+			s.written(next)
 		} else if ending != nil {
 			s.sayGoodbye(ctx, ending)
 			return
@@ -240,23 +250,26 @@ func (s *Socket) beats() *time.Ticker {
 }
 
 // take returns the next frame to write, or none and why the connection ends.
-func (s *Socket) take() ([]byte, *Reason) {
+func (s *Socket) take() (queued, *Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
-		return nil, s.ending
+		return queued{}, s.ending
 	}
-	frame := s.queue[0]
-	s.queue[0], s.queue = nil, s.queue[1:]
+	next := s.queue[0]
+	s.queue[0], s.queue = queued{}, s.queue[1:]
 	signal(s.wake)
-	return frame, nil
+	return next, nil
 }
 
 // written notes that a frame is out.
-func (s *Socket) written(n int) {
+func (s *Socket) written(q queued) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.account(-int64(n))
+	s.account(-int64(len(q.frame)))
+	s.mu.Unlock()
+	if q.sent != nil {
+		q.sent()
+	}
 }
 
 // writeOne has its own time: a context that ends closes the connection.
