@@ -69,7 +69,7 @@ type Config struct {
 	Pending string `env:"PENDING,default=auto" oneof:"auto,leave,relay" desc:"What happens to pending conversations, which a bot has: leave them to the bot until it hands over, with what was said until then as one message, or relay them at once. auto leaves them to the bot unless the token is that of a bot, which is then this bridge."`
 	// OrderHold is how long a message waits for one with a smaller number; 0 has
 	// none wait.
-	OrderHold time.Duration `env:"ORDER_HOLD,default=50ms" max:"2s" desc:"How long each message of a consumer waits for webhooks that it overtook, and so how much later it arrives."`
+	OrderHold time.Duration `env:"ORDER_HOLD,default=100ms" max:"2s" desc:"How long each message of a consumer waits for webhooks that it overtook, and so how much later it arrives."`
 	// Markdown says how agents' texts are written.
 	Markdown string `env:"MARKDOWN,default=leave" oneof:"leave,escape" desc:"Whether characters that mean formatting in Markdown are escaped in agents' texts. Right for the website widget, wrong for inboxes whose clients show text as it is."`
 	// Receipts tells Chatwoot how far consumers' messages got.

@@ -18,15 +18,15 @@ type memory struct {
 	writers map[int64]wrote
 	// going is the newest state of conversations that went on.
 	going map[int64]time.Time
-	// changes is when this bridge changed the status of conversations.
-	changes map[int64]time.Time
+	// changes are what this bridge did to the status of conversations.
+	changes map[int64]change
 	// silence says of conversations that nothing was overheard in them.
 	silence map[int64]bool
 }
 
 func newMemory() *memory {
 	return &memory{
-		writers: map[int64]wrote{}, going: map[int64]time.Time{}, changes: map[int64]time.Time{}, silence: map[int64]bool{},
+		writers: map[int64]wrote{}, going: map[int64]time.Time{}, changes: map[int64]change{}, silence: map[int64]bool{},
 	}
 }
 
@@ -48,13 +48,23 @@ func (m *memory) activeSince(conversation int64, at time.Time) bool {
 	return !at.IsZero() && lookUp(m, m.going, conversation).After(at)
 }
 
-// changed is when this bridge last changed a conversation's status.
-func (m *memory) changed(conversation int64) (at time.Time, known bool) {
-	at = lookUp(m, m.changes, conversation)
-	return at, !at.IsZero()
+// change is one of a conversation's status that this bridge made.
+type change struct {
+	// at is when, by our clock.
+	at time.Time
+	// reported is when, by Chatwoot's clock; zero until it was reported.
+	reported time.Time
+	// resumed says that the conversation went on after the report came.
+	resumed bool
 }
 
-func (m *memory) change(conversation int64, at time.Time) { remember(m, m.changes, conversation, at) }
+// changed is what this bridge last did to a conversation's status.
+func (m *memory) changed(conversation int64) (c change, known bool) {
+	c = lookUp(m, m.changes, conversation)
+	return c, !c.at.IsZero()
+}
+
+func (m *memory) change(conversation int64, c change) { remember(m, m.changes, conversation, c) }
 
 func (m *memory) forgetChange(conversation int64) {
 	m.mu.Lock()

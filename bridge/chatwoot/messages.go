@@ -75,9 +75,16 @@ func (r *report) readSaid(ctx context.Context, p *messagePayload) (news, error) 
 		n.noted = append(n.noted, func(m *memory) { m.write(contact, here) })
 	}
 	if p.Conversation.Status != statusResolved {
-		r.reopened(&n, p.Conversation)
+		r.reopened(&n, p.Conversation, latest(p.Conversation.UpdatedAt, p.CreatedAt))
 	}
 	return n, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (p *messagePayload) event(k bridge.Kind, id bridge.EventID) bridge.Event {

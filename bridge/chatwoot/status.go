@@ -9,9 +9,14 @@ import (
 	"lpbridge/bridge"
 )
 
-// ownChange is how long after this bridge changed a conversation's status a
-// report of it is taken for the effect of that. Chatwoot does not say who did it.
-const ownChange = 2 * time.Minute
+const (
+	// ownChange is how long after this bridge changed a conversation's status a
+	// report of it is taken for the effect of that. Chatwoot does not say who did
+	// it.
+	ownChange = 2 * time.Minute
+	// echoes is how far apart reports of one change may say that it was.
+	echoes = 5 * time.Second
+)
 
 // readStatus reads that a conversation ended, or that a bot has it again. With
 // any other status nothing happens at LivePerson before something is said, unless
@@ -32,7 +37,7 @@ func (r *report) readStatus(ctx context.Context) (news, error) {
 	if err != nil {
 		return news{}, err
 	}
-	r.reopened(&n, c)
+	r.reopened(&n, c, c.UpdatedAt)
 	return n, nil
 }
 
@@ -42,7 +47,7 @@ func (r *report) readEnd(ctx context.Context, c *conversation) (news, error) {
 	if r.seen.activeSince(c.ID, c.UpdatedAt) {
 		return news{}, nil
 	}
-	if own, err := r.changedByUs(ctx, c.ID); own || err != nil {
+	if own, err := r.changedByUs(ctx, c); own || err != nil {
 		return news{}, err
 	}
 	n := news{events: []bridge.Event{{
@@ -63,36 +68,51 @@ func (c *conversation) endID(delivery string) bridge.EventID {
 }
 
 // reopened takes note that a conversation is going on. What somebody does to its
-// status from then on is not the effect of what this bridge did before.
-func (r *report) reopened(n *news, c *conversation) {
-	r.seen.active(c.ID, c.UpdatedAt)
-	changed, known := r.seen.changed(c.ID)
-	if !known || !c.UpdatedAt.After(changed) {
-		return
+// status from then on is not the effect of what this bridge did before, if it
+// goes on by a later time than that.
+func (r *report) reopened(n *news, c *conversation, at time.Time) {
+	r.seen.active(c.ID, at)
+	own, known := r.seen.changed(c.ID)
+	switch {
+	case !known:
+	case at.After(own.at), !own.reported.IsZero() && at.After(own.reported):
+		n.records = append(n.records, bridge.Record{Kind: recordStatus, ID: c.ID})
+		n.noted = append(n.noted, func(m *memory) { m.forgetChange(c.ID) })
+	case !own.reported.IsZero():
+		own.resumed = true
+		r.seen.change(c.ID, own)
 	}
-	n.records = append(n.records, bridge.Record{Kind: recordStatus, ID: c.ID})
-	n.noted = append(n.noted, func(m *memory) { m.forgetChange(c.ID) })
 }
 
 // changedByUs reports whether a conversation has its status because LivePerson
 // closed it. Closing for that would end a conversation which the consumer has
 // meanwhile begun anew. Chatwoot's clock and ours are taken for the same, give or
 // take what passes between two actions of persons.
-func (c *Chatwoot) changedByUs(ctx context.Context, id int64) (bool, error) {
-	at, known := c.seen.changed(id)
+func (c *Chatwoot) changedByUs(ctx context.Context, conv *conversation) (bool, error) {
+	own, known := c.seen.changed(conv.ID)
 	if !known {
-		r, err := c.core.Records().Get(ctx, recordStatus, id)
+		r, err := c.core.Records().Get(ctx, recordStatus, conv.ID)
 		if errors.Is(err, bridge.ErrNoRecord) {
 			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		if at, err = time.Parse(time.RFC3339Nano, string(r.Data)); err != nil {
+		if own.at, err = time.Parse(time.RFC3339Nano, string(r.Data)); err != nil {
 			return false, nil
 		}
 	}
-	return time.Since(at) < ownChange && !c.seen.activeSince(id, at), nil
+	switch {
+	case time.Since(own.at) >= ownChange, c.seen.activeSince(conv.ID, own.at):
+		return false, nil
+	case own.resumed && conv.UpdatedAt.Sub(own.reported) > echoes:
+		return false, nil
+	}
+	if own.reported.IsZero() {
+		own.reported = conv.UpdatedAt
+		c.seen.change(conv.ID, own)
+	}
+	return true, nil
 }
 
 // noteChange remembers, before it is done, that this bridge changes a status.
@@ -100,7 +120,7 @@ func (c *Chatwoot) noteChange(ctx context.Context, id int64) error {
 	now := time.Now().UTC()
 	err := c.core.Records().Save(ctx, bridge.Record{Kind: recordStatus, ID: id, Data: []byte(now.Format(time.RFC3339Nano))})
 	if err == nil {
-		c.seen.change(id, now)
+		c.seen.change(id, change{at: now})
 	}
 	return err
 }
