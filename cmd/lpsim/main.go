@@ -189,6 +189,7 @@ Try
   curl -s http://%[1]s/sim/conversations
   curl -s http://%[1]s/sim/stats
   curl -s http://%[1]s/sim/faults
+  curl -s http://%[1]s/sim/requests?limit=5
   curl -s -X POST http://%[1]s/sim/conversations -d '{"text":"hello from somebody else'"'"'s consumer"}'
   curl -s -X POST http://%[1]s/sim/conversations/ID/agent/typing -d '{"chatState":"COMPOSING"}'
   curl -s -X POST http://%[1]s/sim/conversations/ID/agent/messages -d '{"text":"How can I help?"}'

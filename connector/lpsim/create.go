@@ -100,7 +100,11 @@ func (c *call) features() ([]string, bool) {
 	known := json.Unmarshal([]byte(header), &properties) == nil &&
 		slices.Contains([]string{".ClientProperties", "ClientProperties", ".ams.headers.ClientProperties"}, properties.Type)
 	if !known {
-		return nil, c.faults.ClientPropertiesForm == "ignore"
+		if c.faults.ClientPropertiesForm == "ignore" {
+			return nil, true
+		}
+		c.because("Client-Properties is not JSON of a known type", undocumented)
+		return nil, false
 	}
 	return properties.Features, true
 }
@@ -113,12 +117,15 @@ func (s *Sim) createConversation(c *call) answer {
 		return authErr.answer(c.faults)
 	}
 	features, ok := c.features()
-	if !ok || !isJSON(c) || c.URL.Query().Get("v") != "3" || c.faults.RequestLimitAll && tooLong(c) {
+	var batch []request
+	if !ok || !c.wellAsked(json.Unmarshal(c.body, &batch), pageConversation) {
 		return encodeReply(http.StatusBadRequest, refusal("", msgBadRequest))
 	}
-	var batch []request
-	if err := json.Unmarshal(c.body, &batch); err != nil || !validBatch(batch) {
-		return encodeReply(http.StatusBadRequest, refusal("", msgBadRequest))
+	if c.faults.RequestLimitAll && tooLong(c) {
+		return encodeReply(http.StatusBadRequest, c.refusal("", "the request is longer than requestLimit", undocumented))
+	}
+	if !validBatch(batch) {
+		return encodeReply(http.StatusBadRequest, c.refusal("", "a batch begins with userprofile.SetUserProfile and cm.ConsumerRequestConversation, each with kind, id and body", pageConversation))
 	}
 	replies := s.runBatch(c, claims, features, batch)
 	status := http.StatusOK
@@ -144,15 +151,15 @@ func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch 
 	for i, r := range batch {
 		switch {
 		case i == 1 && replies[0].Code != codeOK && c.faults.BatchAfterError == "skip":
-			replies = append(replies, refusal(r.ID, msgBadRequest))
+			replies = append(replies, c.refusal(r.ID, "the request before it was refused", undocumented))
 		case r.Type == "userprofile.SetUserProfile":
-			replies = append(replies, setProfile(c.faults, owner, r))
+			replies = append(replies, setProfile(c, owner, r))
 		case r.Type == "cm.ConsumerRequestConversation":
 			replies = append(replies, s.requestConversation(c, owner, claims, features, r))
 		case r.Type == "ms.PublishEvent" && c.faults.LongBatch == "accept" && replies[1].Code == codeOK:
 			replies = append(replies, s.publishFirst(c, owner.current, &r))
 		default:
-			replies = append(replies, refusal(r.ID, msgBadRequest))
+			replies = append(replies, c.refusal(r.ID, "type does not belong into a batch", pageConversation))
 		}
 	}
 	return replies
@@ -162,7 +169,7 @@ func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch 
 func (s *Sim) publishFirst(c *call, conv *conversation, r *request) reply {
 	var body publishBody
 	if json.Unmarshal(r.Body, &body) != nil || body.DialogID != "" || body.ConversationID != "" {
-		return refusal(r.ID, msgBadRequest)
+		return c.refusal(r.ID, "an event of the batch cannot name a conversation that is not open yet", undocumented)
 	}
 	conv.mu.Lock()
 	defer conv.mu.Unlock()
@@ -174,9 +181,9 @@ func (s *Sim) publishFirst(c *call, conv *conversation, r *request) reply {
 }
 
 // setProfile keeps a profile whose engagement attributes are ones a connector may send.
-func setProfile(f *inForce, owner *consumer, r request) reply {
-	if !validProfile(f, r.Body) {
-		return refusal(r.ID, msgBadRequest)
+func setProfile(c *call, owner *consumer, r request) reply {
+	if !validProfile(c.faults, r.Body) {
+		return c.refusal(r.ID, "an engagement attribute is neither ctmrinfo with info nor personal with personal", pageExamples)
 	}
 	owner.profile = r.Body
 	return success(r.ID, replyMessage{msgProfileSet})
@@ -246,9 +253,10 @@ func (r *conversationRequest) skill() string {
 func (s *Sim) requestConversation(c *call, owner *consumer, claims consumerClaims, features []string, r request) reply {
 	var body conversationRequest
 	if json.Unmarshal(r.Body, &body) != nil || !body.valid(c.faults, s.config.Account) {
-		return refusal(r.ID, msgBadRequest)
+		return c.refusal(r.ID, "brandId is not the account, or a field has a value that is not listed", pageConversation)
 	}
 	if busy(owner.current, c.faults) {
+		c.because("the consumer has an open conversation", pageGuide)
 		return refusal(r.ID, "Consumer request conversation failed: User "+claims.LPConsumerID+
 			" already has open conversation. Can't open another one.")
 	}

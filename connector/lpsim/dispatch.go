@@ -11,6 +11,7 @@ import (
 // dispatch gathers changes that share a notification, and then applies the faults of delivery.
 func (h *hooks) dispatch(n *notification) {
 	f := h.faults()
+	n.era = h.era.Load()
 	if f.WebhookBatchMs == 0 {
 		h.launch(n, f)
 		return
@@ -52,11 +53,11 @@ func (h *hooks) launch(n *notification, f *inForce) {
 	}
 	h.push(n)
 	if f.happens(rollBroken, f.WebhookBrokenRate) {
-		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body[:len(n.body)/2], stored: n.stored})
+		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body[:len(n.body)/2], stored: n.stored, era: n.era})
 	}
 	if f.happens(rollDuplicate, f.WebhookDuplicateRate) {
 		h.stats.duplicated.Add(1)
-		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body, stored: n.stored})
+		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body, stored: n.stored, era: n.era})
 	}
 	h.release(n.conversation, nil)
 }

@@ -90,15 +90,19 @@ func (s *Sim) engagement(c *call) answer {
 	var body engagementRequest
 	switch {
 	case c.path[2] != s.config.Account || c.path[4] != s.config.ClientID:
+		c.because("there is no such account or app installation", pageMonitoring)
 		return plainError(http.StatusNotFound)
 	case !isJSON(c) || c.URL.Query().Get("v") != "1.0" || json.Unmarshal(c.body, &body) != nil || !isObject(c.body) || !body.valid():
+		c.because("v=1.0, Content-Type application/json, or a body of the documented shape is missing", pageMonitoring)
 		return jsonAnswer(http.StatusBadRequest, []byte(`{"message":"Bad Request","internalCode":1}`))
 	case c.faults.Engagement == "loading":
+		c.because("fault: engagement", pageMonitoring)
 		data, _ := json.Marshal(map[string]any{
 			"time": s.config.Now().UnixMilli(), "message": "Loading account: " + s.config.Account + ", vid: null", "internalCode": 20,
 		})
 		return jsonAnswer(http.StatusInternalServerError, data)
 	case c.faults.Engagement == "unavailable":
+		c.because("fault: engagement", pageMonitoring)
 		return plainError(http.StatusServiceUnavailable)
 	}
 	query := c.URL.Query()

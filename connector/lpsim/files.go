@@ -146,7 +146,7 @@ func (s *Sim) uploadURL(c *call, claims consumerClaims, r *request) outcome {
 		Type string   `json:"fileType"`
 	}
 	if json.Unmarshal(r.Body, &body) != nil || body.Size < 1 || body.Size > fileSize(c.faults.UploadLimitBytes) || !c.faults.uploadable(body.Type) {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "fileSize is not 1 to uploadLimitBytes, or fileType not allowed", pageFiles)
 	}
 	path := s.files.reserve(claims.LPConsumerID, body.Type, int64(body.Size))
 	return granted(r, s.files.url(http.MethodPut, path))
@@ -157,14 +157,14 @@ func (s *Sim) downloadURL(c *call, claims consumerClaims, r *request) outcome {
 		Path string `json:"relativePath"`
 	}
 	if json.Unmarshal(r.Body, &body) != nil {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "body has no relativePath", pageFiles)
 	}
 	found, ok := s.files.get(body.Path)
 	switch {
 	case !ok || found.data == nil:
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "there is no such file", pageFiles)
 	case found.owner != claims.LPConsumerID:
-		return outcome{auth: foreignConversation(c.faults)}
+		return outcome{auth: c.denied(foreignConversation(c.faults), "the file belongs to another consumer")}
 	}
 	return granted(r, s.files.url(http.MethodGet, body.Path))
 }
@@ -176,6 +176,7 @@ func (s *Sim) swift(c *call) answer {
 	until, err := strconv.ParseInt(expires, 10, 64)
 	want := s.files.sign(c.Method, c.URL.Path, expires)
 	if err != nil || until <= s.config.Now().Unix() || !hmac.Equal([]byte(want), []byte(query.Get("temp_url_sig"))) {
+		c.because("the signed address has expired, was made for the other method, or is not ours", pageFiles)
 		return answer{status: http.StatusUnauthorized, body: []byte("401 Unauthorized: Temp URL invalid\n"), kind: "text/plain; charset=utf-8"}
 	}
 	if c.Method == http.MethodPut {

@@ -11,7 +11,7 @@ import (
 )
 
 //go:embed page
-var pageFiles embed.FS
+var pageFS embed.FS
 
 // problem is an RFC 9457 error of the management API.
 type problem struct {
@@ -41,7 +41,7 @@ func (s *Sim) managementAPI() http.Handler {
 	s.handleAgent(handle)
 	s.handleSettings(handle)
 	mux.HandleFunc("GET /sim/events", s.stream.serve)
-	pages, err := fs.Sub(pageFiles, "page")
+	pages, err := fs.Sub(pageFS, "page")
 	if err != nil {
 		panic("lpsim: page: " + err.Error())
 	}
@@ -57,12 +57,9 @@ type register func(pattern string, do func(r *http.Request) (int, any, error))
 
 func (s *Sim) handleConversations(handle register) {
 	handle("GET /sim/conversations", func(r *http.Request) (int, any, error) {
-		limit := 0
-		if text := r.URL.Query().Get("limit"); text != "" {
-			var err error
-			if limit, err = strconv.Atoi(text); err != nil || limit < 1 {
-				return 0, nil, &FieldError{"limit", "want a number above 0"}
-			}
+		limit, err := limitOf(r)
+		if err != nil {
+			return 0, nil, err
 		}
 		return http.StatusOK, s.newest(limit), nil
 	})
@@ -82,6 +79,19 @@ func (s *Sim) handleConversations(handle register) {
 		return s.shown(r, http.StatusOK, s.Disown(r.PathValue("id")))
 	})
 	handle("GET /sim/conversations/{id}", func(r *http.Request) (int, any, error) { return s.shown(r, http.StatusOK, nil) })
+}
+
+// limitOf is how many of a list are asked for, 0 for all.
+func limitOf(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return 0, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 {
+		return 0, &FieldError{"limit", "want a number above 0"}
+	}
+	return limit, nil
 }
 
 // shown answers with the conversation as it is now, unless something went wrong.
@@ -206,6 +216,22 @@ func (s *Sim) handleSettings(handle register) {
 		err := s.SetScript(script)
 		return http.StatusOK, script, err
 	})
+	handle("GET /sim/requests", func(r *http.Request) (int, any, error) {
+		limit, err := limitOf(r)
+		api := API(r.URL.Query().Get("api"))
+		if err == nil && api != "" && api.index() < 0 {
+			err = &FieldError{"api", "is none of LivePerson's"}
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		return http.StatusOK, s.Requests(api, limit), nil
+	})
+	handle("POST /sim/reset", func(*http.Request) (int, any, error) {
+		s.Reset()
+		return http.StatusOK, map[string]bool{"reset": true}, nil
+	})
+	handle("GET /healthz", func(*http.Request) (int, any, error) { return http.StatusOK, map[string]string{"status": "ok"}, nil })
 	handle("GET /sim/agents", func(*http.Request) (int, any, error) { return http.StatusOK, s.AgentProfiles(), nil })
 	handle("PUT /sim/agents/{id}", func(r *http.Request) (int, any, error) {
 		var profile AgentProfile

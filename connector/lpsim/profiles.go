@@ -54,6 +54,7 @@ func (s *Sim) agentProfile(c *call) answer {
 	}
 	found, ok := s.AgentProfiles()[c.path[len(c.path)-1]]
 	if !ok || c.faults.AgentProfiles == "missing" {
+		c.because("nobody gave this agent a profile with PUT /sim/agents, or agentProfiles is missing", pageProfile)
 		return plainError(http.StatusNotFound)
 	}
 	body, _ := json.Marshal(found)

@@ -14,8 +14,6 @@ type outcome struct {
 	auth  *authError
 }
 
-func refused(r *request, msg string) outcome { return outcome{reply: refusal(r.ID, msg)} }
-
 func granted(r *request, body any) outcome { return outcome{reply: success(r.ID, body)} }
 
 // send is SEND: one request on behalf of a consumer.
@@ -26,7 +24,7 @@ func (s *Sim) send(c *call) answer {
 	}
 	var r request
 	features, ok := c.features()
-	if err := json.Unmarshal(c.body, &r); err != nil || !ok || !isJSON(c) || c.URL.Query().Get("v") != "3" || !r.valid() || !validMetadata(c, &r) {
+	if !ok || !c.wellAsked(json.Unmarshal(c.body, &r), pageSend) || !c.validRequest(&r) || !validMetadata(c, &r) {
 		return encodeReply(http.StatusBadRequest, refusal(r.ID, msgBadRequest))
 	}
 	out := s.act(c, claims, features, &r)
@@ -40,6 +38,29 @@ func (s *Sim) send(c *call) answer {
 		return jsonAnswer(http.StatusOK, sequenceReply(r.ID, n))
 	}
 	return encodeReply(http.StatusOK, out.reply)
+}
+
+// wellAsked checks what SEND and CONVERSATION have in common.
+func (c *call) wellAsked(malformed error, page string) bool {
+	switch {
+	case !isJSON(c):
+		c.because("Content-Type is not application/json", page)
+	case c.URL.Query().Get("v") != "3":
+		c.because("the query has no v=3", page)
+	case malformed != nil:
+		c.because("the body is not JSON of the right shape, or an id is not 1 to 64 characters", page)
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *call) validRequest(r *request) bool {
+	if r.valid() {
+		return true
+	}
+	c.because("a request needs kind req, id, type, and body as an object", pageSend)
+	return false
 }
 
 func sendErrorStatus(f *inForce, r reply) int {
@@ -63,6 +84,7 @@ func validMetadata(c *call, r *request) bool {
 	if r.EncodedMetadata != "" {
 		_, err := base64.StdEncoding.DecodeString(r.EncodedMetadata)
 		if err != nil || len(r.EncodedMetadata) > 5<<10 || c.faults.EncodedMetadata == "reject" {
+			c.because("encodedMetadata is not base64 of at most 5k, or not allowed", undocumented)
 			return false
 		}
 	}
@@ -75,11 +97,13 @@ func validMetadata(c *call, r *request) bool {
 		ID   json.RawMessage `json:"id"`
 	}
 	if json.Unmarshal(r.Metadata, &list) != nil {
+		c.because("metadata is not an array of objects", pageExamples)
 		return false
 	}
 	for _, m := range list {
 		var id string
 		if m.Type == "" || m.Type == "ExternalId" && (json.Unmarshal(m.ID, &id) != nil || len(id) > 64) {
+			c.because("metadata has an object without type, or an ExternalId of more than 64 characters", pageRich)
 			return false
 		}
 	}
@@ -95,7 +119,7 @@ func (s *Sim) act(c *call, claims consumerClaims, features []string, r *request)
 	case "userprofile.SetUserProfile":
 		owner := s.lockConsumer(claims.LPConsumerID)
 		defer owner.mu.Unlock()
-		out := setProfile(c.faults, owner, *r)
+		out := setProfile(c, owner, *r)
 		if out.Code == codeOK && owner.current != nil {
 			owner.current.mu.Lock()
 			owner.current.profile = r.Body
@@ -107,7 +131,7 @@ func (s *Sim) act(c *call, claims consumerClaims, features []string, r *request)
 	case "ms.GenerateURLForDownloadFile":
 		return s.downloadURL(c, claims, r)
 	}
-	return refused(r, msgBadRequest)
+	return c.badRequest(r, "type is none of those SEND takes", pageSend)
 }
 
 // publishBody is the body of ms.PublishEvent.
@@ -129,10 +153,10 @@ type publishEvent struct {
 func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *request) outcome {
 	var body publishBody
 	if json.Unmarshal(r.Body, &body) != nil || body.DialogID == "" {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "body has no dialogId, or a field of the wrong type", pageSend)
 	}
 	if (body.Event.ContentType != hostedFile || c.faults.RequestLimitAll) && tooLong(c) {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "the request is longer than requestLimit", pageGuide)
 	}
 	conv, out := s.owned(c, claims, r, orElse(body.ConversationID, body.DialogID))
 	if conv == nil {
@@ -145,9 +169,9 @@ func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *requ
 	}
 	switch {
 	case d.State == stateLocked && c.faults.LockedAnswer == "bad_request":
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "the conversation is locked", undocumented)
 	case d.State != stateOpen:
-		return refused(r, msgClosed)
+		return c.refused(r, msgClosed, "the dialog is not open", pageGuide)
 	}
 	if features != nil {
 		conv.features = features
@@ -171,7 +195,7 @@ func (s *Sim) owned(c *call, claims consumerClaims, r *request, id string) (*con
 		return nil, s.unknown(c, r)
 	case lost == disowned || conv.consumer.LPConsumerID != claims.LPConsumerID:
 		conv.mu.Unlock()
-		return nil, outcome{auth: foreignConversation(c.faults)}
+		return nil, outcome{auth: c.denied(foreignConversation(c.faults), "the conversation belongs to another consumer")}
 	}
 	return conv, outcome{}
 }
@@ -184,13 +208,14 @@ func foreignConversation(f *inForce) *authError {
 }
 
 func (s *Sim) unknown(c *call, r *request) outcome {
+	c.because("there is no such conversation or dialog", undocumented)
 	switch c.faults.UnknownConversation {
 	case "unauthorized":
 		return outcome{auth: foreignConversation(c.faults)}
 	case "not_found":
 		return outcome{reply: reply{"NOT_FOUND", replyMessage{"Not Found"}, string(r.ID)}}
 	}
-	return refused(r, msgBadRequest)
+	return outcome{reply: refusal(r.ID, msgBadRequest)}
 }
 
 func (s *Sim) publishInto(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
@@ -202,7 +227,7 @@ func (s *Sim) publishInto(c *call, conv *conversation, d *dialog, r *request, e 
 	case "AcceptStatusEvent":
 		return s.publishStatus(c, conv, d, r, e)
 	}
-	return refused(r, msgBadRequest)
+	return c.badRequest(r, "event.type is none of ContentEvent, ChatStateEvent and AcceptStatusEvent", pageExamples)
 }
 
 func (s *Sim) publishContent(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
@@ -213,15 +238,15 @@ func (s *Sim) publishContent(c *call, conv *conversation, d *dialog, r *request,
 	switch e.ContentType {
 	case "text/plain":
 		if len(e.Message) == 0 || e.Message[0] != '"' || json.Unmarshal(e.Message, &entry.Text) != nil || entry.Text == "" {
-			return refused(r, msgBadRequest)
+			return c.badRequest(r, "message of text/plain is not a string with something in it", pageExamples)
 		}
 	case hostedFile:
 		if !s.validHostedFile(conv, e.Message) {
-			return refused(r, msgBadRequest)
+			return c.badRequest(r, "the file was not uploaded by this consumer with the announced size, or its type or preview is not allowed", pageFiles)
 		}
 		entry.File = e.Message
 	default:
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "contentType is neither text/plain nor hosted/file", pageExamples)
 	}
 	conv.noteText(string(r.ID), entry.Text, s.config.MaxTranscript, &s.stats)
 	if kept := c.faults.rewrite(entry.Text); kept != entry.Text {
@@ -239,11 +264,11 @@ func (s *Sim) publishContent(c *call, conv *conversation, d *dialog, r *request,
 // publishChatState keeps the state until another comes: neither time nor a message ends COMPOSING.
 func (s *Sim) publishChatState(c *call, conv *conversation, d *dialog, r *request, state string) outcome {
 	if !slices.Contains(ChatStates, state) {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "chatState is none of LivePerson's", pageExamples)
 	}
 	if d.DialogType == dialogPCS {
 		if c.faults.SurveyChatState == "reject" {
-			return refused(r, msgBadRequest)
+			return c.badRequest(r, "a survey takes no chat states", pageSurvey)
 		}
 		return granted(r, int64(0))
 	}
@@ -256,15 +281,15 @@ var acceptStatuses = []string{"ACCEPT", "READ", "ACCESS", "NACK", "ACTION"}
 
 func (s *Sim) publishStatus(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
 	if !slices.Contains(acceptStatuses, e.Status) || len(e.SequenceList) == 0 {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "status is none of LivePerson's, or sequenceList is empty", pageExamples)
 	}
 	unknown := func(n int64) bool { return n < 0 || n >= d.next }
 	if slices.ContainsFunc(e.SequenceList, unknown) && c.faults.UnknownSequence == "reject" {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "sequenceList names an event that does not exist", undocumented)
 	}
 	if e.Status == "ACTION" && d.DialogType == dialogPCS && !s.clickSurvey(conv, e.SequenceList, r.Metadata) &&
 		c.faults.SurveyActionCheck == "reject" {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "the ACTION names no reply of the survey's present question with its metadata", pageSurvey)
 	}
 	s.stats.receipts.Add(1)
 	for _, n := range e.SequenceList {
@@ -296,11 +321,11 @@ func (s *Sim) update(c *call, claims consumerClaims, r *request) outcome {
 		Field          json.RawMessage `json:"conversationField"`
 	}
 	if json.Unmarshal(r.Body, &body) != nil || body.ConversationID == "" {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "body has no conversationId, or a field of the wrong type", pageExamples)
 	}
 	changes, ok := fieldChanges(body.Field)
 	if !ok {
-		return refused(r, msgBadRequest)
+		return c.badRequest(r, "conversationField is neither an object nor an array of them", pageExamples)
 	}
 	conv, out := s.owned(c, claims, r, body.ConversationID)
 	if conv == nil {
@@ -310,7 +335,7 @@ func (s *Sim) update(c *call, claims consumerClaims, r *request) outcome {
 	msg := c.faults.UpdateMessage
 	for _, change := range changes {
 		if problem := checkChange(conv, &change); problem != "" {
-			return refused(r, problem)
+			return c.refused(r, problem, "a change of "+change.Field+" is not possible, or not now", pageExamples)
 		}
 		if change.closes() {
 			msg = msgResolved

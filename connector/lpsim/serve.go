@@ -22,6 +22,8 @@ type call struct {
 	// opensLate means that this call's answer is lost and its first notification late.
 	opensLate bool
 	applied   []Applied
+	// reason and page say why the call was refused.
+	reason, page string
 }
 
 // answer is what a call is answered with. Handlers return it instead of writing it, so that an answer can be late
@@ -98,7 +100,8 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
 	if api == SendAPI || api == ConversationAPI {
 		defer s.inProgress.Add(-1)
 		if n := s.inProgress.Add(1); c.faults.ConcurrencyLimit > 0 && n > int64(c.faults.ConcurrencyLimit) {
-			s.write(w, api, throttled(c.faults))
+			c.because("fault: concurrencyLimit", pageRetry)
+			s.write(w, c, api, throttled(c.faults))
 			return
 		}
 	}
@@ -109,7 +112,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
 	}
 	if a, refused := s.refuse(c, api); refused {
 		if pause(r.Context(), latency-before) == nil {
-			s.write(w, api, a)
+			s.write(w, c, api, a)
 		}
 		return
 	}
@@ -122,9 +125,11 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
 	}
 	if c.faults.chance(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) || c.opensLate {
 		s.stats.lostAnswers.Add(1)
+		c.because("fault: the answer was lost", "")
+		s.requests.note(c, api, answer{}, s.config.Now())
 		panic(http.ErrAbortHandler)
 	}
-	s.write(w, api, s.spoil(c, api, a))
+	s.write(w, c, api, s.spoil(c, api, a))
 }
 
 // spoil replaces the answer of a call that was applied by one that does not say so.
@@ -134,9 +139,11 @@ func (s *Sim) spoil(c *call, api API, a answer) answer {
 		return a
 	case c.between != nil:
 		s.stats.interposed.Add(1)
+		c.because("fault: betweenRate, after the call was applied", "")
 		return c.between.page
 	case c.faults.chance(rollAppliedError, api, c.faults.AppliedErrorRate.of(api)):
 		s.stats.appliedErrors.Add(1)
+		c.because("fault: appliedErrorRate, after the call was applied", "")
 		return failure(c.faults)
 	}
 	return a
@@ -146,7 +153,9 @@ func (s *Sim) spoil(c *call, api API, a answer) answer {
 func (s *Sim) refuse(c *call, api API) (answer, bool) {
 	f := c.faults
 	if o := f.outage(s.config.Now()); o != nil {
+		c.because("fault: outages", "")
 		if o.Status == 0 {
+			s.requests.note(c, api, answer{}, s.config.Now())
 			panic(http.ErrAbortHandler)
 		}
 		a := plainError(o.Status)
@@ -155,16 +164,21 @@ func (s *Sim) refuse(c *call, api API) (answer, bool) {
 	}
 	if c.between != nil && !c.between.after {
 		s.stats.interposed.Add(1)
+		c.because("fault: betweenRate", "")
 		return c.between.page, true
 	}
 	if f.chance(rollLostRequest, api, f.LostRequestRate.of(api)) {
 		s.stats.lostRequests.Add(1)
+		c.because("fault: lostRequestRate", "")
+		s.requests.note(c, api, answer{}, s.config.Now())
 		panic(http.ErrAbortHandler)
 	}
 	if f.chance(rollError, api, f.ErrorRate.of(api)) {
+		c.because("fault: errorRate", "")
 		return failure(f), true
 	}
 	if f.chance(rollThrottle, api, f.ThrottleRate.of(api)) {
+		c.because("fault: throttleRate", pageRetry)
 		return throttled(f), true
 	}
 	return answer{}, false
@@ -198,6 +212,7 @@ func throttled(f *inForce) answer {
 func (s *Sim) handle(w http.ResponseWriter, c *call, api API) answer {
 	endpoint := endpoints[api]
 	if !strings.Contains(endpoint.methods, c.Method) {
+		c.because("the method is not that of this API", "")
 		a := plainError(http.StatusMethodNotAllowed)
 		a.allow = strings.ReplaceAll(endpoint.methods, " ", ", ")
 		return a
@@ -209,8 +224,10 @@ func (s *Sim) handle(w http.ResponseWriter, c *call, api API) answer {
 	var err error
 	if c.body, err = readAll(http.MaxBytesReader(w, c.Body, limit), c.ContentLength); err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			c.because("the body is larger than the simulator, or uploadLimitBytes, takes", pageFiles)
 			return plainError(http.StatusRequestEntityTooLarge)
 		}
+		c.because("the body was not received completely", "")
 		return plainError(http.StatusBadRequest)
 	}
 	return endpoint.handle(s, c)
@@ -247,9 +264,16 @@ func (s *Sim) awaitEarly(c *call) {
 	}
 }
 
-func (s *Sim) write(w http.ResponseWriter, api API, a answer) {
+func (s *Sim) write(w http.ResponseWriter, c *call, api API, a answer) {
 	s.stats.count(api, a.status)
+	s.requests.note(c, api, a, s.config.Now())
 	h := w.Header()
+	if a.status >= http.StatusMultipleChoices || c.reason != "" {
+		h.Set(HeaderReason, orElse(c.reason, http.StatusText(a.status)))
+		if c.page != "" {
+			h.Set(HeaderPage, c.page)
+		}
+	}
 	if a.kind != "" {
 		h["Content-Type"] = []string{a.kind}
 	}

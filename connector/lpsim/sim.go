@@ -15,6 +15,7 @@ type Sim struct {
 	script     atomic.Pointer[Script]
 	onApplied  atomic.Pointer[func(Applied)]
 	profiles   profiles
+	requests   requests
 	tokens     *tokens
 	files      *files
 	hooks      *hooks

@@ -269,18 +269,18 @@ func errorAnswer(status, code int, title, details string) answer {
 // authenticate checks both tokens of a messaging call and tells who is speaking.
 func (s *Sim) authenticate(c *call, api API) (consumerClaims, *authError) {
 	if c.path[2] == "" {
-		return consumerClaims{}, errParameter
+		return consumerClaims{}, c.denied(errParameter, "the path names no account")
 	}
 	if err := s.checkApp(c, api); err != nil {
 		return consumerClaims{}, err
 	}
 	token := bareToken(c, "X-Lp-On-Behalf")
 	if token == "" {
-		return consumerClaims{}, errConsumerMissing
+		return consumerClaims{}, c.denied(errConsumerMissing, "there is no X-LP-ON-BEHALF header")
 	}
 	claims, ok := s.tokens.consumer(token)
 	if !ok {
-		return consumerClaims{}, errConsumerInvalid
+		return consumerClaims{}, c.denied(errConsumerInvalid, "X-LP-ON-BEHALF is no ConsumerJWS of this account; tokens go without Bearer")
 	}
 	return claims, nil
 }
@@ -288,22 +288,22 @@ func (s *Sim) authenticate(c *call, api API) (consumerClaims, *authError) {
 func (s *Sim) checkApp(c *call, api API) *authError {
 	token := bareToken(c, "Authorization")
 	if token == "" {
-		return errAppMissing
+		return c.denied(errAppMissing, "there is no Authorization header")
 	}
 	app := s.tokens.app(token)
 	if app == nil {
-		return errAppInvalid
+		return c.denied(errAppInvalid, "Authorization is no AppJWT of this simulator; tokens go without Bearer")
 	}
 	if c.faults.chance(rollUnauthorized, api, c.faults.UnauthorizedRate.of(api)) {
 		app.forgotten.Store(true)
 	}
 	claims := app.claims
 	if !strings.EqualFold(claims.Iss, "sentinel") || claims.Aud == "" || claims.Azp == "" || claims.Exp == 0 {
-		return errAppClaims
+		return c.denied(errAppClaims, "the AppJWT lacks iss, aud, azp or exp")
 	}
 	if claims.Aud != s.config.Account || claims.Aud != c.path[2] || claims.Azp != s.config.ClientID ||
 		claims.Exp <= s.config.Now().Unix() || app.forgotten.Load() {
-		return errAppInvalid
+		return c.denied(errAppInvalid, "the AppJWT has expired, was forgotten, or is of another account or app")
 	}
 	return nil
 }
@@ -363,6 +363,11 @@ func (s *Sim) appToken(c *call, account, kid string) answer {
 }
 
 func (s *Sim) oauthError(c *call, status int, code string) answer {
+	c.because(map[string]string{
+		"invalid_request":        "v=1.0, grant_type, or a form body is missing",
+		"unsupported_grant_type": "grant_type is not client_credentials",
+		"invalid_client":         "account, client_id or client_secret is not that of the installation",
+	}[code], pageAuth)
 	return authServiceError(c.faults.OAuthErrorForm, status, code)
 }
 
@@ -397,6 +402,7 @@ func (s *Sim) idp(c *call) answer {
 	}
 	if !isJSON(c) || c.URL.Query().Get("v") != "1.0" || json.Unmarshal(c.body, &body) != nil ||
 		body.ExtConsumerID == nil || *body.ExtConsumerID == "" || len(*body.ExtConsumerID) > c.faults.ExtConsumerIDMax {
+		c.because("v=1.0, Content-Type application/json, or an ext_consumer_id of a permitted length is missing", pageAuth)
 		return authServiceError(form, http.StatusBadRequest, "invalid_request")
 	}
 	token := s.tokens.issueConsumer(*body.ExtConsumerID, c.faults.IdentityIncludesApp)
@@ -421,9 +427,11 @@ type baseURI struct {
 func (s *Sim) domain(c *call) answer {
 	rest := c.path[4:]
 	if c.URL.Query().Get("version") != "1.0" {
+		c.because("the query has no version=1.0", pageDomain)
 		return plainError(http.StatusBadRequest)
 	}
 	if c.path[2] != s.config.Account {
+		c.because("there is no such account", pageDomain)
 		return plainError(http.StatusUnauthorized)
 	}
 	host := orElse(s.config.Host, c.Host)
@@ -442,6 +450,7 @@ func (s *Sim) domain(c *call) answer {
 			return domainSingle(c.faults, baseURI{service, s.config.Account, host})
 		}
 	}
+	c.because("the account has no such service", undocumented)
 	switch c.faults.DomainUnknownService {
 	case "400":
 		return plainError(http.StatusBadRequest)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,7 @@ type notification struct {
 	number       int64 // order of storing
 	attempts     int
 	late         bool          // delayed whatever the rate
+	era          int64         // between which resets it belongs
 	tried        chan struct{} // closed after the first attempt, for answers that wait
 }
 
@@ -70,6 +72,8 @@ type hooks struct {
 	stats               *stats
 	most                int
 	workers             int
+
+	era atomic.Int64 // goes on at each reset
 
 	mu      sync.Mutex // a leaf lock
 	config  Webhooks
@@ -146,8 +150,10 @@ func (h *hooks) wants(kind EventType) bool {
 // push stores a notification behind those of its conversation.
 func (h *hooks) push(n *notification) {
 	h.mu.Lock()
-	if h.state == hooksDisabled || h.waiting >= h.most {
-		h.stats.lost.Add(1)
+	if former := n.era != h.era.Load(); former || h.state == hooksDisabled || h.waiting >= h.most {
+		if !former {
+			h.stats.lost.Add(1)
+		}
 		h.mu.Unlock()
 		n.settleWait()
 		return
@@ -243,6 +249,9 @@ func (h *hooks) settle(l *lane, n *notification, ok bool, config Webhooks) {
 		nudge(h.wake)
 	}()
 	l.busy = false
+	if n.era != h.era.Load() {
+		return
+	}
 	probed := l == h.probed
 	if probed {
 		h.probed = nil
@@ -295,6 +304,10 @@ func (h *hooks) advance(l *lane) {
 // retry repeats a notification by itself: the by-number policy keeps no order, nor does a replay by event.
 func (h *hooks) retry(n *notification) {
 	h.mu.Lock()
+	if n.era != h.era.Load() {
+		h.mu.Unlock()
+		return
+	}
 	h.ready = append(h.ready, &lane{queue: []*notification{n}, busy: true})
 	h.mu.Unlock()
 	nudge(h.wake)
