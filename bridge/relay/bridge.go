@@ -125,6 +125,8 @@ type Bridge struct {
 
 	toLivePerson *lane.Set
 	toChannel    map[string]*lane.Set
+	// order brings agents' messages in the order of their dialog.
+	order *lane.Order
 	// consumerTyping and agentTyping translate typing towards LivePerson and
 	// towards the channels.
 	consumerTyping *typing.Clock
@@ -164,6 +166,7 @@ func New(o Options) (*Bridge, error) {
 // makeRooms makes the parts that events and notifications pass through.
 func (b *Bridge) makeRooms() {
 	records := b.journal.RecordsOf(coreRecords)
+	b.order = lane.NewOrder(positionInDialog)
 	b.offers = &offers{records: records, metrics: b.metrics}
 	b.files = &files{lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), log: b.log}
 	b.uploads = &uploads{
@@ -176,14 +179,14 @@ func (b *Bridge) makeRooms() {
 		claimed:   func(ctx context.Context, conversation string) error { return b.news.claim(ctx, conversation) },
 	}
 	b.sender = &sender{
-		lp: b.lp, opener: b.opener, directory: b.directory, uploads: b.uploads, survey: b.opts.Conversation.Survey,
+		lp: b.lp, opener: b.opener, directory: b.directory, uploads: b.uploads, order: b.order, survey: b.opts.Conversation.Survey,
 		notified: b.notified.Load, log: b.log, metrics: b.metrics, endTyping: b.endTyping, forgetTyping: b.consumerTyping.Forget,
 	}
 	b.news = &news{
 		account: b.opts.Account, clientID: b.opts.ClientID, verify: b.opts.VerifySignature, journal: b.journal,
 		directory: b.directory, openings: b.openings, files: b.files, uploaded: b.uploads.of, offers: b.offers,
 		wants: b.wants, notified: b.notifiedNow, consumerTyping: b.consumerTyping, agentTyping: b.agentTyping,
-		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin,
+		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin, order: b.order,
 		heard: func(key bridge.LaneKey, happened time.Time) { b.toLivePerson.Heard(key, happened) },
 		echoed: func(ctx context.Context, keys []bridge.LaneKey, a lane.Arrival) (lane.Finding, error) {
 			return b.toLivePerson.Echo(ctx, keys, a)
@@ -371,92 +374,6 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 	return nil
 }
 
-// makeLanes builds the lanes of both directions. Channels get lanes of their
-// own, so that one that is slow holds up none of the others.
-func (b *Bridge) makeLanes(work context.Context, replay lane.Replay) {
-	base := lane.Work{
-		Spawn:   func(run func(context.Context)) { go run(work) },
-		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.messageOnItsWay, Unloaded: b.messageLeft,
-		Budget:   lane.NewBudget(backlogMemory),
-		Panicked: b.judgePanic, GiveUp: b.giveUp, Log: b.log,
-		Boot: b.journal.LastSeq(),
-	}
-	lp := base
-	lp.Name = "liveperson"
-	lp.Mine = func(key bridge.LaneKey) bool {
-		return key.Direction == bridge.ToLivePerson && b.adapters[key.Channel] != nil
-	}
-	lp.HealthChanged = func(h lane.Health) {
-		if h == lane.Well {
-			// All channels' typing goes there.
-			b.consumerTyping.Well("")
-		}
-	}
-	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Replay: replay}
-	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
-	b.toLivePerson = lane.New(lp)
-	for name := range b.adapters {
-		ch := base
-		ch.Mine = func(key bridge.LaneKey) bool { return key.Direction == bridge.ToChannel && key.Channel == name }
-		ch.HealthChanged = func(h lane.Health) {
-			if h == lane.Well {
-				b.agentTyping.Well(name)
-			}
-		}
-		ch.Name, ch.Deliver, ch.Limiter = name, b.deliverToChannel, lane.NewLimiter(b.opts.MaxInFlight)
-		b.toChannel[name] = lane.New(ch)
-	}
-}
-
-func (b *Bridge) allLanes() []*lane.Set {
-	all := []*lane.Set{b.toLivePerson}
-	for _, l := range b.toChannel {
-		all = append(all, l)
-	}
-	return all
-}
-
-func (b *Bridge) lanesOf(key bridge.LaneKey) *lane.Set {
-	if key.Direction == bridge.ToLivePerson {
-		return b.toLivePerson
-	}
-	return b.toChannel[key.Channel]
-}
-
-// begin marks the entries that will be delivered as soon as they are on disk, so
-// that this needs no write of its own. Only the first of a lane can be.
-func (b *Bridge) begin(entries []bridge.Entry) {
-	var seen map[bridge.LaneKey]bool
-	for i := range entries {
-		e := &entries[i]
-		if seen[e.Lane] {
-			continue
-		}
-		if len(entries) > 1 {
-			if seen == nil {
-				seen = map[bridge.LaneKey]bool{}
-			}
-			seen[e.Lane] = true
-		}
-		if l := b.lanesOf(e.Lane); l != nil && e.Kind == bridge.KindMessage {
-			e.Begun = l.Starts(e.Lane)
-		}
-	}
-}
-
-// committed is the journal's hook: it hands new entries to their lanes.
-func (b *Bridge) committed(entries []bridge.Entry) {
-	for i := range entries {
-		e := &entries[i]
-		b.metrics.accepted.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), string(e.Kind)).Inc()
-		b.messageOnItsWay(e)
-		b.clockOf(e.Lane.Direction.Opposite()).Traffic(e.ThreadKey())
-		if l := b.lanesOf(e.Lane); l != nil {
-			l.Add(e)
-		}
-	}
-}
-
 // poll asks a channel for news until ctx ends.
 func (b *Bridge) poll(ctx context.Context, channel string, p bridge.Poller) {
 	failing := false
@@ -480,15 +397,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func (b *Bridge) backlog() (known, delivering int) {
-	for _, l := range b.allLanes() {
-		if l == nil {
-			continue
-		}
-		k, d := l.Backlog()
-		known, delivering = known+k, delivering+d
-	}
-	return known, delivering
 }

@@ -61,6 +61,8 @@ type news struct {
 	agentTyping    typist
 	// begin marks entries whose delivery starts when they are on disk.
 	begin func([]bridge.Entry)
+	// order is told of the numbers of what comes.
+	order *lane.Order
 	// heard is told when something happened in the conversation of a lane, and wake
 	// lets one go on that waits for a conversation.
 	heard   func(key bridge.LaneKey, happened time.Time)
@@ -273,6 +275,9 @@ func (n *news) takeEvent(ctx context.Context, in *intake, c *connector.Messaging
 		return err
 	case owner == nil:
 		return n.takeUnknown(in, c, possible)
+	}
+	if c.Sequence != connector.NoSequence {
+		n.order.Saw(string(c.DialogID), int64(c.Sequence))
 	}
 	n.heard(owner.Holder().Lane(bridge.ToLivePerson), c.ServerTimestamp)
 	switch {

@@ -43,9 +43,15 @@ func (s *sender) sendReceipt(ctx context.Context, batch []*bridge.Entry) error {
 		s.metrics.undelivered(batch[0], "conversation_over")
 		return nil
 	}
-	_, err = s.lp.Send(ctx, c.Identity(), c.Target(dialog), connector.AcceptStatusEvent{
-		Status: acceptStatus[status], SequenceList: sequences,
-	})
+	return s.report(ctx, c, dialog, connector.AcceptStatusEvent{Status: acceptStatus[status], SequenceList: sequences})
+}
+
+// report sends what became of an agent's message. It takes a number of its own.
+func (s *sender) report(ctx context.Context, c *bridge.Conversation, dialog string, status connector.AcceptStatusEvent) error {
+	sequence, err := s.lp.Send(ctx, c.Identity(), c.Target(dialog), status)
+	if err == nil {
+		s.order.Saw(dialog, int64(sequence))
+	}
 	return err
 }
 
@@ -87,11 +93,10 @@ func (s *sender) sendClick(ctx context.Context, e *bridge.Entry, ev *bridge.Even
 		s.metrics.undelivered(e, "conversation_over")
 		return nil
 	}
-	_, err = s.lp.Send(ctx, c.Identity(), c.Target(p.Dialog), connector.AcceptStatusEvent{
+	return s.report(ctx, c, p.Dialog, connector.AcceptStatusEvent{
 		Status: connector.Action, SequenceList: []connector.Sequence{connector.Sequence(p.Sequences[0])},
 		Metadata: p.Metadata,
 	})
-	return err
 }
 
 // close closes for the consumer. Typing ends first, because a closed conversation

@@ -34,6 +34,8 @@ type sender struct {
 	opener    *opener
 	directory *directory
 	uploads   *uploads
+	// order is told of the numbers that what is sent got.
+	order *lane.Order
 	// survey lets a survey follow a close by the channel.
 	survey bool
 	// notified reports whether LivePerson's webhooks reach us.
@@ -140,6 +142,7 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 		sequence, err := s.uploads.publish(ctx, to.Identity(), to.Target(dialog), m)
 		switch {
 		case err == nil:
+			s.order.Saw(dialog, int64(sequence))
 			return sent{dialog, int64(sequence)}, nil
 		case !conversationRefused(err):
 			return sent{}, err

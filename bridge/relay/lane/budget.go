@@ -34,14 +34,14 @@ func (b *Budget) tight() bool { return b.used.Load() >= b.most/2 }
 // hold puts an entry into a lane's memory.
 func (s *Set) hold(l *lane, e *bridge.Entry) {
 	size := int64(len(e.Payload)) + entryBytes
-	if e.Event != nil && len(l.queue) == 0 {
+	s.insert(l, e)
+	if e.Event != nil && len(l.queue) == 1 {
 		// It goes out next. The journal has the encoded form; one of the two is
 		// enough.
 		e.Payload = nil
 	} else {
 		e.Event = nil
 	}
-	l.queue = append(l.queue, e)
 	l.held += size
 	l.last = max(l.last, e.Seq)
 	s.Budget.used.Add(size)

@@ -105,6 +105,8 @@ type lane struct {
 	// the far side is.
 	// fixed says that its time is its own: no news of the far side changes it.
 	now, news, probe, fixed bool
+	// waitedFor is the entry that waits, or waited last, for one missing before it.
+	waitedFor int64
 	// trouble is what the first entry has been through.
 	trouble trouble
 }

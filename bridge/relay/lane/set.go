@@ -97,6 +97,9 @@ type Work struct {
 	// not block. May be nil.
 	HealthChanged func(Health)
 	Limiter       *Limiter
+	// Order brings events in the order of their numbers. Nil leaves them as they
+	// came.
+	Order *Order
 	// Budget may be shared by several sets. There is one when it is nil.
 	Budget *Budget
 
@@ -146,7 +149,8 @@ func (s *Set) Add(e *bridge.Entry) {
 	default:
 		s.hold(l, e)
 	}
-	if l.state == resting {
+	if l.state == resting || l.state == waiting && l.waitedFor != 0 && len(l.queue) > 0 && l.queue[0] == e {
+		s.Schedule.Stop(&l.wake)
 		s.enqueue(l)
 		s.startWorkers()
 	}
@@ -259,6 +263,7 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 		s.putAside(l, func() { s.enqueue(l) })
 		return nil
 	}
+	s.gapEnded(l)
 	batch[0].Begun = true
 	l.now, l.delivering, l.answered = false, batch[0], make(chan struct{})
 	return batch
@@ -293,6 +298,9 @@ func (s *Set) obstacle(l *lane) (aside func()) {
 		if until := s.Echoes.until(first.Doubt, l.heard); until.After(time.Now()) {
 			return func() { s.wait(l, until, false) }
 		}
+	}
+	if until := s.gap(l); !until.IsZero() {
+		return func() { s.wait(l, until, false) }
 	}
 	hurried := l.mayHurry()
 	if first.NextTry.After(time.Now()) && !(l.now && hurried) {

@@ -1,0 +1,118 @@
+package relay
+
+import (
+	"context"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/lane"
+)
+
+// makeLanes builds the lanes of both directions. Channels get lanes of their
+// own, so that one that is slow holds up none of the others.
+func (b *Bridge) makeLanes(work context.Context, replay lane.Replay) {
+	base := lane.Work{
+		Spawn:   func(run func(context.Context)) { go run(work) },
+		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.messageOnItsWay, Unloaded: b.messageLeft,
+		Budget:   lane.NewBudget(backlogMemory),
+		Panicked: b.judgePanic, GiveUp: b.giveUp, Log: b.log,
+		Boot: b.journal.LastSeq(),
+	}
+	lp := base
+	lp.Name = "liveperson"
+	lp.Mine = func(key bridge.LaneKey) bool {
+		return key.Direction == bridge.ToLivePerson && b.adapters[key.Channel] != nil
+	}
+	lp.HealthChanged = func(h lane.Health) {
+		if h == lane.Well {
+			// All channels' typing goes there.
+			b.consumerTyping.Well("")
+		}
+	}
+	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Replay: replay}
+	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
+	b.toLivePerson = lane.New(lp)
+	for name := range b.adapters {
+		ch := base
+		ch.Mine = func(key bridge.LaneKey) bool { return key.Direction == bridge.ToChannel && key.Channel == name }
+		ch.HealthChanged = func(h lane.Health) {
+			if h == lane.Well {
+				b.agentTyping.Well(name)
+			}
+		}
+		ch.Order = b.order
+		ch.Name, ch.Deliver, ch.Limiter = name, b.deliverToChannel, lane.NewLimiter(b.opts.MaxInFlight)
+		b.toChannel[name] = lane.New(ch)
+	}
+}
+
+func (b *Bridge) allLanes() []*lane.Set {
+	all := []*lane.Set{b.toLivePerson}
+	for _, l := range b.toChannel {
+		all = append(all, l)
+	}
+	return all
+}
+
+func (b *Bridge) lanesOf(key bridge.LaneKey) *lane.Set {
+	if key.Direction == bridge.ToLivePerson {
+		return b.toLivePerson
+	}
+	return b.toChannel[key.Channel]
+}
+
+// begin marks the entries that will be delivered as soon as they are on disk, so
+// that this needs no write of its own. Only the first of a lane can be.
+func (b *Bridge) begin(entries []bridge.Entry) {
+	var seen map[bridge.LaneKey]bool
+	for i := range entries {
+		e := &entries[i]
+		if seen[e.Lane] {
+			continue
+		}
+		if len(entries) > 1 {
+			if seen == nil {
+				seen = map[bridge.LaneKey]bool{}
+			}
+			seen[e.Lane] = true
+		}
+		if l := b.lanesOf(e.Lane); l != nil && e.Kind == bridge.KindMessage {
+			e.Begun = l.Starts(e.Lane)
+		}
+	}
+}
+
+// committed is the journal's hook: it hands new entries to their lanes.
+func (b *Bridge) committed(entries []bridge.Entry) {
+	for i := range entries {
+		e := &entries[i]
+		b.metrics.accepted.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), string(e.Kind)).Inc()
+		b.messageOnItsWay(e)
+		b.clockOf(e.Lane.Direction.Opposite()).Traffic(e.ThreadKey())
+		if l := b.lanesOf(e.Lane); l != nil {
+			l.Add(e)
+		}
+	}
+}
+
+func (b *Bridge) backlog() (known, delivering int) {
+	for _, l := range b.allLanes() {
+		if l == nil {
+			continue
+		}
+		k, d := l.Backlog()
+		known, delivering = known+k, delivering+d
+	}
+	return known, delivering
+}
+
+// positionInDialog is where an agent's message stands in its dialog.
+func positionInDialog(e *bridge.Entry) (dialog string, sequence int64, ok bool) {
+	if e.Kind != bridge.KindMessage {
+		return "", 0, false
+	}
+	ev, err := e.Decoded()
+	if err != nil || ev.Position == nil || len(ev.Position.Sequences) == 0 {
+		return "", 0, false
+	}
+	return ev.Position.Dialog, ev.Position.Sequences[0], true
+}
