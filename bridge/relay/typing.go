@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
 	"lpbridge/bridge/relay/typing"
@@ -67,6 +69,12 @@ func (b *Bridge) makeClocks() {
 
 		ChannelsApart: true,
 	})
+	for direction, clock := range map[bridge.Direction]*typing.Clock{bridge.ToLivePerson: b.consumerTyping, bridge.ToChannel: b.agentTyping} {
+		b.opts.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lpbridge_typing_owed", Help: "Typing that ended and may still be shown, by direction.",
+			ConstLabels: prometheus.Labels{"direction": direction.String()},
+		}, func() float64 { return float64(clock.Owed()) }))
+	}
 }
 
 // composingMarks are the journal's, of one direction.
@@ -150,6 +158,9 @@ func (b *Bridge) sayToLivePerson(ctx context.Context, call typing.Call) typing.R
 	if err != nil {
 		b.log.Debug("typing was not taken", "channel", c.Channel, "conversation", call.Conversation, "error", err)
 	}
+	if e, ok := errors.AsType[*connector.Error](err); ok && e.Scope == connector.ScopeConversation && e.Certainty == connector.Refused {
+		return typing.Result{End: typing.Over}
+	}
 	return typingResult(connector.OutcomeOf(err), retryAfter(err))
 }
 
@@ -199,10 +210,11 @@ func (b *Bridge) sayToChannel(ctx context.Context, call typing.Call) (result typ
 	return typingResult(outcomeOfChannel(err), retryAfter(err))
 }
 
-// endTyping tells LivePerson that the consumer of a thread does not type, if it
-// was told otherwise, before the thread's conversation closes or goes to
-// another. What cannot be told in time stays owed to the conversation.
+// endTyping ends the typing of both sides before a thread's conversation closes
+// or goes to another, and waits until LivePerson knows of the consumer's. What
+// cannot be told in time stays owed to the conversation.
 func (b *Bridge) endTyping(ctx context.Context, key bridge.ThreadKey) {
+	b.agentTyping.Disconnected(key)
 	ctx, cancel := context.WithTimeout(ctx, typing.CallTimeout)
 	defer cancel()
 	if err := b.consumerTyping.Clear(ctx, key); err != nil && !errors.Is(err, context.Canceled) {

@@ -398,6 +398,24 @@ func (c *Clock) wakeAt(t *thread, at time.Time) {
 	c.cfg.Schedule.Set(&t.alarm, at, t.wake)
 }
 
+// Owed is how many indicators may show typing that ended.
+func (c *Clock) Owed() int {
+	n := 0
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, t := range s.threads {
+			for _, l := range t.leases {
+				if l.lit() && (l.state == Ending || l.state == Clearing || l.state == Parked) {
+					n++
+				}
+			}
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // Pending is how many messages the clock believes to be on their way. At rest it
 // is none: every message that was queued was reported as sent.
 func (c *Clock) Pending() int {

@@ -1,0 +1,295 @@
+package relay_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay"
+	"lpbridge/connector/lpsim"
+)
+
+// typists are the conversations in which an agent sees the consumer typing.
+func (r *rig) typists() (ids []string) {
+	for _, c := range r.sim.Conversations() {
+		if c.ConsumerTyping {
+			ids = append(ids, c.ConversationID)
+		}
+	}
+	return ids
+}
+
+// marks is how many marks of typing stand in a direction.
+func (r *rig) marks(d bridge.Direction) (n int) {
+	r.t.Helper()
+	all, err := r.journal.Composing(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, m := range all {
+		if m.Direction == d {
+			n++
+		}
+	}
+	return n
+}
+
+// down makes LivePerson's message API answer 503 until the returned function is
+// called.
+func (r *rig) down() (well func()) {
+	away := true
+	r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
+		if away && strings.Contains(req.URL.Path, "conversation") {
+			return answerWith(http.StatusServiceUnavailable), nil
+		}
+		return nil, nil
+	})
+	return func() { away = false }
+}
+
+// TestTypingEndsAfterAnOutage has LivePerson away while the consumer stops: the
+// end is told soon after, with traffic of others or without any.
+func TestTypingEndsAfterAnOutage(t *testing.T) {
+	for _, outage := range []time.Duration{5 * time.Second, 12 * time.Second, time.Minute, time.Hour} {
+		for _, traffic := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, traffic %t", outage, traffic), func(t *testing.T) {
+				inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+					r.begin("t-1")
+					r.types("t-1", bridge.Composing)
+					time.Sleep(time.Second)
+					well := r.down()
+					r.types("t-1", bridge.Stopped)
+					if traffic {
+						r.say("t-2", "x-1", "are you there")
+					}
+					time.Sleep(outage)
+					if r.marks(bridge.ToLivePerson) != 1 {
+						t.Error("the mark does not stand while the end is owed")
+					}
+					well()
+					if traffic {
+						// The lanes find out first.
+						for !slices.Contains(r.allConsumerTexts(), "are you there") {
+							time.Sleep(100 * time.Millisecond)
+						}
+						time.Sleep(time.Second)
+					} else {
+						time.Sleep(15 * time.Second)
+					}
+					if still := r.typists(); len(still) > 0 {
+						t.Errorf("after an outage of %v the agent sees typing in %v", outage, still)
+					}
+					time.Sleep(time.Second)
+					if n := r.marks(bridge.ToLivePerson); n > 0 {
+						t.Errorf("%d marks stand", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestTypingEndsAfterRestartsInAnOutage has two processes come and go while
+// LivePerson is away.
+func TestTypingEndsAfterRestartsInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{quiet: true})
+		r.begin("t-1")
+		r.types("t-1", bridge.Composing)
+		time.Sleep(time.Second)
+		for range 2 {
+			r.down()
+			r.stop()
+			<-r.stopped
+			r.close()
+			r.journal.Close()
+			r = newRig(t, rigOptions{journal: r.journal.Reopen(), sim: r.sim, door: r.door, channel: r.channel, quiet: true})
+			well := r.down()
+			time.Sleep(time.Minute)
+			well()
+		}
+		time.Sleep(15 * time.Second)
+		if still := r.typists(); len(still) > 0 {
+			t.Errorf("the agent sees typing in %v", still)
+		}
+		r.shutDown()
+		r.sim.Close()
+	})
+}
+
+// TestMarksOfConversationsThatEndedUnnoticed: what LivePerson says is over is
+// not looked after for ever.
+func TestMarksOfConversationsThatEndedUnnoticed(t *testing.T) {
+	inBubble(t, rigOptions{notifications: relay.NotificationsOff, quiet: true}, func(t *testing.T, r *rig) {
+		if err := r.sim.SetWebhooks(lpsim.Webhooks{}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			thread := fmt.Sprint("t-", i)
+			r.say(thread, fmt.Sprint("e-", i), "hello")
+			time.Sleep(time.Second)
+			r.types(thread, bridge.Composing)
+			time.Sleep(time.Second)
+			if err := r.sim.AgentClose(r.conversation().ConversationID, lpsim.AgentClose{}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(40 * time.Second)
+		}
+		time.Sleep(time.Hour)
+		if n := r.marks(bridge.ToLivePerson); n > 0 {
+			t.Errorf("%d of 20 ended conversations are marked as composing", n)
+		}
+	})
+}
+
+// TestTypingOfAnAgentWhoLeft ends at the channel with the news that the agent is
+// not in the conversation any more.
+func TestTypingOfAnAgentWhoLeft(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		id := r.begin("t-1")
+		if err := r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := r.sim.AgentLeave(id, lpsim.Agent{}, ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if shown := r.channel.shown(); !slices.Equal(shown, []string{"composing", "stopped"}) {
+			t.Errorf("the channel was shown %v", shown)
+		}
+	})
+}
+
+// TestAgentWhoTypesBehindAMessage is shown once the message is through, however
+// long that took.
+func TestAgentWhoTypesBehindAMessage(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		id := r.begin("t-1")
+		slow := true
+		r.channel.refuseWith(func(e *bridge.Event) error {
+			if slow && e.Kind == bridge.KindMessage {
+				return &bridge.DeliveryError{Outcome: bridge.Retry}
+			}
+			return nil
+		})
+		if _, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "one moment"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if shown := r.channel.shown(); len(shown) > 0 {
+			t.Errorf("before the message the channel was shown %v", shown)
+		}
+		slow = false
+		time.Sleep(20 * time.Second)
+		if shown := r.channel.shown(); !slices.Equal(shown, []string{"composing"}) {
+			t.Errorf("after the message the channel was shown %v", shown)
+		}
+	})
+}
+
+// TestTwoDevicesOfOneConsumer are two typists: one that stops does not end what
+// the other types.
+func TestTwoDevicesOfOneConsumer(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		r.wire.restartClock()
+		on := func(device string, state bridge.TypingState) {
+			if _, err := r.core.Accept(t.Context(), []bridge.Event{{
+				Kind: bridge.KindTyping, Thread: "t-1", Consumer: &bridge.Consumer{ID: "user-of-t-1"},
+				Typing: &bridge.Typing{State: state, Device: device},
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		on("a", bridge.Composing)
+		time.Sleep(1200 * time.Millisecond)
+		on("b", bridge.Stopped)
+		time.Sleep(1300 * time.Millisecond)
+		on("a", bridge.Composing)
+		time.Sleep(time.Second)
+		on("a", bridge.Stopped)
+		time.Sleep(time.Minute)
+		if calls := r.wire.timeline(); !slices.Equal(calls, []string{"0.0 COMPOSING", "3.5 ACTIVE"}) {
+			t.Errorf("LivePerson was told %v", calls)
+		}
+	})
+}
+
+// TestTypingGoesWithTheConversation: what a thread told its conversation is
+// ended there, also when another thread of the consumer has taken it over while
+// LivePerson did not answer.
+func TestTypingGoesWithTheConversation(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		say := func(thread, id string) {
+			if _, err := r.core.Accept(t.Context(), []bridge.Event{{
+				ID: bridge.EventID(id), Kind: bridge.KindMessage, Thread: bridge.ThreadID(thread),
+				Consumer: &bridge.Consumer{ID: "u-1"}, Message: &bridge.Message{Text: id},
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		say("t-1", "e-1")
+		time.Sleep(time.Second)
+		r.types("t-1", bridge.Composing)
+		time.Sleep(time.Second)
+		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
+			if strings.Contains(body, "ACTIVE") || strings.Contains(body, "PAUSE") {
+				return answerWith(http.StatusServiceUnavailable), nil
+			}
+			return nil, nil
+		})
+		say("t-2", "e-2")
+		time.Sleep(5 * time.Second)
+		if len(r.typists()) != 1 {
+			t.Fatalf("typing in %v, want it not ended yet", r.typists())
+		}
+		r.wire.fail(nil)
+		time.Sleep(15 * time.Second)
+		if still := r.typists(); len(still) > 0 || len(r.sim.Conversations()) != 1 {
+			t.Errorf("%d conversations, typing in %v", len(r.sim.Conversations()), still)
+		}
+	})
+}
+
+// TestChannelIsToldTheEndAfterACrash: a channel that was told composing by a
+// process that died is told the end by the next, of the agent it shows.
+func TestChannelIsToldTheEndAfterACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{quiet: true})
+		id := r.begin("t-1")
+		if err := r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		after := r.journal.Reopen()
+		r.stop()
+		<-r.stopped
+		r.close()
+		r.channel.mu.Lock()
+		told := len(r.channel.cues)
+		r.channel.mu.Unlock()
+		r = newRig(t, rigOptions{journal: after, sim: r.sim, door: r.door, channel: r.channel, quiet: true})
+		time.Sleep(time.Second)
+		r.channel.mu.Lock()
+		cues := r.channel.cues
+		r.channel.mu.Unlock()
+		if len(cues) == told || cues[len(cues)-1].State != bridge.Stopped || cues[len(cues)-1].Agent.ID != cues[0].Agent.ID {
+			t.Errorf("the channel was told %v", cues)
+		}
+		if n := r.marks(bridge.ToChannel); n > 0 {
+			t.Errorf("%d marks stand", n)
+		}
+		r.shutDown()
+		r.sim.Close()
+	})
+}
