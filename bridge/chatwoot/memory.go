@@ -22,11 +22,13 @@ type memory struct {
 	changes map[int64]change
 	// silence says of conversations that nothing was overheard in them.
 	silence map[int64]bool
+	// bare are messages that came without files.
+	bare map[int64]bool
 }
 
 func newMemory() *memory {
 	return &memory{
-		writers: map[int64]wrote{}, going: map[int64]time.Time{}, changes: map[int64]change{}, silence: map[int64]bool{},
+		writers: map[int64]wrote{}, going: map[int64]time.Time{}, changes: map[int64]change{}, silence: map[int64]bool{}, bare: map[int64]bool{},
 	}
 }
 
@@ -78,6 +80,12 @@ func (m *memory) silent(conversation int64) bool { return lookUp(m, m.silence, c
 func (m *memory) overheard(conversation int64, something bool) {
 	remember(m, m.silence, conversation, !something)
 }
+
+// cameBare reports whether a message is known to have come without files, and
+// comeBare notes it.
+func (m *memory) cameBare(message int64) bool { return lookUp(m, m.bare, message) }
+
+func (m *memory) comeBare(message int64) { remember(m, m.bare, message, true) }
 
 func lookUp[V any](m *memory, in map[int64]V, key int64) V {
 	m.mu.Lock()

@@ -23,6 +23,7 @@ func (r *report) readMessage(ctx context.Context) (news, error) {
 		return news{}, err
 	}
 	if !r.ours(p.AccountID, p.InboxID) {
+		r.core.LeftOut("elsewhere")
 		return news{}, nil
 	}
 	incoming, created := p.MessageType == typeIncoming, r.event == eventMessageCreated
@@ -64,6 +65,14 @@ func (r *report) readSaid(ctx context.Context, p *messagePayload) (news, error) 
 	}
 	e := p.event(bridge.KindMessage, messageID(p.ID))
 	e.Time, e.Message = p.CreatedAt, message
+	switch {
+	case r.seen.cameBare(p.ID) && len(message.Attachments) > 0:
+		// Some of Chatwoot's channels attach files after the message was reported.
+		e.ID += ":files"
+		e.Message = &bridge.Message{Attachments: message.Attachments}
+	case len(message.Attachments) == 0:
+		n.noted = append(n.noted, func(m *memory) { m.comeBare(p.ID) })
+	}
 	n.events = append(n.events, e)
 	here := wrote{p.Conversation.ID, e.Consumer.ID}
 	contact := p.Conversation.contact()

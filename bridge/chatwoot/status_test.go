@@ -1,6 +1,7 @@
 package chatwoot
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -59,5 +60,54 @@ func TestConversationThatGoesOnByAnotherClock(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestPersonsResolveSoonAfterOursClosesLivePerson: LivePerson closes, we resolve,
+// the consumer writes again, and a person resolves.
+func TestPersonsResolveSoonAfterOursClosesLivePerson(t *testing.T) {
+	tests := []struct {
+		name   string
+		reopen bool
+		own    bool
+		want   []string
+	}{
+		{"reopened", true, true, []string{"again", "close"}},
+		{"not reopened", false, true, nil},
+		{"ours reported late", true, false, []string{"again", "close"}},
+	}
+	for _, tt := range tests {
+		for _, restarted := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.name, restarted), func(t *testing.T) {
+				when(t, recordedAt, func(t *testing.T) {
+					c, core, far := newChatwoot(t, goodConfig(t))
+					if err := c.Deliver(t.Context(), state(bridge.StateClosed, "agent")); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(100 * time.Millisecond)
+					ours := statusWebhook(t, statusResolved)
+					if tt.own {
+						send(c, signed(accountSecret, ours))
+					}
+					time.Sleep(20 * time.Second)
+					if tt.reopen {
+						send(c, signed(accountSecret, said(t, 501, "again", nil)))
+						// Ours was on its way all the time.
+						send(c, signed(accountSecret, ours))
+					}
+					if restarted {
+						var err error
+						if c, err = New(goodConfig(t), core, client(far), discard); err != nil {
+							t.Fatal(err)
+						}
+					}
+					time.Sleep(20 * time.Second)
+					send(c, signed(accountSecret, statusWebhook(t, statusResolved)))
+					if diff := cmp.Diff(tt.want, told(core.Events())); diff != "" {
+						t.Errorf("events (-want +got):\n%s", diff)
+					}
+				})
+			})
+		}
 	}
 }

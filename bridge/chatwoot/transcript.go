@@ -51,6 +51,8 @@ func (r *report) overhear(ctx context.Context, p *messagePayload) (news, error) 
 	if known || text == "" {
 		return news{}, nil
 	}
+	r.core.LeftOut("left_to_bot")
+	r.log.DebugContext(ctx, "a message is left to the bot", "thread", p.Conversation.ID, "message", p.ID)
 	t.Lines = append(t.Lines, line{p.ID, p.speaker(), text})
 	slices.SortFunc(t.Lines, func(a, b line) int { return cmp.Compare(a.Message, b.Message) })
 	t.shorten()
