@@ -81,7 +81,7 @@ func (c *Client) Engagement(ctx context.Context, r EngagementRequest) (Engagemen
 	if c.clientID == "" {
 		return Engagement{}, invalid(opEngagement, "client id was not given to New")
 	}
-	ask := wireEngagement{ConsumerID: r.ConsumerID, EntryPoints: r.EntryPoints, Attributes: r.Profile.sdes()}
+	ask := wireEngagement{ConsumerID: r.ConsumerID, EntryPoints: r.EntryPoints, Attributes: r.Profile.limited().sdes()}
 	if r.ConsumerID != "" {
 		// consumerId is deprecated in favour of identities, but in all examples.
 		ask.Identities = []wireIdentity{{Iss: "LivePerson", Acr: "loa1", Sub: r.ConsumerID}}

@@ -120,3 +120,20 @@ func TestAnswersAreDocumented(t *testing.T) {
 		t.Error("the table is out of date: go test -run TestAnswers -update")
 	}
 }
+
+// The connector that the documentation shows is the one that is tested.
+func TestTheDocumentedConnectorIsTheOneThatRuns(t *testing.T) {
+	page, err := os.ReadFile("../docs/client.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("example_connector_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, ok := strings.Cut(string(page), "<!-- from connector/example_connector_test.go -->\n```go\n")
+	shown, _, ok2 := strings.Cut(shown, "\n```\n<!-- end -->")
+	if !ok || !ok2 || len(shown) < 500 || !strings.Contains(string(source), shown) {
+		t.Error("docs/client.md shows another connector than the one in example_connector_test.go")
+	}
+}
