@@ -160,8 +160,9 @@ type Attachment struct {
 	Name        string `json:"name,omitempty"`
 }
 
-// QuickReply is an answer offered with an agent's message. A [Click] with its
-// ID reports that the consumer chose it.
+// QuickReply is an answer offered with an agent's message, beside it or on an
+// element of its structured content, in the order in which they are shown. A
+// [Click] with its ID reports that the consumer chose it.
 type QuickReply struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`

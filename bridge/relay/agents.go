@@ -96,10 +96,10 @@ func (n *news) attach(ctx context.Context, in *intake, owner *bridge.Conversatio
 			in.batch.Records = append(in.batch.Records, *record)
 		}
 	}
-	if len(c.Event.QuickReplies) == 0 {
+	if len(c.Event.QuickReplies) == 0 && len(c.Event.RichContent) == 0 {
 		return nil
 	}
-	record, replies, err := n.offers.offer(ctx, ev, c.Event.QuickReplies)
+	record, replies, err := n.offers.offer(ctx, ev, c)
 	if err != nil {
 		return err
 	}

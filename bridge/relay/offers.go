@@ -1,12 +1,13 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 
 	"lpbridge/bridge"
+	"lpbridge/connector"
 )
 
 // The core keeps its own records under a channel name no adapter can have.
@@ -17,9 +18,9 @@ const (
 	OfferRecords = "offer"
 )
 
-// maxReplies is the most quick replies of a message we keep; LivePerson allows
-// 24 (Quick Replies Template).
-const maxReplies = 64
+// maxReplies is the most that can be chosen in one message. LivePerson allows 24
+// quick replies and 256 elements in a card.
+const maxReplies = 256
 
 // offered is one element a consumer can choose.
 type offered struct {
@@ -39,45 +40,33 @@ type storedReply struct {
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
-// wireReplies is LivePerson's quickReplies (Quick Replies Template).
-type wireReplies struct {
-	Replies []struct {
-		Title string `json:"title"`
-		Click struct {
-			Actions []struct {
-				Type string `json:"type"`
-				Text string `json:"text"`
-			} `json:"actions"`
-			Metadata json.RawMessage `json:"metadata"`
-		} `json:"click"`
-	} `json:"replies"`
-}
-
 // offers remembers which replies a message offered.
 type offers struct {
 	records bridge.Records
 	metrics *metrics
 }
 
-// offer reads the quick replies of a message and makes the record that a click
-// needs later: LivePerson wants the element's metadata back untouched.
-func (o *offers) offer(ctx context.Context, ev *bridge.Event, raw json.RawMessage) (bridge.ChannelRecord, []bridge.QuickReply, error) {
-	var wire wireReplies
-	if err := json.Unmarshal(raw, &wire); err != nil || len(wire.Replies) == 0 {
-		o.metrics.drop("unknown_quick_replies")
-		return bridge.ChannelRecord{}, nil, nil
-	}
+// offer lists what can be chosen in a message, quick replies and elements of
+// structured content alike, and makes the record that a click needs later:
+// LivePerson wants the element's metadata back untouched. What only leads
+// somewhere is not reported, so it is no reply.
+func (o *offers) offer(ctx context.Context, ev *bridge.Event, c *connector.MessagingChange) (bridge.ChannelRecord, []bridge.QuickReply, error) {
 	stored := storedOffer{Position: *ev.Position}
 	var replies []bridge.QuickReply
-	for i, r := range wire.Replies[:min(len(wire.Replies), maxReplies)] {
-		reply := bridge.QuickReply{ID: strconv.Itoa(i), Title: r.Title}
-		for _, a := range r.Click.Actions {
-			if a.Type == "publishText" {
-				reply.Text = a.Text
-			}
+	for _, choice := range c.Clickables() {
+		title := cmp.Or(choice.Title, choice.PublishText)
+		reported := choice.QuickReply || choice.PublishText != "" || len(choice.Metadata) > 0 && choice.Link == ""
+		if !reported || title == "" || len(replies) >= maxReplies {
+			continue
 		}
-		replies = append(replies, reply)
-		stored.Replies = append(stored.Replies, storedReply{ID: reply.ID, Text: reply.Text, Metadata: r.Click.Metadata})
+		replies = append(replies, bridge.QuickReply{ID: choice.ID, Title: title, Text: choice.PublishText})
+		stored.Replies = append(stored.Replies, storedReply{ID: choice.ID, Text: choice.PublishText, Metadata: choice.Metadata})
+	}
+	if len(replies) == 0 {
+		if len(c.Event.QuickReplies) > 0 {
+			o.metrics.drop("unknown_quick_replies")
+		}
+		return bridge.ChannelRecord{}, nil, nil
 	}
 	data, err := json.Marshal(stored)
 	if err != nil {

@@ -91,12 +91,47 @@ type target struct {
 
 // ContentOf reads an agent's message.
 func ContentOf(m *bridge.Message) Content {
-	r := reader{left: maxElements, replies: slices.Clone(m.QuickReplies)}
+	r := reader{left: maxElements}
 	cards := r.cards(m.Rich)
+	replies := takeReplies(cards, m.QuickReplies)
 	if r.failed || !slices.ContainsFunc(cards, Card.shows) {
 		return Content{Replies: m.QuickReplies}
 	}
-	return Content{Cards: cards, Replies: r.replies}
+	return Content{Cards: cards, Replies: replies}
+}
+
+// takeReplies gives the buttons their replies and returns those that are left,
+// which stand beside the message. Elements come last among the replies, in the
+// order in which they are read.
+func takeReplies(cards []Card, all []bridge.QuickReply) []bridge.QuickReply {
+	left := slices.Clone(all)
+	end := len(left)
+	for i := range slices.Backward(cards) {
+		c := &cards[i]
+		for j := range slices.Backward(c.Buttons) {
+			b := &c.Buttons[j]
+			for k := end - 1; k >= 0; k-- {
+				if left[k].Title == b.Title && left[k].Text == b.Says {
+					b.Reply, end = left[k].ID, k
+					left = slices.Delete(left, k, k+1)
+					break
+				}
+			}
+		}
+		c.settle()
+	}
+	return left
+}
+
+// settle makes words of what turned out to be no button.
+func (c *Card) settle() {
+	c.Buttons = slices.DeleteFunc(c.Buttons, func(b Button) bool {
+		if b.Reply != "" || b.Says != "" || b.Link != "" {
+			return false
+		}
+		c.Text = strings.TrimPrefix(c.Text+"\n"+b.Title, "\n")
+		return true
+	})
 }
 
 // shows reports whether a card is more than its text.
@@ -106,8 +141,6 @@ func (c Card) shows() bool { return c.Image != "" || len(c.Buttons) > 0 }
 type reader struct {
 	left   int
 	failed bool
-	// replies are those of the message that no element has taken.
-	replies []bridge.QuickReply
 }
 
 func (r *reader) cards(raw json.RawMessage) []Card {
@@ -164,21 +197,20 @@ func (r *reader) fill(c *Card, texts *[]string, e *element, depth int) {
 		} else if e.Text != "" {
 			*texts = append(*texts, e.Text)
 		}
-		r.addButton(c, e, e.Text)
+		if b := e.button(e.Text); b.Says != "" || b.Link != "" {
+			c.add(b)
+		}
 	case "image":
 		if c.Image == "" {
 			c.Image, c.Caption = e.URL, e.Caption
 		} else {
 			*texts = append(*texts, strings.TrimSpace(e.Caption+" "+e.URL))
 		}
-		r.addButton(c, e, e.Caption, e.Title, e.Alt)
-	case "button", "link", "linkPreview":
-		b := r.addButton(c, e, e.Title, e.Text, e.URL)
-		if b == nil && e.URL != "" {
-			c.Buttons = append(c.Buttons, Button{Title: cmp.Or(e.Title, e.URL), Link: e.URL})
-		} else if b == nil && e.Title != "" {
-			*texts = append(*texts, e.Title)
+		if b := e.button(e.Title, e.Caption, e.Alt); b.Says != "" || b.Link != "" {
+			c.add(b)
 		}
+	case "button", "link", "linkPreview":
+		c.add(e.button(e.Title, e.Text, e.URL))
 	case "map":
 		if link := mapLink(e.La, e.Lo); link != "" {
 			c.Buttons = append(c.Buttons, Button{Title: cmp.Or(e.Title, "Map"), Link: link})
@@ -188,9 +220,10 @@ func (r *reader) fill(c *Card, texts *[]string, e *element, depth int) {
 	}
 }
 
-// addButton adds what can be clicked on an element, if anything can.
-func (r *reader) addButton(c *Card, e *element, titles ...string) *Button {
-	b := Button{}
+// button is what can be clicked on an element. Whether it can be, its replies
+// tell later.
+func (e *element) button(titles ...string) Button {
+	b := Button{Link: e.address()}
 	for _, a := range e.Click.Actions {
 		b.Says = cmp.Or(b.Says, a.Text, a.PublishText)
 		b.Link = cmp.Or(b.Link, a.Web.URI, a.URI, a.IOS.URI, a.Android.URI)
@@ -199,24 +232,21 @@ func (r *reader) addButton(c *Card, e *element, titles ...string) *Button {
 		}
 	}
 	b.Title = cmp.Or(append(titles, b.Says, b.Link)...)
-	b.Reply = r.take(b)
-	if b.Title == "" || b.Reply == "" && b.Says == "" && b.Link == "" {
-		return nil
-	}
-	c.Buttons = append(c.Buttons, b)
-	return &c.Buttons[len(c.Buttons)-1]
+	return b
 }
 
-// take finds the reply of the message that a button is, which comes in the order
-// of the elements.
-func (r *reader) take(b Button) string {
-	i := slices.IndexFunc(r.replies, func(q bridge.QuickReply) bool { return q.Title == b.Title && q.Text == b.Says })
-	if i < 0 {
-		return ""
+// address is where an element itself leads, which is not what it shows.
+func (e *element) address() string {
+	if e.Type == "link" || e.Type == "linkPreview" || e.Type == "button" {
+		return e.URL
 	}
-	id := r.replies[i].ID
-	r.replies = slices.Delete(r.replies, i, i+1)
-	return id
+	return ""
+}
+
+func (c *Card) add(b Button) {
+	if b.Title != "" {
+		c.Buttons = append(c.Buttons, b)
+	}
 }
 
 func mapLink(la, lo json.Number) string {

@@ -49,6 +49,15 @@ func TestContentOf(t *testing.T) {
 			name: "link for one platform", rich: `{"type":"button","title":"Go","click":{"actions":[{"type":"link","android":{"uri":"https://a.example/a"}}]}}`,
 			want: Content{Cards: []Card{{Buttons: []Button{{Title: "Go", Link: "https://a.example/a"}}}}},
 		},
+		{
+			name:    "a button like a quick reply, and one that only has metadata",
+			rich:    `{"type":"vertical","elements":[{"type":"button","title":"A","click":{"metadata":[{"id":"1"}]}},{"type":"button","title":"Dead"},{"type":"button","title":"A"}]}`,
+			replies: []bridge.QuickReply{{ID: "0", Title: "A"}, {ID: "1", Title: "A"}, {ID: "2", Title: "A"}},
+			want: Content{
+				Replies: []bridge.QuickReply{{ID: "0", Title: "A"}},
+				Cards:   []Card{{Text: "Dead", Buttons: []Button{{Title: "A", Reply: "1"}, {Title: "A", Reply: "2"}}}},
+			},
+		},
 		{name: "what cards cannot show", rich: `{"type":"vertical","elements":[{"type":"image","url":"https://a.example/1"},{"type":"accordionSelect"}]}`},
 		{name: "tabs", rich: `{"type":"tabs","elements":[]}`},
 		{name: "not JSON", rich: `{"type":"vertical"`},
