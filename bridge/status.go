@@ -48,4 +48,7 @@ type FlowStatus struct {
 	// ThrottledUntil is when a far side that asked to be left alone is asked
 	// again.
 	ThrottledUntil time.Time `json:"throttledUntil,omitzero"`
+	// OldestWaiting is when the oldest event that waits or is being delivered was
+	// accepted; absent when there is none.
+	OldestWaiting time.Time `json:"oldestWaiting,omitzero"`
 }

@@ -158,6 +158,7 @@ func New(o Options) (*Bridge, error) {
 		toChannel: map[string]*lane.Set{},
 	}
 	registerGauges(o.Metrics, o.Journal, b.backlog)
+	o.Metrics.MustRegister(farSides{b})
 	b.makeClocks()
 	b.makeRooms()
 	return b, nil

@@ -18,7 +18,7 @@ func (b *Bridge) makeLanes(work context.Context, replay lane.Replay) {
 		Boot: b.journal.LastSeq(),
 	}
 	lp := base
-	lp.Name = "liveperson"
+	lp.Name = livePersonSide
 	lp.Mine = func(key bridge.LaneKey) bool {
 		return key.Direction == bridge.ToLivePerson && b.adapters[key.Channel] != nil
 	}

@@ -90,7 +90,8 @@ func (b *Bridge) logDelivery(ctx context.Context, e *bridge.Entry, v lane.Verdic
 	switch {
 	case v.Final == bridge.Dead:
 		level = slog.LevelWarn
-	case v.Outcome == bridge.Delivered && e.Attempts == 0:
+	case v.Outcome == bridge.Delivered && e.Attempts == 0, v.Outcome != bridge.Delivered && b.lanesOf(e.Lane).Health() != lane.Well:
+		// An outage was said once; its probes are not news.
 		level = slog.LevelDebug
 	}
 	if !b.log.Enabled(ctx, level) {

@@ -26,12 +26,30 @@ func (s *Set) Status() bridge.FlowStatus {
 	defer s.mu.Unlock()
 	f := bridge.FlowStatus{
 		Lanes: len(s.byKey), InFlight: s.running, Limit: s.Limiter.limit(),
-		State: string(s.far.health), Since: s.far.since, LastError: s.far.reason,
+		State: string(s.far.health), Since: s.far.since, OldestWaiting: s.oldestWaiting(),
+	}
+	if s.far.health != Well {
+		f.LastError = s.far.reason
 	}
 	if s.far.until.After(time.Now()) {
 		f.ThrottledUntil = s.far.until
 	}
 	return f
+}
+
+// oldestWaiting is when the oldest entry was accepted that is known to wait.
+func (s *Set) oldestWaiting() time.Time {
+	oldest := s.oldestStray
+	for _, l := range s.byKey {
+		waits := l.oldest
+		if len(l.queue) > 0 {
+			waits = l.queue[0].Accepted
+		}
+		if !waits.IsZero() && (oldest.IsZero() || waits.Before(oldest)) {
+			oldest = waits
+		}
+	}
+	return oldest
 }
 
 // Health is the state of the far side.

@@ -1,0 +1,85 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/lane"
+)
+
+// livePersonSide names LivePerson among the far sides; the others have the names
+// of their channels.
+const livePersonSide = "liveperson"
+
+// ErrNoFarSide means that there is no far side of a name.
+var ErrNoFarSide = errors.New("no such far side")
+
+// Resume lets a far side be asked at once that is not well, such as one that said
+// to come back much later: "liveperson" or a channel's name.
+func (b *Bridge) Resume(farSide string) error {
+	if !b.ready.Load() {
+		return errNotRunning
+	}
+	set := b.toChannel[farSide]
+	if farSide == livePersonSide {
+		set = b.toLivePerson
+	}
+	if set == nil {
+		return fmt.Errorf("%w: %q", ErrNoFarSide, farSide)
+	}
+	set.Resume()
+	return nil
+}
+
+// farSides are the metrics of the far sides, read at each scrape.
+type farSides struct{ bridge *Bridge }
+
+var (
+	farSideState = prometheus.NewDesc("lpbridge_far_side_state",
+		"1 for the state a far side is in: well, throttled, down, credential_refused.", []string{"far_side", "state"}, nil)
+	farSideLimit = prometheus.NewDesc("lpbridge_far_side_deliveries_limit",
+		"Deliveries that may run at once, as found by the limiter.", []string{"far_side"}, nil)
+	farSideOldest = prometheus.NewDesc("lpbridge_far_side_oldest_waiting_seconds",
+		"How long the oldest event that is not delivered has waited.", []string{"far_side"}, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (f farSides) Describe(descs chan<- *prometheus.Desc) {
+	descs <- farSideState
+	descs <- farSideLimit
+	descs <- farSideOldest
+}
+
+// Collect implements [prometheus.Collector].
+func (f farSides) Collect(metrics chan<- prometheus.Metric) {
+	if !f.bridge.ready.Load() {
+		return
+	}
+	collect(metrics, livePersonSide, f.bridge.toLivePerson.Status())
+	for name, set := range f.bridge.toChannel {
+		collect(metrics, name, set.Status())
+	}
+}
+
+func collect(metrics chan<- prometheus.Metric, name string, status bridge.FlowStatus) {
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, append([]string{name}, labels...)...)
+	}
+	for _, state := range []lane.Health{lane.Well, lane.Throttled, lane.Down, lane.Refused} {
+		value := 0.0
+		if status.State == string(state) {
+			value = 1
+		}
+		gauge(farSideState, value, string(state))
+	}
+	gauge(farSideLimit, float64(status.Limit))
+	oldest := 0.0
+	if !status.OldestWaiting.IsZero() {
+		oldest = time.Since(status.OldestWaiting).Seconds()
+	}
+	gauge(farSideOldest, oldest)
+}
