@@ -1,4 +1,4 @@
-.PHONY: help test race docs load soak module
+.PHONY: help test race docs load soak lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -17,6 +17,12 @@ load: ## how fast it is, beside something simpler; docs/performance.md
 
 soak: ## tries to break the promise, by killing the bridge
 	go run ./tools/lpsoak
+
+lint: ## the linters of .golangci.yml; takes minutes the first time
+	go tool -modfile=tools/lint/go.mod golangci-lint run ./...
+
+house: ## how the code is laid out: sizes, and the walks of a message and a notification
+	go run ./tools/house
 
 module: ## give the module another path: make module MODULE=github.com/you/lpbridge
 	go run ./tools/module "$(MODULE)"

@@ -1,0 +1,57 @@
+// Command house prints how the code is laid out: lines of each package, what is
+// longest and most involved, methods of each receiver, and the walks of a message
+// and of a notification through the files. Its tests hold the limits.
+//
+// It is run at the top of the checkout, reads Go files only, and believes their
+// syntax.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+)
+
+// shown is how long the lists are.
+const shown = 10
+
+func main() {
+	h, err := survey(".")
+	if err == nil {
+		err = h.print(os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "house:", err)
+		os.Exit(1)
+	}
+}
+
+// print writes everything as tables.
+func (h *house) print(to io.Writer) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "code\ttests\t\tpackage")
+	for _, p := range h.packages() {
+		fmt.Fprintf(w, "%d\t%d\t\t%s\n", p.code, p.tests, p.name)
+	}
+	list := func(title string, counts []count) {
+		fmt.Fprintf(w, "\n%s\t\t\n", title)
+		for _, c := range counts[:min(len(counts), shown)] {
+			fmt.Fprintf(w, "%d\t\t%s\n", c.n, c.name)
+		}
+	}
+	list("lines of a file", h.longestFiles())
+	list("lines of a function", h.longestFunctions())
+	list("cognitive complexity", h.mostInvolved())
+	list("methods of a receiver", h.receivers())
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, walk := range walks {
+		fmt.Fprintf(to, "\n%s\n", walk.of)
+		for i, step := range walk.steps {
+			fmt.Fprintf(to, "  %2d  %-36s %s\n", i+1, step.file, step.function)
+		}
+	}
+	return nil
+}
