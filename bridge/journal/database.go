@@ -209,7 +209,7 @@ func (s *database) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	for _, m := range migrations[version:] {
 		if _, err := tx.ExecContext(ctx, migration(m, time.Now())); err != nil {
 			return fmt.Errorf("migrate: %w", err)

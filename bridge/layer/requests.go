@@ -68,7 +68,8 @@ func (l *Layer) handleFrame(ctx context.Context, s *socket, raw []byte) {
 		l.handleRequest(ctx, s, &f)
 	case "signal":
 		if err := l.handleSignal(ctx, s, &f); err != nil {
-			l.refusalOf(ctx, err, "signal")
+			// A signal has no response; that it is logged is all.
+			_ = l.refusalOf(ctx, err, "signal")
 		}
 	}
 }

@@ -358,8 +358,13 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 	}
 	closing.Wait()
 	var ending sync.WaitGroup
-	ending.Go(func() { b.consumerTyping.Shutdown(ctx) })
-	ending.Go(func() { b.agentTyping.Shutdown(ctx) })
+	for _, clock := range []*typing.Clock{b.consumerTyping, b.agentTyping} {
+		ending.Go(func() {
+			if err := clock.Shutdown(ctx); err != nil {
+				b.log.WarnContext(ctx, "typing may still be shown", "error", err)
+			}
+		})
+	}
 	var cutOff atomic.Bool
 	for _, l := range b.allLanes() {
 		ending.Go(func() {

@@ -55,7 +55,7 @@ func (s *Socket) Serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		// Accept has answered.
 		return fmt.Errorf("upgrade: %w", err)
 	}
-	defer s.conn.CloseNow()
+	defer func() { _ = s.conn.CloseNow() }()
 	s.conn.SetReadLimit(s.group.limits.Frame)
 	ctx, cancel := context.WithCancel(ctx)
 	s.opened(cancel)

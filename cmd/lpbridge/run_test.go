@@ -9,7 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"lpbridge/config"
 	"lpbridge/connector/lpsim"
 )
 
@@ -222,5 +224,17 @@ func TestCannotStart(t *testing.T) {
 				t.Errorf("stderr: %s", got.stderr)
 			}
 		})
+	}
+}
+
+// TestDurationsHaveUnits: nobody must guess what a number in a log counts.
+func TestDurationsHaveUnits(t *testing.T) {
+	for format, want := range map[string]string{"json": `"took":"1.5s"`, "text": "took=1.5s"} {
+		var out strings.Builder
+		log := newLogger(environment{stderr: &out}, config.Bridge{LogFormat: format, LogLevel: "info"})
+		log.Info("delivery", "took", 1500*time.Millisecond)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: no %s in %s", format, want, &out)
+		}
 	}
 }

@@ -74,11 +74,19 @@ func newChannelTransport(inFlight int) http.RoundTripper {
 func userAgent() string { return "lpbridge/" + strings.Trim(version(), "()") }
 
 func newLogger(env environment, b config.Bridge) *slog.Logger {
-	options := &slog.HandlerOptions{Level: b.Level()}
+	options := &slog.HandlerOptions{Level: b.Level(), ReplaceAttr: durationsWithUnits}
 	if b.LogFormat == "text" {
 		return slog.New(slog.NewTextHandler(env.stderr, options))
 	}
 	return slog.New(slog.NewJSONHandler(env.stderr, options))
+}
+
+// durationsWithUnits writes 1.5s where slog writes a number of nanoseconds.
+func durationsWithUnits(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // warn tells of variables that have no effect.

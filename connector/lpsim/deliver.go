@@ -7,6 +7,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"hash"
 	"io"
 	"net/http"
@@ -64,7 +65,7 @@ func (h *hooks) request(ctx context.Context, n *notification, e Endpoint, config
 	defer resp.Body.Close()
 	// The body is ignored, but reading a little of it keeps the connection usable.
 	_, err = io.CopyN(io.Discard, resp.Body, 4096)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return resp.StatusCode, err

@@ -95,9 +95,10 @@ func checkRange(v reflect.Value, low, high string) error {
 		return nil
 	}
 	var least, most, n float64
-	fmt.Sscan(low, &least)
-	fmt.Sscan(high, &most)
-	if n = 0; v.CanInt() {
+	if _, err := fmt.Sscan(low+" "+high, &least, &most); err != nil {
+		return err
+	}
+	if v.CanInt() {
 		n = float64(v.Int())
 	} else {
 		n = v.Float()
