@@ -34,6 +34,8 @@ type Adapter interface {
 type Route struct {
 	Pattern string
 	Handler http.Handler
+	// Channel is whose door it is; the engine says so.
+	Channel string
 }
 
 // Channel describes what a channel can do. The capability grid of the README

@@ -37,8 +37,16 @@ func (p *Problem) Error() string {
 	return p.Title + ": " + p.Detail
 }
 
+// Refused is a response writer that wants to know why a request is refused.
+type Refused interface {
+	Refused(p *Problem)
+}
+
 // ServeHTTP writes the problem.
 func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if wants, ok := w.(Refused); ok {
+		wants.Refused(p)
+	}
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(int64((p.RetryAfter+time.Second-1)/time.Second), 10))
 	}

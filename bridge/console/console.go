@@ -39,6 +39,16 @@ type Setting struct {
 	Origin   string `json:"origin"`
 }
 
+// Refusal is one kind of request that was refused since the start.
+type Refusal struct {
+	Channel string `json:"channel"`
+	Reason  string `json:"reason"`
+	// Detail is what the last sender was told.
+	Detail string    `json:"detail,omitempty"`
+	Count  int64     `json:"count"`
+	Last   time.Time `json:"last"`
+}
+
 // Check is something besides the bridge that readiness depends on. Run should
 // heed its ctx, which ends after 2 s. The text of its error is shown and logged.
 type Check struct {
@@ -59,6 +69,9 @@ type Options struct {
 	Checks   []Check
 	Settings []Setting
 	Version  string
+	// Refusals are the kinds of request that were refused, the newest first; nil
+	// for none.
+	Refusals func() []Refusal
 	// Hosts are the domain names the console is reached by. IP addresses,
 	// localhost and names without a dot always work.
 	Hosts []string
@@ -72,6 +85,7 @@ type Console struct {
 	bridge   Bridge
 	letters  DeadLetters
 	settings []Setting
+	refusals func() []Refusal
 	version  string
 	log      *slog.Logger
 
@@ -88,8 +102,8 @@ func New(o Options) *Console {
 	c := &Console{
 		bridge: o.Bridge, letters: o.DeadLetters, version: o.Version,
 		settings: append([]Setting{}, o.Settings...),
-		log:      o.Logger,
-		traffic:  &trafficReader{source: o.Gatherer},
+		log:      o.Logger, refusals: o.Refusals,
+		traffic: &trafficReader{source: o.Gatherer},
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",
 		}, []string{"action"}),
@@ -113,7 +127,7 @@ func (c *Console) register(reg prometheus.Registerer) {
 		ConstLabels: prometheus.Labels{"version": c.version},
 	})
 	build.Set(1)
-	reg.MustRegister(build, c.actions)
+	reg.MustRegister(build, c.actions, farSides{c.bridge.Status})
 }
 
 func (c *Console) routes(o Options) *http.ServeMux {

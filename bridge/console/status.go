@@ -12,6 +12,7 @@ type Report struct {
 	Version   string    `json:"version"`
 	Readiness Readiness `json:"readiness"`
 	Traffic   Traffic   `json:"traffic"`
+	Refusals  []Refusal `json:"refusals"`
 	Settings  []Setting `json:"settings"`
 }
 
@@ -19,6 +20,9 @@ func (c *Console) serveStatus(w http.ResponseWriter, r *http.Request) {
 	report := Report{
 		Status: c.bridge.Status(), Version: c.version,
 		Readiness: c.readiness.now(r.Context()), Settings: c.settings,
+	}
+	if c.refusals != nil {
+		report.Refusals = c.refusals()
 	}
 	traffic, err := c.traffic.read()
 	if err != nil {

@@ -261,14 +261,20 @@ func (b *Bridge) Channels() []bridge.Channel {
 	return list
 }
 
+// livePersonDoor is the channel of the front doors that are not a channel's.
+const livePersonDoor = "liveperson"
+
 // Routes are the front doors of the public listener.
 func (b *Bridge) Routes() []bridge.Route {
 	routes := []bridge.Route{
-		{Pattern: "POST /webhooks/liveperson", Handler: b.news},
-		{Pattern: "GET /files/{token}", Handler: b.files},
+		{Pattern: "POST /webhooks/liveperson", Handler: b.news, Channel: livePersonDoor},
+		{Pattern: "GET /files/{token}", Handler: b.files, Channel: livePersonDoor},
 	}
 	for _, ch := range b.Channels() {
-		routes = append(routes, b.adapters[ch.Name].Routes()...)
+		for _, r := range b.adapters[ch.Name].Routes() {
+			r.Channel = ch.Name
+			routes = append(routes, r)
+		}
 	}
 	return routes
 }

@@ -48,6 +48,7 @@ type app struct {
 	journal  *journal.Journal
 	bridge   *relay.Bridge
 	registry *prometheus.Registry
+	refusals *refusals
 	public   net.Listener
 	admin    net.Listener
 }
@@ -110,6 +111,7 @@ func newApp(ctx context.Context, s *settings) (*app, error) {
 // failures come first.
 func (a *app) build(ctx context.Context) (err error) {
 	s := a.settings
+	a.refusals = newRefusals(s.log, a.registry)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if a.public = s.public; a.public == nil {
 		if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
@@ -290,9 +292,9 @@ func (a *app) server(h http.Handler) *http.Server {
 func (a *app) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range a.bridge.Routes() {
-		mux.Handle(r.Pattern, r.Handler)
+		mux.Handle(r.Pattern, a.refusals.watch(r.Channel, r.Handler))
 	}
-	return plainPaths(mux, problems(mux))
+	return plainPaths(mux, problems(mux, a.refusals))
 }
 
 // console makes the handler of the admin listener.
@@ -303,6 +305,7 @@ func (a *app) console() *console.Console {
 	}
 	return console.New(console.Options{
 		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts,
+		Refusals: a.refusals.list,
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // TestSlashesTooMany sends requests as clients of Rails and people who paste
@@ -20,7 +23,7 @@ func TestSlashesTooMany(t *testing.T) {
 			_, _ = io.WriteString(w, pattern+" "+r.PathValue("inbox")+" "+string(body))
 		})
 	}
-	public := plainPaths(mux, problems(mux))
+	public := plainPaths(mux, problems(mux, newRefusals(slog.New(slog.DiscardHandler), prometheus.NewRegistry())))
 	for _, tc := range []struct{ method, path, want string }{
 		{"POST", "/channels/webhook/", "POST /channels/webhook  body"}, {"POST", "//channels//webhook", "POST /channels/webhook  body"},
 		{"POST", "/public/api/i/contacts/", "POST /public/api/{inbox}/contacts i body"},

@@ -49,7 +49,7 @@ func withPath(r *http.Request, change func(string) string) *http.Request {
 
 // problems answers what no front door takes in the shape of all our errors. It
 // leaves the answers of the front doors alone.
-func problems(mux *http.ServeMux) http.Handler {
+func problems(mux *http.ServeMux, refused *refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler, pattern := mux.Handler(r)
 		if pattern != "" {
@@ -68,6 +68,7 @@ func problems(mux *http.ServeMux) http.Handler {
 			p.Detail = "there is nothing at this path; is its channel in LPBRIDGE_CHANNELS?"
 		}
 		p.ServeHTTP(w, r)
+		refused.note(nobody, reasonOf(p.Status), p.Detail)
 	})
 }
 

@@ -76,9 +76,11 @@ function notice(words) {
 function showStatus(s) {
   text($("version"), s.version);
   const missing = s.readiness.notReady ?? [];
-  if (s.readiness.ready) tone($("state"), "good", "Ready");
-  else tone($("state"), "warn", "Not ready");
-  notice(missing.map((m) => `Not ready: ${m.name}: ${m.reason}`).join(". "));
+  const unwell = [["LivePerson", s.livePerson], ...(s.channels ?? []).map((c) => [c.name, c.flow])].filter(([, flow]) => ailing(flow));
+  if (!s.readiness.ready) tone($("state"), "warn", "Not ready");
+  else if (unwell.length > 0) tone($("state"), "bad", `${unwell.map(([name]) => name).join(", ")}: trouble`);
+  else tone($("state"), "good", "Ready");
+  notice([...missing.map((m) => `Not ready: ${m.name}: ${m.reason}`), ...unwell.map(([name, flow]) => `${name}: ${trouble(flow)}`)].join(". "));
 
   text($("pending"), number.format(s.pending));
   showLivePerson(s.livePerson);
@@ -90,7 +92,35 @@ function showStatus(s) {
 
   showChannels(s.channels ?? [], s.traffic.channels);
   showTyping(s.traffic.typing);
+  showRefusals(s.refusals ?? []);
   showSettings(s.settings);
+}
+
+function showRefusals(refusals) {
+  $("refusals").hidden = refusals.length === 0;
+  const byKey = new Map(refusals.map((r) => [`${r.channel} ${r.reason}`, r]));
+  keyed($("refused"), "refusal-row", [...byKey.keys()], (parts, key) => {
+    const r = byKey.get(key);
+    text(parts.channel, r.channel);
+    text(parts.reason, r.reason);
+    text(parts.detail, r.detail ?? "");
+    text(parts.count, number.format(r.count));
+    showTime(parts.last, r.last);
+  });
+}
+
+const states = { throttled: "throttled", down: "failing", credential_refused: "our credential is refused" };
+
+function ailing(flow) {
+  return flow.state in states;
+}
+
+// trouble says what is wrong with a far side, since when, why, and what waits for it.
+function trouble(flow) {
+  const words = [`${states[flow.state]} for ${duration(Date.now() - new Date(flow.since))}`];
+  if (flow.lastError) words.push(flow.lastError);
+  if (flow.oldest) words.push(`the oldest event waits for ${duration(Date.now() - new Date(flow.oldest))}`);
+  return words.join(", ");
 }
 
 function throttling(flow) {
@@ -103,8 +133,9 @@ function load(flow) {
 }
 
 function showLivePerson(flow) {
-  text($("lp"), load(flow));
-  text($("lp-detail"), throttling(flow) || "deliveries under way");
+  text($("lp"), ailing(flow) ? states[flow.state] : load(flow));
+  $("lp").dataset.tone = ailing(flow) ? "bad" : "";
+  text($("lp-detail"), ailing(flow) ? trouble(flow) : throttling(flow) || "deliveries under way");
 }
 
 // keyed keeps one node per key below a parent, so that a refresh moves nothing.
@@ -134,10 +165,10 @@ function showChannels(channels, traffic) {
 
 function showChannel(parts, channel, traffic) {
   text(parts.name, channel.name);
-  const throttled = throttling(channel.flow);
-  tone(parts.state, throttled ? "warn" : "good", throttled ? "Throttled" : "Flowing");
-  text(parts.throttled, throttled);
-  parts.throttled.hidden = throttled === "";
+  const wrong = ailing(channel.flow) ? trouble(channel.flow) : throttling(channel.flow);
+  tone(parts.state, ailing(channel.flow) ? "bad" : wrong ? "warn" : "good", ailing(channel.flow) ? "Trouble" : wrong ? "Throttled" : "Flowing");
+  text(parts.throttled, wrong);
+  parts.throttled.hidden = wrong === "";
   showFlow(parts, "in", traffic?.toLivePerson);
   showFlow(parts, "out", traffic?.toChannel);
   text(parts.load, `${load(channel.flow)} deliveries under way`);
