@@ -220,7 +220,7 @@ func TestSecretFiles(t *testing.T) {
 		{name: "no newline", env: map[string]string{"DEEP_CODE_FILE": file("plain", leaky)}, want: leaky},
 		{name: "one newline is cut", env: map[string]string{"DEEP_CODE_FILE": file("one", leaky+"\n")}, want: leaky},
 		{name: "one Windows newline is cut", env: map[string]string{"DEEP_CODE_FILE": file("crlf", leaky+"\r\n")}, want: leaky},
-		{name: "only one newline is cut", env: map[string]string{"DEEP_CODE_FILE": file("two", leaky+"\n\n")}, want: leaky + "\n"},
+		{name: "all newlines at the end are cut", env: map[string]string{"DEEP_CODE_FILE": file("two", leaky+"\r\n\n")}, want: leaky},
 		{name: "spaces stay", env: map[string]string{"DEEP_CODE_FILE": file("spaces", " "+leaky+" \n")}, want: " " + leaky + " "},
 		{name: "empty variable beside the file", env: map[string]string{"DEEP_CODE": "", "DEEP_CODE_FILE": file("beside", leaky)}, want: leaky},
 		{name: "empty file variable", env: map[string]string{"DEEP_CODE": leaky, "DEEP_CODE_FILE": ""}, want: leaky},

@@ -102,7 +102,7 @@ func refuse(variable, message string) answer {
 	return answer{origin: FromInvalid, problem: &Problem{Variable: variable, Message: message}}
 }
 
-// readSecret returns the content of the file without its last line break, which editors add. No error names the path: by a
+// readSecret returns the content of the file without line breaks at its end, which editors and pipes add. No error names the path: by a
 // common mistake it is the secret itself.
 func readSecret(path string) (string, error) {
 	content, err := readCapped(path)
@@ -115,10 +115,7 @@ func readSecret(path string) (string, error) {
 	if len(content) > maxSecretFile {
 		return "", fmt.Errorf("the file is larger than %d bytes", maxSecretFile)
 	}
-	text := string(content)
-	if cut, found := strings.CutSuffix(text, "\n"); found {
-		text = strings.TrimSuffix(cut, "\r")
-	}
+	text := strings.TrimRight(string(content), "\r\n")
 	if strings.TrimSpace(text) == "" {
 		return "", errors.New("the file holds no secret: it is empty")
 	}

@@ -98,6 +98,14 @@ func (s *Secrets) Present() []string {
 	return slices.Clone(s.present)
 }
 
+// Reread reads the source now, however short a time ago it was read.
+func (s *Secrets) Reread() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read = time.Time{}
+	s.reread()
+}
+
 // reread is called with the lock held.
 func (s *Secrets) reread() {
 	now := time.Now()

@@ -67,7 +67,10 @@ type Options struct {
 	Client   *connector.Client
 	// VerifySignature checks the signature header of a notification.
 	VerifySignature func(header string, body []byte) error
-	Notifications   Notifications
+	// TryCredential gets a token from LivePerson; may be nil. It is called at the
+	// start.
+	TryCredential func(ctx context.Context) error
+	Notifications Notifications
 	// EchoWait is how long a delivery without an answer waits for its echo.
 	EchoWait time.Duration
 	// DeadLetterAfter is how long after acceptance an event is still tried.
@@ -330,6 +333,9 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	}
 	b.background.start(ctx)
 	b.background.spawn(func(ctx context.Context) { b.news.sweep(ctx, b.opts.UnclaimedFor) })
+	if b.opts.TryCredential != nil {
+		parts.Go(func() { b.tryCredential(ctx) })
+	}
 	for name, a := range b.adapters {
 		if p, ok := a.(bridge.Poller); ok {
 			parts.Go(func() { b.poll(ctx, name, p) })

@@ -18,7 +18,6 @@ import (
 	"lpbridge/bridge/journal"
 	"lpbridge/bridge/relay"
 	"lpbridge/connector"
-	"lpbridge/lpauth"
 )
 
 const (
@@ -33,9 +32,6 @@ const (
 	doorShare = 4
 	// adminTime is what an operator's last request may take; it is part of wedged.
 	adminTime = time.Second
-	// consumersKept is how many consumers' tokens stay in memory, at about a
-	// kilobyte each; one more in turn costs a call to LivePerson.
-	consumersKept = 32768
 	// wedged is how much longer than its budget a stop may take before the
 	// process ends itself: a supervisor can only restart what is gone.
 	wedged = 5 * time.Second
@@ -51,49 +47,6 @@ type app struct {
 	refusals *refusals
 	public   net.Listener
 	admin    net.Listener
-}
-
-// livePerson is the account's side: who we are there and how to reach it.
-type livePerson struct {
-	domains   *lpauth.Domains
-	tokens    *lpauth.AppTokens
-	consumers *lpauth.ConsumerTokens
-	client    *connector.Client
-}
-
-func newLivePerson(s *settings) (*livePerson, error) {
-	c, account := s.LivePerson, lpauth.AccountID(s.LivePerson.AccountID)
-	transport := lpauth.NewTransport(lpauth.TransportOptions{MaxIdleConnsPerHost: s.Bridge.MaxInFlight})
-	var lp livePerson
-	var err error
-	if lp.domains, err = lpauth.NewDomains(lpauth.DomainsOptions{
-		AccountID: account, URL: c.DomainAPIURL.String(), AllowPlainHTTP: c.AllowPlainHTTP, Transport: transport, Logger: s.log,
-	}); err != nil {
-		return nil, err
-	}
-	if lp.tokens, err = lpauth.NewAppTokens(lpauth.AppTokensOptions{
-		AccountID: account, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
-		Domains: lp.domains, Transport: transport, Logger: s.log,
-	}); err != nil {
-		return nil, err
-	}
-	if lp.consumers, err = lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{
-		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport, CacheSize: consumersKept,
-	}); err != nil {
-		return nil, err
-	}
-	lp.client, err = connector.New(connector.Options{
-		AccountID: account, ClientID: c.ClientID, Domains: lp.domains, AppTokens: lp.tokens, Consumers: lp.consumers,
-		Transport: transport, Features: c.Features, Timeout: c.Timeout, Logger: s.log,
-	})
-	return &lp, err
-}
-
-// close ends what the clients still do in the background.
-func (lp *livePerson) close() {
-	lp.consumers.Close()
-	lp.tokens.Close()
-	lp.domains.Close()
 }
 
 // newApp binds the listeners, opens the journal and puts the parts together.
@@ -169,10 +122,9 @@ func (a *app) makeBridge() (err error) {
 	s, c := a.settings, a.settings.LivePerson
 	a.bridge, err = relay.New(relay.Options{
 		Account: connector.AccountID(c.AccountID), ClientID: c.ClientID, Journal: a.journal, Client: a.lp.client,
-		VerifySignature: func(header string, body []byte) error {
-			return lpauth.VerifySignature(c.ClientSecret.Reveal(), header, body)
-		},
-		Notifications: relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait,
+		VerifySignature: func(header string, body []byte) error { return a.lp.secrets.Verify(header, body) },
+		TryCredential:   a.lp.tryCredential,
+		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait,
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
 		PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments),
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks,
@@ -201,6 +153,8 @@ func (a *app) makeBridge() (err error) {
 func (a *app) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	stopRereading := a.rereadOnSignal()
+	defer stopRereading()
 	stopWatching := a.watchJournal(ctx, fail)
 	defer stopWatching()
 	operating := a.console()

@@ -19,6 +19,7 @@ const channelIdle = 30 * time.Second
 // settings is everything the environment says.
 type settings struct {
 	config.Config
+	lookup   lookuper
 	report   config.Report
 	log      *slog.Logger
 	channels []chosenChannel
@@ -36,7 +37,7 @@ type chosenChannel struct {
 // once.
 func loadSettings(env environment) (*settings, error) {
 	l := config.NewLoader(env.lookup)
-	s := &settings{}
+	s := &settings{lookup: env.lookup}
 	l.Load("", &s.Config)
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"lpbridge/config"
+	"lpbridge/connector"
+	"lpbridge/lpauth"
+)
+
+// consumersKept is how many consumers' tokens stay in memory, at about a
+// kilobyte each; one more in turn costs a call to LivePerson.
+const consumersKept = 32768
+
+// livePerson is the account's side: who we are there and how to reach it.
+type livePerson struct {
+	secrets   *lpauth.Secrets
+	domains   *lpauth.Domains
+	tokens    *lpauth.AppTokens
+	consumers *lpauth.ConsumerTokens
+	client    *connector.Client
+}
+
+func newLivePerson(s *settings) (*livePerson, error) {
+	c, account := s.LivePerson, lpauth.AccountID(s.LivePerson.AccountID)
+	transport := lpauth.NewTransport(lpauth.TransportOptions{MaxIdleConnsPerHost: s.Bridge.MaxInFlight})
+	var lp livePerson
+	var err error
+	if lp.secrets, err = lpauth.NewSecrets(s.clientSecret, s.log); err != nil {
+		return nil, err
+	}
+	if lp.domains, err = lpauth.NewDomains(lpauth.DomainsOptions{
+		AccountID: account, URL: c.DomainAPIURL.String(), AllowPlainHTTP: c.AllowPlainHTTP, Transport: transport,
+		UserAgent: userAgent(), Logger: s.log,
+	}); err != nil {
+		return nil, err
+	}
+	if lp.tokens, err = lpauth.NewAppTokens(lpauth.AppTokensOptions{
+		AccountID: account, ClientID: c.ClientID, Secrets: lp.secrets, Domains: lp.domains, Transport: transport,
+		UserAgent: userAgent(), Logger: s.log,
+	}); err != nil {
+		return nil, err
+	}
+	if lp.consumers, err = lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{
+		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport,
+		UserAgent: userAgent(), CacheSize: consumersKept,
+	}); err != nil {
+		return nil, err
+	}
+	lp.client, err = connector.New(connector.Options{
+		AccountID: account, ClientID: c.ClientID, Domains: lp.domains, AppTokens: lp.tokens, Consumers: lp.consumers,
+		Transport: transport, UserAgent: userAgent(), Features: c.Features, Timeout: c.Timeout, Logger: s.log,
+	})
+	return &lp, err
+}
+
+// clientSecret reads the client secret again: the file it may be in can have
+// changed, the environment cannot.
+func (s *settings) clientSecret() ([]string, error) {
+	var section struct {
+		LivePerson config.LivePerson `env:",prefix=LP_"`
+	}
+	if _, err := config.Load(&section, s.lookup); err != nil {
+		return nil, err
+	}
+	return []string{section.LivePerson.ClientSecret.Reveal()}, nil
+}
+
+// tryCredential gets a token, if there is none yet.
+func (lp *livePerson) tryCredential(ctx context.Context) error {
+	_, err := lp.tokens.Token(ctx)
+	return err
+}
+
+// close ends what the clients still do in the background.
+func (lp *livePerson) close() {
+	lp.consumers.Close()
+	lp.tokens.Close()
+	lp.domains.Close()
+}
+
+// rereadOnSignal looks at SIGHUP whether secrets in files were replaced. They are
+// also read again when one does not fit; the signal is for who wants to see at
+// once that the new one is taken.
+func (a *app) rereadOnSignal() (stop func()) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for range hangup {
+			a.settings.log.Info("reading secrets again")
+			a.lp.secrets.Reread()
+		}
+	})
+	return func() {
+		signal.Stop(hangup)
+		close(hangup)
+		reading.Wait()
+	}
+}
