@@ -186,7 +186,7 @@ func (l *Loader) note(f leaf, refused bool) {
 }
 
 func (l *Loader) validate(part section, refused map[string]bool) {
-	validator, ok := part.value.Addr().Interface().(interface{ Validate() error })
+	validator, ok := reflect.TypeAssert[interface{ Validate() error }](part.value.Addr())
 	if !ok {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -71,9 +72,7 @@ var good = map[string]string{"DEEP_NAME": "n", "DEEP_TAGS": "t", "DEEP_CODE": "c
 
 func with(base map[string]string, more ...string) map[string]string {
 	env := map[string]string{}
-	for name, value := range base {
-		env[name] = value
-	}
+	maps.Copy(env, base)
 	for i := 0; i < len(more); i += 2 {
 		env[more[i]] = more[i+1]
 	}
@@ -117,9 +116,7 @@ func TestLoadDecodesEveryType(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := kitchen{Text: "set in code", Count: 99, List: []string{"old"}, Token: NewSecret("old"), Home: &url.URL{}, Untagged: "kept"}
 			env := with(good)
-			for k, v := range tc.env {
-				env[k] = v
-			}
+			maps.Copy(env, tc.env)
 			if _, err := Load(&got, envconfig.MapLookuper(env)); err != nil {
 				t.Fatalf("Load: %v", err)
 			}
@@ -238,9 +235,7 @@ func TestSecretFiles(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var k kitchen
 			env := map[string]string{"DEEP_NAME": "n", "DEEP_TAGS": "t"}
-			for name, value := range tc.env {
-				env[name] = value
-			}
+			maps.Copy(env, tc.env)
 			_, err := Load(&k, envconfig.MapLookuper(env))
 			if got := k.Deep.Code.Reveal(); got != tc.want {
 				t.Errorf("secret is %q, want %q", got, tc.want)

@@ -246,11 +246,12 @@ func (e *MessagingEvent) FallbackText() string {
 	if e.Type != TypeContentEvent && e.Type != TypeRichContentEvent {
 		return ""
 	}
-	text := e.Text
+	var text strings.Builder
+	text.WriteString(e.Text)
 	for _, file := range e.ExternalFiles {
-		text += "\n" + labelled(file.Caption, file.URL)
+		text.WriteString("\n" + labelled(file.Caption, file.URL))
 	}
-	return fallbackText(strings.TrimPrefix(text, "\n"), e.RichContent, e.QuickReplies)
+	return fallbackText(strings.TrimPrefix(text.String(), "\n"), e.RichContent, e.QuickReplies)
 }
 
 // ConversationChange is a conversation's new state, always complete ("Webhooks

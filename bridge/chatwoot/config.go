@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -201,10 +202,8 @@ func (c Config) markdown() string       { return cmp.Or(c.Markdown, leave) }
 func (c Config) timeout() time.Duration { return cmp.Or(c.Timeout, defaultTimeout) }
 
 func oneOf(name, word string, words ...string) error {
-	for _, w := range words {
-		if word == w {
-			return nil
-		}
+	if slices.Contains(words, word) {
+		return nil
 	}
 	return fmt.Errorf("%s: must be %s", name, strings.Join(words, " or "))
 }

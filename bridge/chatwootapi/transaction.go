@@ -152,9 +152,9 @@ func (a *ChatwootAPI) sayConversation(ctx context.Context, tokens []string, name
 
 // newestOf returns the newest message after the transaction, nil when there is none.
 func (a *ChatwootAPI) newestOf(ctx context.Context, t *transaction) *message {
-	for i := len(t.news) - 1; i >= 0; i-- {
-		if t.news[i].before == nil {
-			return t.news[i].message
+	for _, v := range slices.Backward(t.news) {
+		if v.before == nil {
+			return v.message
 		}
 	}
 	return a.newestMessage(ctx, t.thread.ID)

@@ -46,7 +46,7 @@ func worldOn(t testing.TB, core *bridgetest.Core, cfg Config) *world {
 	t.Helper()
 	w := &world{t: t, core: core, mux: http.NewServeMux()}
 	var err error
-	w.api, err = New(cfg, w.core, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	w.api, err = New(cfg, w.core, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

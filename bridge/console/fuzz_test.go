@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,10 +85,8 @@ func checkProblem(t *testing.T, p *bridge.Problem, fields ...string) {
 	if p.Field == "" {
 		return
 	}
-	for _, name := range fields {
-		if p.Field == name {
-			return
-		}
+	if slices.Contains(fields, p.Field) {
+		return
 	}
 	t.Errorf("problem names the field %q", p.Field)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -118,9 +119,7 @@ func (s *Side) request(ctx context.Context, r Request) (*http.Request, error) {
 	if r.Length > 0 {
 		req.ContentLength = r.Length
 	}
-	for name, values := range r.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.Header)
 	req.Header.Set("User-Agent", s.Client.userAgent)
 	return req, nil
 }

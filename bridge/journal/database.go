@@ -264,7 +264,7 @@ func (s *database) checkpoint(ctx context.Context, limit int) (bool, error) {
 	if err != nil || log-copied < limit && log < 2*limit {
 		return false, err
 	}
-	if log, copied, err = s.walCheckpoint(ctx, "PASSIVE"); err != nil || log < 2*limit {
+	if log, _, err = s.walCheckpoint(ctx, "PASSIVE"); err != nil || log < 2*limit {
 		return true, err
 	}
 	s.reading.Lock()

@@ -48,10 +48,10 @@ func TestPurge(t *testing.T) {
 	}
 	for i, seq := range seqs {
 		s := bridge.Settlement{Seq: seq, Lane: lane, Final: bridge.Done, Dialog: fmt.Sprint("d-", i), Source: "s"}
-		switch {
-		case i%100 == 1:
+		switch i % 100 {
+		case 1:
 			s.Final = bridge.Dead
-		case i%100 == 2:
+		case 2:
 			s.Final = bridge.Pending
 		}
 		j.Settle(s)

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -119,7 +120,7 @@ func (j *Journal) follow(ctx context.Context, r *rule, cutoff int64) (int64, err
 }
 
 func (j *Journal) oldKeys(ctx context.Context, r *rule, after []any, cutoff int64) (keys [][]any, err error) {
-	args := append(after[:len(after):len(after)], cutoff, purgePage)
+	args := append(slices.Clip(after), cutoff, purgePage)
 	err = j.each(ctx, r.find, args, func(scan func(...any) error) error {
 		key, dest := make([]any, len(after)+r.beside), make([]any, len(after)+r.beside)
 		for i := range key {
@@ -143,7 +144,7 @@ type ruleWrite struct {
 func (s *ruleWrite) apply(t *transaction) error {
 	s.forgotten = 0
 	for _, key := range s.keys {
-		n, err := t.exec(s.rule.drop, append(key[:len(key):len(key)], s.cutoff)...)
+		n, err := t.exec(s.rule.drop, append(slices.Clip(key), s.cutoff)...)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"lpbridge/bridge"
 )
@@ -58,7 +59,7 @@ func (t *transaction) saveConversation(c *bridge.Conversation) error {
 	if err != nil {
 		return err
 	}
-	for _, dialog := range append(c.Dialogs[:len(c.Dialogs):len(c.Dialogs)], c.Dialog, c.Survey) {
+	for _, dialog := range append(slices.Clip(c.Dialogs), c.Dialog, c.Survey) {
 		if dialog == "" {
 			continue
 		}

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -392,7 +393,7 @@ func (w *writer) fail(writes []write, cause error) {
 	w.mu.Lock()
 	w.failErr = cause
 	err := w.refusal()
-	writes = append(writes[:len(writes):len(writes)], w.queue...)
+	writes = append(slices.Clip(writes), w.queue...)
 	w.queue = nil
 	w.mu.Unlock()
 	w.j.log.Error("journal: failed, the process must be restarted", "error", cause)

@@ -267,9 +267,9 @@ func typeNames(t reflect.Type, at string) []string {
 		return nil
 	}
 	var names []string
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		names = append(append(names, at+name), typeNames(t.Field(i).Type, fmt.Sprint(at, name, "."))...)
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(append(names, at+name), typeNames(field.Type, fmt.Sprint(at, name, "."))...)
 	}
 	return names
 }

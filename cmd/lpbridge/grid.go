@@ -56,12 +56,13 @@ func exampleChannels() ([]bridge.Channel, error) {
 func writeGrid(w io.Writer, channels []bridge.Channel) error {
 	var b strings.Builder
 	b.WriteString("| |")
-	rule := "\n| --- |"
+	var rule strings.Builder
+	rule.WriteString("\n| --- |")
 	for _, kind := range gridKinds {
 		fmt.Fprintf(&b, " %s |", kind)
-		rule += " --- |"
+		rule.WriteString(" --- |")
 	}
-	b.WriteString(rule + "\n")
+	b.WriteString(rule.String() + "\n")
 	for _, ch := range channels {
 		fmt.Fprintf(&b, "| `%s` → LivePerson |", ch.Name)
 		for _, kind := range gridKinds {

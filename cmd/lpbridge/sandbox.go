@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -47,9 +48,7 @@ func sandboxDefaults(lookup lookuper, store, simulator, public string) map[strin
 		if slices.ContainsFunc(a.instead, func(name string) bool { _, set := lookup.Lookup(name); return set }) {
 			continue
 		}
-		for name, value := range a.sandbox {
-			defaults[name] = value
-		}
+		maps.Copy(defaults, a.sandbox)
 	}
 	defaults["LPBRIDGE_CHANNELS"] = strings.Join(channels, ",")
 	return defaults

@@ -2,7 +2,6 @@ package lane
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"lpbridge/bridge/relay/schedule"
@@ -157,7 +156,7 @@ func (s *Set) falter(h Health, probe time.Time) (tell func()) {
 	}
 	reason, since := f.reason, f.since
 	return func() {
-		s.Log.Warn("the far side is not well, deliveries wait", "far_side", s.Name, "state", string(h), "error", reason, slog.Time("since", since))
+		s.Log.Warn("the far side is not well, deliveries wait", "far_side", s.Name, "state", string(h), "error", reason, "since", since)
 		s.tellHealth(h)
 	}
 }
