@@ -25,6 +25,9 @@ type Registration[C any] struct {
 	Sandbox map[string]string
 	// Instead are variables that take the place of those of Sandbox.
 	Instead []string
+	// Guide tells whoever runs the sandbox what to do with the channel; {public}
+	// and {simulator} stand for addresses.
+	Guide string
 }
 
 // Parts are what adapters are made with.

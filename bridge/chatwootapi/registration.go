@@ -17,5 +17,6 @@ func Registration() bridge.Registration[Config] {
 		History: HistoryKinds(),
 		Example: map[string]string{"INBOXES": "example"},
 		Sandbox: map[string]string{"INBOXES": "sandbox"},
+		Guide:   `Apps for Chatwoot's public API find an inbox called "sandbox" at {public} .`,
 	}
 }

@@ -16,6 +16,7 @@ func Registration() bridge.Registration[Config] {
 		},
 		History: HistoryKinds(),
 		Example: map[string]string{"APP_IDS": "example", "SANDBOX_IDENTITIES": "true"},
+		Guide:   `Apps built with Layer's SDKs use the app id "sandbox" at {public}/layer .`,
 		Sandbox: map[string]string{"APP_IDS": "sandbox", "SANDBOX_IDENTITIES": "true"},
 	}
 }

@@ -101,7 +101,11 @@ func TestGuideIsTheREADMEs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guide := fmt.Sprintf(sandboxGuide, "http://127.0.0.1:8090", "http://127.0.0.1:8081", "http://127.0.0.1:8080")
+	var channels []chosenChannel
+	for _, a := range adapters {
+		channels = append(channels, chosenChannel{adapterEntry: a})
+	}
+	guide := sandboxGuide(channels, "http://127.0.0.1:8090", "http://127.0.0.1:8081", "http://127.0.0.1:8080")
 	n := 0
 	for line := range strings.Lines(guide) {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "curl ") {

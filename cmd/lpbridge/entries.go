@@ -22,6 +22,7 @@ type adapterEntry struct {
 	history          []string
 	example, sandbox map[string]string
 	instead          []string
+	guide            string
 }
 
 // entry takes a registration in.
@@ -46,6 +47,7 @@ func entry[C any](r bridge.Registration[C]) adapterEntry {
 		example:   prefixed(prefix, r.Example),
 		sandbox:   prefixed(prefix, r.Sandbox),
 		instead:   fullNames(prefix, r.Instead),
+		guide:     r.Guide,
 	}
 }
 

@@ -38,7 +38,7 @@ func exampleChannels() ([]bridge.Channel, error) {
 	channels := make([]bridge.Channel, 0, len(adapters))
 	for _, a := range adapters {
 		l := config.NewLoader(envconfig.MapLookuper(a.example))
-		build := a.load(l, bridge.Parts{Transport: newChannelTransport(1), UserAgent: userAgent(), Log: slog.New(slog.DiscardHandler), PublicURL: &url.URL{Scheme: "https", Host: "bridge.example"}})
+		build := a.load(l, bridge.Parts{Transport: newChannelTransport(1, false), UserAgent: userAgent(), Log: slog.New(slog.DiscardHandler), PublicURL: &url.URL{Scheme: "https", Host: "bridge.example"}})
 		if err := l.Err(); err != nil {
 			return nil, fmt.Errorf("example of %s: %w", a.name, err)
 		}

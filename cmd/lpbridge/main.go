@@ -28,13 +28,15 @@ type environment struct {
 	all    []string
 	stdout io.Writer
 	stderr io.Writer
+	// contained lets channels call this machine only.
+	contained bool
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal kills: only the first is caught.
 	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], environment{osLookuper{}, os.Environ(), os.Stdout, os.Stderr}))
+	os.Exit(execute(ctx, os.Args[1:], environment{lookup: osLookuper{}, all: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}))
 }
 
 // execute runs one command and returns the exit code.

@@ -22,36 +22,60 @@ import (
 // is this machine only: the channels of the sandbox believe everybody.
 const sandboxListen = "127.0.0.1:8080"
 
+// sandboxForced is what the sandbox does not leave to the environment: a shell
+// that is set up for a real account must not make it call LivePerson or open
+// the journal of a real bridge.
+func sandboxForced(store, simulator string) map[string]string {
+	return map[string]string{
+		"LPBRIDGE_STORE":    "sqlite:" + store,
+		"LP_DOMAIN_API_URL": localURL(simulator),
+		"LP_NOTIFICATIONS":  "on",
+	}
+}
+
 // sandboxDefaults make `lpbridge sandbox` work with nothing configured. They
 // are weaker than what the environment says.
-func sandboxDefaults(lookup lookuper, store, simulator, public string) map[string]string {
+func sandboxDefaults(lookup lookuper, public string) map[string]string {
 	defaults := map[string]string{
 		"LPBRIDGE_LISTEN":     sandboxListen,
 		"LPBRIDGE_PUBLIC_URL": localURL(public),
-		"LPBRIDGE_STORE":      "sqlite:" + store,
 		"LPBRIDGE_LOG_FORMAT": "text",
 		"LPBRIDGE_LOG_LEVEL":  "warn",
 		"LPBRIDGE_ECHO_WAIT":  "5s",
-		"LP_NOTIFICATIONS":    "on",
 		"LP_ACCOUNT_ID":       "sandbox",
 		"LP_CLIENT_ID":        "sandbox-client",
-		"LP_CLIENT_SECRET":    "sandbox-secret",
-		"LP_DOMAIN_API_URL":   "http://" + simulator,
 		"LP_FEATURES":         "AUTO_MESSAGES,RICH_CONTENT,QUICK_REPLIES,MULTI_DIALOG",
 	}
-	var channels []string
-	for _, a := range adapters {
-		if a.sandbox == nil {
-			continue
-		}
-		channels = append(channels, a.name)
-		if slices.ContainsFunc(a.instead, func(name string) bool { _, set := lookup.Lookup(name); return set }) {
-			continue
-		}
-		maps.Copy(defaults, a.sandbox)
+	isSet := func(name string) bool { _, set := lookup.Lookup(name); return set }
+	if !isSet("LP_CLIENT_SECRET_FILE") {
+		defaults["LP_CLIENT_SECRET"] = "sandbox-secret"
 	}
-	defaults["LPBRIDGE_CHANNELS"] = strings.Join(channels, ",")
+	var able []string
+	for _, a := range adapters {
+		if a.sandbox != nil {
+			able = append(able, a.name)
+		}
+	}
+	channels := lookupOr(lookup, "LPBRIDGE_CHANNELS", strings.Join(able, ","))
+	defaults["LPBRIDGE_CHANNELS"] = channels
+	for _, a := range adapters {
+		// Variables of channels that are not served would only be warned about.
+		if slices.Contains(strings.Split(strings.ReplaceAll(channels, " ", ""), ","), a.name) && !slices.ContainsFunc(a.instead, isSet) {
+			maps.Copy(defaults, a.sandbox)
+		}
+	}
 	return defaults
+}
+
+// sandboxLookup is the environment of a sandbox.
+func sandboxLookup(env environment, store, simulator, public string) lookuper {
+	forced := sandboxForced(store, simulator)
+	for name := range forced {
+		if _, set := env.lookup.Lookup(name); set {
+			fmt.Fprintf(env.stderr, "lpbridge sandbox: %s is not used: the sandbox touches nothing real\n", name)
+		}
+	}
+	return envconfig.MultiLookuper(envconfig.MapLookuper(forced), env.lookup, envconfig.MapLookuper(sandboxDefaults(env.lookup, public)))
 }
 
 // sandboxCommand runs simulator and bridge in one process.
@@ -75,8 +99,8 @@ func sandboxCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	defaults := sandboxDefaults(env.lookup, filepath.Join(dir, "lpbridge.db"), simulator.Addr().String(), public.Addr().String())
-	env.lookup = envconfig.MultiLookuper(env.lookup, envconfig.MapLookuper(defaults))
+	env.lookup = sandboxLookup(env, filepath.Join(dir, "lpbridge.db"), simulator.Addr().String(), public.Addr().String())
+	env.contained = true
 	s, err := loadSettings(env)
 	if err != nil {
 		return err
@@ -115,7 +139,7 @@ func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net
 	if _, err := a.lp.tokens.Token(ctx); err != nil {
 		a.settings.log.Warn("the simulator gave no token", "error", err)
 	}
-	fmt.Fprintf(env.stdout, sandboxGuide, "http://"+l.Addr().String(), "http://"+a.admin.Addr().String(), localURL(a.public.Addr().String()))
+	fmt.Fprint(env.stdout, sandboxGuide(a.settings.channels, localURL(l.Addr().String()), localURL(a.admin.Addr().String()), localURL(a.public.Addr().String())))
 	err := a.run(ctx)
 	err = errors.Join(err, server.Close())
 	sim.Close()
@@ -123,20 +147,20 @@ func runBoth(ctx context.Context, env environment, a *app, sim *lpsim.Sim, l net
 	return err
 }
 
-// sandboxGuide is what a newcomer sees. Its curl lines are those of the README.
-const sandboxGuide = `lpbridge sandbox: a bridge and a simulated LivePerson, nothing is real, nothing is kept.
-
-  what the agent sees   %[1]s/
-  console, metrics      %[2]s/
-
-Write as a consumer, type, and look at what the agent sees:
-
-  curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"id":"evt-1","type":"message","thread":"t-42","consumer":{"id":"u-7","firstName":"Ana"},"message":{"text":"hello"}}'
-  curl -sS %[3]s/channels/webhook -H 'Content-Type: application/json' -d '{"type":"typing","thread":"t-42","consumer":{"id":"u-7"},"typing":{"state":"composing"}}'
-  curl -sS %[1]s/sim/conversations/latest
-
-Answer as the agent at %[1]s/ . Apps for Chatwoot's public API find an inbox
-called "sandbox" at %[3]s .
-
-Ctrl-C ends it.
-`
+// sandboxGuide is what a newcomer sees: where everything is, and what each of
+// the channels served has to say.
+func sandboxGuide(channels []chosenChannel, simulator, admin, public string) string {
+	var b strings.Builder
+	b.WriteString("lpbridge sandbox: a bridge and a simulated LivePerson, nothing is real, nothing is kept.\n\n")
+	fmt.Fprintf(&b, "  what the agent sees   %s/\n  console, metrics      %s/\n\n", simulator, admin)
+	addresses := strings.NewReplacer("{public}", public, "{simulator}", simulator)
+	for _, ch := range channels {
+		guide := ch.guide
+		if guide == "" {
+			guide = "Channel " + ch.name + " is served at {public} ."
+		}
+		b.WriteString(addresses.Replace(guide) + "\n\n")
+	}
+	fmt.Fprintf(&b, "Answer as the agent at %s/ .\n\nCtrl-C ends it.\n", simulator)
+	return b.String()
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -235,5 +236,65 @@ func TestSandboxPorts(t *testing.T) {
 				t.Errorf("the sandbox left %v behind, error %v", left, err)
 			}
 		})
+	}
+}
+
+// TestSandboxTouchesNothingReal: a shell that is set up for a real account, a
+// real journal and a real channel runs a sandbox that leaves all three alone.
+func TestSandboxTouchesNothingReal(t *testing.T) {
+	t.Parallel()
+	outside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the sandbox called LivePerson")
+	}))
+	t.Cleanup(outside.Close)
+	store := filepath.Join(t.TempDir(), "real.db")
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("real-secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newSandbox(t, map[string]string{
+		"LP_ACCOUNT_ID": "12345678", "LP_CLIENT_ID": "real", "LP_CLIENT_SECRET_FILE": secret, "LP_DOMAIN_API_URL": outside.URL,
+		"LPBRIDGE_STORE": "sqlite:" + store, "WEBHOOK_URL": "http://192.0.2.1:9/events",
+	})
+	b.report(t, plainJSON, message("a", "a1", "hello"))
+	await(t, "the message", func() bool { return b.agentSees(t).LastText == "hello" })
+	if a := do(t, http.MethodPost, b.simulator+"/sim/conversations/"+b.agentSees(t).ConversationID+"/agent/messages", plainJSON, `{"text":"good day"}`); a.status != http.StatusCreated {
+		t.Fatalf("the simulator answered %d: %s", a.status, a.body)
+	}
+	await(t, "the refusal to call outside", func() bool { return strings.Contains(b.stderr.String(), "nothing outside this machine") })
+	b.terminate()
+	if _, err := os.Stat(store); !os.IsNotExist(err) {
+		t.Errorf("the real journal: %v", err)
+	}
+	for _, variable := range []string{"LPBRIDGE_STORE", "LP_DOMAIN_API_URL"} {
+		if !strings.Contains(b.stderr.String(), variable+" is not used") {
+			t.Errorf("nothing is said of %s", variable)
+		}
+	}
+}
+
+// TestSandboxOfOneChannel: guide and warnings are about what is served, and about
+// variables somebody set.
+func TestSandboxOfOneChannel(t *testing.T) {
+	t.Parallel()
+	free := map[string]string{
+		"LPBRIDGE_LISTEN": "127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN": "127.0.0.1:0", "LPSIM_LISTEN": "127.0.0.1:0", "TMPDIR": t.TempDir(),
+		"LPBRIDGE_CHANNELS": "chatwoot",
+	}
+	got := outcome(t, free, "sandbox")
+	if got.code != exitConfig || !strings.Contains(got.stderr, "CHATWOOT_BASE_URL: is required") || strings.Contains(got.stderr, "no effect") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+	maps.Copy(free, map[string]string{
+		"CHATWOOT_BASE_URL": "http://127.0.0.1:9", "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "t", "CHATWOOT_SECRETS": "s",
+	})
+	p := launch(t, free, "sandbox")
+	await(t, "the guide", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C ends it.") })
+	p.terminate()
+	if guide := p.stdout.String(); strings.Contains(guide, "/channels/webhook") || !strings.Contains(guide, "Channel chatwoot") {
+		t.Errorf("the guide: %s", guide)
+	}
+	if strings.Contains(p.stderr.String(), "no effect") {
+		t.Errorf("warned of what nobody set: %s", p.stderr.String())
 	}
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"lpbridge/bridge"
@@ -42,7 +45,7 @@ func loadSettings(env environment) (*settings, error) {
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)
 	p := bridge.Parts{
-		Transport: newChannelTransport(s.Bridge.MaxInFlight), UserAgent: userAgent(), Log: s.log, PublicURL: s.Bridge.PublicURL,
+		Transport: newChannelTransport(s.Bridge.MaxInFlight, env.contained), UserAgent: userAgent(), Log: s.log, PublicURL: s.Bridge.PublicURL,
 	}
 	for _, a := range adapters {
 		if !slices.Contains(s.Bridge.Channels, a.name) {
@@ -64,11 +67,24 @@ func adapterNames() []string {
 }
 
 // newChannelTransport carries what adapters send to their channels.
-func newChannelTransport(inFlight int) http.RoundTripper {
+func newChannelTransport(inFlight int, contained bool) http.RoundTripper {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if contained {
+		transport.Proxy = nil
+		transport.DialContext = (&net.Dialer{Control: onlyThisMachine}).DialContext
+	}
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, inFlight
 	transport.IdleConnTimeout = channelIdle
 	return transport
+}
+
+// onlyThisMachine refuses connections to other machines, whatever name led there.
+func onlyThisMachine(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil || !to.Addr().Unmap().IsLoopback() {
+		return errors.New("the sandbox calls nothing outside this machine")
+	}
+	return nil
 }
 
 // userAgent is what the bridge calls itself towards channels.
