@@ -34,7 +34,6 @@ type Journal interface {
 	Flags
 	DeadLetters
 	Upkeep
-	formerJournal
 
 	// RecordsOf returns a channel's records.
 	RecordsOf(channel string) Records

@@ -1,9 +1,6 @@
 package bridge
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // LaneKey names a lane.
 type LaneKey struct {
@@ -157,18 +154,6 @@ type Thread struct {
 	LPConsumer string
 	// Conversation is the current one; empty when there is none.
 	Conversation string
-
-	// The fields below are written and read by [formerJournal] alone.
-
-	Dialog        string
-	Survey        string
-	Open          bool
-	Sequence      int64
-	Former        string
-	Announced     bool
-	Updated       int64
-	Joined        string
-	ToldComposing bool
 }
 
 // Conversation is one of LivePerson's conversations. A thread has many over
@@ -266,29 +251,4 @@ type DeadLetter struct {
 	Died time.Time
 	// Expired says that the payload outlived its retention and is gone.
 	Expired bool
-}
-
-// formerJournal is what the lanes asked of a journal before conversations and
-// doubt were rows of their own.
-type formerJournal interface {
-	// SaveThread writes a thread durably. It leaves ToldComposing as it is, false
-	// for a new thread, and never lowers Sequence within the same Dialog.
-	SaveThread(ctx context.Context, t Thread) error
-	// MarkComposing records that LivePerson was told COMPOSING, or no longer,
-	// with one of the next transactions. It does not wait. The last mark of a
-	// thread counts, and one for an unknown thread is ignored.
-	MarkComposing(k ThreadKey, composing bool)
-	// ThreadByConversation (also by dialog, survey dialog and former
-	// conversation) and ThreadByConsumer (by lp_consumer_id) return nil when
-	// there is none, and of several the one saved last.
-	ThreadByConversation(ctx context.Context, conversation string) (*Thread, error)
-	ThreadByConsumer(ctx context.Context, lpConsumer string) (*Thread, error)
-	// ComposingThreads lists the threads marked by MarkComposing.
-	ComposingThreads(ctx context.Context) ([]Thread, error)
-	// SentAs returns the source ids of consumer messages by their position in a
-	// dialog, in the order of the given sequences; unknown ones are left out.
-	SentAs(ctx context.Context, dialog string, sequences []int64) ([]EventID, error)
-	// Clean reports whether the previous process closed the journal in order.
-	// When not, deliveries may have been cut off. A new journal is clean.
-	Clean() bool
 }

@@ -54,10 +54,6 @@ func TestJournal(t *testing.T, store JournalStore) {
 		{"unclaimed changes", testUnclaimed},
 		{"unclaimed numbers", testUnclaimedNumbers},
 		{"composing marks", testComposingMarks},
-		{"position of a thread", testSettlePlace},
-		{"former threads", testThreads},
-		{"former thread lookups", testThreadLookups},
-		{"former composing marks", testComposing},
 		{"lanes", testLanes},
 		{"pending of a lane", testPendingOf},
 		{"dead letters", testDeadLetters},
@@ -68,7 +64,6 @@ func TestJournal(t *testing.T, store JournalStore) {
 		{"record keys", testRecordKeys},
 		{"record numbers", testRecordNumbers},
 		{"record lists", testRecordLists},
-		{"clean", testClean},
 		{"restart", testRestart},
 		{"closed", testClosed},
 	} {
@@ -180,12 +175,9 @@ func testRestart(t *testing.T, store JournalStore) {
 	open := store(t)
 	j := open()
 	start(t, j)
-	key := bridge.ThreadKey{Channel: "webhook", Thread: "t-1"}
-	must(t, j.SaveThread(t.Context(), bridge.Thread{Channel: "webhook", ID: "t-1", Dialog: "d-1", Sequence: -1}))
 	seqs := add(t, j, message(laneA, "m-1"), message(laneA, "m-2"), message(laneB, "m-3"))
 	bury(t, j, "m-4")
 	// What nobody waits for is committed by Close.
-	j.MarkComposing(key, true)
 	j.Settle(bridge.Settlement{Seq: seqs[0], Lane: laneA, Final: bridge.Done, Dialog: "d-1", Sequence: 3, Source: "s-3"})
 	must(t, j.Close())
 
@@ -198,11 +190,9 @@ func testRestart(t *testing.T, store JournalStore) {
 	if n := len(h.seqs()); n != 0 {
 		t.Errorf("the hook was given %d old entries", n)
 	}
-	th := got[*bridge.Thread](t)(j.Thread(t.Context(), key))
-	if !th.ToldComposing || th.Sequence != 3 {
-		t.Errorf("thread %+v, want its mark and sequence 3", th)
+	if last := got[int64](t)(j.LastOf(t.Context(), "d-1")); last != 3 {
+		t.Errorf("last of the dialog %d, want 3", last)
 	}
-	same(t, "sent", got[[]bridge.EventID](t)(j.SentAs(t.Context(), "d-1", []int64{3})), []bridge.EventID{"s-3"})
 	again := add(t, j, message(laneA, "m-1"), message(laneA, "m-4"), message(laneA, "m-5"))
 	last := slices.Max(append(seqs, got[[]bridge.DeadLetter](t)(j.DeadLetters(t.Context(), 0, 1))[0].Seq))
 	if again[0] != 0 || again[1] != 0 || again[2] <= last {
@@ -232,18 +222,12 @@ func testClosed(t *testing.T, store JournalStore) {
 	begun := make(chan error, 1)
 	j.Begin(seq, func(err error) { begun <- err })
 	j.ClearComposing(bridge.ComposingMark{})
-	j.MarkComposing(bridge.ThreadKey{Channel: "webhook", Thread: "t-1"}, true)
 	for what, err := range map[string]error{
 		"append":                 second(j.Append(ctx, bridge.Batch{Entries: []bridge.Entry{message(laneA, "m-2")}})),
 		"settle":                 <-durable,
-		"save thread":            j.SaveThread(ctx, bridge.Thread{Channel: "webhook", ID: "t-1"}),
 		"lanes":                  second(j.Lanes(ctx, bridge.LaneKey{}, 1)),
 		"pending":                second(j.PendingOf(ctx, laneA, 0, 1)),
 		"thread":                 second(j.Thread(ctx, bridge.ThreadKey{})),
-		"conversation":           second(j.ThreadByConversation(ctx, "c")),
-		"consumer":               second(j.ThreadByConsumer(ctx, "c")),
-		"composing":              second(j.ComposingThreads(ctx)),
-		"sent":                   second(j.SentAs(ctx, "d", []int64{1})),
 		"flag":                   second(j.Flag(ctx, "f")),
 		"set flag":               j.SetFlag(ctx, "f", "1"),
 		"begin":                  <-begun,

@@ -229,7 +229,8 @@ func testSettleGone(t *testing.T, store JournalStore) {
 			Seq: seq, Lane: laneA, Final: bridge.Done, Dialog: "d-1", Sequence: seq, Source: "s",
 			Follow: []bridge.Entry{message(backA, bridge.EventID(fmt.Sprint("f-", seq)))},
 		})
-		same(t, "sent", got[[]bridge.EventID](t)(j.SentAs(t.Context(), "d-1", []int64{seq})), []bridge.EventID{"s"})
+		at := got[[]bridge.LedgerEntry](t)(j.MessagesAt(t.Context(), "d-1", []int64{seq}))
+		same(t, "ledger", at, []bridge.LedgerEntry{{Sequence: seq, Channel: "webhook", Thread: "t-1", Source: "s"}})
 	}
 	if n := len(pending(t, j, backA)); n != 2 {
 		t.Errorf("%d events follow, want 2", n)

@@ -26,10 +26,8 @@ type Journal struct {
 	started   bool
 	committed func([]bridge.Entry)
 	boot      int64
-	// clean says how the process before ended, epoch is that of this one.
-	clean    bool
-	epoch    int64
-	from, to time.Time
+	epoch     int64
+	from, to  time.Time
 }
 
 // memory is what outlives a process.
@@ -107,7 +105,7 @@ func NewJournal() *Journal {
 
 // Reopen returns a journal with what this one holds, as the next process finds
 // it. Without a Close before it, this one is cut off as by a crash: what it has
-// not committed is lost, and the new one is not clean.
+// not committed is lost, and what it had begun is in doubt.
 func (j *Journal) Reopen() *Journal {
 	j.Break(errors.New("the process crashed"))
 	j.mu.Lock()
@@ -127,7 +125,7 @@ func open(m *memory) *Journal {
 	now := clock()
 	j := &Journal{
 		mem: m, wake: make(chan struct{}, 1), done: make(chan struct{}), boot: m.seq,
-		clean: !m.unclean, epoch: m.epoch + 1, from: cmp.Or(m.alive, now), to: now,
+		epoch: m.epoch + 1, from: cmp.Or(m.alive, now), to: now,
 	}
 	if _, noted := m.broken[m.epoch]; m.unclean && !noted {
 		m.broken[m.epoch] = now

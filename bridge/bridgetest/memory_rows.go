@@ -26,14 +26,8 @@ func (j *Journal) Save(ctx context.Context, s bridge.Standing) error {
 }
 
 func (m *memory) saveThread(t bridge.Thread) {
-	k := bridge.ThreadKey{Channel: t.Channel, Thread: t.ID}
-	row := bridge.Thread{Channel: t.Channel, ID: t.ID, Sequence: -1}
-	if old := m.threads[k]; old != nil {
-		row = old.Thread
-	}
-	row.Consumer, row.ExtConsumer, row.LPConsumer, row.Conversation = t.Consumer, t.ExtConsumer, t.LPConsumer, t.Conversation
 	m.saved++
-	m.threads[k] = &savedThread{row, m.saved}
+	m.threads[bridge.ThreadKey{Channel: t.Channel, Thread: t.ID}] = &savedThread{t, m.saved}
 }
 
 func (m *memory) saveConversation(c *bridge.Conversation) {
@@ -53,7 +47,14 @@ func (m *memory) saveConversation(c *bridge.Conversation) {
 
 // Thread implements [bridge.Journal].
 func (j *Journal) Thread(_ context.Context, k bridge.ThreadKey) (*bridge.Thread, error) {
-	return j.newest(func(t *savedThread) bool { return t.Channel == k.Channel && t.ID == k.Thread })
+	var found *bridge.Thread
+	err := j.read(func() {
+		if t := j.mem.threads[k]; t != nil {
+			held := t.Thread
+			found = &held
+		}
+	})
+	return found, err
 }
 
 // ThreadsOf implements [bridge.Journal].
@@ -139,7 +140,6 @@ func (m *memory) enter(s *bridge.Settlement) {
 	m.ledger[position{s.Dialog, s.Sequence}] = bridge.LedgerEntry{
 		Sequence: s.Sequence, Channel: s.Lane.Channel, Thread: s.Lane.Thread, Source: s.Source,
 	}
-	m.raise(s)
 }
 
 // MessagesAt implements [bridge.Journal].

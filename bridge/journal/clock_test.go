@@ -124,27 +124,51 @@ func TestClockJumps(t *testing.T) {
 					t.Errorf("absent for %v, want the longest where nobody knows", to.Sub(from))
 				}
 
-				rows := func(want int) {
+				kept := func(want int) {
+					t.Helper()
+					var have []int
+					for _, table := range []string{"events WHERE state = 1", "ledger", "records"} {
+						have = append(have, j.count(t, table))
+					}
+					if got := fmt.Sprint(have); got != fmt.Sprint([]int{want, want, want}) {
+						t.Errorf("rows delivered, in the ledger and of history %s, want %d of each", got, want)
+					}
+				}
+				purge := func() {
 					t.Helper()
 					if err := j.purge(t.Context(), j.clock.shift().steady(m.now()), true); err != nil {
 						t.Fatal(err)
 					}
-					var have []int
-					for _, table := range []string{"events", "dedupe", "ledger", "records"} {
-						have = append(have, j.count(t, table))
-					}
-					if got := fmt.Sprint(have); got != fmt.Sprint([]int{2 + want, 3 * want, want, want}) {
-						t.Errorf("rows of events, keys, ledger and records %s, want %d delivered", got, want)
+					// What may be written of keys now is written when this returns.
+					j.background.Wait()
+					if err := j.Check(t.Context()); err != nil {
+						t.Fatal(err)
 					}
 				}
-				rows(1)
-				m.pass(10 * time.Hour)
-				rows(1)
-				for range 32 {
+				known := func() bool {
+					t.Helper()
+					seqs, err := j.Append(t.Context(), bridge.Batch{Entries: []bridge.Entry{{Lane: lane, ID: "done"}}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return seqs[0] == 0
+				}
+				for _, d := range []time.Duration{0, 10 * time.Hour} {
+					m.pass(d)
+					purge()
+					kept(1)
+					if !known() {
+						t.Error("a key is forgotten early")
+					}
+				}
+				for range 40 {
 					m.pass(24 * time.Hour)
-					j.clock.now()
+					purge()
 				}
-				rows(0)
+				kept(0)
+				if known() {
+					t.Error("a key is never forgotten")
+				}
 			})
 		}
 	}

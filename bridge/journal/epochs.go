@@ -62,8 +62,7 @@ func (j *Journal) loadEpochs(ctx context.Context) error {
 		return err
 	}
 	// A journal that never started cut nothing off.
-	j.clean = !known || clean == 1
-	if !j.clean {
+	if known && clean == 0 {
 		s := j.clock.shift()
 		if err := j.db.noteBroken(ctx, last, s.steady(now), s.steady(e.from)); err != nil {
 			return fmt.Errorf("note that the process before was cut off: %w", err)
@@ -135,9 +134,6 @@ func (j *Journal) resumeClock(ctx context.Context) (wrote time.Time, known bool,
 
 // Absence implements [bridge.Journal].
 func (j *Journal) Absence() (from, to time.Time) { return j.epochs.from, j.epochs.to }
-
-// Clean implements [bridge.Journal].
-func (j *Journal) Clean() bool { return j.clean }
 
 // live notes now and then that the process lives.
 func (t *transaction) live() error {

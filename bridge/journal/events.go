@@ -109,9 +109,6 @@ func (s *settleWrite) apply(t *transaction) error {
 		if err != nil {
 			return err
 		}
-		if err := t.raise(bridge.ThreadKey{Channel: s.Lane.Channel, Thread: s.Lane.Thread}, place{s.Dialog, s.Sequence}); err != nil {
-			return err
-		}
 	}
 	if s.Next != 0 {
 		if err := t.begin(s.Next); err != nil {

@@ -74,11 +74,10 @@ type Stats struct {
 
 // Journal is a [bridge.Journal] on disk. Open makes one.
 type Journal struct {
-	opts  Options
-	db    *database
-	w     *writer
-	log   *slog.Logger
-	clean bool
+	opts Options
+	db   *database
+	w    *writer
+	log  *slog.Logger
 	// epochs do not change after Open.
 	epochs epochs
 	afloat *afloat

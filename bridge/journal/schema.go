@@ -197,9 +197,6 @@ UPDATE events SET doubt = {now} WHERE state = 0
 	AND (EXISTS (SELECT 1 FROM meta WHERE name = 'clean' AND value = 0)
 		OR EXISTS (SELECT 1 FROM flags WHERE name = 'deliveries_in_doubt' AND value <> ''));
 
-ALTER TABLE threads ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
-UPDATE threads SET touched = {now};
-CREATE INDEX threads_consumer ON threads (channel, consumer);
 ALTER TABLE records ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
 UPDATE records SET touched = saved;
 
@@ -329,4 +326,23 @@ CREATE TABLE composing (
 ) WITHOUT ROWID;
 INSERT INTO composing (direction, channel, thread, conversation, agent, since, created)
 	SELECT '>', channel, id, conversation, '', {now}, saved FROM threads WHERE composing = 1;
+
+ALTER TABLE threads RENAME TO threads_before;
+CREATE TABLE threads (
+	channel      TEXT    NOT NULL,
+	id           TEXT    NOT NULL,
+	consumer     TEXT    NOT NULL,
+	ext_consumer TEXT    NOT NULL,
+	lp_consumer  TEXT    NOT NULL,
+	conversation TEXT    NOT NULL,
+	saved        INTEGER NOT NULL,
+	touched      INTEGER NOT NULL,
+	PRIMARY KEY (channel, id)
+);
+INSERT INTO threads (channel, id, consumer, ext_consumer, lp_consumer, conversation, saved, touched)
+	SELECT channel, id, consumer, ext_consumer, lp_consumer, conversation, saved, {now} FROM threads_before;
+DROP TABLE threads_before;
+CREATE INDEX threads_conversation ON threads (conversation) WHERE conversation <> '';
+CREATE INDEX threads_lp_consumer ON threads (lp_consumer) WHERE lp_consumer <> '';
+CREATE INDEX threads_consumer ON threads (channel, consumer);
 `

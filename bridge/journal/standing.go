@@ -112,8 +112,7 @@ func (j *Journal) threadList(ctx context.Context, s statement, args ...any) ([]b
 // threadDest is where threadColumns go.
 func threadDest(th *bridge.Thread) []any {
 	return []any{
-		&th.Channel, &th.ID, &th.Consumer, &th.ExtConsumer, &th.LPConsumer, &th.Conversation, &th.Dialog,
-		&th.Survey, &th.Former, &th.Open, &th.Announced, &th.Sequence, &th.Updated, &th.Joined, &th.ToldComposing,
+		&th.Channel, &th.ID, &th.Consumer, &th.ExtConsumer, &th.LPConsumer, &th.Conversation,
 	}
 }
 

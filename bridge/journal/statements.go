@@ -43,9 +43,6 @@ const (
 	deleteUnclaimed
 	insertComposing
 	deleteComposing
-	raiseSequence
-	upsertThread
-	markThread
 	upsertFlag
 	upsertMeta
 	findKey
@@ -85,9 +82,6 @@ const (
 	brokenEpochs
 	threadByKey
 	threadsOf
-	threadByConversation
-	threadByConsumer
-	composingThreads
 	conversationByID
 	conversationByDialog
 	conversationsOf
@@ -122,7 +116,7 @@ const (
 	allStatements
 )
 
-const threadColumns = `channel, id, consumer, ext_consumer, lp_consumer, conversation, dialog, survey, former, open, announced, sequence, updated, joined, composing`
+const threadColumns = `channel, id, consumer, ext_consumer, lp_consumer, conversation`
 
 const eventColumns = `seq, lane, id, kind, payload, accepted, attempts, next_try, last, settled, reason, begun, doubt, dialogs, expired`
 
@@ -178,7 +172,7 @@ var text = [allStatements]string{
 	insertEpoch: `INSERT INTO epochs (epoch, found, alive) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 
 	saveThread: `INSERT INTO threads (` + threadColumns + `, saved, touched)
-		VALUES (?, ?, ?, ?, ?, ?, '', '', '', 0, 0, -1, 0, '', 0, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (channel, id) DO UPDATE SET
 			consumer = excluded.consumer, ext_consumer = excluded.ext_consumer, lp_consumer = excluded.lp_consumer,
 			conversation = excluded.conversation, saved = excluded.saved, touched = excluded.touched`,
@@ -207,17 +201,6 @@ var text = [allStatements]string{
 	insertComposing: `INSERT INTO composing (direction, channel, thread, conversation, agent, since, created) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`,
 	deleteComposing: `DELETE FROM composing WHERE direction = ? AND channel = ? AND thread = ? AND conversation = ? AND agent = ?`,
-
-	raiseSequence: `UPDATE threads SET sequence = ? WHERE channel = ? AND id = ? AND dialog = ? AND sequence < ?`,
-	upsertThread: `INSERT INTO threads (` + threadColumns + `, saved, touched)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
-		ON CONFLICT (channel, id) DO UPDATE SET
-			consumer = excluded.consumer, ext_consumer = excluded.ext_consumer, lp_consumer = excluded.lp_consumer,
-			conversation = excluded.conversation, dialog = excluded.dialog, survey = excluded.survey,
-			former = excluded.former, open = excluded.open, announced = excluded.announced, updated = excluded.updated, joined = excluded.joined, saved = excluded.saved, touched = excluded.touched,
-			sequence = CASE WHEN threads.dialog = excluded.dialog AND threads.sequence > excluded.sequence
-				THEN threads.sequence ELSE excluded.sequence END`,
-	markThread: `UPDATE threads SET composing = ? WHERE channel = ? AND id = ? AND composing <> ?`,
 
 	upsertFlag: `INSERT INTO flags (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
 	upsertMeta: `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
@@ -271,15 +254,6 @@ var text = [allStatements]string{
 
 	threadByKey: `SELECT ` + threadColumns + ` FROM threads WHERE channel = ? AND id = ?`,
 	threadsOf:   `SELECT ` + threadColumns + ` FROM threads WHERE lp_consumer = ? AND lp_consumer <> '' ORDER BY saved DESC`,
-	threadByConversation: `SELECT ` + threadColumns + ` FROM (
-			SELECT ` + threadColumns + `, saved FROM threads WHERE conversation = ? AND conversation <> ''
-			UNION ALL SELECT ` + threadColumns + `, saved FROM threads WHERE dialog = ? AND dialog <> ''
-			UNION ALL SELECT ` + threadColumns + `, saved FROM threads WHERE survey = ? AND survey <> ''
-			UNION ALL SELECT ` + threadColumns + `, saved FROM threads WHERE former = ? AND former <> ''
-		) AS named ORDER BY saved DESC LIMIT 1`,
-	threadByConsumer: `SELECT ` + threadColumns + ` FROM threads WHERE lp_consumer = ? AND lp_consumer <> ''
-		ORDER BY saved DESC LIMIT 1`,
-	composingThreads: `SELECT ` + threadColumns + ` FROM threads WHERE composing = 1 ORDER BY saved`,
 
 	conversationByID: `SELECT ` + conversationColumns + ` FROM conversations c WHERE c.id = ?`,
 	conversationByDialog: `SELECT ` + conversationColumns + ` FROM dialogs d JOIN conversations c ON c.id = d.conversation

@@ -26,10 +26,6 @@ type transaction struct {
 	// pending, dead and unclaimed are by how much the counts change.
 	pending, dead int64
 	unclaimed     volume
-	// places and marks are changes of threads that are written once at the end,
-	// however many writes brought one.
-	places map[bridge.ThreadKey]place
-	marks  map[bridge.ThreadKey]bool
 
 	seq, revision allotted
 	// alive is the last time that was noted.
@@ -63,8 +59,6 @@ func (t *transaction) reset() {
 	t.pending, t.dead, t.unclaimed = 0, 0, volume{}
 	t.landed = t.landed[:0]
 	t.w.keys.added = t.w.keys.added[:0]
-	clear(t.places)
-	clear(t.marks)
 	t.seq, t.revision, t.alive = t.w.seq, t.w.revision, t.w.alive
 }
 
@@ -77,10 +71,7 @@ func (t *transaction) applyAll(writes []write) error {
 			return err
 		}
 	}
-	if err := t.writePlaces(); err != nil {
-		return err
-	}
-	return t.writeMarks()
+	return nil
 }
 
 // exec runs a statement and returns how many rows it changed.

@@ -97,7 +97,7 @@ func startWriter(j *Journal, start state) *writer {
 		j: j, wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan struct{}),
 		state: start,
 	}
-	w.tx = transaction{w: w, places: map[bridge.ThreadKey]place{}, marks: map[bridge.ThreadKey]bool{}}
+	w.tx = transaction{w: w}
 	go w.run()
 	return w
 }

@@ -496,7 +496,14 @@ func (s *story) judgeRest() {
 		if err != nil {
 			s.wrong("thread: %v", err)
 		}
-		if row == nil || !row.Open {
+		if row == nil || row.Conversation == "" {
+			continue
+		}
+		held, err := s.r.journal.Conversation(s.t.Context(), row.Conversation)
+		if err != nil {
+			s.wrong("conversation: %v", err)
+		}
+		if held == nil || !held.Open {
 			continue
 		}
 		if other, taken := open[row.Conversation]; taken && !s.restarted {
