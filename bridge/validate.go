@@ -151,6 +151,11 @@ func (t *Typing) validate() error {
 	if t == nil {
 		return &FieldError{"typing", "is required"}
 	}
+	if t.Device != "" {
+		if err := validateID("typing.device", t.Device); err != nil {
+			return err
+		}
+	}
 	switch t.State {
 	case Composing, Paused, Stopped:
 		return nil

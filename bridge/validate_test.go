@@ -76,6 +76,7 @@ func TestValidate(t *testing.T) {
 		{"file", KindMessage, attachment("file:///etc/passwd"), &FieldError{"message.attachments[1].url", "is not an absolute http or https address"}},
 		{"broken attachment", KindMessage, attachment("https://%zz"), &FieldError{"message.attachments[1].url", "is not an absolute http or https address"}},
 		{"no typing", KindTyping, func(e *Event) { e.Typing = nil }, &FieldError{"typing", "is required"}},
+		{"typing device", KindTyping, func(e *Event) { e.Typing.Device = strings.Repeat("x", 513) }, &FieldError{"typing.device", "is longer than 512 bytes"}},
 		{"typing state", KindTyping, func(e *Event) { e.Typing.State = "on" }, &FieldError{"typing.state", "is not one of composing, paused, stopped"}},
 		{"no receipt", KindReceipt, func(e *Event) { e.Receipt = nil }, &FieldError{"receipt", "is required"}},
 		{"receipt status", KindReceipt, func(e *Event) { e.Receipt.Status = "" }, &FieldError{"receipt.status", "is not one of delivered, read"}},

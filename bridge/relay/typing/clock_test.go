@@ -410,6 +410,24 @@ func TestTypingCrowd(t *testing.T) {
 	})
 }
 
+// TestTypistCrowd has one thread with more devices than anybody has.
+func TestTypistCrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := newTypingLab(t, chatwootSource, livePersonTarget, bridge.Paused, "")
+		defer lab.stop()
+		for i := range 1000 {
+			lab.clock.Observe(bridge.ThreadKey{Channel: "test"}, bridge.Agent{ID: fmt.Sprint(i)}, bridge.Composing)
+		}
+		lab.sleepUntil(100)
+		if n := lab.drops[dropCrowded]; n != 1000-typistsMost {
+			t.Errorf("%d were dropped, want all but %d", n, typistsMost)
+		}
+		if diff := cmp.Diff([]string{"0 composing", "30 paused"}, lab.lines(false)); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // TestTypingStampede has all inputs come from many goroutines at once, for the
 // race detector. Whatever the order was: one call of a thread at a time, the
 // budget kept, and all typing ended.

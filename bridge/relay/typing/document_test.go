@@ -74,6 +74,7 @@ var intervals = []struct {
 	{"between the first ends after a start", recoverPace, "thousands of marks must not throttle the account"},
 	{"another call about the same indicator is looked at again after", busyPause, "two calls must not overtake each other"},
 	{"ending all typing at shutdown", shutdownTime, "the rest is on disk as marks"},
+	{"typists of one indicator", typistsMost, "more devices than anybody has"},
 	{"threads looked after per direction", defaultThreads, "bounds the memory a flood of typing can take"},
 }
 

@@ -101,6 +101,8 @@ type typingLife struct {
 	pair   typingPair
 	faulty bool
 	events []lifeEvent
+	// done are the events so far.
+	done []lifeEvent
 	// fates are how the calls of each thread go, one after the other; later ones
 	// go well. first has them as they were drawn.
 	fates, first [lifeThreads][]fate
@@ -185,7 +187,8 @@ func (life *typingLife) run(ctx context.Context, seen *[stateCount][stateCount]i
 	life.marks, life.over = map[Mark]bool{}, map[string]bool{}
 	referee := newReferee(life)
 	life.begin(ctx, seen)
-	for _, e := range life.events {
+	for i, e := range life.events {
+		life.done = life.events[:i]
 		time.Sleep(time.Until(life.start.Add(e.at)))
 		synctest.Wait()
 		life.act(ctx, e, seen)
@@ -239,7 +242,7 @@ func (life *typingLife) begin(ctx context.Context, seen *[stateCount][stateCount
 
 // crash ends the process and starts another, which finds the marks on disk and
 // those whose end was just not yet written.
-func (life *typingLife) crash(ctx context.Context, e lifeEvent, seen *[stateCount][stateCount]int) {
+func (life *typingLife) crash(ctx context.Context, seen *[stateCount][stateCount]int) {
 	life.locked(func() { life.process.dead = true })
 	life.process.stop()
 	faults := life.process.faults
@@ -262,19 +265,16 @@ func (life *typingLife) crash(ctx context.Context, e lifeEvent, seen *[stateCoun
 		life.write(lifeLine{lifeEvent: lifeEvent{thread: lifeThread(m.Thread), who: m.Agent, conversation: m.Conversation, verb: "recover"}})
 	}
 	life.process.clock.Recover(marks)
-	for _, message := range life.unsent(e) {
+	for _, message := range life.unsent() {
 		life.process.clock.MessageQueued(lifeKey(message.thread), bridge.Agent{ID: message.author(life)})
 	}
 	synctest.Wait()
 }
 
-// unsent are the messages that are on their way at a time.
-func (life *typingLife) unsent(until lifeEvent) []lifeEvent {
+// unsent are the messages that are on their way.
+func (life *typingLife) unsent() []lifeEvent {
 	waiting := map[int]lifeEvent{}
-	for _, e := range life.events {
-		if e == until {
-			break
-		}
+	for _, e := range life.done {
 		switch e.verb {
 		case "queued":
 			waiting[e.message] = e
@@ -428,8 +428,7 @@ func (life *typingLife) act(ctx context.Context, e lifeEvent, seen *[stateCount]
 		_ = life.process.clock.Shutdown(ctx)
 		fallthrough
 	case "crash":
-		e.conversation = ""
-		life.crash(ctx, e, seen)
+		life.crash(ctx, seen)
 		return
 	case "gone":
 		life.over[life.at(e.thread)] = true

@@ -78,7 +78,8 @@ const (
 	dropPhantom Drop = "phantom"
 	// dropThrottled means that the far side asked for a pause.
 	dropThrottled Drop = "throttled"
-	// dropCrowded means that too many threads are looked after already.
+	// dropCrowded means that too many threads are looked after already, or too many
+	// typists of one.
 	dropCrowded Drop = "crowded"
 	// dropNowhere means that no conversation shows it.
 	dropNowhere Drop = "nowhere"

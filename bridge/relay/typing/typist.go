@@ -11,6 +11,10 @@ import (
 // is believed when no end of it comes.
 const held bridge.TypingState = "held"
 
+// typistsMost is how many may share an indicator: a channel that makes up devices
+// must not fill the memory.
+const typistsMost = 32
+
 // typist is one person, or one of a consumer's devices, as the source sees it.
 // Who does not type is not remembered.
 type typist struct {
@@ -27,6 +31,9 @@ type typist struct {
 func (l *lease) hearComposing(id string, now time.Time) {
 	p := l.typist(id)
 	switch {
+	case p == nil && len(l.typists) >= typistsMost:
+		l.thread.clock.cfg.Counts.Dropped(dropCrowded)
+		return
 	case p == nil && now.Before(l.phantom):
 		wait := min(phantomOff, l.thread.side.source.Hold)
 		l.typists = append(l.typists, typist{id: id, state: held, heard: now, until: now.Add(wait)})
