@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,8 @@ import (
 // settings are the environment.
 type settings struct {
 	Listen           string        `env:"LPSIM_LISTEN,default=127.0.0.1:8090"`
+	CAFile           string        `env:"LPSIM_CA_FILE"`
+	Host             string        `env:"LPSIM_HOST"`
 	Account          string        `env:"LPSIM_ACCOUNT_ID,default=sandbox"`
 	ClientID         string        `env:"LPSIM_CLIENT_ID,default=sandbox-client"`
 	ClientSecret     string        `env:"LPSIM_CLIENT_SECRET,default=sandbox-secret"`
@@ -62,7 +65,7 @@ func exitCode(err error) int {
 
 func run(ctx context.Context, env envconfig.Lookuper, out, log io.Writer, arguments bool) error {
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	config, listen, err := load(ctx, env)
+	config, s, err := load(ctx, env)
 	if arguments {
 		err = errors.New("lpsim takes no arguments, only LPSIM_ variables")
 	}
@@ -71,17 +74,47 @@ func run(ctx context.Context, env envconfig.Lookuper, out, log io.Writer, argume
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	config.Logger = logger
-	listener, err := net.Listen("tcp", listen)
+	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		fmt.Fprintln(log, "LPSIM_LISTEN:", err)
 		return err
 	}
+	scheme := "http"
+	if s.CAFile != "" {
+		if listener, err = secure(listener, s); err != nil {
+			fmt.Fprintln(log, "LPSIM_CA_FILE:", err)
+			return err
+		}
+		scheme = "https"
+	}
 	sim := lpsim.New(config)
-	greet(out, config, listener.Addr().String())
+	greet(out, config, scheme, listener.Addr().String())
+	if s.CAFile != "" {
+		fmt.Fprintln(out, "\nTrust the authority in", s.CAFile+", for example with curl --cacert.")
+	}
 	if !loopback(listener.Addr()) {
 		logger.Warn("lpsim has no authentication and is reachable from other machines", "listen", listener.Addr().String())
 	}
 	return serve(ctx, sim, listener, logger)
+}
+
+// secure puts TLS around a listener, with a certificate of an authority made for this run. The authority is written down
+// before anything is served, so that whoever waits for the port finds it.
+func secure(listener net.Listener, s settings) (net.Listener, error) {
+	authority, err := lpsim.NewAuthority()
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ := net.SplitHostPort(s.Listen)
+	name, _, err := net.SplitHostPort(s.Host)
+	if err != nil {
+		name = s.Host
+	}
+	config, err := authority.TLS(host, name)
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(listener, config), os.WriteFile(s.CAFile, authority.PEM(), 0o644)
 }
 
 // source treats a variable that is set but empty as unset, as containers often set them.
@@ -92,23 +125,23 @@ func (s source) Lookup(key string) (string, bool) {
 	return value, ok && value != ""
 }
 
-func load(ctx context.Context, env envconfig.Lookuper) (lpsim.Config, string, error) {
+func load(ctx context.Context, env envconfig.Lookuper) (lpsim.Config, settings, error) {
 	var s settings
 	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &s, Lookuper: source{env}}); err != nil {
-		return lpsim.Config{}, "", fmt.Errorf("environment: %w", err)
+		return lpsim.Config{}, s, fmt.Errorf("environment: %w", err)
 	}
 	var faults lpsim.Faults
 	if s.Faults != "" {
 		var err error
 		if faults, err = lpsim.ParseFaults([]byte(s.Faults)); err != nil {
-			return lpsim.Config{}, "", fmt.Errorf("LPSIM_FAULTS: %w", err)
+			return lpsim.Config{}, s, fmt.Errorf("LPSIM_FAULTS: %w", err)
 		}
 	}
 	if s.Seed != 0 {
 		faults.Seed = s.Seed
 	}
 	config := lpsim.Config{
-		Account: s.Account, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Faults: faults, MaxTranscript: s.MaxTranscript,
+		Host: s.Host, Account: s.Account, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Faults: faults, MaxTranscript: s.MaxTranscript,
 		Webhooks: lpsim.Webhooks{URL: s.WebhookURL, MaxRetries: s.WebhookRetries, RetentionSeconds: s.WebhookRetention, SHA256: s.WebhookSHA256},
 	}
 	if s.EchoTyping > 0 {
@@ -118,12 +151,12 @@ func load(ctx context.Context, env envconfig.Lookuper) (lpsim.Config, string, er
 		config.Survey = lpsim.DefaultSurvey()
 	}
 	if s.MaxTranscript < 1 {
-		return lpsim.Config{}, "", errors.New("LPSIM_MAX_TRANSCRIPT: want a number above 0")
+		return lpsim.Config{}, s, errors.New("LPSIM_MAX_TRANSCRIPT: want a number above 0")
 	}
 	if err := config.Validate(); err != nil {
-		return lpsim.Config{}, "", fmt.Errorf("%s: %w", variable(err), err)
+		return lpsim.Config{}, s, fmt.Errorf("%s: %w", variable(err), err)
 	}
-	return config, s.Listen, nil
+	return config, s, nil
 }
 
 // variable names what an operator must change for an error of the configuration.
@@ -169,7 +202,7 @@ func serve(ctx context.Context, sim *lpsim.Sim, listener net.Listener, logger *s
 	return err
 }
 
-func greet(out io.Writer, c lpsim.Config, addr string) {
+func greet(out io.Writer, c lpsim.Config, scheme, addr string) {
 	webhooks := c.Webhooks.URL
 	if webhooks == "" {
 		webhooks = "none (set LPSIM_WEBHOOK_URL, or PUT /sim/webhooks)"
@@ -177,22 +210,22 @@ func greet(out io.Writer, c lpsim.Config, addr string) {
 	fmt.Fprintf(out, `lpsim plays LivePerson for tests and demonstrations. It is not LivePerson, keeps nothing, and asks
 nobody who they are: never use it in production and never expose it.
 
-Agent's page        http://%[1]s/
+Agent's page        %[5]s://%[1]s/
 Point a connector at
-  domain API        http://%[1]s/api/account/%[2]s/service/baseURI.json?version=1.0
+  domain API        %[5]s://%[1]s/api/account/%[2]s/service/baseURI.json?version=1.0
   account           %[2]s
   client id         %[3]s
   client secret     as configured with LPSIM_CLIENT_SECRET (default sandbox-secret)
 Webhooks go to      %[4]s
 
 Try
-  curl -s http://%[1]s/sim/conversations
-  curl -s http://%[1]s/sim/stats
-  curl -s http://%[1]s/sim/faults
-  curl -s http://%[1]s/sim/requests?limit=5
-  curl -s -X POST http://%[1]s/sim/conversations -d '{"text":"hello from somebody else'"'"'s consumer"}'
-  curl -s -X POST http://%[1]s/sim/conversations/ID/agent/typing -d '{"chatState":"COMPOSING"}'
-  curl -s -X POST http://%[1]s/sim/conversations/ID/agent/messages -d '{"text":"How can I help?"}'
-  curl -sN http://%[1]s/sim/events
-`, addr, c.Account, c.ClientID, webhooks)
+  curl -s %[5]s://%[1]s/sim/conversations
+  curl -s %[5]s://%[1]s/sim/stats
+  curl -s %[5]s://%[1]s/sim/faults
+  curl -s %[5]s://%[1]s/sim/requests?limit=5
+  curl -s -X POST %[5]s://%[1]s/sim/conversations -d '{"text":"hello from somebody else'"'"'s consumer"}'
+  curl -s -X POST %[5]s://%[1]s/sim/conversations/ID/agent/typing -d '{"chatState":"COMPOSING"}'
+  curl -s -X POST %[5]s://%[1]s/sim/conversations/ID/agent/messages -d '{"text":"How can I help?"}'
+  curl -sN %[5]s://%[1]s/sim/events
+`, addr, c.Account, c.ClientID, webhooks, scheme)
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -68,6 +71,46 @@ func TestItServesUntilItIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stream.Body.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("end: %v, log %s", err, log.String())
+	}
+}
+
+// Connectors build https addresses of LivePerson's base URIs.
+func TestItServesHTTPSWithAnAuthorityOfItsOwn(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	out, ca := &lines{done: make(chan struct{})}, filepath.Join(t.TempDir(), "ca.pem")
+	ended := make(chan error, 1)
+	env := envconfig.MapLookuper(map[string]string{"LPSIM_LISTEN": "127.0.0.1:0", "LPSIM_CA_FILE": ca, "LPSIM_HOST": "liveperson.test:8443"})
+	var log bytes.Buffer
+	go func() { ended <- run(ctx, env, out, &log, false) }()
+	<-out.done
+	_, rest, _ := strings.Cut(out.String(), "Agent's page        ")
+	page, _, _ := strings.Cut(rest, "\n")
+	data, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(data)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}, ForceAttemptHTTP2: true}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(page + "api/account/sandbox/service/sentinel/baseURI.json?version=1.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Errorf("spoke %s", resp.Proto)
+	}
+	var domain struct{ BaseURI string }
+	if err := json.NewDecoder(resp.Body).Decode(&domain); err != nil || domain.BaseURI != "liveperson.test:8443" || !strings.HasPrefix(page, "https://") {
+		t.Errorf("page %q, domain %+v, %v", page, domain, err)
+	}
+	if _, err := http.Get(page); err == nil {
+		t.Error("somebody trusts the authority already")
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("end: %v, log %s", err, log.String())
