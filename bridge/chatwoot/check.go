@@ -41,7 +41,7 @@ var (
 // or token of an answer is told.
 func (c *Chatwoot) Check(ctx context.Context) []bridge.Finding {
 	findings := c.checkVersion(ctx)
-	findings = append(findings, c.checkAuthentication())
+	findings = append(findings, c.checkAuthentication(), c.checkPending())
 	if c.tokenKind == kindBot {
 		return append(findings, c.checkBot(ctx))
 	}
@@ -67,6 +67,16 @@ func (c *Chatwoot) checkAuthentication() bridge.Finding {
 		ways = append(ways, fmt.Sprintf("unsigned webhooks at %s/ and the secret", path))
 	}
 	return bridge.Finding{Subject: "authentication of webhooks", Detail: strings.Join(ways, ", ")}
+}
+
+// checkPending says who answers while a bot has a conversation: an operator who
+// misses messages should not have to guess.
+func (c *Chatwoot) checkPending() bridge.Finding {
+	f := bridge.Finding{Subject: "pending conversations", Detail: "relayed like all others"}
+	if c.pending == leave {
+		f.Detail = "left to their bot until it sets them open"
+	}
+	return f
 }
 
 // checkVersion says what the release cannot do. Nothing depends on knowing it.

@@ -37,6 +37,8 @@ func lines(t *testing.T, c *Chatwoot) []string {
 const (
 	guarded  = "Chatwoot's version: webhooks to private addresses need SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true in Chatwoot, which 4.14.0 does not know"
 	twoKeys  = "authentication of webhooks: signatures with 2 secret(s) at /channels/chatwoot"
+	left     = "pending conversations: left to their bot until it sets them open"
+	relayed  = "pending conversations: relayed like all others"
 	admin    = "CHATWOOT_TOKEN: a user's, administrator of the account: reaches every inbox"
 	inbox3   = "inbox 3: an API inbox whose webhook is this bridge's"
 	inbox4   = "inbox 4: relayed by way of an account webhook; its messages have no status that can be set"
@@ -51,49 +53,49 @@ func TestCheck(t *testing.T) {
 		far  func(*stub)
 		want []string
 	}{
-		{"all is well", nil, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, admin, inbox3, inbox4, allHooks}},
-		{"agent", nil, func(s *stub) { s.role = "agent" }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys,
+		{"all is well", nil, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left, admin, inbox3, inbox4, allHooks}},
+		{"agent", nil, func(s *stub) { s.role = "agent" }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left,
 			"CHATWOOT_TOKEN: a user's, agent of the account: reaches only inboxes the user is a member of", inbox3, inbox4}},
 		{"version not told", nil, func(s *stub) { s.release = "" }, []string{
-			"Chatwoot's version: not told; 4.13 or later is needed for all of this channel", twoKeys, admin, inbox3, inbox4, allHooks}},
+			"Chatwoot's version: not told; 4.13 or later is needed for all of this channel", twoKeys, left, admin, inbox3, inbox4, allHooks}},
 		{"version in words", nil, func(s *stub) { s.release = "develop" }, []string{
-			"Chatwoot's version: not told; 4.13 or later is needed for all of this channel", twoKeys, admin, inbox3, inbox4, allHooks}},
+			"Chatwoot's version: not told; 4.13 or later is needed for all of this channel", twoKeys, left, admin, inbox3, inbox4, allHooks}},
 		{"old", nil, func(s *stub) { s.release = "4.1.9" }, []string{"Chatwoot's version: 4.1.9",
 			"Chatwoot's version: FAILS: typing of consumers is reported from 4.2 on",
 			"Chatwoot's version: FAILS: webhooks are signed from 4.12 on: set CHATWOOT_ALLOW_UNSIGNED=true and CHATWOOT_URL_SECRET until then",
-			twoKeys, admin, inbox3, inbox4, allHooks}},
+			twoKeys, left, admin, inbox3, inbox4, allHooks}},
 		{"old and unsigned", func(c *Config) {
 			c.Secrets, c.AllowUnsigned, c.URLSecret = nil, true, config.NewSecret(urlSecret)
 		}, func(s *stub) { s.release = "4.5.0" }, []string{"Chatwoot's version: 4.5.0",
-			"authentication of webhooks: unsigned webhooks at /channels/chatwoot/ and the secret", admin, inbox3, inbox4, allHooks}},
+			"authentication of webhooks: unsigned webhooks at /channels/chatwoot/ and the secret", left, admin, inbox3, inbox4, allHooks}},
 		{"before inboxes signed", nil, func(s *stub) { s.release = "4.12.1" }, []string{"Chatwoot's version: 4.12.1",
 			"Chatwoot's version: only account webhooks are signed; those of API inboxes and agent bots are from 4.13 on",
-			twoKeys, admin, inbox3, inbox4, allHooks}},
-		{"inbox that is not there", func(c *Config) { c.InboxIDs = []string{"3", "8"} }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, admin, inbox3,
+			twoKeys, left, admin, inbox3, inbox4, allHooks}},
+		{"inbox that is not there", func(c *Config) { c.InboxIDs = []string{"3", "8"} }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left, admin, inbox3,
 			"inbox 8: FAILS: there is no such inbox, or the token's user is not a member of it", allHooks}},
-		{"API inbox without webhook", nil, func(s *stub) { s.inboxURL = "" }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, admin,
+		{"API inbox without webhook", nil, func(s *stub) { s.inboxURL = "" }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left, admin,
 			"inbox 3: an API inbox, relayed by way of an account webhook", inbox4, allHooks}},
-		{"only the API inbox", nil, func(s *stub) { s.webhooks = s.webhooks[:1] }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, admin, inbox3, inbox4,
+		{"only the API inbox", nil, func(s *stub) { s.webhooks = s.webhooks[:1] }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left, admin, inbox3, inbox4,
 			"account webhook: none ends in /channels/chatwoot: only API inboxes with a webhook of their own are relayed, without changes of contacts"}},
-		{"no webhook", nil, func(s *stub) { s.webhooks, s.inboxURL = nil, "" }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, admin,
+		{"no webhook", nil, func(s *stub) { s.webhooks, s.inboxURL = nil, "" }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left, admin,
 			"inbox 3: an API inbox, relayed by way of an account webhook", inbox4,
 			"account webhook: FAILS: no webhook's address ends in /channels/chatwoot: nothing of consumers comes here"}},
 		{"no typing subscribed", nil, func(s *stub) {
 			s.webhooks[1]["url"] = "https://bridge.example/channels/chatwoot/" + urlSecret
 			s.webhooks[1]["subscriptions"] = []string{"message_created", "message_updated", "conversation_status_changed"}
-		}, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, admin, inbox3, inbox4,
+		}, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left, admin, inbox3, inbox4,
 			"account webhook: FAILS: is not subscribed to conversation_typing_on, conversation_typing_off, contact_updated"}},
-		{"wrong token", func(c *Config) { c.Token = config.NewSecret("x") }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys,
+		{"wrong token", func(c *Config) { c.Token = config.NewSecret("x") }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left,
 			"CHATWOOT_TOKEN: FAILS: Chatwoot answered 401: the token is not known"}},
-		{"another account", func(c *Config) { c.AccountID = 2 }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys,
+		{"another account", func(c *Config) { c.AccountID = 2 }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left,
 			"CHATWOOT_TOKEN: FAILS: the user does not belong to the account CHATWOOT_ACCOUNT_ID"}},
-		{"bot's token for a user's", nil, func(s *stub) { s.owner = kindBot }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys,
+		{"bot's token for a user's", nil, func(s *stub) { s.owner = kindBot }, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, left,
 			"CHATWOOT_TOKEN: FAILS: it is an agent bot's token: set CHATWOOT_TOKEN_KIND=bot"}},
-		{"bot", func(c *Config) { c.TokenKind = kindBot }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, botOK}},
+		{"bot", func(c *Config) { c.TokenKind = kindBot }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, relayed, botOK}},
 		{"old bot", func(c *Config) { c.TokenKind = kindBot }, func(s *stub) { s.release = "4.11.2" }, []string{"Chatwoot's version: 4.11.2",
 			"Chatwoot's version: only account webhooks are signed; those of API inboxes and agent bots are from 4.13 on",
-			"Chatwoot's version: FAILS: an agent bot may show typing from 4.12 on: use a user's token", twoKeys, botOK}},
-		{"unknown bot", func(c *Config) { c.TokenKind, c.Token = kindBot, config.NewSecret("x") }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys,
+			"Chatwoot's version: FAILS: an agent bot may show typing from 4.12 on: use a user's token", twoKeys, relayed, botOK}},
+		{"unknown bot", func(c *Config) { c.TokenKind, c.Token = kindBot, config.NewSecret("x") }, nil, []string{"Chatwoot's version: 4.15.1", guarded, twoKeys, relayed,
 			"CHATWOOT_TOKEN: FAILS: Chatwoot answered 401: the token is not known"}},
 	}
 	for _, tt := range tests {
