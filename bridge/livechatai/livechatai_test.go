@@ -131,7 +131,7 @@ func TestChannelDeclaresItsCadence(t *testing.T) {
 	l, _ := newAdapter(t, far, func(c *Config) { c.Secret = nil })
 	want := bridge.Channel{
 		Name: "livechatai", Reports: []bridge.Kind{bridge.KindMessage, bridge.KindClose},
-		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindState},
+		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindState}, ChoicesTyped: true,
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: 5 * time.Second, StopUnlimited: true, Refresh: 5 * time.Second, Expiry: 10 * time.Second,
 		},

@@ -60,8 +60,8 @@ func (c *core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 	return done, nil
 }
 
-// batch turns events into journal entries. first holds the index of the first
-// entry of each event.
+// batch turns events into journal entries. first holds the index of the entry of
+// each event that has its id.
 func (c *core) batch(ctx context.Context, events []bridge.Event, records []bridge.Record) (batch bridge.Batch, first []int, err error) {
 	now := time.Now()
 	for i := range events {
@@ -76,8 +76,10 @@ func (c *core) batch(ctx context.Context, events []bridge.Event, records []bridg
 		if err != nil {
 			return bridge.Batch{}, nil, err
 		}
-		first = append(first, len(batch.Entries))
 		for _, part := range parts {
+			if part.ID == e.ID {
+				first = append(first, len(batch.Entries))
+			}
 			entry, err := newEntry(bridge.LaneKey{Channel: c.channel, Thread: e.Thread, Direction: bridge.ToLivePerson}, part, now)
 			if err != nil {
 				return bridge.Batch{}, nil, err
@@ -109,6 +111,9 @@ func newEntry(lane bridge.LaneKey, e *bridge.Event, accepted time.Time) (bridge.
 func (c *core) parts(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
 	switch e.Kind {
 	case bridge.KindMessage:
+		if parts, err := c.typedChoice(ctx, e); parts != nil || err != nil {
+			return parts, err
+		}
 		return messageParts(e, c.bridge.opts.Attachments), nil
 	case bridge.KindClick:
 		return c.clickParts(ctx, e)
@@ -170,18 +175,46 @@ func (c *core) clickParts(ctx context.Context, e *bridge.Event) ([]*bridge.Event
 	if err != nil {
 		return nil, err
 	}
+	return choiceParts(e, &offer, "", partMark+"text"), nil
+}
+
+// typedChoice takes what was written for a choice, on a channel that shows what can
+// be chosen as words only. Where one can click, what is typed stays what was typed:
+// LivePerson's own window sends no ACTION for it (Quick Replies Template).
+func (c *core) typedChoice(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+	if !c.bridge.channels[c.channel].ChoicesTyped || len(e.Message.Attachments) > 0 {
+		return nil, nil
+	}
+	key := bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}
+	_, current, err := c.bridge.directory.current(ctx, key)
+	if err != nil || !current.TakesMessages() {
+		return nil, err
+	}
+	offer, err := c.bridge.offers.typed(ctx, key, current.ID, e.Message.Text)
+	if offer == nil || err != nil {
+		return nil, err
+	}
+	// The words keep the id: when the channel repeats itself the offer may stand that
+	// did not before, and they must not be said twice.
+	return choiceParts(e, offer, partMark+"click", ""), nil
+}
+
+// choiceParts are the two calls of a choice, with what their ids add to the event's.
+func choiceParts(e *bridge.Event, offer *offered, clickMark, textMark bridge.EventID) []*bridge.Event {
 	click := *e
+	click.ID += clickMark
+	click.Kind, click.Message = bridge.KindClick, nil
 	click.Position = offer.position
 	parts := []*bridge.Event{&click}
 	if offer.text != "" {
 		text := *e
-		text.ID += partMark + "text"
+		text.ID += textMark
 		text.Kind, text.Click = bridge.KindMessage, nil
 		text.Message = &bridge.Message{Text: offer.text}
 		text.Position = &bridge.Position{Metadata: offer.position.Metadata}
 		parts = append(parts, &text)
 	}
-	return parts, nil
+	return parts
 }
 
 // ratingsLookedAt is how many of a thread's conversations may be the one a rating

@@ -99,7 +99,7 @@ func (n *news) attach(ctx context.Context, in *intake, owner *bridge.Conversatio
 	if len(c.Event.QuickReplies) == 0 && len(c.Event.RichContent) == 0 {
 		return nil
 	}
-	record, replies, err := n.offers.offer(ctx, ev, c)
+	record, replies, err := n.offers.offer(ctx, owner.Holder(), ev, c)
 	if err != nil {
 		return err
 	}

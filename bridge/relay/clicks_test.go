@@ -43,3 +43,57 @@ func TestElementsOfStructuredContentAreClicked(t *testing.T) {
 		}
 	})
 }
+
+// TestWordsChooseWhereNothingCanBeClicked writes into a thread in which an agent
+// offered two choices, on a channel that shows them as words.
+func TestWordsChooseWhereNothingCanBeClicked(t *testing.T) {
+	const offer = `{"type":"quickReplies","replies":[
+		{"type":"button","title":"Red ","click":{"metadata":[{"type":"ExternalId","id":"r"}],"actions":[{"type":"publishText","text":"I want red"}]}},
+		{"type":"button","title":"Blue","click":{"metadata":[{"type":"ExternalId","id":"b"}]}}]}`
+	said := func(calls ...string) []string { return calls }
+	tests := []struct {
+		name    string
+		typed   string
+		clicked bool
+		later   time.Duration
+		calls   []string
+		reads   string
+	}{
+		{"its name in any case", " rED", false, 0, said("0.0 ACTION", "0.0 ContentEvent"), "I want red"},
+		{"its number", "2", false, 0, said("0.0 ACTION", "0.0 ContentEvent"), "Blue"},
+		{"a number that is not offered", "3", false, 0, said("0.0 ContentEvent"), "3"},
+		{"other words", "red please", false, 0, said("0.0 ContentEvent"), "red please"},
+		{"a day later", "1", false, 25 * time.Hour, said("0.0 ContentEvent"), "1"},
+		{"where one can click", "Red", true, 0, said("0.0 ContentEvent"), "Red"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			ch := newChannel()
+			ch.about.ChoicesTyped = !test.clicked
+			inBubble(t, rigOptions{channel: ch}, func(t *testing.T, r *rig) {
+				id := r.begin("t-1")
+				if _, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "Which?", QuickReplies: json.RawMessage(offer)}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second + test.later)
+				r.wire.restartClock()
+				r.say("t-1", "typed", test.typed)
+				time.Sleep(time.Second)
+				if diff := cmp.Diff(test.calls, r.wire.timeline()); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+				c, _ := r.sim.Conversation(id)
+				if last := c.Transcript[len(c.Transcript)-1]; last.Text != test.reads {
+					t.Errorf("the agent reads %q, want %q", last.Text, test.reads)
+				}
+				// The channel repeats itself: nothing is said twice.
+				r.wire.restartClock()
+				r.say("t-1", "typed", test.typed)
+				time.Sleep(time.Second)
+				if calls := r.wire.timeline(); len(calls) > 0 {
+					t.Errorf("said twice: %v", calls)
+				}
+			})
+		})
+	}
+}

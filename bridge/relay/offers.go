@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"strings"
+	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/connector"
@@ -22,6 +25,10 @@ const (
 // quick replies and 256 elements in a card.
 const maxReplies = 256
 
+// offerStands is how long what somebody types may choose from an offer: who writes
+// "2" a day later means something else.
+const offerStands = 24 * time.Hour
+
 // offered is one element a consumer can choose.
 type offered struct {
 	text     string
@@ -32,10 +39,19 @@ type offered struct {
 type storedOffer struct {
 	Position bridge.Position `json:"place"`
 	Replies  []storedReply   `json:"replies"`
+	Offered  time.Time       `json:"offered,omitzero"`
+}
+
+// chosen is what choosing a reply means, and says.
+func (o *storedOffer) chosen(r *storedReply, words string) offered {
+	position := o.Position
+	position.Metadata = r.Metadata
+	return offered{text: words, position: &position}
 }
 
 type storedReply struct {
 	ID       string          `json:"id"`
+	Title    string          `json:"title,omitempty"`
 	Text     string          `json:"text,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
@@ -50,8 +66,8 @@ type offers struct {
 // structured content alike, and makes the record that a click needs later:
 // LivePerson wants the element's metadata back untouched. What only leads
 // somewhere is not reported, so it is no reply.
-func (o *offers) offer(ctx context.Context, ev *bridge.Event, c *connector.MessagingChange) (bridge.ChannelRecord, []bridge.QuickReply, error) {
-	stored := storedOffer{Position: *ev.Position}
+func (o *offers) offer(ctx context.Context, key bridge.ThreadKey, ev *bridge.Event, c *connector.MessagingChange) (bridge.ChannelRecord, []bridge.QuickReply, error) {
+	stored := storedOffer{Position: *ev.Position, Offered: time.Now()}
 	var replies []bridge.QuickReply
 	for _, choice := range c.Clickables() {
 		title := cmp.Or(choice.Title, choice.PublishText)
@@ -60,7 +76,7 @@ func (o *offers) offer(ctx context.Context, ev *bridge.Event, c *connector.Messa
 			continue
 		}
 		replies = append(replies, bridge.QuickReply{ID: choice.ID, Title: title, Text: choice.PublishText})
-		stored.Replies = append(stored.Replies, storedReply{ID: choice.ID, Text: choice.PublishText, Metadata: choice.Metadata})
+		stored.Replies = append(stored.Replies, storedReply{ID: choice.ID, Title: title, Text: choice.PublishText, Metadata: choice.Metadata})
 	}
 	if len(replies) == 0 {
 		if len(c.Event.QuickReplies) > 0 {
@@ -72,8 +88,8 @@ func (o *offers) offer(ctx context.Context, ev *bridge.Event, c *connector.Messa
 	if err != nil {
 		return bridge.ChannelRecord{}, nil, err
 	}
-	key := string(ev.ID)
-	if known, err := o.records.Find(ctx, OfferRecords, key); err == nil {
+	name := string(ev.ID)
+	if known, err := o.records.Find(ctx, OfferRecords, name); err == nil {
 		known.Data = data
 		return bridge.ChannelRecord{Channel: coreRecords, Record: known}, replies, nil
 	}
@@ -81,7 +97,40 @@ func (o *offers) offer(ctx context.Context, ev *bridge.Event, c *connector.Messa
 	if err != nil {
 		return bridge.ChannelRecord{}, nil, err
 	}
-	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: OfferRecords, ID: id, Keys: []string{key}, Data: data}}, replies, nil
+	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{
+		Kind: OfferRecords, ID: id, Parent: offersOf(key), Keys: []string{name}, Data: data,
+	}}, replies, nil
+}
+
+// offersOf groups the offers of a thread.
+func offersOf(key bridge.ThreadKey) string { return key.Channel + partMark + string(key.Thread) }
+
+// typed finds what somebody chose who can only write: in the newest offer of the
+// conversation, by the name of a choice or by its number in the list. Nil when
+// what was written chooses nothing.
+func (o *offers) typed(ctx context.Context, key bridge.ThreadKey, conversation, text string) (*offered, error) {
+	newest, err := o.records.List(ctx, OfferRecords, offersOf(key), bridge.Page{Limit: 1, Newest: true})
+	if err != nil || len(newest) == 0 {
+		return nil, err
+	}
+	var stored storedOffer
+	if err := json.Unmarshal(newest[0].Data, &stored); err != nil {
+		return nil, err
+	}
+	if stored.Position.Conversation != conversation || time.Since(stored.Offered) > offerStands {
+		return nil, nil
+	}
+	text = strings.TrimSpace(text)
+	for i := range stored.Replies {
+		if r := &stored.Replies[i]; r.Title != "" && strings.EqualFold(text, strings.TrimSpace(r.Title)) {
+			return new(stored.chosen(r, cmp.Or(r.Text, text))), nil
+		}
+	}
+	if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(stored.Replies) {
+		r := &stored.Replies[n-1]
+		return new(stored.chosen(r, cmp.Or(r.Text, r.Title))), nil
+	}
+	return nil, nil
 }
 
 // find finds what a click chose.
@@ -97,11 +146,9 @@ func (o *offers) find(ctx context.Context, c *bridge.Click) (offered, error) {
 	if err := json.Unmarshal(record.Data, &stored); err != nil {
 		return offered{}, err
 	}
-	for _, r := range stored.Replies {
-		if r.ID == c.ReplyID {
-			position := stored.Position
-			position.Metadata = r.Metadata
-			return offered{text: r.Text, position: &position}, nil
+	for i := range stored.Replies {
+		if r := &stored.Replies[i]; r.ID == c.ReplyID {
+			return stored.chosen(r, r.Text), nil
 		}
 	}
 	return offered{}, &bridge.FieldError{Field: "click.replyId", Reason: "is not a reply of that message"}
