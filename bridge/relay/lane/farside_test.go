@@ -180,6 +180,7 @@ func TestPoisonIsGivenUpWithinMinutes(t *testing.T) {
 				if took := time.Since(began); took < poisonTime || took > 15*time.Minute {
 					t.Errorf("what stands behind poison waited %v", took)
 				}
+				time.Sleep(5 * time.Minute)
 				dead := slices.IndexFunc(r.store.settled, func(s bridge.Settlement) bool { return s.Seq == poison && s.Final == bridge.Dead })
 				if dead < 0 {
 					t.Error("the poison is no dead letter")

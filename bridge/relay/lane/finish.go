@@ -34,10 +34,9 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settl
 		l.trouble.second = false
 		return nil
 	}
-	if second && v.Sign == SaysWell {
-		first := l.queue[0]
-		poison := s.drop(l, 0, 1, s.poisoned(first, Verdict{Outcome: first.Last, Final: bridge.Pending, Sign: SaysDown}))
-		return append(poison, s.conclude(l, batch, v)...)
+	if second && v.Sign == SaysWell && v.Final != bridge.Pending {
+		l.trouble.second, l.trouble.alone = false, true
+		return s.drop(l, 1, 1, v)
 	}
 	if v.Final == bridge.Pending {
 		v = s.suffer(l, batch[0], v)

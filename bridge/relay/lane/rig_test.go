@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -34,10 +35,52 @@ type store struct {
 	writing sync.Mutex
 	// broken refuses to write, unreadable to read.
 	broken, unreadable bool
+	// said are the entries ever appended, by lane, positions where they arrived.
+	said      map[bridge.LaneKey][]int64
+	positions map[int64]bool
+	// next is what another process finds after this one died.
+	next *store
+}
+
+// fail makes writing or reading fail.
+func (j *store) fail(broken, unreadable bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.broken, j.unreadable = broken, unreadable
+}
+
+// knows reports whether the ledger has a position.
+func (j *store) knows(_ string, sequence int64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.positions[sequence]
+}
+
+// die ends the process: nothing more gets on disk. What it had begun is in doubt
+// when it crashed.
+func (j *store) die(crashed bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	after := newStore()
+	after.seq, after.said, after.settled = j.seq, j.said, j.settled
+	after.positions = maps.Clone(j.positions)
+	for seq, e := range j.entries {
+		kept := *e
+		if crashed && j.begun[seq] && e.Kind == bridge.KindMessage {
+			kept.Doubt = &bridge.Doubt{Since: time.Now()}
+		}
+		kept.Event, kept.Begun = nil, false
+		after.entries[seq] = &kept
+		after.lanes[kept.Lane] = append(after.lanes[kept.Lane], &kept)
+	}
+	for _, list := range after.lanes {
+		slices.SortFunc(list, func(a, b *bridge.Entry) int { return int(a.Seq - b.Seq) })
+	}
+	j.broken, j.unreadable, j.next = true, true, after
 }
 
 func newStore() *store {
-	return &store{entries: map[int64]*bridge.Entry{}, lanes: map[bridge.LaneKey][]*bridge.Entry{}, begun: map[int64]bool{}}
+	return &store{entries: map[int64]*bridge.Entry{}, lanes: map[bridge.LaneKey][]*bridge.Entry{}, begun: map[int64]bool{}, said: map[bridge.LaneKey][]int64{}, positions: map[int64]bool{}}
 }
 
 func (j *store) append(entries ...bridge.Entry) []*bridge.Entry {
@@ -50,6 +93,7 @@ func (j *store) append(entries ...bridge.Entry) []*bridge.Entry {
 		kept := e
 		j.entries[e.Seq], j.begun[e.Seq] = &kept, e.Begun
 		j.lanes[e.Lane] = append(j.lanes[e.Lane], &kept)
+		j.said[e.Lane] = append(j.said[e.Lane], e.Seq)
 		added = append(added, &e)
 	}
 	return added
@@ -128,6 +172,9 @@ func (j *store) apply(s bridge.Settlement) error {
 			j.settled = append(j.settled, s)
 		}
 	}
+	if s.Dialog != "" {
+		j.positions[s.Sequence] = true
+	}
 	if s.Next != 0 {
 		j.begun[s.Next] = true
 	}
@@ -200,7 +247,9 @@ func inBubble(t *testing.T, most int, answer far, test func(*rig)) {
 	})
 }
 
-func (r *rig) start(most int, answer far) {
+func (r *rig) start(most int, answer far) { r.startWith(most, answer, Echoes{}) }
+
+func (r *rig) startWith(most int, answer far, echoes Echoes) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	clock := schedule.New()
 	go clock.Run(ctx)
@@ -216,6 +265,7 @@ func (r *rig) start(most int, answer far) {
 		Settled: func(*bridge.Entry, Verdict) { r.announced.Add(-1) }, Loaded: func(*bridge.Entry) { r.announced.Add(1) },
 		Unloaded: func(*bridge.Entry) { r.announced.Add(-1) }, Mine: func(bridge.LaneKey) bool { return true },
 		Panicked:      func(context.Context, *bridge.Entry, any) Verdict { return isDown },
+		Echoes:        echoes,
 		HealthChanged: func(h Health) { r.health = append(r.health, h) },
 		Boot:          r.store.seq,
 	})

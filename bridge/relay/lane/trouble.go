@@ -29,8 +29,11 @@ type trouble struct {
 	// how unlikely it is that chance alone made it fail.
 	passes   int
 	evidence float64
-	// second says that the entry behind it is tried in its stead.
-	second bool
+	// second says that the entry behind it is tried in its stead, opinion at how
+	// many failures that is done again, and alone that the other got through.
+	second  bool
+	opinion int
+	alone   bool
 }
 
 // poison says that it is the message that fails, not the far side.
@@ -61,7 +64,7 @@ func (s *Set) suffer(l *lane, e *bridge.Entry, v Verdict) Verdict {
 	if s.far.health == Well {
 		t.pauses++
 	}
-	if v.Sign == SaysDown && t.poison() {
+	if v.Sign == SaysDown && (t.alone || t.poison()) {
 		return s.poisoned(e, v)
 	}
 	t.second = v.Sign == SaysDown && s.needsSecondOpinion(l)
@@ -70,13 +73,18 @@ func (s *Set) suffer(l *lane, e *bridge.Entry, v Verdict) Verdict {
 
 // needsSecondOpinion says that the first entry has failed so often that it may
 // be poison, and that nobody else sends anything that would tell. Then the entry
-// behind it is tried at once: when that gets through where the first one has just
-// failed, it is not the far side.
+// behind it is tried at once. When that gets through where the first one has just
+// failed, and that fails once more, it is not the far side. It is done seldom, for
+// a far side that gets well between the two would see them in the wrong order.
 func (s *Set) needsSecondOpinion(l *lane) bool {
 	t := &l.trouble
 	// One more that passed and one more that failed, for so few are known.
 	chance := min(max(s.failing.those/(s.failing.all+1), leastFailing), 0.5)
-	return t.lasting() && t.evidence == 0 && len(l.queue) > 1 && float64(t.failures)*-math.Log(chance) >= poisonBound
+	if !t.lasting() || t.evidence > 0 || t.alone || len(l.queue) < 2 || t.failures < t.opinion || float64(t.failures)*-math.Log(chance) < poisonBound {
+		return false
+	}
+	t.opinion = 2 * t.failures
+	return true
 }
 
 func (s *Set) poisoned(e *bridge.Entry, v Verdict) Verdict {

@@ -1,0 +1,222 @@
+package lane
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"lpbridge/bridge"
+)
+
+// life is what happens to a few lanes whose far side tells later what arrived.
+type life struct {
+	deeds []deed
+}
+
+// deed is something that happens, and how long it is quiet afterwards.
+type deed struct {
+	what  string
+	lane  int
+	n     int
+	quiet time.Duration
+}
+
+func (d deed) String() string {
+	return fmt.Sprint(d.what, " lane ", d.lane, " n ", d.n, " then ", d.quiet)
+}
+
+func drawLife(rt *rapid.T) life {
+	var l life
+	for range rapid.IntRange(3, 30).Draw(rt, "deeds") {
+		l.deeds = append(l.deeds, deed{
+			what: rapid.SampledFrom([]string{
+				"say", "say", "say", "say", "burst", "well", "down", "lost", "applied", "throttled", "refused", "unreadable", "crash", "restart", "deaf disk",
+			}).Draw(rt, "what"),
+			lane: rapid.IntRange(0, 3).Draw(rt, "lane"),
+			n:    rapid.IntRange(0, 100).Draw(rt, "n"),
+			quiet: rapid.SampledFrom([]time.Duration{
+				0, time.Millisecond, 3 * time.Millisecond, 50 * time.Millisecond, time.Second, 20 * time.Second, 2 * time.Minute, time.Hour,
+			}).Draw(rt, "quiet"),
+		})
+	}
+	return l
+}
+
+func (l life) String() string {
+	var lines []string
+	for _, d := range l.deeds {
+		lines = append(lines, "  "+d.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// world is the far side of a life. What it takes it tells of a little later, and
+// after an absence by the end of the replay.
+type world struct {
+	t *testing.T
+	r *rig
+
+	mu sync.Mutex
+	// mood is how it answers.
+	mood string
+	// arrived lists what it took, by lane; told is what nobody heard of yet.
+	arrived map[bridge.LaneKey][]int64
+	told    []arrival
+	next    int64
+	wrong   []string
+}
+
+type arrival struct {
+	key      bridge.LaneKey
+	seq      int64
+	sequence int64
+}
+
+func (w *world) answer(ctx context.Context, e *bridge.Entry) Verdict {
+	w.r.set.Sending(e, "d")
+	time.Sleep(5 * time.Millisecond)
+	if ctx.Err() != nil {
+		return Verdict{Outcome: bridge.Unknown}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch w.mood {
+	case "down":
+		return isDown
+	case "lost":
+		return says5xx
+	case "throttled":
+		return throttles
+	case "refused":
+		return refuses
+	}
+	w.next++
+	w.arrived[e.Lane] = append(w.arrived[e.Lane], e.Seq)
+	w.told = append(w.told, arrival{e.Lane, e.Seq, w.next})
+	if w.mood == "applied" {
+		return says5xx
+	}
+	v := takes
+	v.Dialog, v.Sequence = "d", w.next
+	return v
+}
+
+// tell brings what arrived back as echoes.
+func (w *world) tell() {
+	w.mu.Lock()
+	told := w.told
+	w.told = nil
+	w.mu.Unlock()
+	for _, a := range told {
+		if w.r.store.knows("d", a.sequence) {
+			continue
+		}
+		_, err := w.r.set.Echo(w.t.Context(), []bridge.LaneKey{a.key}, Arrival{
+			Dialog: "d", Sequence: a.sequence, Matches: func(e *bridge.Entry) bool { return e.Seq == a.seq },
+		})
+		if err != nil {
+			// It was not answered 200 and comes again.
+			w.mu.Lock()
+			w.told = append(w.told, a)
+			w.mu.Unlock()
+		}
+	}
+}
+
+func (w *world) live(l life) {
+	w.r.startWith(64, w.answer, w.echoes(time.Now()))
+	for _, d := range l.deeds {
+		w.happen(d)
+		for quiet := d.quiet; quiet > 0; quiet -= 10 * time.Second {
+			time.Sleep(min(quiet, 10*time.Second))
+			w.tell()
+		}
+	}
+	w.happen(deed{what: "well"})
+	for range 100 {
+		time.Sleep(10 * time.Second)
+		w.tell()
+	}
+	w.referee()
+	w.r.stop()
+}
+
+func (w *world) echoes(alive time.Time) Echoes {
+	return Echoes{Come: func() bool { return true }, Wait: 35 * time.Second, Replay: Replay{}.After(alive, time.Now())}
+}
+
+func (w *world) happen(d deed) {
+	switch d.what {
+	case "say":
+		w.r.say(d.lane)
+	case "burst":
+		for range d.n {
+			w.r.say(d.lane)
+		}
+	case "unreadable", "deaf disk":
+		w.r.store.fail(d.what == "deaf disk", d.what == "unreadable")
+		time.Sleep(time.Duration(d.n) * 20 * time.Millisecond)
+		w.r.store.fail(false, false)
+	case "crash", "restart":
+		crash := d.what == "crash"
+		if !crash {
+			w.r.set.Stop(w.t.Context())
+			time.Sleep(time.Second)
+		}
+		w.r.store.die(crash)
+		w.r.end()
+		time.Sleep(time.Second)
+		alive := time.Now()
+		time.Sleep(time.Duration(d.n) * time.Second)
+		w.r.announced.Store(0)
+		w.r.store = w.r.store.next
+		w.r.startWith(64, w.answer, w.echoes(alive))
+	default:
+		w.mu.Lock()
+		w.mood = d.what
+		w.mu.Unlock()
+	}
+}
+
+// referee reports what broke the promise: everything arrives, once, in order.
+func (w *world) referee() {
+	if n := w.r.store.pending(); n > 0 {
+		w.wrong = append(w.wrong, fmt.Sprintf("%d are pending", n))
+	}
+	if n := w.r.announced.Load(); n != 0 {
+		w.wrong = append(w.wrong, fmt.Sprintf("%d are announced", n))
+	}
+	if known, running := w.r.set.Backlog(); known+running > 0 {
+		w.wrong = append(w.wrong, fmt.Sprintf("%d lanes are left, %d run", known, running))
+	}
+	for key, said := range w.r.store.said {
+		if !slices.Equal(said, w.arrived[key]) {
+			w.wrong = append(w.wrong, fmt.Sprintf("%s: said %v, arrived %v", key.Thread, said, w.arrived[key]))
+		}
+	}
+}
+
+func TestLanesDeliverOnceAndInOrderWhateverHappens(t *testing.T) {
+	lives := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		l := drawLife(rt)
+		lives++
+		var wrong []string
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{t: t, r: &rig{t: t, store: newStore()}, mood: "well", arrived: map[bridge.LaneKey][]int64{}}
+			w.live(l)
+			wrong = w.wrong
+		})
+		if len(wrong) > 0 {
+			rt.Fatalf("%s\nlife:\n%s", strings.Join(wrong, "\n"), l)
+		}
+	})
+	t.Logf("%d distinct lives", lives)
+}
