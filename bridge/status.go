@@ -45,8 +45,6 @@ type FlowStatus struct {
 	Since time.Time `json:"since"`
 	// LastError is why the far side is not well.
 	LastError string `json:"lastError,omitempty"`
-	// Oldest is when the oldest event in memory that still waits was accepted.
-	Oldest time.Time `json:"oldest,omitzero"`
 	// ThrottledUntil is when a far side that asked to be left alone is asked
 	// again.
 	ThrottledUntil time.Time `json:"throttledUntil,omitzero"`

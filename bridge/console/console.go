@@ -127,7 +127,7 @@ func (c *Console) register(reg prometheus.Registerer) {
 		ConstLabels: prometheus.Labels{"version": c.version},
 	})
 	build.Set(1)
-	reg.MustRegister(build, c.actions, farSides{c.bridge.Status})
+	reg.MustRegister(build, c.actions)
 }
 
 func (c *Console) routes(o Options) *http.ServeMux {

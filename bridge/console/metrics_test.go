@@ -3,14 +3,12 @@ package console
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay"
-	"lpbridge/bridge/relay/lane"
 	"lpbridge/connector"
 )
 
@@ -40,56 +38,6 @@ func TestMetricNamesAreProper(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
-	}
-}
-
-// TestFarSidesAreMeasured: an outage can be alerted on, and how long the oldest
-// event waits for its end.
-func TestFarSidesAreMeasured(t *testing.T) {
-	_, reg, _ := setup(t, fourLetters(), func(o *Options) {
-		o.Bridge = &runningBridge{status: bridge.Status{
-			LivePerson: bridge.FlowStatus{State: "down", Oldest: time.Now().Add(-time.Hour)},
-			Channels:   []bridge.ChannelStatus{{Name: "webhook", Flow: bridge.FlowStatus{State: "well"}}},
-		}}
-	})
-	want := `# HELP lpbridge_far_side_state State of LivePerson and of each channel's system: 1 for the one that holds.
-# TYPE lpbridge_far_side_state gauge
-lpbridge_far_side_state{far_side="liveperson",state="credential_refused"} 0
-lpbridge_far_side_state{far_side="liveperson",state="down"} 1
-lpbridge_far_side_state{far_side="liveperson",state="throttled"} 0
-lpbridge_far_side_state{far_side="liveperson",state="well"} 0
-lpbridge_far_side_state{far_side="webhook",state="credential_refused"} 0
-lpbridge_far_side_state{far_side="webhook",state="down"} 0
-lpbridge_far_side_state{far_side="webhook",state="throttled"} 0
-lpbridge_far_side_state{far_side="webhook",state="well"} 1
-`
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "lpbridge_far_side_state"); err != nil {
-		t.Error(err)
-	}
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != "lpbridge_oldest_waiting_seconds" {
-			continue
-		}
-		ages := []float64{f.GetMetric()[0].GetGauge().GetValue(), f.GetMetric()[1].GetGauge().GetValue()}
-		if ages[0] < 3600 || ages[0] > 3700 || ages[1] != 0 {
-			t.Errorf("the oldest events wait for %v s", ages)
-		}
-		return
-	}
-	t.Error("the age of the oldest event is not measured")
-}
-
-// TestStatesAreTheLanes: the words of far sides' states are those of the engine.
-func TestStatesAreTheLanes(t *testing.T) {
-	lanes := []lane.Health{lane.Well, lane.Throttled, lane.Down, lane.Refused}
-	for i, h := range lanes {
-		if len(farSideStates) != len(lanes) || farSideStates[i] != string(h) {
-			t.Errorf("the console knows %v, the lanes %v", farSideStates, lanes)
-		}
 	}
 }
 

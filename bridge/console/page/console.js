@@ -119,7 +119,7 @@ function ailing(flow) {
 function trouble(flow) {
   const words = [`${states[flow.state]} for ${duration(Date.now() - new Date(flow.since))}`];
   if (flow.lastError) words.push(flow.lastError);
-  if (flow.oldest) words.push(`the oldest event waits for ${duration(Date.now() - new Date(flow.oldest))}`);
+  if (flow.oldestWaiting) words.push(`the oldest event waits for ${duration(Date.now() - new Date(flow.oldestWaiting))}`);
   return words.join(", ");
 }
 

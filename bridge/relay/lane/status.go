@@ -31,11 +31,6 @@ func (s *Set) Status() bridge.FlowStatus {
 	if s.far.health != Well {
 		f.LastError = s.far.reason
 	}
-	for _, l := range s.byKey {
-		if len(l.queue) > 0 && (f.Oldest.IsZero() || l.queue[0].Accepted.Before(f.Oldest)) {
-			f.Oldest = l.queue[0].Accepted
-		}
-	}
 	if s.far.until.After(time.Now()) {
 		f.ThrottledUntil = s.far.until
 	}
