@@ -49,6 +49,11 @@ type ChatwootAPI struct {
 	conversations  *served.Cache[int64, *conversation]
 	agents         *served.Cache[string, int64]
 
+	// bodies bounds the requests that are being read, newContacts how many
+	// contacts one source may create.
+	bodies      *served.Budget
+	newContacts *served.Rates
+
 	// enrolment is held while contacts and contact-inboxes change. Merging
 	// touches several at once, and none of it happens often.
 	enrolment sync.Mutex
@@ -85,6 +90,8 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 		contacts:       served.NewCache[int64](contactCache, (*contact).bytes),
 		contactInboxes: served.NewCache[sourceKey](contactInboxCache, (*contactInbox).bytes),
 		conversations:  served.NewCache[int64](conversationCache, (*conversation).bytes),
+		bodies:         served.NewBudget(bodiesInFlight),
+		newContacts:    served.NewRates(cfg.NewContacts, cfg.ClientHeader),
 		agents:         served.NewCache[string](agentCache, func(int64) int { return 8 }),
 	}
 	for _, in := range inboxes {

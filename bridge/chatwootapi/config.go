@@ -26,9 +26,11 @@ type Config struct {
 	HMACTokens    config.Secret `env:"HMAC_TOKENS" desc:"Keys of single inboxes: identifier=key, separated by commas."`
 	HMACMandatory bool          `env:"HMAC_MANDATORY,default=false" desc:"Whether every contact call must carry identifier and identifier_hash."`
 	CSAT          bool          `env:"CSAT,default=false" desc:"Whether a resolved conversation gets a satisfaction survey."`
-	AgentName     string        `env:"AGENT_NAME,default=Agent" desc:"Display name of agents, whose real names LivePerson does not tell."`
+	AgentName     string        `env:"AGENT_NAME,default=Agent" desc:"Display name of agents whose own names are not known."`
 	PublicURL     *url.URL      `env:"PUBLIC_URL" desc:"Base URL under which apps and agents reach this service; LPBRIDGE_PUBLIC_URL when empty."`
 	MaxAttachment int64         `env:"MAX_ATTACHMENT,default=3145728" min:"1024" max:"67108864" desc:"Largest file a contact may send, in bytes."`
+	NewContacts   int           `env:"NEW_CONTACTS,default=600" min:"0" desc:"How many contacts one client address may create in a minute; 0 for no limit. Our own host has none, which is where a proxy without CLIENT_HEADER stands."`
+	ClientHeader  string        `env:"CLIENT_HEADER" desc:"Header in which the proxy before the bridge tells its client's address, such as X-Forwarded-For; its last entry counts. Set it only behind a proxy that sets it."`
 	EmptyStrings  bool          `env:"EMPTY_STRINGS,default=false" desc:"Whether a missing e-mail address or phone number is sent as an empty string instead of null, which Chatwoot's Flutter SDK needs."`
 }
 
@@ -41,6 +43,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxAttachment < minAttachment || c.MaxAttachment > maxAttachment {
 		errs = append(errs, fmt.Errorf("MAX_ATTACHMENT: must be between %d and %d bytes", minAttachment, maxAttachment))
+	}
+	if c.NewContacts < 0 {
+		errs = append(errs, errors.New("NEW_CONTACTS: must be 0 or more"))
 	}
 	keys, err := c.inboxKeys()
 	errs = append(errs, err)

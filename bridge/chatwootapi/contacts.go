@@ -84,6 +84,9 @@ func (a *ChatwootAPI) showContact(ctx context.Context, c *call) (any, error) {
 // its contact unchanged, and so does an identifier that is proven. An e-mail
 // address, phone number or identifier without proof finds nobody.
 func (a *ChatwootAPI) createContact(ctx context.Context, c *call) (any, error) {
+	if !a.newContacts.Allow(c.Request) {
+		return nil, errTooMany
+	}
 	identifier, err := a.checkIdentity(c)
 	if err != nil {
 		return nil, err
@@ -210,10 +213,23 @@ func (c *contact) validate() error {
 	if len(c.Avatar) > maxAvatarURL {
 		v.add("avatar_url", "Avatar url is too long (maximum is 2048 characters)")
 	}
+	v.addAttributes(c.Attributes)
 	return v.err()
 }
 
-const maxAvatarURL = 2048
+const (
+	maxAvatarURL = 2048
+	// maxAttributes is how much memory custom attributes may take, in bytes.
+	// They are kept at hand with their contact, and told to agents.
+	maxAttributes = 64 << 10
+)
+
+// addAttributes refuses custom attributes that are too many or too long.
+func (v *invalid) addAttributes(attributes map[string]any) {
+	if served.Weigh(attributes) > maxAttributes {
+		v.add("custom_attributes", "Custom attributes are too long (maximum is 65536 bytes)")
+	}
+}
 
 // updateContact answers PATCH. An e-mail address or phone number that somebody
 // else has too is no more than what this contact says: with Chatwoot the two

@@ -3,6 +3,7 @@ package chatwootapi
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,6 +50,10 @@ func (a *ChatwootAPI) createConversation(ctx context.Context, c *call) (any, err
 	if err != nil {
 		return nil, err
 	}
+	var v invalid
+	if v.addAttributes(c.params.object("custom_attributes")); v.err() != nil {
+		return nil, v.err()
+	}
 	id, err := kindConversation.NextID(ctx, a.records)
 	if err != nil {
 		return nil, err
@@ -79,12 +84,32 @@ func (a *ChatwootAPI) showConversation(ctx context.Context, c *call) (any, error
 	return a.withMessages(ctx, f.thread, f.visitor)
 }
 
-// withMessages is a conversation with all its messages, as Chatwoot answers it.
+// maxHistory is how many bytes of messages one answer brings, more or less: the
+// newest. Chatwoot brings all; what is older the list of messages has.
+const maxHistory = 4 << 20
+
+// withMessages is a conversation with its messages, as Chatwoot answers it.
 func (a *ChatwootAPI) withMessages(ctx context.Context, t *conversation, p *visitor) (any, error) {
-	messages, err := kindMessage.All(ctx, a.records, formatID(t.ID))
-	if err != nil {
-		return nil, err
+	room := maxHistory
+	return a.withHistory(ctx, t, p, &room)
+}
+
+// withHistory is a conversation with its newest messages, as far as there is
+// room for them.
+func (a *ChatwootAPI) withHistory(ctx context.Context, t *conversation, p *visitor, room *int) (any, error) {
+	var messages []*message
+	if *room > 0 {
+		for m, err := range kindMessage.Each(ctx, a.records, formatID(t.ID), bridge.Page{Newest: true}) {
+			if err != nil {
+				return nil, err
+			}
+			messages = append(messages, m)
+			if *room -= m.bytes(); *room <= 0 {
+				break
+			}
+		}
 	}
+	slices.Reverse(messages)
 	return a.conversationBody(t, p, messages), nil
 }
 
@@ -98,10 +123,11 @@ func (a *ChatwootAPI) listConversations(ctx context.Context, c *call) (any, erro
 	if err != nil {
 		return nil, err
 	}
+	room := maxHistory
 	answers := make([]any, len(threads))
 	for i, t := range threads {
 		c.tookAll(t)
-		if answers[i], err = a.withMessages(ctx, t, p); err != nil {
+		if answers[i], err = a.withHistory(ctx, t, p, &room); err != nil {
 			return nil, err
 		}
 	}

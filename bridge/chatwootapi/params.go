@@ -78,6 +78,9 @@ func readBody(w http.ResponseWriter, r *http.Request, files int64) (params, erro
 }
 
 func bodyError(err error) error {
+	if errors.Is(err, served.ErrBudget) {
+		return errUnavailable
+	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return errTooLarge
 	}

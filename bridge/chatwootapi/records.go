@@ -296,6 +296,18 @@ func (c *contact) bytes() int {
 	return sum
 }
 
+func (m *message) bytes() int {
+	const fixed = 512
+	sum := fixed + served.Weigh(m.Attributes)
+	if m.Content != nil {
+		sum += len(*m.Content)
+	}
+	for _, f := range m.Attachments {
+		sum += fixed + len(f.Name) + len(f.URL)
+	}
+	return sum
+}
+
 func (ci *contactInbox) bytes() int { return len(ci.Inbox) + len(ci.Source) + len(ci.Token) }
 
 // bytes has room for the times of the last minute's messages.

@@ -16,7 +16,8 @@ import (
 type refusal struct {
 	status     int
 	body       any
-	retryAfter int // seconds; 0 sends no header
+	plain      string // text/plain in place of a body
+	retryAfter int    // seconds; 0 sends no header
 }
 
 // Error implements error. It names no values of the request.
@@ -44,6 +45,7 @@ var (
 	errTooLarge     = &refusal{status: http.StatusRequestEntityTooLarge, body: railsError{http.StatusRequestEntityTooLarge, "Payload Too Large"}}
 	errUnavailable  = &refusal{status: http.StatusServiceUnavailable, body: railsError{http.StatusServiceUnavailable, "Service Unavailable"}, retryAfter: 5}
 	errFlood        = &refusal{status: http.StatusUnprocessableEntity, body: invalidRecord{"Too many messages", []string{"base"}}}
+	errTooMany      = &refusal{status: http.StatusTooManyRequests, plain: "Retry later\n", retryAfter: 60}
 	errSurveyLocked = &refusal{status: http.StatusUnprocessableEntity, body: struct {
 		Error string `json:"error"`
 	}{"You cannot update the CSAT survey after 14 days"}}
@@ -101,6 +103,12 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 func writeRefusal(w http.ResponseWriter, r *refusal) {
 	if r.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(r.retryAfter))
+	}
+	if r.plain != "" {
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(r.status)
+		_, _ = w.Write([]byte(r.plain))
+		return
 	}
 	if r.body == nil {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

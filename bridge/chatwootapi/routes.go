@@ -2,6 +2,7 @@ package chatwootapi
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -144,6 +145,13 @@ func (a *ChatwootAPI) serve(path string, do endpoint) http.Handler {
 	})
 }
 
+const (
+	// bodiesInFlight is how many bytes of bodies are held at once, beyond freeBody
+	// of each.
+	bodiesInFlight = 64 << 20
+	freeBody       = 64 << 10
+)
+
 // respond finds the inbox, reads the parameters and answers. What belongs to no
 // inbox is not even read.
 func (a *ChatwootAPI) respond(w http.ResponseWriter, c *call, do endpoint) (any, error) {
@@ -152,6 +160,9 @@ func (a *ChatwootAPI) respond(w http.ResponseWriter, c *call, do endpoint) (any,
 			return nil, errNotFound
 		}
 	}
+	body := a.bodies.Reader(c.Body, freeBody)
+	defer body.Release()
+	c.Body = io.NopCloser(body)
 	var err error
 	if c.params, err = readParams(w, c.Request, a.cfg.MaxAttachment); err != nil {
 		return nil, err

@@ -38,9 +38,11 @@ type Config struct {
 	PublicURL         *url.URL      `env:"PUBLIC_URL" desc:"Base URL under which apps reach the public listener, without /layer; LPBRIDGE_PUBLIC_URL when empty."`
 	SessionTTL        time.Duration `env:"SESSION_TTL,default=720h" min:"1m" max:"8760h" desc:"How long a login lasts; never longer than history is kept."`
 	AgentID           string        `env:"AGENT_ID,default=agent" desc:"User id under which the apps know the agent. Other agents of a conversation get this id with a suffix."`
-	AgentName         string        `env:"AGENT_NAME,default=Agent" desc:"Display name of agents, whose real names LivePerson does not tell."`
+	AgentName         string        `env:"AGENT_NAME,default=Agent" desc:"Display name of agents whose own names are not known."`
 	AgentAvatarURL    *url.URL      `env:"AGENT_AVATAR_URL" desc:"Address of the agents' picture."`
 	StateKey          string        `env:"STATE_KEY,default=state" desc:"Key of a conversation's metadata that tells apps what became of it; apps cannot set it."`
+	Logins            int           `env:"LOGINS,default=600" min:"0" desc:"How many nonces and sessions one client address may ask for in a minute; 0 for no limit. Our own host has none, which is where a proxy without CLIENT_HEADER stands."`
+	ClientHeader      string        `env:"CLIENT_HEADER" desc:"Header in which the proxy before the bridge tells its client's address, such as X-Forwarded-For; its last entry counts. Set it only behind a proxy that sets it."`
 	MaxContent        int64         `env:"MAX_CONTENT,default=3145728" min:"4096" max:"67108864" desc:"Largest rich content an app may upload, in bytes."`
 	SandboxIdentities bool          `env:"SANDBOX_IDENTITIES,default=false" desc:"Whether POST /layer/sandbox/identity_token signs an identity token for anybody who asks. Never in production."`
 }
@@ -118,6 +120,9 @@ func (c Config) validateLimits() error {
 	var errs []error
 	if c.SessionTTL < minSessionTTL || c.SessionTTL > maxSessionTTL {
 		errs = append(errs, fmt.Errorf("SESSION_TTL: must be between %s and %s", minSessionTTL, maxSessionTTL))
+	}
+	if c.Logins < 0 {
+		errs = append(errs, errors.New("LOGINS: must be 0 or more"))
 	}
 	if c.MaxContent < minContent || c.MaxContent > maxContent {
 		errs = append(errs, fmt.Errorf("MAX_CONTENT: must be between %d and %d bytes", minContent, maxContent))

@@ -104,6 +104,15 @@ func (l *Layer) refreshContent(ctx context.Context, c *call) (response, error) {
 	return response{status: http.StatusOK, body: l.contentObject(found.UUID, int64(len(found.data)))}, nil
 }
 
+// awaited refuses an upload for which there is no place, before it is read.
+func (l *Layer) awaited(ctx context.Context, c *call) error {
+	found, err := l.contentNamed(ctx, c.PathValue("uuid"))
+	if err == nil && found.Filled {
+		err = errIDTaken
+	}
+	return err
+}
+
 // upload answers PUT of the bytes, once. The SDKs send no session along.
 func (l *Layer) upload(ctx context.Context, c *call) (response, error) {
 	if len(c.body) == 0 {

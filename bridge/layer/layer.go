@@ -54,6 +54,10 @@ type Layer struct {
 	nonces  nonceStore
 	users   users
 	sockets *served.Sockets
+	// bodies bounds the requests that are being read, logins how many one source
+	// may begin or try.
+	bodies  *served.Budget
+	logins  *served.Rates
 	sandbox *sandbox // nil when switched off
 }
 
@@ -78,6 +82,7 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
 	l := &Layer{
 		cfg: cfg, base: strings.TrimRight(cfg.PublicURL.String(), "/") + mount,
 		core: core, records: core.Records(), log: logger, keys: keys, sockets: newSockets(logger),
+		bodies: served.NewBudget(bodiesInFlight), logins: served.NewRates(cfg.Logins, cfg.ClientHeader),
 	}
 	l.nonces.records = l.records
 	if cfg.SandboxIdentities {

@@ -51,6 +51,7 @@ var (
 	errUnparsable  = &refusal{status: http.StatusBadRequest, id: "invalid_request", code: 10, message: "The body is not the JSON it should be"}
 	errRequestID   = &refusal{status: http.StatusBadRequest, id: "invalid_request_id", code: 3, message: "request_id must be letters, digits, dots and hyphens"}
 	errAppID       = &refusal{status: http.StatusForbidden, id: "invalid_app_id", code: 2, message: "The app is not served here"}
+	errTooMany     = &refusal{status: http.StatusTooManyRequests, id: "rate_limit_exceeded", code: 7, message: "Too many logins from one address; try again in a minute"}
 	errCrowded     = &refusal{status: http.StatusForbidden, id: "access_denied", code: 101, message: "The user has too many conversations"}
 )
 
@@ -129,7 +130,7 @@ func (l *Layer) refusalOf(ctx context.Context, err error, what string) *refusal 
 const retryAfter = 5
 
 func (l *Layer) writeRefusal(w http.ResponseWriter, r *refusal) {
-	if r.status == http.StatusServiceUnavailable {
+	if r.status == http.StatusServiceUnavailable || r.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	writeJSON(w, r.status, l.errorObject(r))

@@ -73,7 +73,16 @@ type access struct {
 	session  bool // a session token
 	version  bool // an Accept header of the API
 	maxBytes int64
+	// before refuses what is not worth reading; nil for nothing.
+	before func(ctx context.Context, c *call) error
 }
+
+const (
+	// bodiesInFlight is how many bytes of bodies are held at once, beyond freeBody
+	// of each.
+	bodiesInFlight = 64 << 20
+	freeBody       = 64 << 10
+)
 
 // Routes implements [bridge.Adapter].
 func (l *Layer) Routes() []bridge.Route {
@@ -109,7 +118,7 @@ func (l *Layer) Routes() []bridge.Route {
 	open := access{version: true, maxBytes: maxRequest}
 	add("POST", pathNonces, l.serve(open, l.createNonce))
 	add("POST", pathSessions, l.serve(open, l.createSession))
-	add("PUT", pathUpload, l.serve(access{maxBytes: l.cfg.MaxContent}, l.upload))
+	add("PUT", pathUpload, l.serve(access{maxBytes: l.cfg.MaxContent, before: l.awaited}, l.upload))
 	add("GET", pathFile, http.HandlerFunc(l.download))
 	add("GET", pathPing, l.serve(access{}, ping))
 	add("GET", pathRoot, http.HandlerFunc(l.serveRoot))
@@ -164,7 +173,17 @@ func (l *Layer) respond(w http.ResponseWriter, r *http.Request, needs access, do
 		}
 		c.login, c.view = who, view{l, c.view.version, who.identity}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, needs.maxBytes))
+	if needs.before != nil {
+		if err := needs.before(r.Context(), c); err != nil {
+			return response{}, err
+		}
+	}
+	held := l.bodies.Reader(http.MaxBytesReader(w, r.Body, needs.maxBytes), freeBody)
+	defer held.Release()
+	body, err := io.ReadAll(held)
+	if errors.Is(err, served.ErrBudget) {
+		return response{}, errUnavailable
+	}
 	if err != nil {
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 			return response{}, errTooLarge

@@ -30,7 +30,10 @@ type login struct {
 }
 
 // createNonce answers POST /nonces.
-func (l *Layer) createNonce(ctx context.Context, _ *call) (response, error) {
+func (l *Layer) createNonce(ctx context.Context, c *call) (response, error) {
+	if !l.logins.Allow(c.Request) {
+		return response{}, errTooMany
+	}
 	nonce, err := l.nonces.issue(ctx)
 	if err != nil {
 		return response{}, err
@@ -43,6 +46,9 @@ func (l *Layer) createSession(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		IdentityToken string `json:"identity_token"`
 		AppID         string `json:"app_id"`
+	}
+	if !l.logins.Allow(c.Request) {
+		return response{}, errTooMany
 	}
 	if err := decodeBody(c.body, &req); err != nil {
 		return response{}, err
