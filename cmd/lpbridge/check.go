@@ -34,6 +34,7 @@ func checkCommand(ctx context.Context, env environment) error {
 	for _, w := range s.report.Warnings(env.all) {
 		c.warn(w.Variable, w.Message)
 	}
+	c.warnOfDangers(s)
 	c.checkStore(s)
 	c.checkLivePerson(ctx, s)
 	c.checkChannels(ctx, s)
@@ -121,6 +122,7 @@ func (c *checker) checkLivePerson(ctx context.Context, s *settings) {
 	}
 	_, err = lp.tokens.Token(ctx)
 	c.report("AppJWT", "obtained for account "+s.LivePerson.AccountID, err)
+	c.checkClock(ctx, s)
 	if s.Bridge.PublicURL == nil {
 		c.warn("files", "LPBRIDGE_PUBLIC_URL is not set: agents' files reach the channels as captions only")
 	}
@@ -128,7 +130,7 @@ func (c *checker) checkLivePerson(ctx context.Context, s *settings) {
 	case "off":
 		c.warn("notifications", "off: agents' messages will not reach the channels, and an unanswered message may be sent twice")
 	default:
-		c.report("notifications", "expected at POST "+publicURL(s)+"/webhooks/liveperson", nil)
+		c.report("notifications", "expected at POST "+publicURL(s)+notificationsPath, nil)
 	}
 }
 

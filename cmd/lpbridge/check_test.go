@@ -51,6 +51,13 @@ func TestCheck(t *testing.T) {
 			"ok    webhook WEBHOOK_URL    not set: messages of agents do not reach the channel",
 		}},
 		{"no notifications", map[string]string{"LP_NOTIFICATIONS": "off"}, exitOK, []string{"warn  notifications "}},
+		{"what is allowed and dangerous", map[string]string{
+			"LPBRIDGE_ADMIN_LISTEN": ":0", "LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS": "true", "LP_ALLOW_PLAIN_HTTP": "true",
+			"LPBRIDGE_PUBLIC_URL": "http://bridge.example",
+		}, exitOK, []string{
+			"warn  LPBRIDGE_ADMIN_LISTEN  listens beyond", "warn  LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS ",
+			"warn  LP_ALLOW_PLAIN_HTTP ", "warn  LPBRIDGE_PUBLIC_URL    is not https",
+		}},
 		{"store below a file", map[string]string{"LPBRIDGE_STORE": "sqlite:" + filepath.Join(file, "lpbridge.db")}, exitFailed, []string{
 			"FAIL  store ", "not a directory",
 		}},

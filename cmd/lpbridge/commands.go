@@ -35,6 +35,7 @@ func commandLine(args []string, env environment) *cobra.Command {
 		plain(env, "run", "Relay until SIGTERM", runHelp, runCommand),
 		plain(env, "sandbox", "The same together with a LivePerson simulator, nothing to configure", sandboxHelp, sandboxCommand),
 		plain(env, "check", "Say what of the configuration works, without relaying anything", checkHelp, checkCommand),
+		plain(env, "manifest", "Print the app installation that LivePerson needs, as JSON", manifestHelp, manifestCommand),
 		deadLettersCommand(env),
 		plain(env, "healthcheck", "Ask a running lpbridge whether it is ready, for containers", healthCheckHelp, healthCheckCommand),
 		plain(env, "variables", "List every environment variable as Markdown", "", variablesCommand),
