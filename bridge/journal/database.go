@@ -78,6 +78,7 @@ func (s *database) open(ctx context.Context) error {
 	if s.data, err = os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return fmt.Errorf("open the database file: %w", err)
 	}
+	s.readWitness()
 	if err := s.giveBack(); err != nil {
 		return fmt.Errorf("open the database file: %w", err)
 	}

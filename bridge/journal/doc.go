@@ -44,6 +44,9 @@
 // epochs.go). An Append that was cut off may or may not be there; the sender repeats it and
 // meets its idempotency key.
 //
+// A disk that does not keep its word, or a database that came back without its
+// log, is noticed at the next start and told (witness.go).
+//
 // # What errors mean
 //
 // No space, which a quota and a limit on the size of files are as well, ends

@@ -68,6 +68,9 @@ type Stats struct {
 	// Commits counts transactions since Open, Checkpoints the times the log was
 	// copied into the database.
 	Commits, Checkpoints int64
+	// Lost is how many accepted events may be missing because the log lost its
+	// end before this process; 0 where nothing tells of that.
+	Lost int64
 	// DatabaseBytes and LogBytes are what the files take.
 	DatabaseBytes, LogBytes int64
 }
@@ -101,6 +104,8 @@ type Journal struct {
 
 	// boot is the highest seq set aside before this process.
 	boot int64
+	// lost is how many events may be missing.
+	lost int64
 
 	stopPurge context.CancelFunc
 	purging   sync.WaitGroup
@@ -195,6 +200,13 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 		}
 		*a.to = allotted{name: a.name, last: last, limit: last}
 	}
+	last, err := j.checkEnd(ctx)
+	if err != nil {
+		return start, err
+	}
+	if last > start.seq.last {
+		start.seq.last, start.seq.limit = last, last
+	}
 	if err := j.loadEpochs(ctx); err != nil {
 		return start, err
 	}
@@ -259,7 +271,7 @@ func (j *Journal) Err() error { return j.w.failure() }
 // Stats returns current numbers.
 func (j *Journal) Stats() Stats {
 	s := Stats{
-		Pending: j.pending.Load(), Dead: j.dead.Load(),
+		Pending: j.pending.Load(), Dead: j.dead.Load(), Lost: j.lost,
 		Commits: j.w.commits.Load(), Checkpoints: j.w.checkpoints.Load(),
 	}
 	s.DatabaseBytes, s.LogBytes = j.db.sizes()

@@ -45,6 +45,8 @@ var errMoved = errors.New("the database's files were deleted or replaced while i
 // the end of any descriptor gives up SQLite's locks on the file.
 type files struct {
 	lock, data, log *os.File
+	// seen is the last seq the lock file tells of.
+	seen int64
 	// reserved is what was set aside for the database.
 	reserved int64
 	// cannot says that the file system sets nothing aside.
@@ -116,6 +118,9 @@ func (s *database) giveBack() error { return s.lock.Truncate(0) }
 func (s *database) keepBack() {
 	// Without it a restart on a full disk may fail, nothing else.
 	_, _ = preallocate(s.lock, lockReserve)
+	seen := s.seen
+	s.seen = 0
+	s.note(seen)
 }
 
 // severity says what an error of the database means for the journal.

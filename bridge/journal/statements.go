@@ -99,6 +99,7 @@ const (
 	recordByKey
 	recordsUp
 	recordsDown
+	lastEvent
 	countPending
 	countDead
 	countUnclaimed
@@ -284,6 +285,7 @@ var text = [allStatements]string{
 	recordsDown: `SELECT ` + recordColumns + ` FROM records WHERE channel = ? AND kind = ? AND parent = ?
 		AND id > ? AND id < ? ORDER BY id DESC LIMIT ?`,
 
+	lastEvent:      `SELECT coalesce(max(seq), 0) FROM events`,
 	countPending:   `SELECT count(*) FROM events WHERE state = 0 AND listed = 1`,
 	countDead:      `SELECT count(*) FROM events WHERE state = 2`,
 	countUnclaimed: `SELECT count(*), coalesce(sum(length(body)), 0) FROM unclaimed`,

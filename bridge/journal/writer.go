@@ -288,6 +288,7 @@ func (w *writer) commit(writes []write) error {
 	if err == nil {
 		w.seq, w.revision, w.alive, w.shift = t.seq, t.revision, t.alive, t.shift
 		w.settleAfloat()
+		w.j.db.note(t.seq.last)
 		w.unclaimed.add(t.unclaimed)
 		return nil
 	}
