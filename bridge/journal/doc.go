@@ -26,8 +26,9 @@
 // What SQLite writes are pages, each twice, so an event that dirties one page of
 // each of three indexes costs more than all it holds. An event is one row at the
 // end of its table, which its settlement overwrites in place. Idempotency keys
-// are written in sorted runs (keys.go), and an event that begins at once is in
-// no index (afloat.go).
+// are written in sorted runs (keys.go), an event that begins at once is in no
+// index (afloat.go), and the ledger is sorted some thousands of entries at a
+// time (ledger.go).
 //
 // # What a crash can lose
 //

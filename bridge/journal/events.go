@@ -105,8 +105,7 @@ func (s *settleWrite) apply(t *transaction) error {
 		return err
 	}
 	if s.Dialog != "" {
-		_, err := t.exec(insertLedger, s.Dialog, s.Sequence, s.Lane.Channel, string(s.Lane.Thread), string(s.Source), t.stamp)
-		if err != nil {
+		if err := t.enter(&s.Settlement); err != nil {
 			return err
 		}
 	}

@@ -46,8 +46,9 @@ type Options struct {
 	Logger *slog.Logger
 	// clock reads the machine's clock; tests have their own.
 	clock func() (wall func() time.Time, elapsed func() time.Duration)
-	// runKeys is how many keys make a run; tests make shorter ones.
-	runKeys int
+	// runKeys is how many keys make a run, ledgerBatch how many entries of the
+	// ledger are sorted at a time; tests have fewer.
+	runKeys, ledgerBatch int
 	// Observe, if set, is told of every transaction that was tried. It runs on
 	// the writer and must not block.
 	Observe func(CommitInfo)
@@ -84,6 +85,7 @@ type Journal struct {
 	// epochs do not change after Open.
 	epochs epochs
 	afloat *afloat
+	ledger *ledger
 	// keysUpTo is the last seq whose idempotency key needs its event no more.
 	keysUpTo atomic.Int64
 	clock    steadyClock
@@ -128,7 +130,7 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{opts: opts, db: s, log: opts.Logger, numbers: map[counterKey]*numbers{}, afloat: newAfloat(), swept: make(chan struct{}, 1)}
+	j := &Journal{opts: opts, db: s, log: opts.Logger, numbers: map[counterKey]*numbers{}, afloat: newAfloat(), ledger: newLedger(), swept: make(chan struct{}, 1)}
 	j.clock.wall, j.clock.elapsed = opts.clock()
 	start, err := j.load(ctx)
 	if err != nil {
@@ -159,6 +161,9 @@ func (o *Options) check() (string, error) {
 	}
 	if o.runKeys == 0 {
 		o.runKeys = runKeys
+	}
+	if o.ledgerBatch == 0 {
+		o.ledgerBatch = ledgerBatch
 	}
 	if o.MaxPending == 0 {
 		o.MaxPending = DefaultMaxPending
@@ -208,6 +213,9 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 		start.seq.last, start.seq.limit = last, last
 	}
 	if err := j.loadEpochs(ctx); err != nil {
+		return start, err
+	}
+	if err := j.loadLedger(ctx); err != nil {
 		return start, err
 	}
 	start.keys, err = j.loadKeys(ctx)

@@ -55,6 +55,7 @@ func (j *Journal) purge(ctx context.Context, now int64, withKeys bool) error {
 	if err := j.purgeEvents(ctx, now); err != nil {
 		return fmt.Errorf("delivered events: %w", err)
 	}
+	j.moveLedger(math.MaxInt, now-keysEvery.Microseconds())
 	if err := j.purgeRecords(ctx, now); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}

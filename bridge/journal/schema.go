@@ -35,7 +35,8 @@ import (
 //     touched, here and in other tables, is when the row was last saved, or
 //     first where it is history; what is old is told by it.
 //   - consumers is what is known of each across threads.
-//   - ledger maps a position to the message of ours that stands there.
+//   - ledger maps a position to the message of ours that stands there; positions
+//     are those that are not sorted in yet, see ledger.go.
 //   - unclaimed are changes about conversations nobody knows.
 //   - composing are the marks of who was told that somebody composes, by
 //     direction as in a lane.
@@ -303,6 +304,16 @@ INSERT INTO ledger (dialog, sequence, channel, thread, source, saved)
 	SELECT dialog, sequence, channel, id, '', {now} FROM threads WHERE dialog <> '' AND sequence >= 0 ORDER BY saved DESC
 	ON CONFLICT DO NOTHING;
 DROP TABLE sent;
+
+CREATE TABLE positions (
+	number   INTEGER PRIMARY KEY,
+	dialog   TEXT    NOT NULL,
+	sequence INTEGER NOT NULL,
+	channel  TEXT    NOT NULL,
+	thread   TEXT    NOT NULL,
+	source   TEXT    NOT NULL,
+	saved    INTEGER NOT NULL
+);
 
 CREATE TABLE unclaimed (
 	id           INTEGER PRIMARY KEY,

@@ -36,7 +36,9 @@ const (
 	saveConversation
 	saveDialog
 	saveConsumer
+	insertPosition
 	insertLedger
+	deletePositions
 	sameUnclaimed
 	insertUnclaimed
 	sizeOfUnclaimed
@@ -87,6 +89,7 @@ const (
 	conversationsOf
 	conversationHeld
 	dialogsOf
+	positions
 	messageAt
 	lastOf
 	unclaimedOf
@@ -195,6 +198,9 @@ var text = [allStatements]string{
 	insertLedger: `INSERT INTO ledger (dialog, sequence, channel, thread, source, saved) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (dialog, sequence) DO UPDATE SET
 			channel = excluded.channel, thread = excluded.thread, source = excluded.source`,
+	insertPosition:  `INSERT INTO positions (number, dialog, sequence, channel, thread, source, saved) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	deletePositions: `DELETE FROM positions WHERE number <= ?`,
+	positions:       `SELECT number, dialog, sequence, channel, thread, source, saved FROM positions ORDER BY number`,
 	sameUnclaimed:   `SELECT id FROM unclaimed WHERE conversation = ? AND body = ?`,
 	insertUnclaimed: `INSERT INTO unclaimed (` + unclaimedColumns + `) VALUES (?, ?, ?, ?, ?, ?)`,
 	sizeOfUnclaimed: `SELECT length(body) FROM unclaimed WHERE id = ?`,

@@ -23,6 +23,8 @@ type transaction struct {
 	fresh []bridge.Entry
 	// landed are the seqs of entries that are afloat no more.
 	landed []int64
+	// entered are entries of the ledger.
+	entered []entered
 	// pending, dead and unclaimed are by how much the counts change.
 	pending, dead int64
 	unclaimed     volume
@@ -57,7 +59,7 @@ func (t *transaction) reset() {
 	// The hook may keep the entries it was given.
 	t.fresh = nil
 	t.pending, t.dead, t.unclaimed = 0, 0, volume{}
-	t.landed = t.landed[:0]
+	t.landed, t.entered = t.landed[:0], t.entered[:0]
 	t.w.keys.added = t.w.keys.added[:0]
 	t.seq, t.revision, t.alive = t.w.seq, t.w.revision, t.w.alive
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -272,6 +273,7 @@ func (w *writer) serve(writes []write) {
 	}
 	w.lookAfter(writes)
 	w.closeRun(w.j.opts.runKeys)
+	w.j.moveLedger(w.j.opts.ledgerBatch, math.MinInt64)
 }
 
 // commit runs the writes and commits. After an error nothing of them is left.
@@ -288,6 +290,7 @@ func (w *writer) commit(writes []write) error {
 	if err == nil {
 		w.seq, w.revision, w.alive, w.shift = t.seq, t.revision, t.alive, t.shift
 		w.settleAfloat()
+		w.j.ledger.enter(t.entered)
 		w.j.db.note(t.seq.last)
 		w.unclaimed.add(t.unclaimed)
 		return nil
