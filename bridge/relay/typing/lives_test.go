@@ -431,7 +431,7 @@ func (life *typingLife) act(ctx context.Context, e lifeEvent, seen *[stateCount]
 		life.crash(ctx, seen)
 		return
 	case "gone":
-		life.over[life.at(e.thread)] = true
+		life.locked(func() { life.over[life.at(e.thread)] = true })
 	default:
 		life.process.input(e)
 	}
