@@ -169,6 +169,7 @@ func New(o Options) (*Bridge, error) {
 // makeRooms makes the parts that events and notifications pass through.
 func (b *Bridge) makeRooms() {
 	records := b.journal.RecordsOf(coreRecords)
+	known := newProfiles(b.journal, b.log, b.metrics)
 	b.order = lane.NewOrder(positionInDialog)
 	b.offers = &offers{records: records, metrics: b.metrics}
 	b.files = &files{lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), log: b.log}
@@ -177,12 +178,12 @@ func (b *Bridge) makeRooms() {
 		sending: func(e *bridge.Entry, dialog string) func() { return b.toLivePerson.Sending(e, dialog) },
 	}
 	b.opener = &opener{
-		lp: b.lp, directory: b.directory, openings: b.openings, defaults: b.opts.Conversation, log: b.log,
+		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, defaults: b.opts.Conversation, log: b.log,
 		endTyping: b.endTyping,
 		claimed:   func(ctx context.Context, conversation string) error { return b.news.claim(ctx, conversation) },
 	}
 	b.sender = &sender{
-		lp: b.lp, opener: b.opener, directory: b.directory, uploads: b.uploads, order: b.order, survey: b.opts.Conversation.Survey,
+		lp: b.lp, opener: b.opener, directory: b.directory, profiles: known, uploads: b.uploads, order: b.order, survey: b.opts.Conversation.Survey,
 		notified: b.notified.Load, log: b.log, metrics: b.metrics, endTyping: b.endTyping, forgetTyping: b.consumerTyping.Forget,
 	}
 	b.news = &news{

@@ -20,6 +20,7 @@ type opener struct {
 	lp        *connector.Client
 	directory *directory
 	openings  *openings
+	profiles  *profiles
 	defaults  ConversationDefaults
 	log       *slog.Logger
 	metrics   *metrics
@@ -132,8 +133,12 @@ func (o *opener) meet(ctx context.Context, key bridge.ThreadKey, ext string, c *
 
 // begin asks LivePerson for a new conversation.
 func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer string, c *bridge.Consumer) (guessed bool, err error) {
+	profile, err := o.profile(ctx, key, c)
+	if err != nil {
+		return false, err
+	}
 	o.openings.begin(consumer, key)
-	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), o.request(c))
+	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), o.request(profile))
 	switch {
 	case err == nil:
 		return false, o.settled(ctx, key, consumer, string(id))
@@ -151,6 +156,22 @@ func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer 
 		return false, again(err)
 	}
 	return false, err
+}
+
+// profile is all that is known of the thread's consumer.
+func (o *opener) profile(ctx context.Context, key bridge.ThreadKey, c *bridge.Consumer) (whole connector.UserProfile, err error) {
+	if c == nil {
+		t, err := o.directory.thread(ctx, key)
+		if err != nil {
+			return whole, notOpened(err)
+		}
+		c = &bridge.Consumer{ID: t.Consumer}
+	}
+	err = o.profiles.merge(ctx, key.Channel, c, func(_ context.Context, p connector.UserProfile, _ bool) error {
+		whole = p
+		return nil
+	})
+	return whole, err
 }
 
 // again is a failure of what does no harm when it is repeated.
@@ -275,25 +296,9 @@ func (o *opener) ended(ctx context.Context, c *bridge.Conversation, dialog strin
 }
 
 // request says who the consumer is and where the conversation goes.
-func (o *opener) request(c *bridge.Consumer) connector.ConversationRequest {
-	req := connector.ConversationRequest{
-		SkillID:      o.defaults.SkillID,
+func (o *opener) request(profile connector.UserProfile) connector.ConversationRequest {
+	return connector.ConversationRequest{
+		Profile: profile, SkillID: o.defaults.SkillID,
 		CampaignInfo: connector.CampaignInfo{CampaignID: o.defaults.CampaignID, EngagementID: o.defaults.EngagementID},
 	}
-	if c != nil {
-		req.Profile = profileOf(c)
-	}
-	return req
-}
-
-// profileOf is what agents see of the consumer. The attribute customerType has
-// its own name among LivePerson's engagement attributes.
-func profileOf(c *bridge.Consumer) connector.UserProfile {
-	p := connector.UserProfile{
-		FirstName: c.FirstName, LastName: c.LastName, AvatarURL: c.AvatarURL, Email: c.Email, Phone: c.Phone,
-	}
-	if kind := c.Attributes["customerType"]; kind != "" {
-		p.CustomerInfo = &connector.CustomerInfo{CType: kind}
-	}
-	return p
 }

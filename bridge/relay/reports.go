@@ -131,19 +131,6 @@ func (s *sender) close(ctx context.Context, e *bridge.Entry) error {
 	return s.opener.ended(ctx, c, c.Writes())
 }
 
-// sendProfile changes what agents see of the consumer. Without a conversation
-// there is nothing to change: the next one brings the profile along.
-func (s *sender) sendProfile(ctx context.Context, e *bridge.Entry, ev *bridge.Event) error {
-	_, c, err := s.directory.current(ctx, e.ThreadKey())
-	if err != nil {
-		return notKnown(err)
-	}
-	if !c.TakesMessages() || ev.Consumer == nil {
-		return nil
-	}
-	return s.lp.SetUserProfile(ctx, c.Identity(), profileOf(ev.Consumer))
-}
-
 // sendRating reports how the consumer judges a conversation, also after its end
 // (Send API, CSAT).
 func (s *sender) sendRating(ctx context.Context, e *bridge.Entry, ev *bridge.Event) error {

@@ -33,6 +33,7 @@ type sender struct {
 	lp        *connector.Client
 	opener    *opener
 	directory *directory
+	profiles  *profiles
 	uploads   *uploads
 	// order is told of the numbers that what is sent got.
 	order *lane.Order
@@ -103,6 +104,7 @@ func (s *sender) relay(ctx context.Context, batch []*bridge.Entry) (sent, error)
 	if err != nil {
 		return sent{}, connector.NotSent("relay", bridge.Invalid, err)
 	}
+	s.profiles.account(e, ev.Consumer)
 	switch ev.Kind {
 	case bridge.KindMessage:
 		return s.sendMessage(ctx, e, ev)
@@ -137,6 +139,7 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 		if err != nil {
 			return sent{}, err
 		}
+		s.introduce(ctx, e, ev.Consumer, to.Conversation)
 		dialog := to.Writes()
 		m.again = again
 		sequence, err := s.uploads.publish(ctx, to.Identity(), to.Target(dialog), m)
