@@ -92,8 +92,10 @@ func (n *news) follow(ctx context.Context, c *connector.ConversationChange) erro
 	if err := n.advance(ctx, e, row, c); err != nil {
 		return err
 	}
+	if current, err := e.thread(ctx, row.Holder()); err == nil && current.Conversation == row.ID {
+		n.typingAfter(row, c)
+	}
 	e.release()
-	n.typingAfter(row, c)
 	if row.Open {
 		n.openings.known(ctx, row.LPConsumer)
 		n.wake(row.Holder().Lane(bridge.ToLivePerson))
@@ -175,8 +177,8 @@ func (n *news) announce(in *intake, row *bridge.Conversation, c *connector.Conve
 	return in.append(row.Holder(), bridge.ToChannel, ev)
 }
 
-// typingAfter ends the typing that a conversation's new state leaves no room
-// for: the consumer's where no chat states are taken, and that of agents who are
+// typingAfter ends the typing that the new state of a thread's conversation leaves
+// no room for: the consumer's where no chat states are taken, and that of agents who are
 // not there any more.
 func (n *news) typingAfter(now *bridge.Conversation, c *connector.ConversationChange) {
 	if !now.TakesChatStates() {

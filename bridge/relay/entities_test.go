@@ -548,3 +548,31 @@ func (c *channel) texts() []string {
 	}
 	return all
 }
+
+func TestNewsOfAFormerConversationEndsNoTyping(t *testing.T) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+		former := r.begin("t-1")
+		consumer := r.consumerID()
+		if err := r.sim.AgentClose(former, lpsim.AgentClose{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		r.say("t-1", "e-2", "again")
+		time.Sleep(time.Second)
+		id := r.conversation().ConversationID
+		if err := r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{ID: "a-1"}); err != nil {
+			t.Fatal(err)
+		}
+		r.types("t-1", bridge.Composing)
+		time.Sleep(time.Second)
+		late := strings.ReplaceAll(news(former, consumer, time.Now().Add(time.Hour)), `"OPEN"`, `"CLOSE"`)
+		r.notify(late, nil)
+		time.Sleep(5 * time.Second)
+		if got := r.channel.shown(); !slices.Equal(got, []string{"composing"}) {
+			t.Errorf("the channel was told %v of the agent's typing", got)
+		}
+		if !r.conversation().ConsumerTyping {
+			t.Error("the agent no longer sees the consumer typing")
+		}
+	})
+}
