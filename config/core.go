@@ -37,6 +37,7 @@ type Bridge struct {
 	HistoryRetention time.Duration `env:"HISTORY_RETENTION,default=720h" min:"1s" desc:"How long the history is kept that the channels served by the bridge itself show their consumers; after it conversations that ended, unused threads and the texts of dead letters are forgotten too."`
 	DeadletterAfter  time.Duration `env:"DEADLETTER_AFTER,default=24h" min:"1s" desc:"How long delivery of an event is tried before it becomes a dead letter."`
 	EchoWait         time.Duration `env:"ECHO_WAIT,default=35s" min:"0s" desc:"How long to wait for LivePerson's notification of a message whose sending got no answer, before sending it again. LivePerson repeats a notification that found nobody 30 s later, or after pauses that double."`
+	UnclaimedFor     time.Duration `env:"UNCLAIMED_FOR,default=10m" min:"1m" desc:"How long what LivePerson says of a conversation that nobody knows is kept while it may be one that was just opened for a consumer of ours."`
 	Attachments      string        `env:"ATTACHMENTS,default=upload" oneof:"upload,link" desc:"What becomes of consumers' files: upload stores JPEG, PNG and GIF up to 3 MB with LivePerson and sends a link of all else; link fetches nothing and sends links only."`
 
 	AttachmentPrivateNetworks bool `env:"ATTACHMENT_PRIVATE_NETWORKS" desc:"Permit fetching consumers' files from private and loopback addresses, and from ports other than 80 and 443. Whoever can name a file's address can then make the bridge call machines of your network."`

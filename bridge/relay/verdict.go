@@ -131,7 +131,8 @@ func signOf(e *bridge.Entry, o bridge.Outcome, err error) lane.Sign {
 			return lane.SaysThrottled
 		}
 	case bridge.Unauthorized:
-		if failed, ok := errors.AsType[*connector.Error](err); ok && failed.Scope == connector.ScopeConversation {
+		if failed, ok := errors.AsType[*connector.Error](err); ok && failed.Scope != connector.ScopeAccount {
+			// Everything else goes on.
 			return lane.SaysWell
 		}
 		return lane.SaysRefused
@@ -217,6 +218,7 @@ func (b *Bridge) giveUp(e *bridge.Entry, v lane.Verdict) lane.Verdict {
 	v.Final = bridge.Dead
 	if e.Kind == bridge.KindReceipt || e.Kind == bridge.KindState {
 		v.Final = bridge.Done
+		b.metrics.undelivered(e, v.Outcome.String())
 	}
 	if e.Kind == bridge.KindMessage {
 		v.Follow = b.tellFailure(e)

@@ -124,7 +124,7 @@ func (a *app) makeBridge() (err error) {
 		Account: connector.AccountID(c.AccountID), ClientID: c.ClientID, Journal: a.journal, Client: a.lp.client,
 		VerifySignature: func(header string, body []byte) error { return a.lp.secrets.Verify(header, body) },
 		TryCredential:   a.lp.tryCredential,
-		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait,
+		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait, UnclaimedFor: s.Bridge.UnclaimedFor,
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
 		PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments),
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks,
