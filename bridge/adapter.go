@@ -242,7 +242,7 @@ type Page struct {
 	Newest bool
 }
 
-// Records is a channel's durable book of its own things: contacts, history.
+// Records are a channel's own durable things: contacts, history.
 type Records interface {
 	// NextID returns a number never returned before for the kind, also not
 	// before a restart.

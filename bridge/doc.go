@@ -1,23 +1,41 @@
-// Package bridge is the domain of lpbridge: it takes what consumers do on a
-// third-party channel to LivePerson and what agents do in LivePerson back to
-// the channel, in order, durably, and with typing translated between clocks.
+// Package bridge is the contract between the engine, which relays, and its
+// surroundings: the adapters of channels on one side, the journal on the other.
+// It has the events, what a channel can do and must do, the rows that are kept,
+// and how a delivery may end. It relays nothing itself, and knows no channel and
+// no store by name.
 //
 // # Words
 //
 //   - account: one LivePerson site; one per process.
 //   - channel: a third-party system or client protocol, as configured.
 //   - adapter: our code for a channel; one folder below this one.
-//   - consumer: the person on the channel.
+//   - consumer: who writes on the channel, as far as that is proven.
 //   - thread: the channel's conversation id. One thread has at most one open
 //     LivePerson conversation.
 //   - conversation, dialog: LivePerson's. A conversation has a main dialog and
-//     maybe a survey dialog.
+//     maybe a survey dialog; it belongs to one thread at a time, and a thread has
+//     many over time.
+//   - position: dialog and sequence, where LivePerson put something.
 //   - event: one thing to relay, such as a message, a receipt or a close.
-//   - lane: the ordered queue of one thread in one direction.
+//   - part: one piece of an event that LivePerson takes with one call.
 //   - direction: [ToLivePerson] or [ToChannel]. The words inbound and outbound
 //     flip with the reader and are not used.
 //   - journal: the durable store of accepted events, threads and records.
-//   - delivery: one try to hand an event to the far side.
+//   - entry: an event, or a part of one, as the journal keeps it.
+//   - lane: the ordered queue of one thread in one direction.
+//   - delivery: one try to hand an entry to the far side.
+//   - verdict: what the engine decides about an entry after a delivery.
+//   - settlement: that decision on its way to the journal.
+//   - begun: said of an entry that may be sent from now on; written before it is.
+//   - doubt: state of an entry that may have arrived though nobody said so.
+//   - echo: a consumer's own message as LivePerson tells us of it.
+//   - ledger: where every message of ours lies in LivePerson.
+//   - opening: the asking for a conversation, until its id is known.
+//   - unclaimed: what LivePerson said of a conversation nobody knows; claiming
+//     takes it when the owner is known.
+//   - lease: what the typing clock knows of one typist and one far side.
+//   - far side: LivePerson or a channel, as who delivers sees it.
+//   - limiter: what slows down deliveries to one far side.
 //
 // # Promise
 //

@@ -233,10 +233,10 @@ type State struct {
 	By string `json:"by,omitempty"`
 }
 
-// ConversationState is a step in a conversation's life.
+// ConversationState is what became of a conversation.
 type ConversationState string
 
-// The steps of a conversation's life as a channel sees them.
+// The states of a conversation as a channel sees them.
 const (
 	StateOpen        ConversationState = "open"
 	StateJoined      ConversationState = "joined"

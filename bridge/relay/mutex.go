@@ -12,14 +12,14 @@ type mutexes struct {
 	held map[string]*mutex
 }
 
-// mutex is the place at which those who share a key wait.
+// mutex is what those who share a key wait for.
 type mutex struct {
 	free chan struct{}
 	// users is guarded by mutexes.mu.
 	users int
 }
 
-// lock waits for the key's turn. done passes it on.
+// lock waits until nobody else holds the key. done gives it up.
 func (s *mutexes) lock(ctx context.Context, key string) (done func(), err error) {
 	s.mu.Lock()
 	t := s.held[key]

@@ -100,7 +100,7 @@ func (b *Bridge) logDelivery(ctx context.Context, e *bridge.Entry, v lane.Verdic
 	attrs := []slog.Attr{
 		slog.String("channel", e.Lane.Channel), slog.String("direction", e.Lane.Direction.String()),
 		slog.String("kind", string(e.Kind)), slog.Int64("seq", e.Seq), slog.Int("attempt", e.Attempts+1),
-		slog.String("outcome", v.Outcome.String()), slog.Duration("took", took),
+		slog.String("outcome", v.Outcome.String()), slog.String("took", took.String()),
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))

@@ -89,9 +89,9 @@ func (p *Picture) decodedBytes() int {
 }
 
 // Previews makes previews one at a time, for each may take much memory.
-type Previews struct{ turn chan struct{} }
+type Previews struct{ slot chan struct{} }
 
-// NewPreviews makes the one place where previews are made.
+// NewPreviews makes a maker of previews.
 func NewPreviews() *Previews { return &Previews{make(chan struct{}, 1)} }
 
 // Of makes a small JPEG of a picture as a data URI. It is empty for a picture
@@ -102,8 +102,8 @@ func (s *Previews) Of(ctx context.Context, p *Picture) string {
 		return ""
 	}
 	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+	case s.slot <- struct{}{}:
+		defer func() { <-s.slot }()
 	case <-ctx.Done():
 		return ""
 	}
@@ -177,7 +177,7 @@ func turned(in *image.RGBA, orientation int) *image.RGBA {
 	return out
 }
 
-// orientedFrom is the stored place of a shown pixel; w and h are the stored
+// orientedFrom is where a shown pixel is stored; w and h are the stored
 // picture's (EXIF 2.32, Orientation).
 func orientedFrom(orientation, x, y, w, h int) (int, int) {
 	switch orientation {

@@ -266,16 +266,16 @@ func TestPreviewTakesBoundedMemory(t *testing.T) {
 	}
 }
 
-func TestPreviewsWaitForTheirTurn(t *testing.T) {
+func TestPreviewsAreMadeOneAtATime(t *testing.T) {
 	p, _ := readPicture(pngOf(t, quarters(8, 8)))
 	s := NewPreviews()
-	s.turn <- struct{}{}
+	s.slot <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if uri := s.Of(ctx, p); uri != "" {
 		t.Error("a preview was made out of turn")
 	}
-	<-s.turn
+	<-s.slot
 	if uri := s.Of(t.Context(), p); uri == "" {
 		t.Error("no preview in its turn")
 	}

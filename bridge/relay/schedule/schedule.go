@@ -17,11 +17,11 @@ type Schedule struct {
 	wake   chan struct{}
 }
 
-// Alarm is a place in a schedule. The zero value is not scheduled.
+// Alarm is one time in a schedule. The zero value is not scheduled.
 type Alarm struct {
 	at  time.Time
 	run func()
-	// index is the place in the heap plus one; 0 when not scheduled.
+	// index is that in the heap plus one; 0 when not scheduled.
 	index int
 }
 
