@@ -20,10 +20,10 @@ const (
 	opUpload      = "file upload"
 	opDownload    = "file download"
 
-	// MaxUploadBytes is the largest picture LivePerson takes ("File Sharing" page),
-	// MaxDocumentBytes the largest file where consumers may send documents too, as
+	// MaxUploadBytes is the largest picture LivePerson takes ("File Sharing" page).
+	MaxUploadBytes = 3 << 20
+	// MaxDocumentBytes is the largest file where consumers may send documents too, as
 	// LivePerson's mobile SDK lets them.
-	MaxUploadBytes   = 3 << 20
 	MaxDocumentBytes = 5 << 20
 )
 
