@@ -129,7 +129,7 @@ func (a *app) makeBridge() (err error) {
 		PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments),
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks,
 		Conversation: relay.ConversationDefaults{
-			SkillID: c.SkillID, CampaignID: c.CampaignID, EngagementID: c.EngagementID, Survey: slices.Contains(c.Features, "MULTI_DIALOG"),
+			SkillID: c.SkillID, CampaignID: c.CampaignID, EngagementID: c.EngagementID, Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
 		},
 		Logger: s.log, Metrics: a.registry,
 	})

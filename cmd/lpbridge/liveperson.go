@@ -23,13 +23,19 @@ type livePerson struct {
 	tokens    *lpauth.AppTokens
 	consumers *lpauth.ConsumerTokens
 	client    *connector.Client
+	// features are those declared to LivePerson.
+	features []string
 }
 
 func newLivePerson(s *settings) (*livePerson, error) {
 	c, account := s.LivePerson, lpauth.AccountID(s.LivePerson.AccountID)
 	transport := lpauth.NewTransport(lpauth.TransportOptions{MaxIdleConnsPerHost: s.Bridge.MaxInFlight})
 	var lp livePerson
-	var err error
+	features, err := s.features()
+	if err != nil {
+		return nil, err
+	}
+	lp.features = features
 	if lp.secrets, err = lpauth.NewSecrets(s.clientSecret, s.log); err != nil {
 		return nil, err
 	}
@@ -53,7 +59,7 @@ func newLivePerson(s *settings) (*livePerson, error) {
 	}
 	lp.client, err = connector.New(connector.Options{
 		AccountID: account, ClientID: c.ClientID, Domains: lp.domains, AppTokens: lp.tokens, Consumers: lp.consumers,
-		Transport: transport, UserAgent: userAgent(), Features: c.Features, Timeout: c.Timeout, Logger: s.log,
+		Transport: transport, UserAgent: userAgent(), Features: features, Timeout: c.Timeout, Logger: s.log,
 	})
 	return &lp, err
 }

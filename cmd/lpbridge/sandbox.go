@@ -44,7 +44,6 @@ func sandboxDefaults(lookup lookuper, public string) map[string]string {
 		"LPBRIDGE_ECHO_WAIT":  "5s",
 		"LP_ACCOUNT_ID":       "sandbox",
 		"LP_CLIENT_ID":        "sandbox-client",
-		"LP_FEATURES":         "AUTO_MESSAGES,RICH_CONTENT,QUICK_REPLIES,MULTI_DIALOG",
 	}
 	isSet := func(name string) bool { _, set := lookup.Lookup(name); return set }
 	if !isSet("LP_CLIENT_SECRET_FILE") {

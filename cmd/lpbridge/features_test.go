@@ -1,0 +1,43 @@
+package main
+
+import (
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sethvargo/go-envconfig"
+)
+
+// TestFeaturesFollowFromTheChannels: nothing declared means that no card, quick
+// reply or survey ever comes.
+func TestFeaturesFollowFromTheChannels(t *testing.T) {
+	words := "AUTO_MESSAGES RICH_CONTENT QUICK_REPLIES MULTI_DIALOG"
+	tests := []struct {
+		name      string
+		variables map[string]string
+		want      string
+	}{
+		{"a channel with a way back", map[string]string{"WEBHOOK_URL": "https://channel.example/events"}, words},
+		{"and an address for files", map[string]string{"WEBHOOK_URL": "https://channel.example/events", "LPBRIDGE_PUBLIC_URL": "https://bridge.example"}, words + " PHOTO_SHARING FILE_SHARING"},
+		{"as the operator says", map[string]string{"WEBHOOK_URL": "https://channel.example/events", "LP_FEATURES": "QUICK_REPLIES"}, "QUICK_REPLIES"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			variables := map[string]string{
+				"LP_ACCOUNT_ID": "1", "LP_CLIENT_ID": "c", "LP_CLIENT_SECRET": "s",
+				"LPBRIDGE_CHANNELS": "webhook", "WEBHOOK_TOKEN": "a-token-long-enough-for-anyone",
+			}
+			maps.Copy(variables, test.variables)
+			s, err := loadSettings(environment{lookup: envconfig.MapLookuper(variables), stderr: io.Discard})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.features()
+			if err != nil || !slices.Equal(got, strings.Fields(test.want)) {
+				t.Errorf("declared %v, %v, want %s", got, err, test.want)
+			}
+		})
+	}
+}
