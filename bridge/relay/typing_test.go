@@ -42,14 +42,13 @@ func (r *rig) marks(d bridge.Direction) (n int) {
 // down makes LivePerson's message API answer 503 until the returned function is
 // called.
 func (r *rig) down() (well func()) {
-	away := true
 	r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
-		if away && strings.Contains(req.URL.Path, "conversation") {
+		if strings.Contains(req.URL.Path, "conversation") {
 			return answerWith(http.StatusServiceUnavailable), nil
 		}
 		return nil, nil
 	})
-	return func() { away = false }
+	return func() { r.wire.fail(nil) }
 }
 
 // TestTypingEndsAfterAnOutage has LivePerson away while the consumer stops: the
@@ -171,9 +170,8 @@ func TestTypingOfAnAgentWhoLeft(t *testing.T) {
 func TestAgentWhoTypesBehindAMessage(t *testing.T) {
 	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
 		id := r.begin("t-1")
-		slow := true
 		r.channel.refuseWith(func(e *bridge.Event) error {
-			if slow && e.Kind == bridge.KindMessage {
+			if e.Kind == bridge.KindMessage {
 				return &bridge.DeliveryError{Outcome: bridge.Retry}
 			}
 			return nil
@@ -189,7 +187,7 @@ func TestAgentWhoTypesBehindAMessage(t *testing.T) {
 		if shown := r.channel.shown(); len(shown) > 0 {
 			t.Errorf("before the message the channel was shown %v", shown)
 		}
-		slow = false
+		r.channel.refuseWith(nil)
 		time.Sleep(20 * time.Second)
 		if shown := r.channel.shown(); !slices.Equal(shown, []string{"composing"}) {
 			t.Errorf("after the message the channel was shown %v", shown)
