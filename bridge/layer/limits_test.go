@@ -1,7 +1,9 @@
 package layer
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,18 +30,29 @@ func TestLoginsOfOneSourceAreBounded(t *testing.T) {
 	})
 }
 
+// untouched is a body that must not be read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("a body that nobody awaits is read")
+	return 0, io.EOF
+}
+
 // TestUploadsWithoutAPlaceAreNotRead sends bytes nobody awaits.
 func TestUploadsWithoutAPlaceAreNotRead(t *testing.T) {
 	w := newWorld(t)
-	token := w.login("consumer-1")
-	large := strings.Repeat("x", 64<<10+1) // more than may be, were it read
-	if got := w.send("", "PUT", "/content/"+thread1+"/upload", large); got.status != http.StatusNotFound {
-		t.Errorf("no such place: %d", got.status)
+	mux := http.NewServeMux()
+	for _, r := range w.layer.Routes() {
+		mux.Handle(r.Pattern, r.Handler)
 	}
-	id, _ := w.must(201, token, "POST", "/content", "", "Upload-Content-Length", "1").has("id").(string)
-	path := "/content/" + strings.TrimPrefix(id, prefixContent) + "/upload"
-	w.must(200, "", "PUT", path, "x")
-	if got := w.send("", "PUT", path, large); got.status != http.StatusConflict {
-		t.Errorf("a place that is taken: %d", got.status)
+	id, _ := w.must(201, w.login("consumer-1"), "POST", "/content", "", "Upload-Content-Length", "1").has("id").(string)
+	taken := "/content/" + strings.TrimPrefix(id, prefixContent) + "/upload"
+	w.must(200, "", "PUT", taken, "x")
+	for path, want := range map[string]int{"/content/" + thread1 + "/upload": http.StatusNotFound, taken: http.StatusConflict} {
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodPut, mount+path, untouched{t}))
+		if rec.Code != want {
+			t.Errorf("PUT %s: %d, want %d", path, rec.Code, want)
+		}
 	}
 }

@@ -36,14 +36,25 @@ func (l *Layer) createReceipt(ctx context.Context, c *call) (response, error) {
 		if err != nil {
 			return err
 		}
+		// What is read has arrived, though the SDKs say both at once in any order.
+		if m.Status == statusSent {
+			t.reportReceipt(found, statusDelivered, m)
+		}
 		t.receive(found, []*message{m}, status)
-		// What one event of the agent became is reported once, whichever part of
-		// it a device has first.
-		id := bridge.EventID(req.Type + ":" + string(m.Event))
-		t.report(id, bridge.KindReceipt, found.thread()).Receipt = receiptOf(reported[status], m)
+		if status == statusRead {
+			t.reportReceipt(found, statusRead, m)
+		}
 		return nil
 	}, nil)
 	return response{status: http.StatusNoContent}, err
+}
+
+// reportReceipt tells LivePerson of one message. What one event of the agent
+// became is reported once, whichever part of it a device has first.
+func (t *transaction) reportReceipt(c *conversation, status receiptStatus, m *message) {
+	word := map[receiptStatus]string{statusDelivered: "delivery", statusRead: "read"}[status]
+	id := bridge.EventID(word + ":" + string(m.Event))
+	t.report(id, bridge.KindReceipt, c.thread()).Receipt = receiptOf(reported[status], m)
 }
 
 // reported are the states that LivePerson is told.
@@ -128,8 +139,17 @@ func (l *Layer) readTo(ctx context.Context, t *transaction, c *conversation, to 
 	if len(found) == 0 {
 		return false, nil
 	}
+	upTo := string(c.thread()) + ":" + strconv.FormatInt(found[0].ID, 10)
+	if arrived := receiptOf(bridge.ReceiptDelivered, unreceived(found)...); len(arrived.MessageIDs) > 0 {
+		t.report(bridge.EventID("delivered-to:"+upTo), bridge.KindReceipt, c.thread()).Receipt = arrived
+	}
 	t.receive(c, found, statusRead)
-	id := "read-to:" + string(c.thread()) + ":" + strconv.FormatInt(found[0].ID, 10)
+	id := "read-to:" + upTo
 	t.report(bridge.EventID(id), bridge.KindReceipt, c.thread()).Receipt = receiptOf(bridge.ReceiptRead, found...)
 	return more, nil
+}
+
+// unreceived are the messages that no app has said to have.
+func unreceived(messages []*message) []*message {
+	return slices.DeleteFunc(slices.Clone(messages), func(m *message) bool { return m.Status != statusSent })
 }
