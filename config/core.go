@@ -55,6 +55,7 @@ type LivePerson struct {
 	EngagementID   string        `env:"ENGAGEMENT_ID" desc:"Engagement of new conversations; together with LP_CAMPAIGN_ID."`
 	Features       []string      `env:"FEATURES" oneof:"AUTO_MESSAGES,RICH_CONTENT,QUICK_REPLIES,MULTI_DIALOG,PHOTO_SHARING,FILE_SHARING,CO_BROWSE,CO_APP,SECURE_FORMS" desc:"Client features declared to LivePerson in the Client-Properties header; empty for all that the channels can show."`
 	Notifications  string        `env:"NOTIFICATIONS,default=auto" oneof:"auto,on,off" desc:"Whether LivePerson's notifications reach this bridge; auto finds out from the first one. Without them an unanswered message may be sent twice."`
+	AgentProfiles  bool          `env:"AGENT_PROFILES,default=true" desc:"Look up the public profiles of agents, so that channels show their nicknames and pictures."`
 	Timeout        time.Duration `env:"TIMEOUT,default=10s" min:"1ms" desc:"How long one call to LivePerson may take."`
 }
 

@@ -72,7 +72,7 @@ func TestConfigDefaults(t *testing.T) {
 		},
 		LivePerson: LivePerson{
 			AccountID: "12345678", ClientID: "2f1b", ClientSecret: NewSecret(leaky), DomainAPIURL: mustURL(t, "https://api.liveperson.net"),
-			Notifications: "auto", Timeout: 10 * time.Second,
+			Notifications: "auto", AgentProfiles: true, Timeout: 10 * time.Second,
 		},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Store{})); diff != "" {

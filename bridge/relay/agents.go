@@ -16,6 +16,7 @@ const (
 
 // takeAgentEvent sorts what somebody on LivePerson's side did.
 func (n *news) takeAgentEvent(ctx context.Context, in *intake, owner *bridge.Conversation, c *connector.MessagingChange) error {
+	n.expect(agentOf(c))
 	switch c.Event.Type {
 	case connector.TypeContentEvent, connector.TypeRichContentEvent:
 		return n.takeAgentMessage(ctx, in, owner, c)

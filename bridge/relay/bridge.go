@@ -88,6 +88,8 @@ type Options struct {
 	// AttachmentPrivateNetworks permits fetching attachments from private and
 	// loopback addresses and from any port.
 	AttachmentPrivateNetworks bool
+	// AgentProfiles lets agents' names and pictures be looked up for the channels.
+	AgentProfiles bool
 	// Conversation has the routing of new conversations.
 	Conversation ConversationDefaults
 	Logger       *slog.Logger
@@ -120,6 +122,8 @@ type Bridge struct {
 	offers    *offers
 	uploads   *uploads
 	files     *files
+	// agents is nil where their profiles are not wanted.
+	agents *agentProfiles
 
 	schedule *schedule.Schedule
 	adapters map[string]bridge.Adapter
@@ -177,6 +181,9 @@ func (b *Bridge) makeRooms() {
 		lp: b.lp, records: records, previews: picture.NewPreviews(), log: b.log, metrics: b.metrics,
 		sending: func(e *bridge.Entry, dialog string) func() { return b.toLivePerson.Sending(e, dialog) },
 	}
+	if b.opts.AgentProfiles {
+		b.agents = newAgentProfiles(b.lp.AgentProfile, b.background.spawn, b.log, b.metrics)
+	}
 	b.opener = &opener{
 		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, defaults: b.opts.Conversation, log: b.log,
 		endTyping: b.endTyping,
@@ -195,8 +202,8 @@ func (b *Bridge) makeRooms() {
 		echoed: func(ctx context.Context, keys []bridge.LaneKey, a lane.Arrival) (lane.Finding, error) {
 			return b.toLivePerson.Echo(ctx, keys, a)
 		},
-		spawn: b.background.spawn,
-		log:   b.log, metrics: b.metrics,
+		spawn: func(run func(context.Context)) { b.background.spawn(run) }, expect: b.agents.expect,
+		log: b.log, metrics: b.metrics,
 	}
 }
 
@@ -214,13 +221,17 @@ func (g *background) start(ctx context.Context) {
 	g.ctx = ctx
 }
 
-// spawn runs something unless the bridge is about to stop.
-func (g *background) spawn(run func(context.Context)) {
+// spawn runs something unless the bridge is about to stop or not yet there, and
+// reports whether it does.
+func (g *background) spawn(run func(context.Context)) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if ctx := g.ctx; ctx != nil && ctx.Err() == nil {
-		g.parts.Go(func() { run(ctx) })
+	ctx := g.ctx
+	if ctx == nil || ctx.Err() != nil {
+		return false
 	}
+	g.parts.Go(func() { run(ctx) })
+	return true
 }
 
 // end waits for everything that was begun. The context must have ended.

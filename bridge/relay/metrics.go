@@ -24,6 +24,7 @@ type metrics struct {
 	echoes        prometheus.Counter
 	attachments   *prometheus.CounterVec
 	leftOut       *prometheus.CounterVec
+	agents        *prometheus.CounterVec
 	webhookTime   prometheus.Histogram
 	given         *prometheus.CounterVec
 	lost          prometheus.Counter
@@ -74,6 +75,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		leftOut: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_channel_left_out_total", Help: "What came from a channel and was not relayed, or not whole, by reason.",
 		}, []string{"channel", "reason"}),
+		agents: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_agent_profiles_total", Help: "Lookups of agents' public profiles by result: known, unknown, failed, or busy where none was made.",
+		}, []string{"result"}),
 		webhookTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lpbridge_notification_duration_seconds", Help: "How long LivePerson waited for our answer.", Buckets: latencyBuckets,
 		}),
@@ -88,7 +92,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	reg.MustRegister(m.accepted, m.duplicates, m.refusals, m.deliveries, m.duration, m.lag,
-		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.webhookTime, m.given, m.lost, m.claimed)
+		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.agents, m.webhookTime, m.given, m.lost, m.claimed)
 	return m
 }
 

@@ -56,7 +56,9 @@ type news struct {
 	// echoed settles the delivery an arrival proves.
 	echoed func(ctx context.Context, keys []bridge.LaneKey, a lane.Arrival) (lane.Finding, error)
 	// spawn runs something on a goroutine of its own while the bridge runs.
-	spawn          func(func(context.Context))
+	spawn func(func(context.Context))
+	// expect is told of agents whose names will be shown.
+	expect         func(bridge.Agent)
 	consumerTyping typist
 	agentTyping    typist
 	// begin marks entries whose delivery starts when they are on disk.

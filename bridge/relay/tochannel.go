@@ -61,7 +61,7 @@ func (b *Bridge) relayToChannel(ctx context.Context, e *bridge.Entry) error {
 			return err
 		}
 	}
-	return adapter.Deliver(ctx, ev)
+	return adapter.Deliver(ctx, b.agents.introduced(ctx, ev))
 }
 
 // resolveReceipt finds out which of the channel's messages an agent's receipt
