@@ -95,6 +95,13 @@ func TestCheckOrder(t *testing.T) {
 			}
 		})
 	}
+	t.Run("put into the order of the dialog", func(t *testing.T) {
+		var f findings
+		f.checkOrder("someone", []arrival{shown[1], shown[0]}, map[position]promise{first: {at(2), at(3)}, second: {at(0), at(1)}})
+		if len(f.violations) > 0 {
+			t.Errorf("broken: %v", f.violations)
+		}
+	})
 }
 
 func TestFlags(t *testing.T) {

@@ -176,11 +176,15 @@ func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, show
 }
 
 // checkOrder holds lpbridge to the order in which it accepted messages. Two
-// that it accepted at the same time may arrive either way.
+// that it accepted at the same time may arrive either way, and what waits may
+// be put in the order of its dialog.
 func (f *findings) checkOrder(person string, shown []arrival, taken map[position]promise) {
 	for i := range shown {
 		for _, later := range shown[i+1:] {
 			first, second := taken[later.position], taken[shown[i].position]
+			if inDialog := shown[i].position.dialog == later.position.dialog && shown[i].position.sequence < later.position.sequence; inDialog {
+				continue
+			}
 			if !first.given.IsZero() && first.given.Before(second.asked) {
 				f.breaks("%s to the channel: %s was accepted before %s was sent and arrived after it", person, later.id, shown[i].id)
 			}
