@@ -24,7 +24,7 @@ var ErrNoConsumer = errors.New("the event names no consumer")
 // ExternalConsumer is the ext_consumer_id of the thread's consumer, who is the
 // one that wrote first. A channel that tells consumers apart which were one
 // before names another one; a thread that needs a conversation is theirs from
-// then on.
+// then on. Empty means that the thread has none yet for this consumer.
 func (t *Thread) ExternalConsumer(c *Consumer) (string, error) {
 	another := c != nil && c.ID != "" && t.Consumer != "" && c.ID != t.Consumer
 	switch {
@@ -33,7 +33,7 @@ func (t *Thread) ExternalConsumer(c *Consumer) (string, error) {
 	case c == nil || c.ID == "":
 		return "", ErrNoConsumer
 	}
-	return ExtConsumerID(t.Channel, c.ID), nil
+	return "", nil
 }
 
 // Begin makes a conversation as LivePerson opens it: its main dialog has its id

@@ -38,6 +38,7 @@ type Bridge struct {
 	DeadletterAfter  time.Duration `env:"DEADLETTER_AFTER,default=24h" min:"1s" desc:"How long delivery of an event is tried before it becomes a dead letter."`
 	EchoWait         time.Duration `env:"ECHO_WAIT,default=35s" min:"0s" desc:"How long to wait for LivePerson's notification of a message whose sending got no answer, before sending it again. LivePerson repeats a notification that found nobody 30 s later, or after pauses that double."`
 	UnclaimedFor     time.Duration `env:"UNCLAIMED_FOR,default=10m" min:"1m" desc:"How long what LivePerson says of a conversation that nobody knows is kept while it may be one that was just opened for a consumer of ours."`
+	ConsumerKey      Secret        `env:"CONSUMER_KEY" desc:"What the ids of consumers in LivePerson are made with (HMAC), so that nobody guesses one from a phone number. Drawn at the first start and kept in the journal when empty; set it to keep consumers' ids when the journal is lost. Changing it makes new consumers of people who have not written yet."`
 	Attachments      string        `env:"ATTACHMENTS,default=upload" oneof:"upload,link" desc:"What becomes of consumers' files: upload stores JPEG, PNG and GIF up to 3 MB with LivePerson and sends a link of all else; link fetches nothing and sends links only."`
 
 	AttachmentPrivateNetworks bool `env:"ATTACHMENT_PRIVATE_NETWORKS" desc:"Permit fetching consumers' files from private and loopback addresses, and from ports other than 80 and 443. Whoever can name a file's address can then make the bridge call machines of your network."`

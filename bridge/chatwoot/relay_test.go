@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	engine "lpbridge/bridge/relay"
 	"lpbridge/connector"
@@ -33,6 +34,9 @@ import (
 
 // queueTime is how long Chatwoot takes to report what we did.
 const queueTime = 300 * time.Millisecond
+
+// consumerKey is the key of the installation.
+var consumerKey = []byte("a key of the test")
 
 // relay is the real bridge between a stub of Chatwoot and a simulated
 // LivePerson, all in one bubble of fake time and without sockets.
@@ -136,7 +140,7 @@ func newRelay(t *testing.T, change func(*Config)) *relay {
 	b, err := engine.New(engine.Options{
 		Account: "sandbox", ClientID: "sandbox-client", Journal: r.journal, Client: lp,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature("sandbox-secret", header, body) },
-		Notifications:   engine.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 16,
+		Notifications:   engine.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 16, ConsumerKey: consumerKey,
 		Logger: log, Metrics: prometheus.NewRegistry(), PublicURL: mustURL(t, "https://bridge.example"),
 	})
 	if err != nil {
@@ -554,7 +558,7 @@ func TestRecordedSession(t *testing.T) {
 		if diff := cmp.Diff(transcript, texts(c)); diff != "" {
 			t.Errorf("transcript (-want +got):\n%s", diff)
 		}
-		if n := len(r.sim.Conversations()); n != 1 || c.State != "CLOSE" || c.ExtConsumerID != "chatwoot:contact-inbox:31" {
+		if n := len(r.sim.Conversations()); n != 1 || c.State != "CLOSE" || c.ExtConsumerID != bridge.ExtConsumerID(consumerKey, "chatwoot", "contact-inbox:31") {
 			t.Errorf("%d conversations, the last %s of %s; want one, closed, of chatwoot:contact-inbox:31", n, c.State, c.ExtConsumerID)
 		}
 		if !strings.Contains(string(c.Profile), "Alice Novak") {

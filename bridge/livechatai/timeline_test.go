@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/livechatai/livechataitest"
 	"lpbridge/bridge/relay"
@@ -93,7 +94,8 @@ func (r *rig) start(change func(*Config)) (stop func()) {
 			return lpauth.VerifySignature(clientSecret, header, body)
 		},
 		Notifications: relay.NotificationsOn, EchoWait: 15 * time.Second, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
-		Logger: log, Metrics: prometheus.NewRegistry(),
+		ConsumerKey: []byte("a key of the test"),
+		Logger:      log, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +338,7 @@ func TestTypingThatFailsHoldsUpNothing(t *testing.T) {
 // TestLifeOfAConversation goes once through all, with a lost answer on the way.
 func TestLifeOfAConversation(t *testing.T) {
 	withBridge(t, nil, func(t *testing.T, r *rig) {
-		if want := "livechatai:contact_1"; r.conversation().ExtConsumerID != want {
+		if want := bridge.ExtConsumerID([]byte("a key of the test"), "livechatai", "contact_1"); r.conversation().ExtConsumerID != want {
 			t.Errorf("ext_consumer_id %q, want %q", r.conversation().ExtConsumerID, want)
 		}
 		lose(r.far)

@@ -74,6 +74,9 @@ type Options struct {
 	EchoWait time.Duration
 	// DeadLetterAfter is how long after acceptance an event is still tried.
 	DeadLetterAfter time.Duration
+	// ConsumerKey is what consumers' ids in LivePerson are made with. Without one the
+	// journal keeps one that was drawn when it was first used.
+	ConsumerKey []byte
 	// UnclaimedFor is how long what LivePerson says of a conversation nobody knows
 	// is kept where it may be ours; [DefaultUnclaimedFor] when zero.
 	UnclaimedFor time.Duration
@@ -120,6 +123,7 @@ type Bridge struct {
 	sender    *sender
 	news      *news
 	offers    *offers
+	identity  *identity
 	uploads   *uploads
 	files     *files
 	// agents is nil where their profiles are not wanted.
@@ -184,8 +188,9 @@ func (b *Bridge) makeRooms() {
 	if b.opts.AgentProfiles {
 		b.agents = newAgentProfiles(b.lp.AgentProfile, b.background.spawn, b.log, b.metrics)
 	}
+	b.identity = &identity{consumers: b.journal, key: b.opts.ConsumerKey}
 	b.opener = &opener{
-		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, defaults: b.opts.Conversation, log: b.log,
+		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, identity: b.identity, defaults: b.opts.Conversation, log: b.log,
 		endTyping: b.endTyping,
 		claimed:   func(ctx context.Context, conversation string) error { return b.news.claim(ctx, conversation) },
 	}
@@ -282,6 +287,9 @@ func (b *Bridge) Channels() []bridge.Channel {
 func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) error {
 	b.started = time.Now()
 	if err := b.recallNotified(ctx); err != nil {
+		return err
+	}
+	if err := b.identity.recall(ctx, b.journal); err != nil {
 		return err
 	}
 	replay, err := b.recallReplay(ctx)

@@ -238,7 +238,7 @@ func (s *story) say(e step, n int) {
 // agent lets an agent do something in the thread's newest conversation.
 func (s *story) agent(e step) {
 	for _, c := range s.r.sim.Conversations() {
-		if c.ExtConsumerID != "test:"+storyThreads[e.thread].consumer {
+		if c.ExtConsumerID != ext(bridge.ConsumerID(storyThreads[e.thread].consumer)) {
 			continue
 		}
 		id := c.ConversationID
@@ -374,12 +374,12 @@ func (s *story) judgeConsumers() {
 		there[c.ExtConsumerID] = append(there[c.ExtConsumerID], consumerTexts(full)...)
 	}
 	for _, of := range storyThreads[:lonelyThreads] {
-		s.judgeTexts(of.consumer, there["test:"+of.consumer], s.deaf, s.accepted[of.thread])
+		s.judgeTexts(of.consumer, there[ext(bridge.ConsumerID(of.consumer))], s.deaf, s.accepted[of.thread])
 	}
 	// The next process does not know that a message in doubt stands in a
 	// conversation that moved on to the other thread.
 	a, b := storyThreads[lonelyThreads], storyThreads[lonelyThreads+1]
-	s.judgeTexts(a.consumer, there["test:"+a.consumer], s.deaf || s.restarted, s.accepted[a.thread], s.accepted[b.thread])
+	s.judgeTexts(a.consumer, there[ext(bridge.ConsumerID(a.consumer))], s.deaf || s.restarted, s.accepted[a.thread], s.accepted[b.thread])
 }
 
 // judgeTexts reports unless got has the texts of all threads, each in order.

@@ -21,6 +21,7 @@ type opener struct {
 	directory *directory
 	openings  *openings
 	profiles  *profiles
+	identity  *identity
 	defaults  ConversationDefaults
 	log       *slog.Logger
 	metrics   *metrics
@@ -78,6 +79,11 @@ func (o *opener) open(ctx context.Context, key bridge.ThreadKey, c *bridge.Consu
 	ext, err := t.ExternalConsumer(c)
 	if err != nil {
 		return false, connector.NotSent("open a conversation", bridge.Invalid, err)
+	}
+	if ext == "" {
+		if ext, err = o.identity.of(ctx, key.Channel, c.ID); err != nil {
+			return false, notOpened(err)
+		}
 	}
 	release, err := o.opening.lock(ctx, ext)
 	if err != nil {

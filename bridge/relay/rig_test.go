@@ -296,9 +296,9 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		Account: account, ClientID: clientID, Journal: r.journal, Client: client,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature(secret, header, body) },
 		Notifications:   o.notifications, EchoWait: o.echoWait, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
-		Conversation: relay.ConversationDefaults{Survey: o.survey},
-		Logger:       logger,
-		Metrics:      prometheus.NewRegistry(),
+		Conversation: relay.ConversationDefaults{Survey: o.survey}, ConsumerKey: consumerKey,
+		Logger:  logger,
+		Metrics: prometheus.NewRegistry(),
 	}
 	if o.adjust != nil {
 		o.adjust(&options)

@@ -31,7 +31,7 @@ func TestFirstMessageOpensAConversation(t *testing.T) {
 		if diff := cmp.Diff([]string{"0.0 CONVERSATION", "0.0 ContentEvent", "0.0 ContentEvent"}, r.wire.timeline()); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
-		if want := "test:user-of-t-1"; c.ExtConsumerID != want {
+		if want := ext("user-of-t-1"); c.ExtConsumerID != want {
 			t.Errorf("ext_consumer_id %q, want %q", c.ExtConsumerID, want)
 		}
 	})
@@ -68,8 +68,13 @@ func TestConsumersToldApartHaveConversationsOfTheirOwn(t *testing.T) {
 	})
 }
 
+// consumerKey is the key of the rig's installation.
+var consumerKey = []byte("a key of the test")
+
 // ext is the ext_consumer_id of a consumer of the rig's channel.
-func ext(consumer bridge.ConsumerID) string { return bridge.ExtConsumerID("test", consumer) }
+func ext(consumer bridge.ConsumerID) string {
+	return bridge.ExtConsumerID(consumerKey, "test", consumer)
+}
 
 func TestTwoFirstMessagesAtOnceOpenOneConversation(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {

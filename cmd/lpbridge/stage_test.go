@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"lpbridge/bridge"
 	"lpbridge/connector/lpsim"
 )
 
@@ -60,8 +61,8 @@ func newStage(t *testing.T) *stage {
 		"LPBRIDGE_STORE": "sqlite:" + filepath.Join(t.TempDir(), "lpbridge.db"),
 		// Nothing here ends because a call took too long for a busy machine.
 		"LP_TIMEOUT":         "5m",
-		"LPBRIDGE_ECHO_WAIT": "2s",
-		"LP_ACCOUNT_ID":      "sandbox", "LP_CLIENT_ID": "sandbox-client", "LP_CLIENT_SECRET": "sandbox-secret",
+		"LPBRIDGE_ECHO_WAIT": "2s", "LPBRIDGE_CONSUMER_KEY": consumerKey,
+		"LP_ACCOUNT_ID": "sandbox", "LP_CLIENT_ID": "sandbox-client", "LP_CLIENT_SECRET": "sandbox-secret",
 		"LP_DOMAIN_API_URL": livePerson.URL, "LP_NOTIFICATIONS": "on",
 		"WEBHOOK_SECRET": channelSecret, "WEBHOOK_URL": channel.URL,
 	}
@@ -293,11 +294,14 @@ func (s *stage) post(p *process, body string) {
 	}
 }
 
+// consumerKey is the key of the installation.
+const consumerKey = "a key of the stage, long enough for anyone"
+
 // conversations are those of a thread's consumer, oldest first.
 func (s *stage) conversations(thread string) []lpsim.Conversation {
 	var found []lpsim.Conversation
 	for _, summary := range slices.Backward(s.sim.Conversations()) {
-		if summary.ExtConsumerID != "webhook:consumer-of-"+thread {
+		if summary.ExtConsumerID != bridge.ExtConsumerID([]byte(consumerKey), "webhook", bridge.ConsumerID("consumer-of-"+thread)) {
 			continue
 		}
 		if c, ok := s.sim.Conversation(summary.ConversationID); ok {

@@ -33,7 +33,7 @@ func TestLayerSDKs(t *testing.T) {
 			t.Run(script, func(t *testing.T) {
 				t.Parallel()
 				node(t, "../layer", script, "BASE_URL="+base+"/layer", "IDENTITY_URL="+base+"/layer/sandbox/identity_token",
-					"APP_ID=layer:///apps/staging/sandbox", "ORIGIN="+origin, "SIM_URL="+s.simulator, "NODE_EXTRA_CA_CERTS="+ca)
+					"APP_ID=layer:///apps/staging/sandbox", "ORIGIN="+origin, "SIM_URL="+s.simulator, "CONSUMER_KEY="+consumerKey, "NODE_EXTRA_CA_CERTS="+ca)
 			})
 		}
 	})

@@ -25,6 +25,9 @@ type sandbox struct {
 
 // start builds and runs a sandbox that listens on public, with more environment,
 // and ends it with the test.
+// consumerKey is the key of the installation, by which scripts find consumers.
+const consumerKey = "a key of the test, long enough for anyone"
+
 func start(t *testing.T, public string, env ...string) sandbox {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "lpbridge")
@@ -33,7 +36,7 @@ func start(t *testing.T, public string, env ...string) sandbox {
 	}
 	admin, simulator := freeAddress(t), freeAddress(t)
 	cmd := exec.Command(binary, "sandbox")
-	cmd.Env = append(os.Environ(), "LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPSIM_LISTEN="+simulator)
+	cmd.Env = append(os.Environ(), "LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPSIM_LISTEN="+simulator, "LPBRIDGE_CONSUMER_KEY="+consumerKey)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {

@@ -64,8 +64,10 @@ type consumer struct {
 }
 
 func newConsumer(all *consumers, rng *rand.Rand, i int) *consumer {
-	return &consumer{all: all, rng: rng, thread: fmt.Sprintf("thread-%d", i), id: fmt.Sprintf("person-%d", i)}
+	return &consumer{all: all, rng: rng, thread: fmt.Sprintf("thread-%d", i), id: personName(i)}
 }
+
+func personName(i int) string { return fmt.Sprintf("person-%d", i) }
 
 // write says n messages, with the given time between two of them on average.
 func (c *consumer) write(ctx context.Context, n int, every time.Duration) error {

@@ -8,9 +8,10 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
+	"lpbridge/bridge"
 	"lpbridge/connector/lpsim"
 )
 
@@ -67,14 +68,24 @@ func (l *livePerson) own(ctx context.Context) ([]lpsim.Summary, error) {
 	return all, nil
 }
 
-// personOf is the channel's id of the consumer of a conversation.
-func personOf(s lpsim.Summary) string {
-	id, ok := strings.CutPrefix(s.ExtConsumerID, "webhook:")
-	if !ok {
-		return ""
+// consumerKey makes the ids of consumers known to both sides.
+const consumerKey = "lpsoak"
+
+// mostConsumers is the most a run can have.
+const mostConsumers = 50_000
+
+// known are the channel's ids of consumers by LivePerson's.
+var known = sync.OnceValue(func() map[string]string {
+	known := make(map[string]string, mostConsumers)
+	for i := range mostConsumers {
+		known[bridge.ExtConsumerID([]byte(consumerKey), "webhook", bridge.ConsumerID(personName(i)))] = personName(i)
 	}
-	return id
-}
+	return known
+})
+
+// personOf is the channel's id of the consumer of a conversation, empty when it is
+// none of ours.
+func personOf(s lpsim.Summary) string { return known()[s.ExtConsumerID] }
 
 func (l *livePerson) conversation(ctx context.Context, id string) (lpsim.Conversation, error) {
 	var c lpsim.Conversation

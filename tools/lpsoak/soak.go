@@ -169,7 +169,7 @@ func (w *world) environment(simulator, front string) []string {
 	return append(env,
 		"LPBRIDGE_LISTEN=127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN=127.0.0.1:0", "LPBRIDGE_CHANNELS=webhook",
 		"LPBRIDGE_STORE=sqlite:"+filepath.Join(w.dir, journalFile), "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
-		"LPBRIDGE_ECHO_WAIT="+w.echoWait.String(), "LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client",
+		"LPBRIDGE_CONSUMER_KEY="+consumerKey, "LPBRIDGE_ECHO_WAIT="+w.echoWait.String(), "LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client",
 		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT=3s",
 		"WEBHOOK_SECRET="+w.consumers.secret, "WEBHOOK_URL="+front+"/channel", "WEBHOOK_TIMEOUT=2s", "WEBHOOK_TYPING_HOLD="+typingHold.String(),
 	)

@@ -3,6 +3,7 @@
 // with the whole bridge before them (SIM_URL), or one right behind the channel,
 // as the Go test serves it (AGENT_URL). Both speak in the channel's words.
 const { setTimeout: pause } = require('node:timers/promises');
+const { createHmac } = require('node:crypto');
 const { env, json } = require('./http.js');
 
 // What LivePerson calls it.
@@ -18,7 +19,9 @@ class SimulatedLivePerson {
   whole = true;
 
   constructor({ user }) {
-    this.consumer = `layer:${user}`;
+    // As the bridge makes it (bridge.ExtConsumerID).
+    const hash = createHmac('sha256', env('CONSUMER_KEY')).update(`layer\0${user}`).digest('hex');
+    this.consumer = `layer:${hash.slice(0, 40)}`;
   }
 
   async conversation() {
