@@ -37,8 +37,8 @@ func (c *content) Record() (bridge.Record, error) {
 	return kindContent.Record(c.ID, c.Owner, []string{uuidKey(c.UUID)}, c.Created, c, c.data...)
 }
 
-func (l *Layer) contentNamed(ctx context.Context, uuid string) (*content, error) {
-	r, err := l.records.Find(ctx, string(kindContent), uuidKey(uuid))
+func (h *history) contentNamed(ctx context.Context, uuid string) (*content, error) {
+	r, err := h.records.Find(ctx, string(kindContent), uuidKey(uuid))
 	if err != nil {
 		return nil, err
 	}
@@ -51,62 +51,62 @@ func (l *Layer) contentNamed(ctx context.Context, uuid string) (*content, error)
 }
 
 // uploaded returns the content that a part names.
-func (l *Layer) uploaded(ctx context.Context, owner, uuid, field string) (*content, error) {
-	c, err := l.contentNamed(ctx, uuid)
+func (h *history) uploaded(ctx context.Context, owner, uuid, field string) (*content, error) {
+	c, err := h.contentNamed(ctx, uuid)
 	if errors.Is(err, bridge.ErrNoRecord) || err == nil && (c.Owner != owner || !c.Filled) {
 		return nil, invalidProperty(field+".content.id", "is not content that the user uploaded")
 	}
 	return c, err
 }
 
-func (l *Layer) contentURL(uuid string) string { return l.base + "/content/" + uuid }
+func (a *addresses) contentURL(uuid string) string { return a.base + "/content/" + uuid }
 
-func (l *Layer) downloadURL(uuid string) string { return l.contentURL(uuid) + "/file" }
+func (a *addresses) downloadURL(uuid string) string { return a.contentURL(uuid) + "/file" }
 
-func (l *Layer) contentObject(uuid string, size int64) contentObject {
+func (a *addresses) contentObject(uuid string, size int64) contentObject {
 	return contentObject{
-		ID: prefixContent + uuid, DownloadURL: l.downloadURL(uuid), RefreshURL: l.contentURL(uuid),
+		ID: prefixContent + uuid, DownloadURL: a.downloadURL(uuid), RefreshURL: a.contentURL(uuid),
 		Expiration: iso(time.Now().Add(contentLife)), Size: size,
 	}
 }
 
 // createContent answers POST /content: where to upload.
-func (l *Layer) createContent(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) createContent(ctx context.Context, c *call) (response, error) {
 	size, err := strconv.ParseInt(c.Header.Get("Upload-Content-Length"), 10, 64)
 	if err != nil || size < 0 {
 		return response{}, missingProperty("Upload-Content-Length")
 	}
-	if size > l.cfg.MaxContent {
+	if size > api.cfg.MaxContent {
 		return response{}, errTooLarge
 	}
-	id, err := kindContent.NextID(ctx, l.records)
+	id, err := kindContent.NextID(ctx, api.records)
 	if err != nil {
 		return response{}, err
 	}
 	made := &content{ID: id, UUID: uuid.NewString(), Owner: c.view.viewer.User, Created: time.Now()}
-	if err := l.keep(ctx, nil, made); err != nil {
+	if err := api.keep(ctx, nil, made); err != nil {
 		return response{}, err
 	}
-	body := l.contentObject(made.UUID, size)
-	body.UploadURL = l.contentURL(made.UUID) + "/upload"
+	body := api.contentObject(made.UUID, size)
+	body.UploadURL = api.contentURL(made.UUID) + "/upload"
 	return response{status: http.StatusCreated, body: body}, nil
 }
 
 // refreshContent answers GET /content/UUID: where to download.
-func (l *Layer) refreshContent(ctx context.Context, c *call) (response, error) {
-	found, err := l.contentNamed(ctx, c.PathValue("uuid"))
+func (api *restAPI) refreshContent(ctx context.Context, c *call) (response, error) {
+	found, err := api.contentNamed(ctx, c.PathValue("uuid"))
 	if err != nil {
 		return response{}, err
 	}
 	if found.Owner != c.view.viewer.User {
 		return response{}, errNotFound
 	}
-	return response{status: http.StatusOK, body: l.contentObject(found.UUID, int64(len(found.data)))}, nil
+	return response{status: http.StatusOK, body: api.contentObject(found.UUID, int64(len(found.data)))}, nil
 }
 
 // awaited refuses an upload for which there is no place, before it is read.
-func (l *Layer) awaited(ctx context.Context, c *call) error {
-	found, err := l.contentNamed(ctx, c.PathValue("uuid"))
+func (api *restAPI) awaited(ctx context.Context, c *call) error {
+	found, err := api.contentNamed(ctx, c.PathValue("uuid"))
 	if err == nil && found.Filled {
 		err = errIDTaken
 	}
@@ -114,17 +114,17 @@ func (l *Layer) awaited(ctx context.Context, c *call) error {
 }
 
 // upload answers PUT of the bytes, once. The SDKs send no session along.
-func (l *Layer) upload(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) upload(ctx context.Context, c *call) (response, error) {
 	if len(c.body) == 0 {
 		return response{}, errUnparsable
 	}
-	found, err := l.contentNamed(ctx, c.PathValue("uuid"))
+	found, err := api.contentNamed(ctx, c.PathValue("uuid"))
 	if err != nil {
 		return response{}, err
 	}
-	_, leave := l.users.enter(found.Owner)
+	_, leave := api.users.enter(found.Owner)
 	defer leave()
-	if found, err = l.contentNamed(ctx, found.UUID); err != nil {
+	if found, err = api.contentNamed(ctx, found.UUID); err != nil {
 		return response{}, err
 	}
 	if found.Filled {
@@ -132,7 +132,7 @@ func (l *Layer) upload(ctx context.Context, c *call) (response, error) {
 	}
 	found.Filled, found.data = true, c.body
 	found.Type = mimetype.Detect(c.body).String()
-	return response{status: http.StatusOK}, l.keep(ctx, nil, found)
+	return response{status: http.StatusOK}, api.keep(ctx, nil, found)
 }
 
 // inline are the types that a browser may show; all else it saves.
@@ -140,13 +140,13 @@ var inline = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif":
 
 // download answers GET of the bytes. They come from consumers: nothing of them
 // may run in the name of our host.
-func (l *Layer) download(w http.ResponseWriter, r *http.Request) {
-	found, err := l.contentNamed(r.Context(), r.PathValue("uuid"))
+func (api *restAPI) download(w http.ResponseWriter, r *http.Request) {
+	found, err := api.contentNamed(r.Context(), r.PathValue("uuid"))
 	if err == nil && !found.Filled {
 		err = errNotFound
 	}
 	if err != nil {
-		l.writeRefusal(w, l.refusalOf(r.Context(), err, r.Pattern))
+		api.writeRefusal(w, api.refusalOf(r.Context(), err, r.Pattern))
 		return
 	}
 	h := w.Header()

@@ -37,8 +37,8 @@ type conversationRequest struct {
 
 // conversationNamed returns a conversation of the user, also one they no longer
 // see, or [bridge.ErrNoRecord].
-func (l *Layer) conversationNamed(ctx context.Context, user, uuid string) (*conversation, error) {
-	c, err := kindConversation.Find(ctx, l.records, uuidKey(uuid))
+func (h *history) conversationNamed(ctx context.Context, user, uuid string) (*conversation, error) {
+	c, err := kindConversation.Find(ctx, h.records, uuidKey(uuid))
 	if err == nil && c.Owner != user {
 		return nil, bridge.ErrNoRecord
 	}
@@ -46,8 +46,8 @@ func (l *Layer) conversationNamed(ctx context.Context, user, uuid string) (*conv
 }
 
 // conversationOf returns a conversation that the user sees.
-func (l *Layer) conversationOf(ctx context.Context, user, uuid string) (*conversation, error) {
-	c, err := l.conversationNamed(ctx, user, uuid)
+func (h *history) conversationOf(ctx context.Context, user, uuid string) (*conversation, error) {
+	c, err := h.conversationNamed(ctx, user, uuid)
 	if err == nil && !c.visible() {
 		return nil, bridge.ErrNoRecord
 	}
@@ -55,11 +55,11 @@ func (l *Layer) conversationOf(ctx context.Context, user, uuid string) (*convers
 }
 
 // showConversation shows a conversation with its newest message.
-func (l *Layer) showConversation(ctx context.Context, v view, c *conversation) (conversationObject, error) {
+func (h *history) showConversation(ctx context.Context, v view, c *conversation) (conversationObject, error) {
 	var last *message
 	if c.LastMessage != 0 {
 		var err error
-		last, err = kindMessage.Get(ctx, l.records, c.LastMessage)
+		last, err = kindMessage.Get(ctx, h.records, c.LastMessage)
 		// The history may have been deleted in the meantime.
 		if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
 			return conversationObject{}, err
@@ -69,13 +69,13 @@ func (l *Layer) showConversation(ctx context.Context, v view, c *conversation) (
 }
 
 // createConversation answers POST /conversations.
-func (l *Layer) createConversation(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) createConversation(ctx context.Context, c *call) (response, error) {
 	var req conversationRequest
 	if err := decodeBody(c.body, &req); err != nil {
 		return response{}, err
 	}
 	var body conversationObject
-	created, err := l.makeConversation(ctx, c.view, &req, func(made conversationObject) { body = made })
+	created, err := api.makeConversation(ctx, c.view, &req, func(made conversationObject) { body = made })
 	if err != nil {
 		return response{}, err
 	}
@@ -87,21 +87,21 @@ func (l *Layer) createConversation(ctx context.Context, c *call) (response, erro
 
 // makeConversation creates a conversation, or finds the distinct one, and hands
 // it to done before anybody else is told. It reports whether it is new.
-func (l *Layer) makeConversation(ctx context.Context, v view, req *conversationRequest, done func(conversationObject)) (created bool, err error) {
-	if err := l.checkConversation(v, req); err != nil {
+func (h *history) makeConversation(ctx context.Context, v view, req *conversationRequest, done func(conversationObject)) (created bool, err error) {
+	if err := h.checkConversation(v, req); err != nil {
 		return false, err
 	}
 	var made conversationObject
-	err = l.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
-		c, err := l.distinctMatch(ctx, t, v, req)
+	err = h.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
+		c, err := h.distinctMatch(ctx, t, v, req)
 		if c == nil && err == nil {
 			created = true
-			c, err = l.newConversation(ctx, t, v, req)
+			c, err = h.newConversation(ctx, t, v, req)
 		}
 		if err != nil {
 			return err
 		}
-		made, err = l.showConversation(ctx, v, c)
+		made, err = h.showConversation(ctx, v, c)
 		return err
 	}, func(*transaction) { done(made) })
 	return created, err
@@ -109,7 +109,7 @@ func (l *Layer) makeConversation(ctx context.Context, v view, req *conversationR
 
 // checkConversation checks a request. Participants can be the user and the
 // agent; both are added when missing.
-func (l *Layer) checkConversation(v view, req *conversationRequest) error {
+func (h *history) checkConversation(v view, req *conversationRequest) error {
 	if _, ok := uuidOf(req.ID, prefixConversation); req.ID != "" && !ok {
 		return invalidProperty("id", "must be "+prefixConversation+"UUID")
 	}
@@ -117,19 +117,19 @@ func (l *Layer) checkConversation(v view, req *conversationRequest) error {
 		return invalidProperty("participants", "are more than "+strconv.Itoa(maxParticipants))
 	}
 	for _, id := range req.Participants {
-		if err := l.checkParticipant(v, id); err != nil {
+		if err := h.checkParticipant(v, id); err != nil {
 			return err
 		}
 	}
-	return l.checkMetadata(req.Metadata)
+	return h.checkMetadata(req.Metadata)
 }
 
-func (l *Layer) checkParticipant(v view, id string) error {
+func (h *history) checkParticipant(v view, id string) error {
 	user, ok := userOf(id, v.version)
 	if !ok {
 		return invalidProperty("participants", "must be ids of identities")
 	}
-	if user != v.viewer.User && !l.cfg.isAgent(user) {
+	if user != v.viewer.User && !h.cfg.isAgent(user) {
 		return invalidProperty("participants", "can be the user and the agent only")
 	}
 	return nil
@@ -138,11 +138,11 @@ func (l *Layer) checkParticipant(v view, id string) error {
 // distinctMatch returns the distinct conversation that a request matches, nil
 // when there is none or none is asked for. The agent and the user are always
 // the participants, so that a user has one distinct conversation at most.
-func (l *Layer) distinctMatch(ctx context.Context, t *transaction, v view, req *conversationRequest) (*conversation, error) {
+func (h *history) distinctMatch(ctx context.Context, t *transaction, v view, req *conversationRequest) (*conversation, error) {
 	if !isDistinct(req) {
 		return nil, nil
 	}
-	c, err := kindConversation.Find(ctx, l.records, keyDistinct+t.user.id)
+	c, err := kindConversation.Find(ctx, h.records, keyDistinct+t.user.id)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return nil, nil
 	}
@@ -150,7 +150,7 @@ func (l *Layer) distinctMatch(ctx context.Context, t *transaction, v view, req *
 		return nil, err
 	}
 	if len(req.Metadata) > 0 && !reflect.DeepEqual(req.Metadata, c.Metadata) {
-		shown, err := l.showConversation(ctx, v, c)
+		shown, err := h.showConversation(ctx, v, c)
 		if err != nil {
 			return nil, err
 		}
@@ -168,15 +168,15 @@ func (l *Layer) distinctMatch(ctx context.Context, t *transaction, v view, req *
 // participants, as it does by default.
 func isDistinct(req *conversationRequest) bool { return req.Distinct == nil || *req.Distinct }
 
-func (l *Layer) newConversation(ctx context.Context, t *transaction, v view, req *conversationRequest) (*conversation, error) {
+func (h *history) newConversation(ctx context.Context, t *transaction, v view, req *conversationRequest) (*conversation, error) {
 	if t.identity.Conversations >= maxConversations {
 		return nil, errCrowded
 	}
-	own, err := l.newConversationID(ctx, v, req.ID)
+	own, err := h.newConversationID(ctx, v, req.ID)
 	if err != nil {
 		return nil, err
 	}
-	id, err := kindConversation.NextID(ctx, l.records)
+	id, err := kindConversation.NextID(ctx, h.records)
 	if err != nil {
 		return nil, err
 	}
@@ -193,12 +193,12 @@ func (l *Layer) newConversation(ctx context.Context, t *transaction, v view, req
 
 // newConversationID is the UUID asked for, or a new one. A request repeated
 // gets the conversation that it made before.
-func (l *Layer) newConversationID(ctx context.Context, v view, asked string) (string, error) {
+func (h *history) newConversationID(ctx context.Context, v view, asked string) (string, error) {
 	if asked == "" {
 		return uuid.NewString(), nil
 	}
 	own, _ := uuidOf(asked, prefixConversation)
-	taken, err := kindConversation.Find(ctx, l.records, uuidKey(own))
+	taken, err := kindConversation.Find(ctx, h.records, uuidKey(own))
 	switch {
 	case errors.Is(err, bridge.ErrNoRecord):
 		return own, nil
@@ -207,7 +207,7 @@ func (l *Layer) newConversationID(ctx context.Context, v view, asked string) (st
 	case taken.Owner != v.viewer.User || !taken.visible():
 		return "", errIDTaken
 	}
-	shown, err := l.showConversation(ctx, v, taken)
+	shown, err := h.showConversation(ctx, v, taken)
 	if err != nil {
 		return "", err
 	}
@@ -215,12 +215,12 @@ func (l *Layer) newConversationID(ctx context.Context, v view, asked string) (st
 }
 
 // listConversations answers GET /conversations.
-func (l *Layer) listConversations(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) listConversations(ctx context.Context, c *call) (response, error) {
 	query, err := c.listQuery(prefixConversation)
 	if err != nil {
 		return response{}, err
 	}
-	all, err := l.visibleConversations(ctx, c.view.viewer.User)
+	all, err := api.visibleConversations(ctx, c.view.viewer.User)
 	if err != nil {
 		return response{}, err
 	}
@@ -241,7 +241,7 @@ func (l *Layer) listConversations(ctx context.Context, c *call) (response, error
 	}
 	shown := []conversationObject{}
 	for _, one := range page[:min(len(page), query.size)] {
-		a, err := l.showConversation(ctx, c.view, one)
+		a, err := api.showConversation(ctx, c.view, one)
 		if err != nil {
 			return response{}, err
 		}
@@ -251,9 +251,9 @@ func (l *Layer) listConversations(ctx context.Context, c *call) (response, error
 }
 
 // visibleConversations are all conversations a user sees, the newest first.
-func (l *Layer) visibleConversations(ctx context.Context, user string) ([]*conversation, error) {
+func (h *history) visibleConversations(ctx context.Context, user string) ([]*conversation, error) {
 	var all []*conversation
-	for c, err := range kindConversation.Each(ctx, l.records, user, bridge.Page{Newest: true}) {
+	for c, err := range kindConversation.Each(ctx, h.records, user, bridge.Page{Newest: true}) {
 		if err != nil {
 			return nil, err
 		}
@@ -265,12 +265,12 @@ func (l *Layer) visibleConversations(ctx context.Context, user string) ([]*conve
 }
 
 // showOneConversation answers GET /conversations/UUID.
-func (l *Layer) showOneConversation(ctx context.Context, c *call) (response, error) {
-	found, err := l.conversationOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
+func (api *restAPI) showOneConversation(ctx context.Context, c *call) (response, error) {
+	found, err := api.conversationOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
 	if err != nil {
 		return response{}, err
 	}
-	shown, err := l.showConversation(ctx, c.view, found)
+	shown, err := api.showConversation(ctx, c.view, found)
 	return response{status: http.StatusOK, body: shown}, err
 }
 
@@ -283,14 +283,14 @@ const (
 // deleteConversation answers DELETE /conversations/UUID. With my_devices alone
 // the consumer stays in the conversation, which comes back when the agent
 // writes; everything else is the end of it for the agent too.
-func (l *Layer) deleteConversation(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) deleteConversation(ctx context.Context, c *call) (response, error) {
 	query := c.URL.Query()
 	mode, leave := query.Get("mode"), query.Get("leave") == "true"
 	if mode != modeAll && mode != modeMine {
 		return response{}, invalidProperty("mode", "must be all_participants or my_devices")
 	}
-	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
-		found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
+	err := api.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
+		found, err := api.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil {
 			return err
 		}
@@ -322,23 +322,23 @@ func (t *transaction) leave(c *conversation, mode string) {
 }
 
 // patchConversation answers PATCH /conversations/UUID.
-func (l *Layer) patchConversation(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) patchConversation(ctx context.Context, c *call) (response, error) {
 	var steps []patchOperation
 	if err := decodeBody(c.body, &steps); err != nil {
 		return response{}, err
 	}
-	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
-		found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
+	err := api.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
+		found, err := api.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil {
 			return err
 		}
-		return l.patch(t, c.view, found, steps)
+		return api.patch(t, c.view, found, steps)
 	}, nil)
 	return response{status: http.StatusNoContent}, err
 }
 
 // patch applies all steps or none.
-func (l *Layer) patch(t *transaction, v view, c *conversation, steps []patchOperation) error {
+func (h *history) patch(t *transaction, v view, c *conversation, steps []patchOperation) error {
 	if len(steps) > maxPatchOperations {
 		return errTooLarge
 	}
@@ -348,19 +348,19 @@ func (l *Layer) patch(t *transaction, v view, c *conversation, steps []patchOper
 	for _, s := range steps {
 		keys := splitProperty(s.Property)
 		if keys[0] == "participants" {
-			left, err := l.patchParticipants(v, s, keys)
+			left, err := h.patchParticipants(v, s, keys)
 			if err != nil {
 				return err
 			}
 			leaves = leaves || left
 			continue
 		}
-		if err := l.patchMetadata(&metadata, s, keys); err != nil {
+		if err := h.patchMetadata(&metadata, s, keys); err != nil {
 			return err
 		}
 		told = append(told, operation{Do: s.Operation, Property: s.Property, Value: s.Value})
 	}
-	if err := l.checkMetadata(metadata); err != nil {
+	if err := h.checkMetadata(metadata); err != nil {
 		return err
 	}
 	c.Metadata = metadata
@@ -376,7 +376,7 @@ func (l *Layer) patch(t *transaction, v view, c *conversation, steps []patchOper
 
 // patchParticipants takes a step about participants. The user may leave; there
 // is nobody else to add, and without the agent it is no conversation.
-func (l *Layer) patchParticipants(v view, s patchOperation, keys []string) (leaves bool, err error) {
+func (h *history) patchParticipants(v view, s patchOperation, keys []string) (leaves bool, err error) {
 	id := s.ID
 	if text, ok := s.Value.(string); ok && id == "" {
 		id = text
@@ -384,7 +384,7 @@ func (l *Layer) patchParticipants(v view, s patchOperation, keys []string) (leav
 	if len(keys) != 1 || s.Operation != "add" && s.Operation != "remove" {
 		return false, invalidProperty("participants", "can be added and removed only")
 	}
-	if err := l.checkParticipant(v, id); err != nil {
+	if err := h.checkParticipant(v, id); err != nil {
 		return false, err
 	}
 	user, _ := userOf(id, v.version)
@@ -407,14 +407,14 @@ func (c *conversation) active() time.Time {
 
 // setState takes note of a step in the conversation's life and tells apps by a
 // key of the metadata.
-func (l *Layer) setState(t *transaction, c *conversation, state bridge.ConversationState) {
+func (h *history) setState(t *transaction, c *conversation, state bridge.ConversationState) {
 	if c.State == state {
 		return
 	}
 	c.State = state
 	t.keep(c)
 	if c.visible() {
-		t.tellUpdated(objectConversation, c.UUID, operation{Do: "set", Property: "metadata." + escapeKey(l.cfg.StateKey), Value: string(state)})
+		t.tellUpdated(objectConversation, c.UUID, operation{Do: "set", Property: "metadata." + escapeKey(h.cfg.StateKey), Value: string(state)})
 	}
 }
 

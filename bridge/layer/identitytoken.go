@@ -67,14 +67,14 @@ var errUnknownKey = errors.New("the key is not configured")
 
 // verify checks an identity token but for its nonce. Refusals do not say what of
 // the token was wrong, for who can read them could be anybody.
-func (l *Layer) verify(token string) (*identityClaims, error) {
+func (a *admission) verify(token string) (*identityClaims, error) {
 	var claims identityClaims
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithLeeway(clockSkew),
 	)
 	_, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		key := l.keys[keyName{strings.TrimPrefix(claims.Issuer, prefixProvider), strings.TrimPrefix(kid, prefixKey)}]
+		key := a.keys[keyName{strings.TrimPrefix(claims.Issuer, prefixProvider), strings.TrimPrefix(kid, prefixKey)}]
 		if key == nil {
 			return nil, errUnknownKey
 		}
@@ -83,17 +83,17 @@ func (l *Layer) verify(token string) (*identityClaims, error) {
 	if err != nil {
 		return nil, invalidProperty("identity_token", "is not valid")
 	}
-	if err := l.checkClaims(&claims); err != nil {
+	if err := a.checkClaims(&claims); err != nil {
 		return nil, err
 	}
 	return &claims, nil
 }
 
-func (l *Layer) checkClaims(c *identityClaims) error {
+func (a *admission) checkClaims(c *identityClaims) error {
 	if err := checkUserID(c.User); err != nil {
 		return invalidProperty("identity_token", "has a claim prn that "+err.Error())
 	}
-	if l.cfg.isAgent(c.User) {
+	if a.cfg.isAgent(c.User) {
 		return invalidProperty("identity_token", "has a claim prn that is kept for agents")
 	}
 	if len(c.Metadata) > maxProfileKeys {
@@ -150,7 +150,7 @@ func newSandbox() (*sandbox, error) {
 }
 
 // signIdentity answers a request for an identity token.
-func (l *Layer) signIdentity(_ context.Context, c *call) (response, error) {
+func (api *restAPI) signIdentity(_ context.Context, c *call) (response, error) {
 	var req struct {
 		Nonce       string `json:"nonce"`
 		UserID      string `json:"user_id"`
@@ -179,7 +179,7 @@ func (l *Layer) signIdentity(_ context.Context, c *call) (response, error) {
 	})
 	token.Header["cty"] = "layer-eit;v=1"
 	token.Header["kid"] = prefixKey + sandboxKey.key
-	signed, err := token.SignedString(l.sandbox.key)
+	signed, err := token.SignedString(api.sandbox.key)
 	if err != nil {
 		return response{}, fmt.Errorf("sign an identity token: %w", err)
 	}

@@ -42,23 +42,55 @@ const (
 	agentMark = ":"
 )
 
-// Layer is the channel. It implements [bridge.Adapter], [bridge.Typist] and
+// Layer is the channel: it shows the consumers' apps what LivePerson's agents
+// write, do and type. It implements [bridge.Adapter], [bridge.Typist] and
 // [bridge.Closer].
+//
+// What apps ask of us is beneath it, each type standing on the one below:
+// restAPI, socketAPI, admission, history, addresses. None knows those above.
 type Layer struct {
-	cfg     Config
-	base    string // of all URLs
-	core    bridge.Core
-	records bridge.Records
-	log     *slog.Logger
-	keys    map[keyName]*rsa.PublicKey
-	nonces  nonceStore
-	users   users
-	sockets *served.Sockets
+	*restAPI
+}
+
+// restAPI answers the requests of the REST API.
+type restAPI struct {
+	*socketAPI
 	// bodies bounds the requests that are being read, logins how many one source
 	// may begin or try.
 	bodies  *served.Budget
 	logins  *served.Rates
 	sandbox *sandbox // nil when switched off
+}
+
+// socketAPI serves the WebSockets of users' devices: their requests, their
+// typing and how they end.
+type socketAPI struct {
+	*admission
+	sockets *served.Sockets
+}
+
+// admission lets users in by identity tokens, nonces and sessions, and words
+// what they are refused.
+type admission struct {
+	*history
+	keys   map[keyName]*rsa.PublicKey
+	nonces nonceStore
+}
+
+// history is what users said and have: their conversations, messages and
+// content as they are stored, and the transactions that change them.
+type history struct {
+	addresses
+	cfg     Config
+	core    bridge.Core
+	records bridge.Records
+	log     *slog.Logger
+	users   users
+}
+
+// addresses names the URLs at which clients find our objects.
+type addresses struct {
+	base string // of all URLs
 }
 
 var (
@@ -79,12 +111,15 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
 	}
-	l := &Layer{
-		cfg: cfg, base: strings.TrimRight(cfg.PublicURL.String(), "/") + mount,
-		core: core, records: core.Records(), log: logger, keys: keys, sockets: newSockets(logger),
-		bodies: served.NewBudget(bodiesInFlight), logins: served.NewRates(cfg.Logins, cfg.ClientHeader),
+	stored := &history{
+		addresses: addresses{strings.TrimRight(cfg.PublicURL.String(), "/") + mount},
+		cfg:       cfg, core: core, records: core.Records(), log: logger,
 	}
-	l.nonces.records = l.records
+	entry := &admission{history: stored, keys: keys, nonces: nonceStore{records: stored.records}}
+	l := &Layer{&restAPI{
+		socketAPI: &socketAPI{admission: entry, sockets: newSockets(logger)},
+		bodies:    served.NewBudget(bodiesInFlight), logins: served.NewRates(cfg.Logins, cfg.ClientHeader),
+	}}
 	if cfg.SandboxIdentities {
 		if l.sandbox, err = newSandbox(); err != nil {
 			return nil, fmt.Errorf("%s: %w", channelName, err)

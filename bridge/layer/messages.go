@@ -46,15 +46,15 @@ type partRequest struct {
 }
 
 // messageOf returns a message that the user sees, or [bridge.ErrNoRecord].
-func (l *Layer) messageOf(ctx context.Context, user, uuid string) (*message, error) {
-	m, err := kindMessage.Find(ctx, l.records, uuidKey(uuid))
+func (h *history) messageOf(ctx context.Context, user, uuid string) (*message, error) {
+	m, err := kindMessage.Find(ctx, h.records, uuidKey(uuid))
 	if err != nil {
 		return nil, err
 	}
 	if m.Owner != user || m.Gone {
 		return nil, bridge.ErrNoRecord
 	}
-	c, err := l.conversationOf(ctx, user, m.Thread)
+	c, err := h.conversationOf(ctx, user, m.Thread)
 	if err != nil {
 		return nil, err
 	}
@@ -65,49 +65,49 @@ func (l *Layer) messageOf(ctx context.Context, user, uuid string) (*message, err
 }
 
 // createMessage answers POST /conversations/UUID/messages.
-func (l *Layer) createMessage(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) createMessage(ctx context.Context, c *call) (response, error) {
 	var req messageRequest
 	if err := decodeBody(c.body, &req); err != nil {
 		return response{}, err
 	}
 	var body messageObject
-	err := l.makeMessage(ctx, c.view, c.PathValue("uuid"), &req, func(made messageObject) { body = made })
+	err := api.makeMessage(ctx, c.view, c.PathValue("uuid"), &req, func(made messageObject) { body = made })
 	return response{status: http.StatusCreated, body: body}, err
 }
 
 // makeMessage takes a message of the consumer and hands it to done before
 // anybody else is told. Message, event and changes are one durable write.
-func (l *Layer) makeMessage(ctx context.Context, v view, conversation string, req *messageRequest, done func(messageObject)) error {
-	err := l.tryMessage(ctx, v, conversation, req, true, done)
+func (h *history) makeMessage(ctx context.Context, v view, conversation string, req *messageRequest, done func(messageObject)) error {
+	err := h.tryMessage(ctx, v, conversation, req, true, done)
 	if _, refused := errors.AsType[*bridge.FieldError](err); refused {
 		// The bridge no longer knows what was offered. What choosing it says is
 		// the consumer's word all the same.
-		l.log.InfoContext(ctx, "a choice came too late for LivePerson", "error", err)
-		err = l.tryMessage(ctx, v, conversation, req, false, done)
+		h.log.InfoContext(ctx, "a choice came too late for LivePerson", "error", err)
+		err = h.tryMessage(ctx, v, conversation, req, false, done)
 	}
 	return err
 }
 
 // tryMessage takes a message. clicks says whether what was chosen is told as a
 // click, or as words.
-func (l *Layer) tryMessage(ctx context.Context, v view, conversation string, req *messageRequest, clicks bool, done func(messageObject)) error {
+func (h *history) tryMessage(ctx context.Context, v view, conversation string, req *messageRequest, clicks bool, done func(messageObject)) error {
 	var made *message
-	return l.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
-		c, err := l.conversationOf(ctx, t.user.id, conversation)
+	return h.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
+		c, err := h.conversationOf(ctx, t.user.id, conversation)
 		if err != nil {
 			return err
 		}
-		own, err := l.newMessageID(ctx, v, req.ID)
+		own, err := h.newMessageID(ctx, v, req.ID)
 		if err != nil {
 			return err
 		}
 		made = &message{UUID: own, Conversation: c.ID, Thread: c.UUID, Owner: c.Owner, Sender: t.user.id, Sent: t.at, Status: statusSent}
-		read, err := l.takeParts(ctx, t, made, req.Parts)
+		read, err := h.takeParts(ctx, t, made, req.Parts)
 		if err != nil {
 			return err
 		}
 		t.keep(read.stored...)
-		if err := l.addMessage(ctx, t, c, made); err != nil {
+		if err := h.addMessage(ctx, t, c, made); err != nil {
 			return err
 		}
 		t.reportMessage(c, made, read, clicks)
@@ -133,8 +133,8 @@ func (t *transaction) reportMessage(c *conversation, m *message, read *reading, 
 }
 
 // addMessage puts a message into its conversation.
-func (l *Layer) addMessage(ctx context.Context, t *transaction, c *conversation, m *message) error {
-	id, err := kindMessage.NextID(ctx, l.records)
+func (h *history) addMessage(ctx context.Context, t *transaction, c *conversation, m *message) error {
+	id, err := kindMessage.NextID(ctx, h.records)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func unread(c *conversation) operation {
 
 // newMessageID is the UUID asked for, or a new one. A request repeated gets the
 // message that it made before.
-func (l *Layer) newMessageID(ctx context.Context, v view, asked string) (string, error) {
+func (h *history) newMessageID(ctx context.Context, v view, asked string) (string, error) {
 	if asked == "" {
 		return uuid.NewString(), nil
 	}
@@ -176,7 +176,7 @@ func (l *Layer) newMessageID(ctx context.Context, v view, asked string) (string,
 	if !ok {
 		return "", invalidProperty("id", "must be "+prefixMessage+"UUID")
 	}
-	taken, err := kindMessage.Find(ctx, l.records, uuidKey(own))
+	taken, err := kindMessage.Find(ctx, h.records, uuidKey(own))
 	switch {
 	case errors.Is(err, bridge.ErrNoRecord):
 		return own, nil
@@ -218,18 +218,18 @@ func checkPart(m *message, req *partRequest, field string) (*part, error) {
 }
 
 // listMessages answers GET /conversations/UUID/messages.
-func (l *Layer) listMessages(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) listMessages(ctx context.Context, c *call) (response, error) {
 	query, err := c.listQuery(prefixMessage)
 	if err != nil {
 		return response{}, err
 	}
-	found, err := l.conversationOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
+	found, err := api.conversationOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
 	if err != nil {
 		return response{}, err
 	}
 	var before int64
 	if query.from != "" {
-		from, err := kindMessage.Find(ctx, l.records, uuidKey(query.from))
+		from, err := kindMessage.Find(ctx, api.records, uuidKey(query.from))
 		if errors.Is(err, bridge.ErrNoRecord) || err == nil && from.Conversation != found.ID {
 			return response{}, invalidProperty("from_id", "is not a message of the conversation")
 		}
@@ -239,7 +239,7 @@ func (l *Layer) listMessages(ctx context.Context, c *call) (response, error) {
 		before = from.ID
 	}
 	shown := []messageObject{}
-	for m, err := range found.messages(ctx, l.records, found.HiddenTo, before) {
+	for m, err := range found.messages(ctx, api.records, found.HiddenTo, before) {
 		if err != nil {
 			return response{}, err
 		}
@@ -254,8 +254,8 @@ func (l *Layer) listMessages(ctx context.Context, c *call) (response, error) {
 }
 
 // showMessage answers GET /messages/UUID.
-func (l *Layer) showMessage(ctx context.Context, c *call) (response, error) {
-	m, err := l.messageOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
+func (api *restAPI) showMessage(ctx context.Context, c *call) (response, error) {
+	m, err := api.messageOf(ctx, c.view.viewer.User, c.PathValue("uuid"))
 	if err != nil {
 		return response{}, err
 	}
@@ -264,28 +264,28 @@ func (l *Layer) showMessage(ctx context.Context, c *call) (response, error) {
 
 // deleteMessage answers DELETE /messages/UUID. What LivePerson has is not taken
 // back: its API knows no way.
-func (l *Layer) deleteMessage(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) deleteMessage(ctx context.Context, c *call) (response, error) {
 	mode := c.URL.Query().Get("mode")
 	if mode != modeAll && mode != modeMine {
 		return response{}, invalidProperty("mode", "must be all_participants or my_devices")
 	}
-	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
-		m, err := l.messageOf(ctx, t.user.id, c.PathValue("uuid"))
+	err := api.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
+		m, err := api.messageOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil {
 			return err
 		}
-		found, err := l.conversationOf(ctx, t.user.id, m.Thread)
+		found, err := api.conversationOf(ctx, t.user.id, m.Thread)
 		if err != nil {
 			return err
 		}
-		return l.removeMessage(ctx, t, found, m, mode)
+		return api.removeMessage(ctx, t, found, m, mode)
 	}, nil)
 	return response{status: http.StatusNoContent}, err
 }
 
 // removeMessage empties a message and leaves its ids taken, so that neither side
 // can make it again.
-func (l *Layer) removeMessage(ctx context.Context, t *transaction, c *conversation, m *message, mode string) error {
+func (h *history) removeMessage(ctx context.Context, t *transaction, c *conversation, m *message, mode string) error {
 	wasUnread := !m.mine() && m.Status != statusRead
 	m.Gone, m.Parts = true, nil
 	c.Total = max(c.Total-1, 0)
@@ -295,7 +295,7 @@ func (l *Layer) removeMessage(ctx context.Context, t *transaction, c *conversati
 		news = append(news, unread(c))
 	}
 	if c.LastMessage == m.ID {
-		if err := l.findLast(ctx, c); err != nil {
+		if err := h.findLast(ctx, c); err != nil {
 			return err
 		}
 		news = append(news, lastMessage(c))
@@ -309,10 +309,10 @@ func (l *Layer) removeMessage(ctx context.Context, t *transaction, c *conversati
 }
 
 // findLast finds the newest message below the one that was the newest.
-func (l *Layer) findLast(ctx context.Context, c *conversation) error {
+func (h *history) findLast(ctx context.Context, c *conversation) error {
 	before := c.LastMessage
 	c.LastMessage, c.LastUUID = 0, ""
-	for m, err := range c.messages(ctx, l.records, c.HiddenTo, before) {
+	for m, err := range c.messages(ctx, h.records, c.HiddenTo, before) {
 		if err != nil {
 			return err
 		}

@@ -19,9 +19,9 @@ type patchOperation struct {
 
 // checkMetadata checks that all values are texts or objects of texts (Client
 // API, Conversation metadata).
-func (l *Layer) checkMetadata(metadata map[string]any) error {
-	if _, taken := metadata[l.cfg.StateKey]; taken {
-		return invalidProperty("metadata."+l.cfg.StateKey, "is set by the server only")
+func (h *history) checkMetadata(metadata map[string]any) error {
+	if _, taken := metadata[h.cfg.StateKey]; taken {
+		return invalidProperty("metadata."+h.cfg.StateKey, "is set by the server only")
 	}
 	size, err := sizeOf(metadata, 0)
 	if err != nil {
@@ -56,7 +56,7 @@ func sizeOf(metadata map[string]any, depth int) (size int, err error) {
 }
 
 // patchMetadata applies one step to metadata that is ours to change.
-func (l *Layer) patchMetadata(metadata *map[string]any, s patchOperation, keys []string) error {
+func (h *history) patchMetadata(metadata *map[string]any, s patchOperation, keys []string) error {
 	if keys[0] != "metadata" {
 		return invalidProperty("property", "must be metadata, a key of it, or participants")
 	}
@@ -69,8 +69,8 @@ func (l *Layer) patchMetadata(metadata *map[string]any, s patchOperation, keys [
 	if len(keys) > maxMetadataDepth {
 		return invalidProperty("property", "is nested too deeply")
 	}
-	if keys[1] == l.cfg.StateKey {
-		return invalidProperty("metadata."+l.cfg.StateKey, "is set by the server only")
+	if keys[1] == h.cfg.StateKey {
+		return invalidProperty("metadata."+h.cfg.StateKey, "is set by the server only")
 	}
 	if *metadata == nil {
 		*metadata = map[string]any{}

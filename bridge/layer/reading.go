@@ -39,7 +39,7 @@ type chosen struct {
 
 // takeParts checks the parts of a message, puts them into m, and returns what
 // agents get of them.
-func (l *Layer) takeParts(ctx context.Context, t *transaction, m *message, parts []partRequest) (*reading, error) {
+func (h *history) takeParts(ctx context.Context, t *transaction, m *message, parts []partRequest) (*reading, error) {
 	if len(parts) == 0 {
 		return nil, missingProperty("parts")
 	}
@@ -55,13 +55,13 @@ func (l *Layer) takeParts(ctx context.Context, t *transaction, m *message, parts
 		}
 		var rich *content
 		if p.Content != "" {
-			if rich, err = l.uploaded(ctx, m.Owner, p.Content, field); err != nil {
+			if rich, err = h.uploaded(ctx, m.Owner, p.Content, field); err != nil {
 				return nil, err
 			}
 			p.Size = int64(len(rich.data))
 		}
 		m.Parts = append(m.Parts, *p)
-		if err := l.readPart(ctx, t, r, p, rich); err != nil {
+		if err := h.readPart(ctx, t, r, p, rich); err != nil {
 			return nil, err
 		}
 	}
@@ -105,11 +105,11 @@ func (r *reading) dropUnknownFiles() {
 
 // readPart reads one part. What is neither words nor JSON of a message type is a
 // file; previews of files are left out.
-func (l *Layer) readPart(ctx context.Context, t *transaction, r *reading, p *part, rich *content) error {
+func (h *history) readPart(ctx context.Context, t *transaction, r *reading, p *part, rich *content) error {
 	media, attributes, _ := mime.ParseMediaType(p.MIMEType)
 	switch {
 	case media == typeResponse || media == typeResponseV1:
-		return l.readResponse(ctx, t, r, p.bytes(rich))
+		return h.readResponse(ctx, t, r, p.bytes(rich))
 	case strings.HasPrefix(media, "application/vnd.layer.") && strings.HasSuffix(media, "+json"):
 		r.readType(media, attributes["role"], p.bytes(rich))
 	case media == typePlain:
@@ -118,9 +118,9 @@ func (l *Layer) readPart(ctx context.Context, t *transaction, r *reading, p *par
 		}
 	case attributes["role"] == "preview" || strings.HasSuffix(media, "+preview"):
 	case rich != nil:
-		r.attach(bridge.Attachment{URL: l.downloadURL(rich.UUID), ContentType: rich.Type})
+		r.attach(bridge.Attachment{URL: h.downloadURL(rich.UUID), ContentType: rich.Type})
 	case strings.HasPrefix(media, "image/") || attributes["role"] == "source":
-		return l.keepInline(ctx, t, r, p)
+		return h.keepInline(ctx, t, r, p)
 	}
 	return nil
 }
@@ -136,12 +136,12 @@ func (r *reading) attach(a bridge.Attachment) {
 
 // keepInline stores a picture that came within the message, so that it has an
 // address.
-func (l *Layer) keepInline(ctx context.Context, t *transaction, r *reading, p *part) error {
+func (h *history) keepInline(ctx context.Context, t *transaction, r *reading, p *part) error {
 	data := p.bytes(nil)
 	if len(data) == 0 {
 		return nil
 	}
-	id, err := kindContent.NextID(ctx, l.records)
+	id, err := kindContent.NextID(ctx, h.records)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (l *Layer) keepInline(ctx context.Context, t *transaction, r *reading, p *p
 		ID: id, UUID: uuid.NewString(), Owner: t.user.id, Type: mimetype.Detect(data).String(), Filled: true, Created: t.at, data: data,
 	}
 	r.stored = append(r.stored, c)
-	r.attach(bridge.Attachment{URL: l.downloadURL(c.UUID), ContentType: c.Type})
+	r.attach(bridge.Attachment{URL: h.downloadURL(c.UUID), ContentType: c.Type})
 	return nil
 }
 
@@ -283,7 +283,7 @@ func (r *responseBody) chosen() []string {
 }
 
 // readResponse finds out what was chosen in which message of an agent.
-func (l *Layer) readResponse(ctx context.Context, t *transaction, r *reading, body []byte) error {
+func (h *history) readResponse(ctx context.Context, t *transaction, r *reading, body []byte) error {
 	var told responseBody
 	if !utf8.Valid(body) || json.Unmarshal(body, &told) != nil {
 		return nil
@@ -292,7 +292,7 @@ func (l *Layer) readResponse(ctx context.Context, t *transaction, r *reading, bo
 	if !ok {
 		return nil
 	}
-	to, err := l.messageOf(ctx, t.user.id, id)
+	to, err := h.messageOf(ctx, t.user.id, id)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return nil
 	}

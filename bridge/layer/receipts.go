@@ -16,7 +16,7 @@ const maxReadAtOnce = 500
 // createReceipt answers POST /messages/UUID/receipts. One for an own message, or
 // for a state the message is past, has no effect. The SDKs send one of delivery
 // by themselves: a device has the message, and agents are told so.
-func (l *Layer) createReceipt(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) createReceipt(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		Type string `json:"type"`
 	}
@@ -27,12 +27,12 @@ func (l *Layer) createReceipt(ctx context.Context, c *call) (response, error) {
 	if !known {
 		return response{}, invalidProperty("type", "must be read or delivery")
 	}
-	err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
-		m, err := l.messageOf(ctx, t.user.id, c.PathValue("uuid"))
+	err := api.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
+		m, err := api.messageOf(ctx, t.user.id, c.PathValue("uuid"))
 		if err != nil || m.mine() || !m.Status.before(status) {
 			return err
 		}
-		found, err := l.conversationOf(ctx, t.user.id, m.Thread)
+		found, err := api.conversationOf(ctx, t.user.id, m.Thread)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func reached(m *message, user string) operation {
 
 // markAllRead answers POST /conversations/UUID/mark_all_read. Without a position
 // all is meant.
-func (l *Layer) markAllRead(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) markAllRead(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		Position *int64 `json:"position"`
 	}
@@ -99,8 +99,8 @@ func (l *Layer) markAllRead(ctx context.Context, c *call) (response, error) {
 		return response{}, err
 	}
 	for more := true; more; {
-		err := l.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
-			found, err := l.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
+		err := api.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
+			found, err := api.conversationOf(ctx, t.user.id, c.PathValue("uuid"))
 			if err != nil {
 				return err
 			}
@@ -108,7 +108,7 @@ func (l *Layer) markAllRead(ctx context.Context, c *call) (response, error) {
 			if req.Position != nil {
 				to = max(min(*req.Position, to), 0)
 			}
-			more, err = l.readTo(ctx, t, found, to)
+			more, err = api.readTo(ctx, t, found, to)
 			return err
 		}, nil)
 		if err != nil {
@@ -120,9 +120,9 @@ func (l *Layer) markAllRead(ctx context.Context, c *call) (response, error) {
 
 // readTo marks the agents' messages up to a position as read, the newest first,
 // and reports whether there are more than it did.
-func (l *Layer) readTo(ctx context.Context, t *transaction, c *conversation, to int64) (more bool, err error) {
+func (h *history) readTo(ctx context.Context, t *transaction, c *conversation, to int64) (more bool, err error) {
 	var found []*message
-	for m, err := range c.messages(ctx, l.records, max(c.ReadTo, c.HiddenTo), to+1) {
+	for m, err := range c.messages(ctx, h.records, max(c.ReadTo, c.HiddenTo), to+1) {
 		if err != nil {
 			return false, err
 		}

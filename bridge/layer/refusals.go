@@ -32,12 +32,12 @@ type errorObject struct {
 	Data    any    `json:"data"`
 }
 
-func (l *Layer) errorObject(r *refusal) errorObject {
+func (a *admission) errorObject(r *refusal) errorObject {
 	data := r.data
 	if data == nil {
 		data = struct{}{}
 	}
-	return errorObject{r.id, r.code, r.message, l.base + "/", data}
+	return errorObject{r.id, r.code, r.message, a.base + "/", data}
 }
 
 // The refusals without details.
@@ -92,8 +92,8 @@ func conflict(object any) *refusal {
 }
 
 // unauthenticated asks for a new login, which the nonce begins.
-func (l *Layer) unauthenticated(ctx context.Context) error {
-	nonce, err := l.nonces.issue(ctx)
+func (a *admission) unauthenticated(ctx context.Context) error {
+	nonce, err := a.nonces.issue(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (l *Layer) unauthenticated(ctx context.Context) error {
 }
 
 // refusalOf translates an error and logs what an operator has to know of.
-func (l *Layer) refusalOf(ctx context.Context, err error, what string) *refusal {
+func (a *admission) refusalOf(ctx context.Context, err error, what string) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
 	}
@@ -117,21 +117,21 @@ func (l *Layer) refusalOf(ctx context.Context, err error, what string) *refusal 
 	case errors.Is(err, bridge.ErrRecordTaken):
 		return errIDTaken
 	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrStorage):
-		l.log.WarnContext(ctx, "request not stored", "route", what, "error", err)
+		a.log.WarnContext(ctx, "request not stored", "route", what, "error", err)
 		return errUnavailable
 	case ctx.Err() != nil:
 		return errUnavailable
 	}
-	l.log.ErrorContext(ctx, "request failed", "route", what, "error", err)
+	a.log.ErrorContext(ctx, "request failed", "route", what, "error", err)
 	return errInternal
 }
 
 // retryAfter is what a client is told to wait, in seconds.
 const retryAfter = 5
 
-func (l *Layer) writeRefusal(w http.ResponseWriter, r *refusal) {
+func (a *admission) writeRefusal(w http.ResponseWriter, r *refusal) {
 	if r.status == http.StatusServiceUnavailable || r.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	writeJSON(w, r.status, l.errorObject(r))
+	writeJSON(w, r.status, a.errorObject(r))
 }

@@ -57,7 +57,7 @@ func (a *ask) succeed(data any) {
 
 // handleFrame takes one frame. What cannot be read is dropped: without a
 // request_id there is nobody to answer.
-func (l *Layer) handleFrame(ctx context.Context, s *socket, raw []byte) {
+func (api *socketAPI) handleFrame(ctx context.Context, s *socket, raw []byte) {
 	var f frame
 	if !utf8.Valid(raw) || json.Unmarshal(raw, &f) != nil {
 		s.End(nonsense)
@@ -65,47 +65,47 @@ func (l *Layer) handleFrame(ctx context.Context, s *socket, raw []byte) {
 	}
 	switch f.Type {
 	case "request":
-		l.handleRequest(ctx, s, &f)
+		api.handleRequest(ctx, s, &f)
 	case "signal":
-		if err := l.handleSignal(ctx, s, &f); err != nil {
+		if err := api.handleSignal(ctx, s, &f); err != nil {
 			// A signal has no response; that it is logged is all.
-			_ = l.refusalOf(ctx, err, "signal")
+			_ = api.refusalOf(ctx, err, "signal")
 		}
 	}
 }
 
-func (l *Layer) handleRequest(ctx context.Context, s *socket, f *frame) {
+func (api *socketAPI) handleRequest(ctx context.Context, s *socket, f *frame) {
 	a := &ask{socket: s, method: f.Body.Method, object: f.Body.ObjectID, data: f.Body.Data}
-	err := l.prepare(ctx, a, f.Body.RequestID)
+	err := api.prepare(ctx, a, f.Body.RequestID)
 	if err == nil {
-		err = l.carryOut(ctx, a)
+		err = api.carryOut(ctx, a)
 	}
 	if err == nil {
 		return
 	}
-	if refused := l.refusalOf(ctx, err, "websocket"); a.id != "" {
-		s.push(packetResponse, result{a.id, a.method, false, l.errorObject(refused)})
+	if refused := api.refusalOf(ctx, err, "websocket"); a.id != "" {
+		s.push(packetResponse, result{a.id, a.method, false, api.errorObject(refused)})
 	}
 }
 
 // prepare checks the request's id and finds out who asks.
-func (l *Layer) prepare(ctx context.Context, a *ask, id *string) error {
+func (api *socketAPI) prepare(ctx context.Context, a *ask, id *string) error {
 	if id != nil {
 		if !requestID.MatchString(*id) {
 			return errRequestID
 		}
 		a.id = *id
 	}
-	p, err := l.identityOf(ctx, a.socket.user)
-	a.view = view{l, a.socket.version, p}
+	p, err := api.identityOf(ctx, a.socket.user)
+	a.view = view{api.history, a.socket.version, p}
 	return err
 }
 
-func (l *Layer) identityOf(ctx context.Context, u *user) (*identity, error) {
+func (h *history) identityOf(ctx context.Context, u *user) (*identity, error) {
 	if p := u.who(); p != nil {
 		return p, nil
 	}
-	p, err := l.identityNamed(ctx, u.id)
+	p, err := h.identityNamed(ctx, u.id)
 	if err == nil {
 		u.describe(p)
 	}
@@ -113,16 +113,16 @@ func (l *Layer) identityOf(ctx context.Context, u *user) (*identity, error) {
 }
 
 // carryOut does what a method asks for (Client API, WebSocket requests).
-func (l *Layer) carryOut(ctx context.Context, a *ask) error {
+func (api *socketAPI) carryOut(ctx context.Context, a *ask) error {
 	switch a.method {
 	case "Conversation.create":
-		return l.requestConversation(ctx, a)
+		return api.requestConversation(ctx, a)
 	case "Message.create":
-		return l.requestMessage(ctx, a)
+		return api.requestMessage(ctx, a)
 	case "Counter.read":
-		l.readCounter(a)
+		api.readCounter(a)
 	case "Event.replay":
-		return l.replay(ctx, a)
+		return api.replay(ctx, a)
 	case "Presence.subscribe", "Presence.update":
 		// There is no presence: agents are not told apart.
 		a.succeed(nil)
@@ -136,16 +136,16 @@ func (l *Layer) carryOut(ctx context.Context, a *ask) error {
 	return nil
 }
 
-func (l *Layer) requestConversation(ctx context.Context, a *ask) error {
+func (api *socketAPI) requestConversation(ctx context.Context, a *ask) error {
 	var req conversationRequest
 	if err := decodeBody(a.data, &req); err != nil {
 		return err
 	}
-	_, err := l.makeConversation(ctx, a.view, &req, func(made conversationObject) { a.succeed(made) })
+	_, err := api.makeConversation(ctx, a.view, &req, func(made conversationObject) { a.succeed(made) })
 	return err
 }
 
-func (l *Layer) requestMessage(ctx context.Context, a *ask) error {
+func (api *socketAPI) requestMessage(ctx context.Context, a *ask) error {
 	uuid, ok := uuidOf(a.object, prefixConversation)
 	if !ok {
 		return errNotFound
@@ -154,11 +154,11 @@ func (l *Layer) requestMessage(ctx context.Context, a *ask) error {
 	if err := decodeBody(a.data, &req); err != nil {
 		return err
 	}
-	return l.makeMessage(ctx, a.view, uuid, &req, func(made messageObject) { a.succeed(made) })
+	return api.makeMessage(ctx, a.view, uuid, &req, func(made messageObject) { a.succeed(made) })
 }
 
 // readCounter tells the counter of the packet before the response.
-func (l *Layer) readCounter(a *ask) {
+func (api *socketAPI) readCounter(a *ask) {
 	if a.id == "" {
 		return
 	}
@@ -178,7 +178,7 @@ const (
 
 // replay sends the changes since a time, and then the response. It takes the
 // user's transaction, so that no change is told twice or out of order.
-func (l *Layer) replay(ctx context.Context, a *ask) error {
+func (api *socketAPI) replay(ctx context.Context, a *ask) error {
 	var req struct {
 		From string `json:"from_timestamp"`
 	}
@@ -195,9 +195,9 @@ func (l *Layer) replay(ctx context.Context, a *ask) error {
 	if horizon := time.Now().Add(-replayHorizon); from.Before(horizon) {
 		from = horizon
 	}
-	u, leave := l.users.enter(a.socket.user.id)
+	u, leave := api.users.enter(a.socket.user.id)
 	defer leave()
-	missed, err := l.changesSince(ctx, a.view, u, from.Truncate(time.Millisecond))
+	missed, err := api.changesSince(ctx, a.view, u, from.Truncate(time.Millisecond))
 	if err != nil {
 		return err
 	}
@@ -210,10 +210,10 @@ func (l *Layer) replay(ctx context.Context, a *ask) error {
 
 // changesSince shows the changes since a time, oldest first. Those at that very
 // time are among them: the client may have seen only some.
-func (l *Layer) changesSince(ctx context.Context, v view, u *user, from time.Time) ([]json.RawMessage, error) {
+func (h *history) changesSince(ctx context.Context, v view, u *user, from time.Time) ([]json.RawMessage, error) {
 	var bodies []json.RawMessage // the newest first
 	size := 0
-	for set, err := range kindChange.Each(ctx, l.records, u.id, bridge.Page{Newest: true}) {
+	for set, err := range kindChange.Each(ctx, h.records, u.id, bridge.Page{Newest: true}) {
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +221,7 @@ func (l *Layer) changesSince(ctx context.Context, v view, u *user, from time.Tim
 			break
 		}
 		for _, c := range slices.Backward(set.Changes) {
-			body, err := l.encodedChange(ctx, v, c)
+			body, err := h.encodedChange(ctx, v, c)
 			if err != nil {
 				return nil, err
 			}
@@ -235,8 +235,8 @@ func (l *Layer) changesSince(ctx context.Context, v view, u *user, from time.Tim
 	return bodies, nil
 }
 
-func (l *Layer) encodedChange(ctx context.Context, v view, c change) (json.RawMessage, error) {
-	body, err := l.changeBody(ctx, v, c)
+func (h *history) encodedChange(ctx context.Context, v view, c change) (json.RawMessage, error) {
+	body, err := h.changeBody(ctx, v, c)
 	if err != nil || body == nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (l *Layer) encodedChange(ctx context.Context, v view, c change) (json.RawMe
 }
 
 // handleSignal takes typing. A signal that makes no sense gets no answer.
-func (l *Layer) handleSignal(ctx context.Context, s *socket, f *frame) error {
+func (api *socketAPI) handleSignal(ctx context.Context, s *socket, f *frame) error {
 	var data struct {
 		Action string `json:"action"`
 	}
@@ -258,18 +258,18 @@ func (l *Layer) handleSignal(ctx context.Context, s *socket, f *frame) error {
 	}
 	thread := threadOf(uuid)
 	if had := s.user.types(thread, s.device, state != bridge.Stopped); !had {
-		c, err := l.conversationOf(ctx, s.user.id, uuid)
+		c, err := api.conversationOf(ctx, s.user.id, uuid)
 		if err != nil {
 			s.user.types(thread, s.device, false)
 			return err
 		}
 		thread = c.thread()
 	}
-	return l.reportTyping(ctx, s, thread, state)
+	return api.reportTyping(ctx, s, thread, state)
 }
 
-func (l *Layer) reportTyping(ctx context.Context, s *socket, thread bridge.ThreadID, state bridge.TypingState) error {
-	_, err := l.core.Accept(ctx, []bridge.Event{{
+func (api *socketAPI) reportTyping(ctx context.Context, s *socket, thread bridge.ThreadID, state bridge.TypingState) error {
+	_, err := api.core.Accept(ctx, []bridge.Event{{
 		Kind: bridge.KindTyping, Thread: thread, Consumer: &bridge.Consumer{ID: bridge.ConsumerID(s.user.id)},
 		Typing: &bridge.Typing{State: state, Device: s.device},
 	}})
@@ -277,13 +277,13 @@ func (l *Layer) reportTyping(ctx context.Context, s *socket, thread bridge.Threa
 }
 
 // hangUp ends the typing of a device that is gone.
-func (l *Layer) hangUp(ctx context.Context, s *socket) {
+func (api *socketAPI) hangUp(ctx context.Context, s *socket) {
 	threads, last := s.user.part(s)
 	for _, thread := range threads {
 		if last {
-			l.core.Disconnected(thread)
-		} else if err := l.reportTyping(ctx, s, thread, bridge.Stopped); err != nil {
-			l.log.WarnContext(ctx, "the end of typing was not told", "thread", thread, "error", err)
+			api.core.Disconnected(thread)
+		} else if err := api.reportTyping(ctx, s, thread, bridge.Stopped); err != nil {
+			api.log.WarnContext(ctx, "the end of typing was not told", "thread", thread, "error", err)
 		}
 	}
 }

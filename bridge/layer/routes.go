@@ -134,9 +134,9 @@ func (l *Layer) Routes() []bridge.Route {
 // requests with credentials, for which a wildcard would not do. What headers a
 // page sends is not restricted: old browsers name them in an order of their own,
 // which a list would refuse.
-func (l *Layer) allowedPages() *cors.Cors {
+func (api *restAPI) allowedPages() *cors.Cors {
 	return cors.New(cors.Options{
-		AllowOriginFunc:  func(origin string) bool { return slices.Contains(l.cfg.Origins, origin) },
+		AllowOriginFunc:  func(origin string) bool { return slices.Contains(api.cfg.Origins, origin) },
 		AllowedMethods:   []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"},
 		AllowedHeaders:   []string{"*"},
 		ExposedHeaders:   []string{"Layer-Count", "Layer-Conversation-Is-Syncing"},
@@ -146,18 +146,18 @@ func (l *Layer) allowedPages() *cors.Cors {
 }
 
 // serve checks what every request must bring, and answers.
-func (l *Layer) serve(needs access, do endpoint) http.Handler {
+func (api *restAPI) serve(needs access, do endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, err := l.respond(w, r, needs, do)
+		a, err := api.respond(w, r, needs, do)
 		if err != nil {
-			l.writeRefusal(w, l.refusalOf(r.Context(), err, r.Pattern))
+			api.writeRefusal(w, api.refusalOf(r.Context(), err, r.Pattern))
 			return
 		}
-		l.write(w, a)
+		api.write(w, a)
 	})
 }
 
-func (l *Layer) respond(w http.ResponseWriter, r *http.Request, needs access, do endpoint) (response, error) {
+func (api *restAPI) respond(w http.ResponseWriter, r *http.Request, needs access, do endpoint) (response, error) {
 	c := &call{Request: r}
 	if needs.version {
 		v, err := versionOf(r.Header.Get("Accept"))
@@ -167,18 +167,18 @@ func (l *Layer) respond(w http.ResponseWriter, r *http.Request, needs access, do
 		c.view.version = v
 	}
 	if needs.session {
-		who, err := l.authenticate(r.Context(), tokenOf(r))
+		who, err := api.authenticate(r.Context(), tokenOf(r))
 		if err != nil {
 			return response{}, err
 		}
-		c.login, c.view = who, view{l, c.view.version, who.identity}
+		c.login, c.view = who, view{api.history, c.view.version, who.identity}
 	}
 	if needs.before != nil {
 		if err := needs.before(r.Context(), c); err != nil {
 			return response{}, err
 		}
 	}
-	held := l.bodies.Reader(http.MaxBytesReader(w, r.Body, needs.maxBytes), freeBody)
+	held := api.bodies.Reader(http.MaxBytesReader(w, r.Body, needs.maxBytes), freeBody)
 	defer held.Release()
 	body, err := io.ReadAll(held)
 	if errors.Is(err, served.ErrBudget) {
@@ -213,9 +213,9 @@ func versionOf(accept string) (version, error) {
 	return 0, invalidHeader("Accept", "must name version 1.0, 2.0 or 3.0")
 }
 
-func (l *Layer) write(w http.ResponseWriter, a response) {
+func (api *restAPI) write(w http.ResponseWriter, a response) {
 	if a.links {
-		l.addLinks(w.Header())
+		api.addLinks(w.Header())
 	}
 	if a.count != nil {
 		w.Header().Set("Layer-Count", strconv.Itoa(*a.count))
@@ -243,29 +243,29 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // addLinks names the entry points (Client API, Discovery).
-func (l *Layer) addLinks(h http.Header) {
+func (api *restAPI) addLinks(h http.Header) {
 	for _, name := range []string{"nonces", "sessions", "conversations", "content"} {
-		h.Add("Link", "<"+l.base+"/"+name+">; rel="+name)
+		h.Add("Link", "<"+api.base+"/"+name+">; rel="+name)
 	}
-	h.Add("Link", "<"+"ws"+strings.TrimPrefix(l.base, "http")+"/>; rel=websocket")
+	h.Add("Link", "<"+"ws"+strings.TrimPrefix(api.base, "http")+"/>; rel=websocket")
 }
 
 // serveRoot is where sockets are opened, sessions are checked before that, and
 // the API is discovered.
-func (l *Layer) serveRoot(w http.ResponseWriter, r *http.Request) {
+func (api *restAPI) serveRoot(w http.ResponseWriter, r *http.Request) {
 	if served.IsUpgrade(r) {
-		if err := l.serveSocket(w, r); err != nil {
-			l.writeRefusal(w, l.refusalOf(r.Context(), err, r.Pattern))
+		if err := api.serveSocket(w, r); err != nil {
+			api.writeRefusal(w, api.refusalOf(r.Context(), err, r.Pattern))
 		}
 		return
 	}
 	if r.Header.Get("Authorization") != "" || r.URL.Query().Has("action") {
-		if _, err := l.authenticate(r.Context(), tokenOf(r)); err != nil {
-			l.writeRefusal(w, l.refusalOf(r.Context(), err, r.Pattern))
+		if _, err := api.authenticate(r.Context(), tokenOf(r)); err != nil {
+			api.writeRefusal(w, api.refusalOf(r.Context(), err, r.Pattern))
 			return
 		}
 	}
-	l.write(w, response{status: http.StatusOK, links: true})
+	api.write(w, response{status: http.StatusOK, links: true})
 }
 
 // ping answers the SDKs' question whether they are online.
@@ -273,12 +273,12 @@ func ping(context.Context, *call) (response, error) { return response{status: ht
 
 // unrouted answers what there is no endpoint for, a wrong method included.
 // Preflights do not get here.
-func (l *Layer) unrouted(w http.ResponseWriter, r *http.Request) {
+func (api *restAPI) unrouted(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	l.writeRefusal(w, errNoEndpoint)
+	api.writeRefusal(w, errNoEndpoint)
 }
 
 // decodeBody reads one JSON value. An empty body or data is an empty value.

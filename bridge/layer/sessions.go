@@ -30,11 +30,11 @@ type login struct {
 }
 
 // createNonce answers POST /nonces.
-func (l *Layer) createNonce(ctx context.Context, c *call) (response, error) {
-	if !l.logins.Allow(c.Request) {
+func (api *restAPI) createNonce(ctx context.Context, c *call) (response, error) {
+	if !api.logins.Allow(c.Request) {
 		return response{}, errTooMany
 	}
-	nonce, err := l.nonces.issue(ctx)
+	nonce, err := api.nonces.issue(ctx)
 	if err != nil {
 		return response{}, err
 	}
@@ -42,12 +42,12 @@ func (l *Layer) createNonce(ctx context.Context, c *call) (response, error) {
 }
 
 // createSession answers POST /sessions.
-func (l *Layer) createSession(ctx context.Context, c *call) (response, error) {
+func (api *restAPI) createSession(ctx context.Context, c *call) (response, error) {
 	var req struct {
 		IdentityToken string `json:"identity_token"`
 		AppID         string `json:"app_id"`
 	}
-	if !l.logins.Allow(c.Request) {
+	if !api.logins.Allow(c.Request) {
 		return response{}, errTooMany
 	}
 	if err := decodeBody(c.body, &req); err != nil {
@@ -56,23 +56,23 @@ func (l *Layer) createSession(ctx context.Context, c *call) (response, error) {
 	switch {
 	case req.AppID == "":
 		return response{}, missingProperty("app_id")
-	case !l.cfg.knowsApp(req.AppID):
+	case !api.cfg.knowsApp(req.AppID):
 		return response{}, errAppID
 	case req.IdentityToken == "":
 		return response{}, missingProperty("identity_token")
 	}
-	claims, err := l.verify(req.IdentityToken)
+	claims, err := api.verify(req.IdentityToken)
 	if err != nil {
 		return response{}, err
 	}
-	ok, err := l.nonces.valid(ctx, claims.Nonce)
+	ok, err := api.nonces.valid(ctx, claims.Nonce)
 	if err != nil {
 		return response{}, err
 	}
 	if !ok {
 		return response{}, errNonce
 	}
-	token, err := l.login(ctx, claims, req.AppID)
+	token, err := api.login(ctx, claims, req.AppID)
 	if err != nil {
 		return response{}, err
 	}
@@ -84,11 +84,11 @@ var errNonce = invalidProperty("identity_token", "has a nonce that is not valid"
 
 // login stores a session and what its claims say of the person, and returns the
 // token. That the nonce was not used before is what saving the record decides.
-func (l *Layer) login(ctx context.Context, claims *identityClaims, app string) (string, error) {
+func (a *admission) login(ctx context.Context, claims *identityClaims, app string) (string, error) {
 	token := base64.RawURLEncoding.EncodeToString(random(tokenBytes))
-	u, leave := l.users.enter(claims.User)
+	u, leave := a.users.enter(claims.User)
 	defer leave()
-	known, err := l.identityNamed(ctx, claims.User)
+	known, err := a.identityNamed(ctx, claims.User)
 	if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
 		return "", err
 	}
@@ -97,21 +97,21 @@ func (l *Layer) login(ctx context.Context, claims *identityClaims, app string) (
 	if known != nil {
 		copied := *known
 		p = &copied
-	} else if p.ID, err = kindIdentity.NextID(ctx, l.records); err != nil {
+	} else if p.ID, err = kindIdentity.NextID(ctx, a.records); err != nil {
 		return "", err
 	}
-	id, err := kindSession.NextID(ctx, l.records)
+	id, err := kindSession.NextID(ctx, a.records)
 	if err != nil {
 		return "", err
 	}
 	stored := []served.Thing{&session{
-		ID: id, User: claims.User, App: app, Created: now, Expires: now.Add(l.cfg.SessionTTL),
+		ID: id, User: claims.User, App: app, Created: now, Expires: now.Add(a.cfg.SessionTTL),
 		TokenHash: digest(token), NonceHash: digest(claims.Nonce),
 	}}
 	if claims.describe(p) || known == nil {
 		stored = append(stored, p)
 	}
-	err = l.keep(ctx, nil, stored...)
+	err = a.keep(ctx, nil, stored...)
 	if errors.Is(err, bridge.ErrRecordTaken) {
 		return "", errNonce
 	}
@@ -122,12 +122,12 @@ func (l *Layer) login(ctx context.Context, claims *identityClaims, app string) (
 }
 
 // keep makes events and things durable.
-func (l *Layer) keep(ctx context.Context, events []bridge.Event, things ...served.Thing) error {
-	return served.Keep(ctx, l.core, events, things...)
+func (h *history) keep(ctx context.Context, events []bridge.Event, things ...served.Thing) error {
+	return served.Keep(ctx, h.core, events, things...)
 }
 
-func (l *Layer) identityNamed(ctx context.Context, user string) (*identity, error) {
-	return kindIdentity.Find(ctx, l.records, keyUser+user)
+func (h *history) identityNamed(ctx context.Context, user string) (*identity, error) {
+	return kindIdentity.Find(ctx, h.records, keyUser+user)
 }
 
 // tokenOf is the session token of a request's header; empty when there is none.
@@ -140,15 +140,15 @@ func tokenOf(r *http.Request) string {
 }
 
 // authenticate finds the session of a token.
-func (l *Layer) authenticate(ctx context.Context, token string) (*login, error) {
-	s, err := l.sessionOf(ctx, token)
+func (a *admission) authenticate(ctx context.Context, token string) (*login, error) {
+	s, err := a.sessionOf(ctx, token)
 	if errors.Is(err, bridge.ErrNoRecord) {
-		return nil, l.unauthenticated(ctx)
+		return nil, a.unauthenticated(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	p, err := l.identityNamed(ctx, s.User)
+	p, err := a.identityNamed(ctx, s.User)
 	if err != nil {
 		return nil, err
 	}
@@ -157,11 +157,11 @@ func (l *Layer) authenticate(ctx context.Context, token string) (*login, error) 
 
 // sessionOf returns the session that a token is good for now, or
 // [bridge.ErrNoRecord].
-func (l *Layer) sessionOf(ctx context.Context, token string) (*session, error) {
+func (a *admission) sessionOf(ctx context.Context, token string) (*session, error) {
 	if token == "" || len(token) > maxToken {
 		return nil, bridge.ErrNoRecord
 	}
-	s, err := kindSession.Find(ctx, l.records, keyToken+digest(token))
+	s, err := kindSession.Find(ctx, a.records, keyToken+digest(token))
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +173,8 @@ func (l *Layer) sessionOf(ctx context.Context, token string) (*session, error) {
 
 // deleteSession answers DELETE /sessions/TOKEN: the session ends, and with it
 // its sockets.
-func (l *Layer) deleteSession(ctx context.Context, c *call) (response, error) {
-	s, err := l.sessionOf(ctx, c.PathValue("token"))
+func (api *restAPI) deleteSession(ctx context.Context, c *call) (response, error) {
+	s, err := api.sessionOf(ctx, c.PathValue("token"))
 	if err != nil {
 		return response{}, err
 	}
@@ -182,9 +182,9 @@ func (l *Layer) deleteSession(ctx context.Context, c *call) (response, error) {
 		return response{}, errNotFound
 	}
 	s.Ended = true
-	if err := l.keep(ctx, nil, s); err != nil {
+	if err := api.keep(ctx, nil, s); err != nil {
 		return response{}, err
 	}
-	l.users.endSession(s.User, s.ID)
+	api.users.endSession(s.User, s.ID)
 	return response{status: http.StatusNoContent}, nil
 }

@@ -96,12 +96,12 @@ type socket struct {
 }
 
 // serveSocket answers the request for a WebSocket and serves it until it ends.
-func (l *Layer) serveSocket(w http.ResponseWriter, r *http.Request) error {
+func (api *socketAPI) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("session_token")
 	if token == "" {
 		token = tokenOf(r)
 	}
-	who, err := l.authenticate(r.Context(), token)
+	who, err := api.authenticate(r.Context(), token)
 	if err != nil {
 		return err
 	}
@@ -109,30 +109,30 @@ func (l *Layer) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return invalidHeader("Sec-WebSocket-Protocol", "must be layer-3.0, layer-2.0 or layer-1.0")
 	}
-	connection, err := l.sockets.Open()
+	connection, err := api.sockets.Open()
 	if err != nil {
-		l.log.WarnContext(r.Context(), "socket not opened", "error", err)
+		api.log.WarnContext(r.Context(), "socket not opened", "error", err)
 		return errUnavailable
 	}
 	defer connection.Release()
-	u, release := l.users.hold(who.identity.User)
+	u, release := api.users.hold(who.identity.User)
 	defer release()
 	s := &socket{
-		line: connection, log: l.log, user: u, session: who.session, version: protocolVersions[protocol], device: rand.Text(),
+		line: connection, log: api.log, user: u, session: who.session, version: protocolVersions[protocol], device: rand.Text(),
 	}
 	// Whoever was told of the connection must not miss anything, so it is
 	// joined before it is accepted.
 	u.join(s)
-	defer l.hangUp(context.WithoutCancel(r.Context()), s)
+	defer api.hangUp(context.WithoutCancel(r.Context()), s)
 	// The session may have ended between the check and joining.
-	if _, err := l.authenticate(r.Context(), token); err != nil {
+	if _, err := api.authenticate(r.Context(), token); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), who.session.Expires)
 	defer cancel()
-	err = connection.Serve(ctx, w, r, func(ctx context.Context, frame []byte) { l.handleFrame(ctx, s, frame) })
+	err = connection.Serve(ctx, w, r, func(ctx context.Context, frame []byte) { api.handleFrame(ctx, s, frame) })
 	if err != nil {
-		l.log.DebugContext(r.Context(), "socket not upgraded", "error", err)
+		api.log.DebugContext(r.Context(), "socket not upgraded", "error", err)
 	}
 	return nil
 }

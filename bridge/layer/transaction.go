@@ -67,10 +67,10 @@ func (c *changeSet) Record() (bridge.Record, error) {
 
 // inTransaction makes a change. When do changes nothing, nothing is written. done, if
 // not nil, is called once the change is durable and before anybody is told.
-func (l *Layer) inTransaction(ctx context.Context, userID string, do func(*transaction) error, done func(*transaction)) error {
-	u, leave := l.users.enter(userID)
+func (h *history) inTransaction(ctx context.Context, userID string, do func(*transaction) error, done func(*transaction)) error {
+	u, leave := h.users.enter(userID)
 	defer leave()
-	t, err := l.begin(ctx, u)
+	t, err := h.begin(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (l *Layer) inTransaction(ctx context.Context, userID string, do func(*trans
 	if err := do(t); err != nil {
 		return err
 	}
-	if err := l.commit(ctx, t); err != nil {
+	if err := h.commit(ctx, t); err != nil {
 		return err
 	}
 	u.describe(t.identity)
@@ -88,14 +88,14 @@ func (l *Layer) inTransaction(ctx context.Context, userID string, do func(*trans
 	// What is durable is told, also when who asked for it went away.
 	ctx = context.WithoutCancel(ctx)
 	for _, s := range u.online() {
-		l.tell(ctx, s, t)
+		h.tell(ctx, s, t)
 	}
 	return nil
 }
 
-func (l *Layer) begin(ctx context.Context, u *user) (*transaction, error) {
+func (h *history) begin(ctx context.Context, u *user) (*transaction, error) {
 	if !u.clockStarted() {
-		newest, err := kindChange.Newest(ctx, l.records, u.id, 0, 1)
+		newest, err := kindChange.Newest(ctx, h.records, u.id, 0, 1)
 		if err != nil {
 			return nil, fmt.Errorf("read the changes: %w", err)
 		}
@@ -108,7 +108,7 @@ func (l *Layer) begin(ctx context.Context, u *user) (*transaction, error) {
 	p := u.who()
 	if p == nil {
 		var err error
-		if p, err = l.identityNamed(ctx, u.id); err != nil {
+		if p, err = h.identityNamed(ctx, u.id); err != nil {
 			return nil, fmt.Errorf("read the identity: %w", err)
 		}
 		u.describe(p)
@@ -116,25 +116,25 @@ func (l *Layer) begin(ctx context.Context, u *user) (*transaction, error) {
 	return &transaction{user: u, identity: p, at: u.begin()}, nil
 }
 
-func (l *Layer) commit(ctx context.Context, t *transaction) error {
+func (h *history) commit(ctx context.Context, t *transaction) error {
 	if len(t.changes) > 0 {
-		id, err := kindChange.NextID(ctx, l.records)
+		id, err := kindChange.NextID(ctx, h.records)
 		if err != nil {
 			return err
 		}
 		t.stored = append(t.stored, &changeSet{ID: id, User: t.user.id, At: t.at, Changes: t.changes})
 	}
-	return l.keep(ctx, t.events, t.stored...)
+	return h.keep(ctx, t.events, t.stored...)
 }
 
 // tell sends a transaction's changes to a socket.
-func (l *Layer) tell(ctx context.Context, s *socket, t *transaction) {
-	v := view{l, s.version, t.identity}
+func (h *history) tell(ctx context.Context, s *socket, t *transaction) {
+	v := view{h, s.version, t.identity}
 	for _, c := range t.changes {
-		body, err := l.changeBody(ctx, v, c)
+		body, err := h.changeBody(ctx, v, c)
 		if err != nil {
 			// The client comes back and finds the change with Event.replay.
-			l.log.WarnContext(ctx, "a change could not be shown", "error", err)
+			h.log.WarnContext(ctx, "a change could not be shown", "error", err)
 			s.End(ourError)
 			return
 		}
@@ -178,15 +178,15 @@ type deleted struct {
 }
 
 // changeBody shows a change; nil when its object is no more.
-func (l *Layer) changeBody(ctx context.Context, v view, c change) (any, error) {
-	a := &changeObject{Operation: c.Operation, Object: l.refer(c.Object, c.UUID)}
+func (h *history) changeBody(ctx context.Context, v view, c change) (any, error) {
+	a := &changeObject{Operation: c.Operation, Object: h.refer(c.Object, c.UUID)}
 	switch c.Operation {
 	case changeUpdate:
 		a.Data = v.operations(c.Operations)
 	case changeDelete:
 		a.Data = deleted{c.Mode}
 	default:
-		data, err := l.createdObject(ctx, v, c)
+		data, err := h.createdObject(ctx, v, c)
 		if errors.Is(err, bridge.ErrNoRecord) {
 			return nil, nil
 		}
@@ -199,23 +199,23 @@ func (l *Layer) changeBody(ctx context.Context, v view, c change) (any, error) {
 }
 
 // createdObject shows the object of a create, or returns [bridge.ErrNoRecord].
-func (l *Layer) createdObject(ctx context.Context, v view, c change) (any, error) {
+func (h *history) createdObject(ctx context.Context, v view, c change) (any, error) {
 	switch created := c.created.(type) {
 	case *message:
 		return v.message(created), nil
 	case *conversation:
-		return l.showConversation(ctx, v, created)
+		return h.showConversation(ctx, v, created)
 	}
 	if c.Object == objectMessage {
-		m, err := l.messageOf(ctx, v.viewer.User, c.UUID)
+		m, err := h.messageOf(ctx, v.viewer.User, c.UUID)
 		if err != nil {
 			return nil, err
 		}
 		return v.message(m), nil
 	}
-	found, err := l.conversationOf(ctx, v.viewer.User, c.UUID)
+	found, err := h.conversationOf(ctx, v.viewer.User, c.UUID)
 	if err != nil {
 		return nil, err
 	}
-	return l.showConversation(ctx, v, found)
+	return h.showConversation(ctx, v, found)
 }

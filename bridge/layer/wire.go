@@ -118,18 +118,18 @@ type contentObject struct {
 
 // view shows objects to one client.
 type view struct {
-	l       *Layer
+	history *history
 	version version
 	// viewer is the consumer whose client it is.
 	viewer *identity
 }
 
 func (v view) identity(user string) basicIdentity {
-	i := basicIdentity{ID: identityID(user), URL: v.l.base + "/identities/" + escapeUser(user), UserID: user}
+	i := basicIdentity{ID: identityID(user), URL: v.history.base + "/identities/" + escapeUser(user), UserID: user}
 	if user == v.viewer.User {
 		i.DisplayName, i.AvatarURL = v.viewer.DisplayName, orNull(v.viewer.AvatarURL)
 	} else {
-		i.DisplayName, i.AvatarURL = v.l.cfg.AgentName, orNull(v.l.cfg.avatar())
+		i.DisplayName, i.AvatarURL = v.history.cfg.AgentName, orNull(v.history.cfg.avatar())
 	}
 	return i
 }
@@ -153,7 +153,7 @@ func (v view) name(user string) string {
 }
 
 func (v view) participants() any {
-	users := []string{v.viewer.User, v.l.cfg.AgentID}
+	users := []string{v.viewer.User, v.history.cfg.AgentID}
 	if v.version == version1 {
 		return users
 	}
@@ -164,9 +164,9 @@ func (v view) participants() any {
 // is none any more.
 func (v view) conversation(c *conversation, last *message) conversationObject {
 	a := conversationObject{
-		ID: prefixConversation + c.UUID, URL: v.l.conversationURL(c.UUID), MessagesURL: v.l.conversationURL(c.UUID) + "/messages",
+		ID: prefixConversation + c.UUID, URL: v.history.conversationURL(c.UUID), MessagesURL: v.history.conversationURL(c.UUID) + "/messages",
 		CreatedAt: iso(c.Created), Participants: v.participants(), Distinct: c.Distinct,
-		Unread: c.Unread, Total: c.Total, Metadata: v.l.metadataOf(c),
+		Unread: c.Unread, Total: c.Total, Metadata: v.history.metadataOf(c),
 	}
 	if c.Gone {
 		a.Participants = []string{}
@@ -179,22 +179,22 @@ func (v view) conversation(c *conversation, last *message) conversationObject {
 }
 
 // metadataOf is a conversation's metadata with its state.
-func (l *Layer) metadataOf(c *conversation) map[string]any {
+func (h *history) metadataOf(c *conversation) map[string]any {
 	metadata := maps.Clone(c.Metadata)
 	if metadata == nil {
 		metadata = map[string]any{}
 	}
 	if c.State != "" {
-		metadata[l.cfg.StateKey] = string(c.State)
+		metadata[h.cfg.StateKey] = string(c.State)
 	}
 	return metadata
 }
 
 func (v view) message(m *message) messageObject {
 	a := messageObject{
-		ID: prefixMessage + m.UUID, URL: v.l.messageURL(m.UUID), ReceiptsURL: v.l.messageURL(m.UUID) + "/receipts",
+		ID: prefixMessage + m.UUID, URL: v.history.messageURL(m.UUID), ReceiptsURL: v.history.messageURL(m.UUID) + "/receipts",
 		Position:     m.ID,
-		Conversation: reference{ID: prefixConversation + m.Thread, URL: v.l.conversationURL(m.Thread)},
+		Conversation: reference{ID: prefixConversation + m.Thread, URL: v.history.conversationURL(m.Thread)},
 		SentAt:       iso(m.Sent), ReceivedAt: iso(m.Sent), Sender: v.senderOf(m),
 		IsUnread:        !m.mine() && m.Status != statusRead,
 		RecipientStatus: v.recipientStatus(m),
@@ -205,7 +205,7 @@ func (v view) message(m *message) messageObject {
 		a.Parts[i] = v.part(m, parts, i)
 	}
 	if a.IsUnread && len(parts) > 0 {
-		a.Notification = &notification{cmp.Or(m.SenderName, v.l.cfg.AgentName), cmp.Or(m.Plain, parts[0].Body)}
+		a.Notification = &notification{cmp.Or(m.SenderName, v.history.cfg.AgentName), cmp.Or(m.Plain, parts[0].Body)}
 	}
 	return a
 }
@@ -239,7 +239,7 @@ func (i basicIdentity) named(name, avatar string) basicIdentity {
 // recipientStatus says how far the message got with both participants. Who wrote
 // it has read it (Client API, Receipts).
 func (v view) recipientStatus(m *message) map[string]receiptStatus {
-	me, agent := v.name(m.Owner), v.name(v.l.cfg.AgentID)
+	me, agent := v.name(m.Owner), v.name(v.history.cfg.AgentID)
 	if m.mine() {
 		return map[string]receiptStatus{me: statusRead, agent: m.Status}
 	}
@@ -265,7 +265,7 @@ func (v view) part(m *message, parts []part, i int) partObject {
 		a.Body = &p.Body
 		return a
 	}
-	content := v.l.contentObject(p.Content, p.Size)
+	content := v.history.contentObject(p.Content, p.Size)
 	a.Content = &content
 	return a
 }
@@ -296,7 +296,7 @@ func stateOf(action string) (bridge.TypingState, bool) {
 
 // typing shows an agent's typing.
 func (v view) typing(c *conversation, user string, cue *bridge.TypingCue) signal {
-	s := signal{Type: "typing_indicator", Object: v.l.refer(objectConversation, c.UUID)}
+	s := signal{Type: "typing_indicator", Object: v.history.refer(objectConversation, c.UUID)}
 	if v.version == version1 {
 		s.Data = map[string]string{"user_id": user, "action": actions[cue.State]}
 		return s
@@ -315,16 +315,16 @@ const (
 )
 
 // refer names an object of ours.
-func (l *Layer) refer(object, uuid string) reference {
+func (a *addresses) refer(object, uuid string) reference {
 	if object == objectMessage {
-		return reference{object, prefixMessage + uuid, l.messageURL(uuid)}
+		return reference{object, prefixMessage + uuid, a.messageURL(uuid)}
 	}
-	return reference{object, prefixConversation + uuid, l.conversationURL(uuid)}
+	return reference{object, prefixConversation + uuid, a.conversationURL(uuid)}
 }
 
-func (l *Layer) conversationURL(uuid string) string { return l.base + "/conversations/" + uuid }
+func (a *addresses) conversationURL(uuid string) string { return a.base + "/conversations/" + uuid }
 
-func (l *Layer) messageURL(uuid string) string { return l.base + "/messages/" + uuid }
+func (a *addresses) messageURL(uuid string) string { return a.base + "/messages/" + uuid }
 
 func orNull(s string) *string {
 	if s == "" {

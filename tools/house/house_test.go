@@ -36,7 +36,6 @@ const (
 // what has shrunk is taken out.
 var tooLarge = map[string]int{
 	"connector/lpsim Sim":            123,
-	"bridge/layer Layer":             112,
 	"bridge/chatwootapi ChatwootAPI": 101,
 	"bridge/journal Journal":         76,
 	"bridge/relay/lane Set":          73,
