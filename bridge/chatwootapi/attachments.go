@@ -43,7 +43,7 @@ func (f *file) Record() (bridge.Record, error) {
 	return kindAttachment.Record(f.ID, formatID(f.message), []string{keyToken + f.Token}, f.created, &f.attachment, f.data...)
 }
 
-func (a *ChatwootAPI) fileOf(ctx context.Context, token string) (*file, error) {
+func (a *store) fileOf(ctx context.Context, token string) (*file, error) {
 	rec, err := a.records.Find(ctx, string(kindAttachment), keyToken+token)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func filesIn(found []upload, v any) []upload {
 }
 
 // attach stores files with a message.
-func (a *ChatwootAPI) attach(ctx context.Context, t *transaction, m *message, uploads []upload) error {
+func (a *history) attach(ctx context.Context, t *transaction, m *message, uploads []upload) error {
 	for _, u := range uploads {
 		id, err := kindAttachment.NextID(ctx, a.records)
 		if err != nil {
@@ -158,13 +158,13 @@ func safeName(name string) string {
 	return name
 }
 
-func (a *ChatwootAPI) dataURL(f attachment) string { return a.fileURL("blobs", f) }
+func (a *answers) dataURL(f attachment) string { return a.fileURL("blobs", f) }
 
-func (a *ChatwootAPI) thumbURL(f attachment) string { return a.fileURL("representations", f) }
+func (a *answers) thumbURL(f attachment) string { return a.fileURL("representations", f) }
 
 // fileURL is the address of a file. Chatwoot's answers with a redirect to the
 // file; ours answers with the file, which clients that follow redirects take.
-func (a *ChatwootAPI) fileURL(what string, f attachment) string {
+func (a *answers) fileURL(what string, f attachment) string {
 	if f.URL != "" {
 		return f.URL
 	}

@@ -22,7 +22,6 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"lpbridge/bridge"
@@ -35,34 +34,15 @@ const channelName = "chatwootapi"
 // ChatwootAPI is the channel. It implements [bridge.Adapter], [bridge.Typist]
 // and [bridge.Closer].
 type ChatwootAPI struct {
-	cfg     Config
-	core    bridge.Core
-	records bridge.Records
-	log     *slog.Logger
-	inboxes map[string]*inbox
-	cable   *cable
-	// publicURL has no slash at its end.
-	publicURL string
+	*store
+	*answers
+	*people
+	*history
+	*submissions
+	*delivery
 
-	contacts       *served.Cache[int64, *contact]
-	contactInboxes *served.Cache[sourceKey, *contactInbox]
-	conversations  *served.Cache[int64, *conversation]
-	agents         *served.Cache[string, int64]
-
-	// bodies bounds the requests that are being read, newContacts how many
-	// contacts one source may create.
-	bodies      *served.Budget
-	newContacts *served.Rates
-
-	// enrolment is held while contacts and contact-inboxes change. Merging
-	// touches several at once, and none of it happens often.
-	enrolment sync.Mutex
-	// separation is held while contacts of former versions are told apart.
-	separation sync.Mutex
-	// threads are held while a conversation or its messages change.
-	threads served.Mutexes[int64]
-	// roster is held while agents get their numbers.
-	roster sync.Mutex
+	// bodies bounds the requests that are being read.
+	bodies *served.Budget
 }
 
 var (
@@ -84,22 +64,25 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
 	}
+	s := newStore(core, logger)
+	w := &answers{cfg: cfg, inboxes: inboxes, publicURL: strings.TrimRight(cfg.PublicURL.String(), "/")}
+	p := &people{store: s, answers: w, newContacts: served.NewRates(cfg.NewContacts, cfg.ClientHeader)}
+	h := &history{store: s, answers: w, people: p}
 	a := &ChatwootAPI{
-		cfg: cfg, core: core, records: core.Records(), log: logger, inboxes: inboxes,
-		publicURL:      strings.TrimRight(cfg.PublicURL.String(), "/"),
-		contacts:       served.NewCache[int64](contactCache, (*contact).bytes),
-		contactInboxes: served.NewCache[sourceKey](contactInboxCache, (*contactInbox).bytes),
-		conversations:  served.NewCache[int64](conversationCache, (*conversation).bytes),
-		bodies:         served.NewBudget(bodiesInFlight),
-		newContacts:    served.NewRates(cfg.NewContacts, cfg.ClientHeader),
-		agents:         served.NewCache[string](agentCache, func(int64) int { return 8 }),
+		store: s, answers: w, people: p, history: h,
+		submissions: &submissions{store: s, answers: w, people: p, history: h},
+		delivery: &delivery{
+			store: s, answers: w, people: p, history: h,
+			agents: served.NewCache[string](agentCache, func(int64) int { return 8 }),
+		},
+		bodies: served.NewBudget(bodiesInFlight),
 	}
 	for _, in := range inboxes {
 		if !in.key.IsSet() {
 			a.log.Info("an inbox has no HMAC_TOKEN, so every identifier_hash is refused", "inbox", in.id)
 		}
 	}
-	a.cable = newCable(a.log, a.admit, a.presence, a.hungUp)
+	h.cable = newCable(a.log, a.admit, a.presence, a.hungUp)
 	return a, nil
 }
 

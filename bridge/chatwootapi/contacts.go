@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -51,7 +52,22 @@ func (p *visitor) consumer() bridge.ConsumerID {
 	return bridge.ConsumerID("source-" + formatID(p.inbox.ID))
 }
 
-func (a *ChatwootAPI) visitor(ctx context.Context, key sourceKey) (*visitor, error) {
+// people knows who the contacts are, which inboxes they are met in and what they
+// proved of themselves.
+type people struct {
+	*store
+	*answers
+
+	// newContacts bounds how many contacts one source may create.
+	newContacts *served.Rates
+	// enrolment is held while contacts and contact-inboxes change. Merging
+	// touches several at once, and none of it happens often.
+	enrolment sync.Mutex
+	// separation is held while contacts of former versions are told apart.
+	separation sync.Mutex
+}
+
+func (a *people) visitor(ctx context.Context, key sourceKey) (*visitor, error) {
 	ci, err := a.findContactInbox(ctx, key)
 	if err != nil {
 		return nil, err
@@ -72,7 +88,7 @@ func (a *ChatwootAPI) visitor(ctx context.Context, key sourceKey) (*visitor, err
 }
 
 // showContact answers GET on a contact.
-func (a *ChatwootAPI) showContact(ctx context.Context, c *call) (any, error) {
+func (a *people) showContact(ctx context.Context, c *call) (any, error) {
 	p, err := a.identified(ctx, c)
 	if err != nil {
 		return nil, err
@@ -83,7 +99,7 @@ func (a *ChatwootAPI) showContact(ctx context.Context, c *call) (any, error) {
 // createContact answers POST of a contact. A source id that is known returns
 // its contact unchanged, and so does an identifier that is proven. An e-mail
 // address, phone number or identifier without proof finds nobody.
-func (a *ChatwootAPI) createContact(ctx context.Context, c *call) (any, error) {
+func (a *people) createContact(ctx context.Context, c *call) (any, error) {
 	if !a.newContacts.Allow(c.Request) {
 		return nil, errTooMany
 	}
@@ -111,7 +127,7 @@ func (a *ChatwootAPI) createContact(ctx context.Context, c *call) (any, error) {
 
 // enrol makes a contact-inbox, for the contact of a proven identifier or for a
 // new one. The mutex enrolment must be held.
-func (a *ChatwootAPI) enrol(ctx context.Context, key sourceKey, given params, identifier string) (*visitor, error) {
+func (a *people) enrol(ctx context.Context, key sourceKey, given params, identifier string) (*visitor, error) {
 	if err := validateSource(key.source); err != nil {
 		return nil, err
 	}
@@ -139,7 +155,7 @@ func (a *ChatwootAPI) enrol(ctx context.Context, key sourceKey, given params, id
 }
 
 // keepVisitor makes a visitor durable.
-func (a *ChatwootAPI) keepVisitor(ctx context.Context, p *visitor, events []bridge.Event, things ...served.Thing) (*visitor, error) {
+func (a *people) keepVisitor(ctx context.Context, p *visitor, events []bridge.Event, things ...served.Thing) (*visitor, error) {
 	if err := a.keep(ctx, events, things...); err != nil {
 		a.contacts.Forget(p.contact.ID)
 		a.contactInboxes.Forget(p.inbox.key())
@@ -160,7 +176,7 @@ func validateSource(source string) error {
 
 // provenContact returns the contact of those who prove an identifier, nil when
 // there is none.
-func (a *ChatwootAPI) provenContact(ctx context.Context, identifier string) (*contact, error) {
+func (a *people) provenContact(ctx context.Context, identifier string) (*contact, error) {
 	if identifier == "" {
 		return nil, nil
 	}
@@ -172,7 +188,7 @@ func (a *ChatwootAPI) provenContact(ctx context.Context, identifier string) (*co
 }
 
 // newContact makes a contact of what was said.
-func (a *ChatwootAPI) newContact(ctx context.Context, given params, ci *contactInbox) (*contact, error) {
+func (a *people) newContact(ctx context.Context, given params, ci *contactInbox) (*contact, error) {
 	name, named := given.text("name")
 	if !named {
 		name = generatedName()
@@ -234,7 +250,7 @@ func (v *invalid) addAttributes(attributes map[string]any) {
 // updateContact answers PATCH. An e-mail address or phone number that somebody
 // else has too is no more than what this contact says: with Chatwoot the two
 // become one, which would hand one's conversations to the other.
-func (a *ChatwootAPI) updateContact(ctx context.Context, c *call) (any, error) {
+func (a *people) updateContact(ctx context.Context, c *call) (any, error) {
 	if _, err := a.identified(ctx, c); err != nil {
 		return nil, err
 	}
@@ -275,7 +291,7 @@ func (c *contact) changed(given params) (*contact, error) {
 
 // change makes a contact's change durable and tells it to LivePerson in every
 // open conversation. The mutex enrolment must be held.
-func (a *ChatwootAPI) change(ctx context.Context, p *visitor, next *contact) (*visitor, error) {
+func (a *people) change(ctx context.Context, p *visitor, next *contact) (*visitor, error) {
 	inboxes, err := kindContactInbox.All(ctx, a.records, formatID(next.ID))
 	if err != nil {
 		return nil, err
@@ -291,7 +307,7 @@ func (a *ChatwootAPI) change(ctx context.Context, p *visitor, next *contact) (*v
 	return a.keepVisitor(ctx, &visitor{next, p.inbox}, events, next)
 }
 
-func (a *ChatwootAPI) profileEvents(ctx context.Context, p *visitor) ([]bridge.Event, error) {
+func (a *people) profileEvents(ctx context.Context, p *visitor) ([]bridge.Event, error) {
 	threads, err := kindConversation.All(ctx, a.records, formatID(p.inbox.ID))
 	if err != nil {
 		return nil, err

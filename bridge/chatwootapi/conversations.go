@@ -89,14 +89,14 @@ func (a *ChatwootAPI) showConversation(ctx context.Context, c *call) (any, error
 const maxHistory = 4 << 20
 
 // withMessages is a conversation with its messages, as Chatwoot answers it.
-func (a *ChatwootAPI) withMessages(ctx context.Context, t *conversation, p *visitor) (any, error) {
+func (a *history) withMessages(ctx context.Context, t *conversation, p *visitor) (any, error) {
 	room := maxHistory
 	return a.withHistory(ctx, t, p, &room)
 }
 
 // withHistory is a conversation with its newest messages, as far as there is
 // room for them.
-func (a *ChatwootAPI) withHistory(ctx context.Context, t *conversation, p *visitor, room *int) (any, error) {
+func (a *history) withHistory(ctx context.Context, t *conversation, p *visitor, room *int) (any, error) {
 	var messages []*message
 	if *room > 0 {
 		for m, err := range kindMessage.Each(ctx, a.records, formatID(t.ID), bridge.Page{Newest: true}) {
@@ -182,7 +182,7 @@ func (a *ChatwootAPI) resolveConversation(ctx context.Context, c *call) (any, er
 }
 
 // resolve ends a conversation and asks for the contact's opinion, once.
-func (a *ChatwootAPI) resolve(ctx context.Context, t *transaction) error {
+func (a *history) resolve(ctx context.Context, t *transaction) error {
 	t.thread.Status = statusResolved
 	t.thread.WaitingSince = time.Time{}
 	t.touch()
@@ -219,7 +219,7 @@ func (a *ChatwootAPI) updateLastSeen(ctx context.Context, c *call) (any, error) 
 	return emptyBody{}, err
 }
 
-func (a *ChatwootAPI) markSeen(ctx context.Context, t *transaction) error {
+func (a *history) markSeen(ctx context.Context, t *transaction) error {
 	var seen []bridge.EventID
 	visited := 0
 	for m, err := range kindMessage.Each(ctx, a.records, formatID(t.thread.ID), bridge.Page{After: t.thread.SeenUpTo}) {

@@ -49,7 +49,7 @@ type csatResponse struct {
 	ReviewedBy     *int64  `json:"review_notes_updated_by_id"`
 }
 
-func (a *ChatwootAPI) csatBody(m *message, p *visitor) csatBody {
+func (a *submissions) csatBody(m *message, p *visitor) csatBody {
 	out := csatBody{
 		ID: m.ID, DisplayType: csatDisplay, InboxName: a.cfg.InboxName, Locale: "en", ConversationID: m.Conversation,
 		CreatedAt: iso(m.Created),
@@ -64,7 +64,7 @@ func (a *ChatwootAPI) csatBody(m *message, p *visitor) csatBody {
 }
 
 // surveyOf returns the conversation with the uuid and its survey's message.
-func (a *ChatwootAPI) surveyOf(ctx context.Context, id string) (*found, *message, error) {
+func (a *submissions) surveyOf(ctx context.Context, id string) (*found, *message, error) {
 	if len(id) > maxShortText {
 		return nil, nil, errNotFound
 	}
@@ -84,7 +84,7 @@ func (a *ChatwootAPI) surveyOf(ctx context.Context, id string) (*found, *message
 }
 
 // showCSAT answers GET of a survey.
-func (a *ChatwootAPI) showCSAT(ctx context.Context, c *call) (any, error) {
+func (a *submissions) showCSAT(ctx context.Context, c *call) (any, error) {
 	f, m, err := a.surveyOf(ctx, c.PathValue("uuid"))
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (a *ChatwootAPI) showCSAT(ctx context.Context, c *call) (any, error) {
 }
 
 // submitCSAT answers PATCH of a survey.
-func (a *ChatwootAPI) submitCSAT(ctx context.Context, c *call) (any, error) {
+func (a *submissions) submitCSAT(ctx context.Context, c *call) (any, error) {
 	f, m, err := a.surveyOf(ctx, c.PathValue("uuid"))
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ button{font:inherit;padding:.6rem 1.2rem}
 
 // showSurvey answers GET of the page a person can rate a conversation on. It is
 // 200 for any uuid, as with Chatwoot.
-func (a *ChatwootAPI) showSurvey(w http.ResponseWriter, r *http.Request) {
+func (a *submissions) showSurvey(w http.ResponseWriter, r *http.Request) {
 	_, m, err := a.surveyOf(r.Context(), r.PathValue("uuid"))
 	if err != nil {
 		a.surveyFailed(w, r, err)
@@ -178,7 +178,7 @@ func (a *ChatwootAPI) showSurvey(w http.ResponseWriter, r *http.Request) {
 }
 
 // fillSurvey answers the page's own form, which works without script.
-func (a *ChatwootAPI) fillSurvey(w http.ResponseWriter, r *http.Request) {
+func (a *submissions) fillSurvey(w http.ResponseWriter, r *http.Request) {
 	f, m, err := a.surveyOf(r.Context(), r.PathValue("uuid"))
 	if err != nil {
 		a.surveyFailed(w, r, err)
@@ -209,7 +209,7 @@ func (a *ChatwootAPI) fillSurvey(w http.ResponseWriter, r *http.Request) {
 
 // surveyForm is the form, filled with the answer given before, or a word that
 // it is too late.
-func (a *ChatwootAPI) surveyForm(m *message, note string) surveyView {
+func (a *submissions) surveyForm(m *message, note string) surveyView {
 	if surveyLocked(m.Created, time.Now()) {
 		return surveyView{Inbox: a.cfg.InboxName, Message: "This survey is closed."}
 	}
@@ -223,7 +223,7 @@ func (a *ChatwootAPI) surveyForm(m *message, note string) surveyView {
 	return view
 }
 
-func (a *ChatwootAPI) surveyFailed(w http.ResponseWriter, r *http.Request, err error) {
+func (a *submissions) surveyFailed(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := http.StatusOK, "There is no survey here."
 	if ref := a.refusalOf(r.Context(), err, pathSurvey); !errors.Is(err, bridge.ErrNoRecord) && ref.status != http.StatusNotFound {
 		status, text = ref.status, "This did not work. Please try again later."
@@ -231,7 +231,7 @@ func (a *ChatwootAPI) surveyFailed(w http.ResponseWriter, r *http.Request, err e
 	a.writeSurvey(w, r, status, surveyView{Inbox: a.cfg.InboxName, Message: text})
 }
 
-func (a *ChatwootAPI) writeSurvey(w http.ResponseWriter, r *http.Request, status int, view surveyView) {
+func (a *submissions) writeSurvey(w http.ResponseWriter, r *http.Request, status int, view surveyView) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")

@@ -7,16 +7,29 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/served"
 )
 
+// delivery brings to contacts and their apps what happens in LivePerson.
+type delivery struct {
+	*store
+	*answers
+	*people
+	*history
+
+	agents *served.Cache[string, int64]
+	// roster is held while agents get their numbers.
+	roster sync.Mutex
+}
+
 // Deliver implements [bridge.Adapter]. Everything it does is a write to the
 // channel's own records, so an event it stored was delivered: apps that are not
 // connected read it when they come back.
-func (a *ChatwootAPI) Deliver(ctx context.Context, e *bridge.Event) error {
+func (a *delivery) Deliver(ctx context.Context, e *bridge.Event) error {
 	err := a.deliver(ctx, e)
 	if err == nil {
 		return nil
@@ -31,7 +44,7 @@ func (a *ChatwootAPI) Deliver(ctx context.Context, e *bridge.Event) error {
 	return &bridge.DeliveryError{Outcome: outcome, Err: err}
 }
 
-func (a *ChatwootAPI) deliver(ctx context.Context, e *bridge.Event) error {
+func (a *delivery) deliver(ctx context.Context, e *bridge.Event) error {
 	f, err := a.owner(ctx, e.Thread)
 	if err != nil {
 		return err
@@ -60,7 +73,7 @@ func (a *ChatwootAPI) deliver(ctx context.Context, e *bridge.Event) error {
 }
 
 // owner returns a thread's conversation and person.
-func (a *ChatwootAPI) owner(ctx context.Context, id bridge.ThreadID) (*found, error) {
+func (a *history) owner(ctx context.Context, id bridge.ThreadID) (*found, error) {
 	t, err := a.getConversation(ctx, parseID(string(id)))
 	if err != nil {
 		return nil, fmt.Errorf("find conversation: %w", err)
@@ -74,7 +87,7 @@ func (a *ChatwootAPI) owner(ctx context.Context, id bridge.ThreadID) (*found, er
 
 // agentNumber returns the number that stands for one of LivePerson's agents in
 // Chatwoot's JSON, 0 without an agent. It stays the same for good.
-func (a *ChatwootAPI) agentNumber(ctx context.Context, agent *bridge.Agent) (int64, error) {
+func (a *delivery) agentNumber(ctx context.Context, agent *bridge.Agent) (int64, error) {
 	if agent == nil {
 		return 0, nil
 	}
@@ -95,7 +108,7 @@ func (a *ChatwootAPI) agentNumber(ctx context.Context, agent *bridge.Agent) (int
 }
 
 // deliverMessage stores an agent's message, once for each event.
-func (a *ChatwootAPI) deliverMessage(ctx context.Context, t *transaction, e *bridge.Event, agent int64) error {
+func (a *delivery) deliverMessage(ctx context.Context, t *transaction, e *bridge.Event, agent int64) error {
 	_, err := a.records.Find(ctx, string(kindMessage), keyEvent+string(e.ID))
 	if !errors.Is(err, bridge.ErrNoRecord) {
 		return err
@@ -225,7 +238,7 @@ func choiceValue(replies []bridge.QuickReply, r bridge.QuickReply) string {
 }
 
 // link adds an agent's files, which stay where they are.
-func (a *ChatwootAPI) link(ctx context.Context, m *message, files []bridge.Attachment) error {
+func (a *delivery) link(ctx context.Context, m *message, files []bridge.Attachment) error {
 	for _, f := range files {
 		id, err := kindAttachment.NextID(ctx, a.records)
 		if err != nil {
@@ -249,7 +262,7 @@ func (t *transaction) agentWrote() {
 }
 
 // deliverReceipt passes on how far the contact's messages got.
-func (a *ChatwootAPI) deliverReceipt(ctx context.Context, t *transaction, r *bridge.Receipt) error {
+func (a *delivery) deliverReceipt(ctx context.Context, t *transaction, r *bridge.Receipt) error {
 	status := map[bridge.ReceiptStatus]string{
 		bridge.ReceiptDelivered: messageDelivered, bridge.ReceiptRead: messageRead, bridge.ReceiptFailed: messageFailed,
 	}[r.Status]
@@ -269,7 +282,7 @@ func (a *ChatwootAPI) deliverReceipt(ctx context.Context, t *transaction, r *bri
 }
 
 // setStatus changes one message. One that history no longer keeps is left out.
-func (a *ChatwootAPI) setStatus(ctx context.Context, t *transaction, id bridge.EventID, status string) error {
+func (a *delivery) setStatus(ctx context.Context, t *transaction, id bridge.EventID, status string) error {
 	number, ours := strings.CutPrefix(string(id), messageEventPrefix)
 	if !ours {
 		return nil
@@ -306,7 +319,7 @@ func advances(status, next string) bool {
 }
 
 // deliverState follows the conversation in LivePerson.
-func (a *ChatwootAPI) deliverState(ctx context.Context, t *transaction, e *bridge.Event, agent int64) error {
+func (a *delivery) deliverState(ctx context.Context, t *transaction, e *bridge.Event, agent int64) error {
 	switch e.State.Conversation {
 	case bridge.StateJoined, bridge.StateTransferred:
 		t.assign(agent, e.Agent)
@@ -334,7 +347,7 @@ func heldIn(e *bridge.Event) string {
 // deliverClosed resolves the conversation. What the consumer closed was
 // resolved when the app asked for it, and may be open again by now; so may one
 // that had ended when the consumer wrote once more.
-func (a *ChatwootAPI) deliverClosed(ctx context.Context, t *transaction, e *bridge.Event) error {
+func (a *delivery) deliverClosed(ctx context.Context, t *transaction, e *bridge.Event) error {
 	c := t.thread
 	if former := heldIn(e); former != "" && c.LivePerson != "" && former != c.LivePerson {
 		return nil
@@ -348,7 +361,7 @@ func (a *ChatwootAPI) deliverClosed(ctx context.Context, t *transaction, e *brid
 }
 
 // ShowTyping implements [bridge.Typist]. Apps that are not connected miss it.
-func (a *ChatwootAPI) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
+func (a *delivery) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 	f, err := a.owner(ctx, cue.Thread)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 // lower-case hex, and returns the identifier that it proves. It is empty when
 // there was no hash and none was needed; the hash of an empty identifier proves
 // nobody.
-func (a *ChatwootAPI) checkIdentity(c *call) (identifier string, err error) {
+func (a *people) checkIdentity(c *call) (identifier string, err error) {
 	hash := c.params.present("identifier_hash")
 	if hash == "" && !a.cfg.HMACMandatory {
 		return "", nil
@@ -50,7 +50,7 @@ func bind(c *call, p *visitor) error {
 
 // identified returns the visitor of the path after checking their identity, and
 // marks as verified who proved one.
-func (a *ChatwootAPI) identified(ctx context.Context, c *call) (*visitor, error) {
+func (a *people) identified(ctx context.Context, c *call) (*visitor, error) {
 	p, identifier, err := a.checked(ctx, c, a.cfg.HMACMandatory)
 	if err != nil || identifier == "" || p.inbox.Verified {
 		return p, err
@@ -68,12 +68,12 @@ func (a *ChatwootAPI) identified(ctx context.Context, c *call) (*visitor, error)
 
 // met returns the visitor of a path below a contact. Chatwoot asks for no proof
 // there, so none is needed, but a wrong one is refused.
-func (a *ChatwootAPI) met(ctx context.Context, c *call) (*visitor, error) {
+func (a *people) met(ctx context.Context, c *call) (*visitor, error) {
 	p, _, err := a.checked(ctx, c, false)
 	return p, err
 }
 
-func (a *ChatwootAPI) checked(ctx context.Context, c *call, needed bool) (p *visitor, identifier string, err error) {
+func (a *people) checked(ctx context.Context, c *call, needed bool) (p *visitor, identifier string, err error) {
 	if p, err = a.visitor(ctx, c.source()); err != nil {
 		return nil, "", err
 	}
@@ -89,7 +89,7 @@ func (a *ChatwootAPI) checked(ctx context.Context, c *call, needed bool) (p *vis
 // prove takes note of a proven identifier: the contact-inbox then belongs to the
 // contact of all who proved it. verified says that it becomes verified too. The
 // mutex enrolment must be held.
-func (a *ChatwootAPI) prove(ctx context.Context, p *visitor, identifier string, verified bool) (*visitor, error) {
+func (a *people) prove(ctx context.Context, p *visitor, identifier string, verified bool) (*visitor, error) {
 	if identifier == "" || p.inbox.Proven == identifier && p.inbox.Verified == verified {
 		return p, nil
 	}
@@ -134,7 +134,7 @@ func (c *contact) completedBy(other *contact) contact {
 // A contact of one contact-inbox is that one's. Of one that was shared nobody
 // can tell who said what: it stays as it is, and everybody gets a new one, which
 // is empty until they say again who they are.
-func (a *ChatwootAPI) toldApart(ctx context.Context, ci *contactInbox, c *contact) (*visitor, error) {
+func (a *people) toldApart(ctx context.Context, ci *contactInbox, c *contact) (*visitor, error) {
 	if c.belongsTo(ci) {
 		return &visitor{c, ci}, nil
 	}

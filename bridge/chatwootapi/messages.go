@@ -93,7 +93,7 @@ func validateContent(content *string) error {
 	return v.err()
 }
 
-func (a *ChatwootAPI) newMessage(ctx context.Context, t *transaction, messageType int) (*message, error) {
+func (a *history) newMessage(ctx context.Context, t *transaction, messageType int) (*message, error) {
 	id, err := kindMessage.NextID(ctx, a.records)
 	return &message{
 		ID: id, Conversation: t.thread.ID, Type: messageType, ContentType: contentText, Status: messageSent,
@@ -121,7 +121,7 @@ func (t *transaction) contactWrote() {
 	}
 }
 
-func (a *ChatwootAPI) reportMessage(t *transaction, m *message) {
+func (a *history) reportMessage(t *transaction, m *message) {
 	out := &bridge.Message{}
 	if m.Content != nil {
 		out.Text = *m.Content

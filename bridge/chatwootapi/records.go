@@ -2,6 +2,7 @@ package chatwootapi
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -252,20 +253,41 @@ func parseID(s string) int64 {
 	return id
 }
 
+// store reads and writes the channel's records, and keeps at hand, decoded, those
+// that every request needs.
+type store struct {
+	core    bridge.Core
+	records bridge.Records
+	log     *slog.Logger
+
+	contacts       *served.Cache[int64, *contact]
+	contactInboxes *served.Cache[sourceKey, *contactInbox]
+	conversations  *served.Cache[int64, *conversation]
+}
+
+func newStore(core bridge.Core, log *slog.Logger) *store {
+	return &store{
+		core: core, records: core.Records(), log: log,
+		contacts:       served.NewCache[int64](contactCache, (*contact).bytes),
+		contactInboxes: served.NewCache[sourceKey](contactInboxCache, (*contactInbox).bytes),
+		conversations:  served.NewCache[int64](conversationCache, (*conversation).bytes),
+	}
+}
+
 // findContactInbox returns a contact-inbox by the name apps know it by.
-func (a *ChatwootAPI) findContactInbox(ctx context.Context, key sourceKey) (*contactInbox, error) {
+func (a *store) findContactInbox(ctx context.Context, key sourceKey) (*contactInbox, error) {
 	return a.contactInboxes.Get(ctx, key, func(ctx context.Context) (*contactInbox, error) {
 		return kindContactInbox.Find(ctx, a.records, key.String())
 	})
 }
 
-func (a *ChatwootAPI) getContact(ctx context.Context, id int64) (*contact, error) {
+func (a *store) getContact(ctx context.Context, id int64) (*contact, error) {
 	return a.contacts.Get(ctx, id, func(ctx context.Context) (*contact, error) {
 		return kindContact.Get(ctx, a.records, id)
 	})
 }
 
-func (a *ChatwootAPI) getConversation(ctx context.Context, id int64) (*conversation, error) {
+func (a *store) getConversation(ctx context.Context, id int64) (*conversation, error) {
 	return a.conversations.Get(ctx, id, func(ctx context.Context) (*conversation, error) {
 		c, err := kindConversation.Get(ctx, a.records, id)
 		if err == nil {
@@ -276,7 +298,7 @@ func (a *ChatwootAPI) getConversation(ctx context.Context, id int64) (*conversat
 }
 
 // keep makes events and things durable.
-func (a *ChatwootAPI) keep(ctx context.Context, events []bridge.Event, things ...served.Thing) error {
+func (a *store) keep(ctx context.Context, events []bridge.Event, things ...served.Thing) error {
 	return served.Keep(ctx, a.core, events, things...)
 }
 

@@ -125,7 +125,7 @@ func writeRefusal(w http.ResponseWriter, r *refusal) {
 
 // refusalOf translates an error of a handler and logs what an operator has to
 // know of.
-func (a *ChatwootAPI) refusalOf(ctx context.Context, err error, pattern string) *refusal {
+func (a *store) refusalOf(ctx context.Context, err error, pattern string) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
 	}

@@ -170,6 +170,29 @@ func (a *ChatwootAPI) respond(w http.ResponseWriter, c *call, do endpoint) (any,
 	return do(c.Context(), c)
 }
 
+// inboxBody is the answer of GET on an inbox, in the order in which Chatwoot
+// writes it.
+type inboxBody struct {
+	Identifier          string       `json:"identifier"`
+	IdentityValidation  bool         `json:"identity_validation_enabled"`
+	Name                string       `json:"name"`
+	Timezone            string       `json:"timezone"`
+	WorkingHours        []workingDay `json:"working_hours"`
+	WorkingHoursEnabled bool         `json:"working_hours_enabled"`
+	CSAT                bool         `json:"csat_survey_enabled"`
+	Greeting            bool         `json:"greeting_enabled"`
+}
+
+type workingDay struct {
+	Day          int  `json:"day_of_week"`
+	ClosedAllDay bool `json:"closed_all_day"`
+	OpenHour     *int `json:"open_hour"`
+	OpenMinutes  *int `json:"open_minutes"`
+	CloseHour    *int `json:"close_hour"`
+	CloseMinutes *int `json:"close_minutes"`
+	OpenAllDay   bool `json:"open_all_day"`
+}
+
 // showInbox answers GET on an inbox. There is no desk with opening hours here,
 // so the hours are Chatwoot's initial ones and switched off.
 func (a *ChatwootAPI) showInbox(_ context.Context, c *call) (any, error) {

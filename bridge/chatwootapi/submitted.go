@@ -27,9 +27,18 @@ func (a *ChatwootAPI) submitMessage(ctx context.Context, c *call) (any, error) {
 	return a.messageBody(m, f.visitor.contact), nil
 }
 
+// submissions takes what contacts choose, fill in and rate, in the app or on the
+// survey's page.
+type submissions struct {
+	*store
+	*answers
+	*people
+	*history
+}
+
 // submit stores the submitted values of a message and tells LivePerson what
 // they mean. The same values again change nothing.
-func (a *ChatwootAPI) submit(ctx context.Context, f *found, id int64, given params) (*message, error) {
+func (a *submissions) submit(ctx context.Context, f *found, id int64, given params) (*message, error) {
 	values, submitted := submittedValues(given["submitted_values"])
 	s := submission{id: id, values: values, submitted: submitted}
 	m, err := a.keepSubmission(ctx, f, s)
@@ -52,7 +61,7 @@ type submission struct {
 	late      bool
 }
 
-func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission) (m *message, err error) {
+func (a *submissions) keepSubmission(ctx context.Context, f *found, s submission) (m *message, err error) {
 	err = a.inThread(ctx, f.visitor, f.thread.ID, func(t *transaction) error {
 		if m, err = a.messageOf(ctx, t.thread, s.id); err != nil || !s.submitted {
 			return err
@@ -75,7 +84,7 @@ func (a *ChatwootAPI) keepSubmission(ctx context.Context, f *found, s submission
 }
 
 // messageOf returns a message of a conversation.
-func (a *ChatwootAPI) messageOf(ctx context.Context, t *conversation, id int64) (*message, error) {
+func (a *store) messageOf(ctx context.Context, t *conversation, id int64) (*message, error) {
 	m, err := kindMessage.Get(ctx, a.records, id)
 	if err == nil && m.Conversation != t.ID {
 		err = errNotFound
@@ -183,7 +192,7 @@ func chosen(replies []bridge.QuickReply, item map[string]any) *bridge.QuickReply
 
 // rate keeps the rating in an answer to a satisfaction survey and tells
 // LivePerson. A rating that is none is kept as submitted only, as Chatwoot does.
-func (a *ChatwootAPI) rate(ctx context.Context, t *transaction, m *message, values any) error {
+func (a *submissions) rate(ctx context.Context, t *transaction, m *message, values any) error {
 	if m.ContentType != contentCSAT {
 		return nil
 	}
@@ -218,7 +227,7 @@ func readRating(response map[string]any) (score int, feedback *string, ok bool) 
 	return score, feedback, true
 }
 
-func (a *ChatwootAPI) keepRating(ctx context.Context, t *transaction, m *message, score int, feedback *string) error {
+func (a *submissions) keepRating(ctx context.Context, t *transaction, m *message, score int, feedback *string) error {
 	next := &rating{Score: score, Feedback: feedback, Assignee: t.thread.Assignee, Created: t.now, Updated: t.now}
 	if m.Rating != nil {
 		next.ID, next.Created = m.Rating.ID, m.Rating.Created

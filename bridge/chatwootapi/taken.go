@@ -28,7 +28,7 @@ type takenMessages struct{ thread, upTo int64 }
 
 // deviceTook tells LivePerson that a device of the contact has messages. What is
 // not told, because it could not be stored, is told when a device next reads.
-func (a *ChatwootAPI) deviceTook(ctx context.Context, m takenMessages) {
+func (a *history) deviceTook(ctx context.Context, m takenMessages) {
 	f, err := a.owner(ctx, bridge.ThreadID(formatID(m.thread)))
 	if err == nil && f.thread.Untaken > 0 {
 		err = a.inThread(ctx, f.visitor, m.thread, func(t *transaction) error { return a.markTaken(ctx, t, m.upTo) })
@@ -41,7 +41,7 @@ func (a *ChatwootAPI) deviceTook(ctx context.Context, m takenMessages) {
 // takenLimit is the most messages looked at for those that were not taken.
 const takenLimit = 1000
 
-func (a *ChatwootAPI) markTaken(ctx context.Context, t *transaction, upTo int64) error {
+func (a *history) markTaken(ctx context.Context, t *transaction, upTo int64) error {
 	before := int64(0)
 	if upTo < math.MaxInt64 {
 		before = upTo + 1

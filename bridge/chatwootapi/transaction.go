@@ -36,9 +36,21 @@ type messageNews struct {
 	echo any
 }
 
+// history is the conversations with their messages: each change of one is a
+// transaction, of which LivePerson and the contact's apps are told.
+type history struct {
+	*store
+	*answers
+	*people
+
+	cable *cable
+	// threads are held while a conversation or its messages change.
+	threads served.Mutexes[int64]
+}
+
 // inThread makes a change of a conversation. When do changes nothing, nothing
 // is written.
-func (a *ChatwootAPI) inThread(ctx context.Context, p *visitor, id int64, do func(*transaction) error) error {
+func (a *history) inThread(ctx context.Context, p *visitor, id int64, do func(*transaction) error) error {
 	unlock := a.threads.Lock(id)
 	defer unlock()
 	was, err := a.getConversation(ctx, id)
@@ -88,7 +100,7 @@ func (t *transaction) changeMessage(before, m *message) {
 }
 
 // announce tells the contact's apps what the transaction did.
-func (a *ChatwootAPI) announce(ctx context.Context, t *transaction) {
+func (a *history) announce(ctx context.Context, t *transaction) {
 	tokens := t.visitor.tokens()
 	if !a.cable.listening(tokens) {
 		return
@@ -112,7 +124,7 @@ func (t *transaction) deskChanged() bool {
 		!was.FirstReply.Equal(is.FirstReply)
 }
 
-func (a *ChatwootAPI) sayMessage(tokens []string, t *transaction, n messageNews) {
+func (a *history) sayMessage(tokens []string, t *transaction, n messageNews) {
 	m := a.pushMessage(n.message, t.thread, t.visitor)
 	m.EchoID, m.Performer = n.echo, t.performer
 	if n.before == nil {
@@ -124,7 +136,7 @@ func (a *ChatwootAPI) sayMessage(tokens []string, t *transaction, n messageNews)
 }
 
 // afterSending is what to do when a device got a message; nil for nothing.
-func (a *ChatwootAPI) afterSending(m *message) func() {
+func (a *history) afterSending(m *message) func() {
 	if !m.Untaken {
 		return nil
 	}
@@ -144,14 +156,14 @@ func changesOf(before, after *message) map[string][2]any {
 	return changes
 }
 
-func (a *ChatwootAPI) sayConversation(ctx context.Context, tokens []string, name string, t *transaction) {
+func (a *history) sayConversation(ctx context.Context, tokens []string, name string, t *transaction) {
 	push := a.pushConversation(t.thread, t.visitor, a.newestOf(ctx, t))
 	push.Performer = t.performer
 	a.cable.send(tokens, name, push)
 }
 
 // newestOf returns the newest message after the transaction, nil when there is none.
-func (a *ChatwootAPI) newestOf(ctx context.Context, t *transaction) *message {
+func (a *history) newestOf(ctx context.Context, t *transaction) *message {
 	for _, v := range slices.Backward(t.news) {
 		if v.before == nil {
 			return v.message
@@ -160,7 +172,7 @@ func (a *ChatwootAPI) newestOf(ctx context.Context, t *transaction) *message {
 	return a.newestMessage(ctx, t.thread.ID)
 }
 
-func (a *ChatwootAPI) newestMessage(ctx context.Context, id int64) *message {
+func (a *store) newestMessage(ctx context.Context, id int64) *message {
 	last, err := kindMessage.Newest(ctx, a.records, formatID(id), 0, 1)
 	if err != nil {
 		a.log.WarnContext(ctx, "event sent without its newest message", "thread", id, "error", err)

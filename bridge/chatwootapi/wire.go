@@ -60,28 +60,6 @@ func orEmpty(m map[string]any) map[string]any {
 
 // The fields below stand in the order in which Chatwoot writes them.
 
-// inboxBody is the answer of GET on an inbox.
-type inboxBody struct {
-	Identifier          string       `json:"identifier"`
-	IdentityValidation  bool         `json:"identity_validation_enabled"`
-	Name                string       `json:"name"`
-	Timezone            string       `json:"timezone"`
-	WorkingHours        []workingDay `json:"working_hours"`
-	WorkingHoursEnabled bool         `json:"working_hours_enabled"`
-	CSAT                bool         `json:"csat_survey_enabled"`
-	Greeting            bool         `json:"greeting_enabled"`
-}
-
-type workingDay struct {
-	Day          int  `json:"day_of_week"`
-	ClosedAllDay bool `json:"closed_all_day"`
-	OpenHour     *int `json:"open_hour"`
-	OpenMinutes  *int `json:"open_minutes"`
-	CloseHour    *int `json:"close_hour"`
-	CloseMinutes *int `json:"close_minutes"`
-	OpenAllDay   bool `json:"open_all_day"`
-}
-
 // sixKeys is the contact of the contact endpoints.
 type sixKeys struct {
 	SourceID string  `json:"source_id"`
@@ -123,20 +101,29 @@ type updatedContact struct {
 	fullContact
 }
 
+// answers writes contacts, conversations and messages as Chatwoot's clients read
+// them.
+type answers struct {
+	cfg     Config
+	inboxes map[string]*inbox
+	// publicURL has no slash at its end.
+	publicURL string
+}
+
 // nullable writes an empty text as null, or as "" where an operator has clients
 // that cannot take null.
-func (a *ChatwootAPI) nullable(s string) *string {
+func (a *answers) nullable(s string) *string {
 	if s == "" && !a.cfg.EmptyStrings {
 		return nil
 	}
 	return &s
 }
 
-func (a *ChatwootAPI) sixKeys(ci *contactInbox, c *contact) sixKeys {
+func (a *answers) sixKeys(ci *contactInbox, c *contact) sixKeys {
 	return sixKeys{ci.Source, ci.Token, c.ID, c.Name, a.nullable(c.Email), a.nullable(c.Phone)}
 }
 
-func (a *ChatwootAPI) fullContact(c *contact, active time.Time) fullContact {
+func (a *answers) fullContact(c *contact, active time.Time) fullContact {
 	kind := "visitor"
 	if c.Email != "" || c.Phone != "" {
 		kind = "lead"
@@ -167,7 +154,7 @@ type conversationBody struct {
 	Contact     fullContact   `json:"contact"`
 }
 
-func (a *ChatwootAPI) conversationBody(c *conversation, p *visitor, messages []*message) conversationBody {
+func (a *answers) conversationBody(c *conversation, p *visitor, messages []*message) conversationBody {
 	return conversationBody{
 		ID: c.ID, UUID: c.UUID, InboxID: a.inboxID(c.Inbox), ContactSeen: unix(c.ContactSeen), Status: c.Status,
 		AgentSeen: unix(c.AgentSeen), Messages: a.messageBodies(messages, p.contact),
@@ -176,7 +163,7 @@ func (a *ChatwootAPI) conversationBody(c *conversation, p *visitor, messages []*
 }
 
 // inboxID is 0 for an inbox that is no longer configured.
-func (a *ChatwootAPI) inboxID(identifier string) int {
+func (a *answers) inboxID(identifier string) int {
 	if in := a.inboxes[identifier]; in != nil {
 		return in.id
 	}
@@ -197,7 +184,7 @@ type messageBody struct {
 	Sender         any                `json:"sender,omitempty"`
 }
 
-func (a *ChatwootAPI) messageBody(m *message, c *contact) messageBody {
+func (a *answers) messageBody(m *message, c *contact) messageBody {
 	return messageBody{
 		ID: m.ID, Content: m.Content, Type: m.Type, ContentType: m.ContentType, Attributes: orEmpty(m.Attributes),
 		CreatedAt: m.Created.Unix(), ConversationID: m.Conversation,
@@ -205,7 +192,7 @@ func (a *ChatwootAPI) messageBody(m *message, c *contact) messageBody {
 	}
 }
 
-func (a *ChatwootAPI) messageBodies(messages []*message, c *contact) []messageBody {
+func (a *answers) messageBodies(messages []*message, c *contact) []messageBody {
 	out := make([]messageBody, len(messages))
 	for i, m := range messages {
 		out[i] = a.messageBody(m, c)
@@ -214,7 +201,7 @@ func (a *ChatwootAPI) messageBodies(messages []*message, c *contact) []messageBo
 }
 
 // sender is nil for messages that nobody wrote, such as the survey's.
-func (a *ChatwootAPI) sender(m *message, c *contact) any {
+func (a *answers) sender(m *message, c *contact) any {
 	switch m.Type {
 	case typeIncoming:
 		return a.contactSender(c)
@@ -237,7 +224,7 @@ type contactSender struct {
 	Type                 string         `json:"type"`
 }
 
-func (a *ChatwootAPI) contactSender(c *contact) *contactSender {
+func (a *answers) contactSender(c *contact) *contactSender {
 	return &contactSender{
 		CustomAttributes: orEmpty(c.Attributes), Email: a.nullable(c.Email), ID: c.ID, Identifier: orNull(c.Identifier),
 		Name: c.Name, Phone: a.nullable(c.Phone), Thumbnail: c.Avatar, Type: "contact",
@@ -254,7 +241,7 @@ type agentSender struct {
 	Thumbnail     string  `json:"thumbnail"`
 }
 
-func (a *ChatwootAPI) agentSender(number int64, name, avatar string) *agentSender {
+func (a *answers) agentSender(number int64, name, avatar string) *agentSender {
 	name = cmp.Or(name, a.cfg.AgentName)
 	return &agentSender{ID: number, Name: name, AvailableName: name, AvatarURL: avatar, Thumbnail: avatar, Type: "user"}
 }
@@ -275,7 +262,7 @@ type attachmentAnswer struct {
 	Transcribed *string `json:"transcribed_text,omitempty"`
 }
 
-func (a *ChatwootAPI) attachmentAnswers(m *message) []attachmentAnswer {
+func (a *answers) attachmentAnswers(m *message) []attachmentAnswer {
 	if len(m.Attachments) == 0 {
 		return nil
 	}
@@ -338,7 +325,7 @@ type pushSource struct {
 // maxUnread is where Chatwoot stops counting unread messages.
 const maxUnread = 10
 
-func (a *ChatwootAPI) pushMessage(m *message, c *conversation, p *visitor) *pushMessage {
+func (a *answers) pushMessage(m *message, c *conversation, p *visitor) *pushMessage {
 	out := &pushMessage{
 		ID: m.ID, Content: m.Content, AccountID: accountID, InboxID: a.inboxID(c.Inbox), ConversationID: c.ID, Type: m.Type,
 		CreatedAt: m.Created.Unix(), UpdatedAt: iso(m.Updated), Status: m.Status, ContentType: m.ContentType,
@@ -411,7 +398,7 @@ type pushMeta struct {
 }
 
 // pushConversation needs the newest message, or nil when there is none.
-func (a *ChatwootAPI) pushConversation(c *conversation, p *visitor, last *message) *pushConversation {
+func (a *answers) pushConversation(c *conversation, p *visitor, last *message) *pushConversation {
 	ci := p.inbox
 	out := &pushConversation{
 		CanReply: true, Channel: "Channel::Api",
