@@ -61,14 +61,12 @@ func BenchmarkCycle(b *testing.B) {
 				var settled sync.WaitGroup
 				err := j.Start(func(entries []bridge.Entry) {
 					for _, e := range entries {
-						settled.Add(1)
-						go func() {
-							defer settled.Done()
+						settled.Go(func() {
 							j.Settle(bridge.Settlement{
 								Seq: e.Seq, Lane: e.Lane, Final: bridge.Done, Dialog: dialogOf(e.Lane.Thread),
 								Sequence: e.Seq, Source: e.ID,
 							})
-						}()
+						})
 					}
 				})
 				if err != nil {

@@ -24,7 +24,6 @@ type opener struct {
 	identity  *identity
 	defaults  ConversationDefaults
 	log       *slog.Logger
-	metrics   *metrics
 	// opening lets one delivery of a consumer at a time find or open the
 	// conversation; see [directory] for the order of locks.
 	opening mutexes
