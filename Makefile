@@ -1,4 +1,4 @@
-.PHONY: help test race docs load soak lint house module
+.PHONY: help test race docs load soak mutants lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -17,6 +17,9 @@ load: ## how fast it is, beside something simpler; docs/performance.md
 
 soak: ## tries to break the promise, by killing the bridge
 	go run ./tools/lpsoak
+
+mutants: ## breaks promises on purpose, one at a time; the tests must notice
+	go run ./tools/mutants
 
 lint: ## the linters of .golangci.yml; takes minutes the first time
 	go tool -modfile=tools/lint/go.mod golangci-lint run ./...
