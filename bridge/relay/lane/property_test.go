@@ -175,6 +175,8 @@ func (w *world) happen(d deed) {
 		time.Sleep(time.Second)
 		alive := time.Now()
 		time.Sleep(time.Duration(d.n) * time.Second)
+		// What the process that ended read was read before the next one begins.
+		synctest.Wait()
 		w.r.announced.Store(0)
 		w.r.store = w.r.store.next
 		w.r.startWith(64, w.answer, w.echoes(alive))
