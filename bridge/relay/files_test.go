@@ -153,7 +153,7 @@ func TestPictureIsStoredWithLivePerson(t *testing.T) {
 		if _, err := base64.StdEncoding.DecodeString(raw); !ok || err != nil || len(f.Preview) >= 30_000 {
 			t.Errorf("preview %.40s… of %d bytes (%v)", f.Preview, len(f.Preview), err)
 		}
-		file, err := newDownloader(t, r).Download(t.Context(), "test:user-of-t-1", f.RelativePath, 1<<20)
+		file, err := newDownloader(t, r).Download(t.Context(), connector.ConsumerIdentity(ext("user-of-t-1")), f.RelativePath, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
