@@ -183,6 +183,13 @@ func TestRepliesSayAllThatAnAgentSent(t *testing.T) {
 			want:    []string{`{"message":"Well?\n1. Yes\n2. No","messageType":"TEXT"}`},
 		},
 		{
+			name: "buttons are numbered where they stand",
+			message: bridge.Message{
+				Text: "Shoes\n- Red\n- Shop: https://shop.example\n- Blue", QuickReplies: []bridge.QuickReply{{ID: "2", Title: "Red"}, {ID: "0", Title: "Help"}, {ID: "4", Title: "Blue"}},
+			},
+			want: []string{`{"message":"Shoes\n1. Red\n- Shop: https://shop.example\n3. Blue\n2. Help","messageType":"TEXT"}`},
+		},
+		{
 			name: "files are links",
 			message: bridge.Message{Attachments: []bridge.Attachment{
 				{URL: "https://f.example/a.png", ContentType: "image/png", Name: "a.png"}, {URL: "https://f.example/b.pdf"},

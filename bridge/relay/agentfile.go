@@ -2,10 +2,13 @@ package relay
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"sync"
 
@@ -62,6 +65,30 @@ func peek(source *connector.File, release func()) (*bridge.File, error) {
 		return nil, err
 	}
 	return &bridge.File{Body: closing, Size: source.Size, ContentType: mimetype.Detect(head).String()}, nil
+}
+
+// elsewhere parts files that lie at an address of the web, which channels can show
+// as files, from those of which only the words can be told.
+func elsewhere(files []connector.ExternalFile) (linked, named []connector.ExternalFile) {
+	for _, f := range files {
+		if u, err := url.Parse(f.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+			linked = append(linked, f)
+		} else {
+			named = append(named, f)
+		}
+	}
+	return linked, named
+}
+
+// externalFile is such a file as an attachment. What LivePerson does not say of it,
+// the end of its address may.
+func externalFile(f connector.ExternalFile) bridge.Attachment {
+	name, kind := f.Caption, f.FileType
+	if u, err := url.Parse(f.URL); err == nil {
+		name = cmp.Or(name, strings.Trim(path.Base(u.Path), "/."))
+		kind = cmp.Or(kind, strings.TrimPrefix(path.Ext(u.Path), "."))
+	}
+	return bridge.Attachment{URL: f.URL, ContentType: mediaTypeOf(kind), Name: fileName(name, kind)}
 }
 
 type slotCloser struct {

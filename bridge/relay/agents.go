@@ -146,14 +146,20 @@ func positionOf(c *connector.MessagingChange) *bridge.Position {
 func messageOf(c *connector.MessagingChange) *bridge.Message {
 	e := c.Event
 	e.QuickReplies = nil
+	linked, named := elsewhere(e.ExternalFiles)
+	e.ExternalFiles = named
 	m := &bridge.Message{Text: e.FallbackText()}
+	for _, f := range linked {
+		m.Text = joined(m.Text, f.Caption)
+		m.Attachments = append(m.Attachments, externalFile(f))
+	}
 	switch {
 	case e.Type == connector.TypeRichContentEvent:
 		m.Rich = e.RichContent
 	case e.Form != nil:
 		m.Text, m.Placeholder = placeholderForm, true
 	}
-	if m.Text == "" && len(e.Files) == 0 && m.Rich == nil {
+	if m.Text == "" && len(e.Files) == 0 && len(m.Attachments) == 0 && m.Rich == nil {
 		m.Text, m.Placeholder = placeholderText, true
 	}
 	return m

@@ -38,6 +38,7 @@ func TestDocuments(t *testing.T) {
 	}{
 		{"variables", "docs/configuration.md", printed},
 		{"channels", "README.md", printed},
+		{"content", "docs/content.md", contentTable},
 		{"bridge/bridgetest/toy/toy.go", "docs/write-a-channel.md", code},
 		{"bridge/bridgetest/toy/toy_test.go", "docs/write-a-channel.md", code},
 	} {

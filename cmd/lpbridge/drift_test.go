@@ -275,6 +275,25 @@ func TestNamedFilesExist(t *testing.T) {
 	}
 }
 
+// TestNamedTestsExist: the tests that documents name for what they promise.
+func TestNamedTestsExist(t *testing.T) {
+	made := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.tree.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test {
+				made[f.Name.Name] = true
+			}
+		}
+	}
+	for page, text := range documents(t) {
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Z][A-Za-z0-9]*)`").FindAllStringSubmatch(text, -1) {
+			if !made[m[1]] {
+				t.Errorf("%s names %s, which there is not", page, m[1])
+			}
+		}
+	}
+}
+
 // TestClaimsOnReplicas: how many processes may share a journal is said in one
 // place, the README, and elsewhere by a link to it if at all.
 func TestClaimsOnReplicas(t *testing.T) {

@@ -31,10 +31,12 @@ const channelSecret = "whsec_bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1mb3Itb25l"
 // outlives the process. LivePerson reaches the bridge through an address that
 // stays the same while bridges come and go.
 type stage struct {
-	t        *testing.T
-	sim      *lpsim.Sim
-	wire     *wire
-	far      *farSide
+	t    *testing.T
+	sim  *lpsim.Sim
+	wire *wire
+	far  *farSide
+	// front is where the bridge that runs is reached, whichever it is.
+	front    string
 	ingress  atomic.Pointer[url.URL]
 	settings map[string]string
 }
@@ -53,6 +55,7 @@ func newStage(t *testing.T) *stage {
 		})
 	}
 	t.Cleanup(s.wire.release)
+	s.front = ingress.URL
 	if err := s.sim.SetWebhooks(lpsim.Webhooks{URL: ingress.URL + "/webhooks/liveperson", RetentionSeconds: 3600}); err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +213,8 @@ type farEvent struct {
 	State   struct{ Conversation string }
 	// signed says that the request carried a signature of ours.
 	signed bool
+	// raw is the body as it came.
+	raw string
 }
 
 func (f *farSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -226,7 +231,7 @@ func (f *farSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.t.Errorf("the secret of the test: %v", err)
 		return
 	}
-	e.signed = verifier.Verify(body, r.Header) == nil
+	e.signed, e.raw = verifier.Verify(body, r.Header) == nil, string(body)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.refuse != 0 {

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"lpbridge/bridge/livechatai/livechataitest"
+	"lpbridge/connector/lpsim"
+)
+
+// everyChannel is a bridge that serves all channels, with a consumer on each who
+// has written once, and the simulator's agent behind it.
+type everyChannel struct {
+	*stage
+	p        *process
+	chatwoot *chatwootStub
+	parties  []*party
+}
+
+// party is a consumer of one channel.
+type party struct {
+	channel string
+	// conversation is LivePerson's.
+	conversation string
+	// shown are the agent's messages as the channel got them, oldest first.
+	shown func() []string
+	// describe says in a few words what a channel got.
+	describe func(raw string) string
+}
+
+const greeting = "hello from "
+
+// newEveryChannel starts the bridge and lets all consumers write.
+func newEveryChannel(t *testing.T, changes map[string]string) *everyChannel {
+	t.Helper()
+	x := &everyChannel{stage: newStage(t), chatwoot: &chatwootStub{}}
+	live := livechataitest.New()
+	live.Open(livechataitest.Conversation{ID: "chat_1", Agent: "agent-1", IsAgent: true, Contact: livechataitest.Contact{ID: "contact_1"}})
+	chatwoot, liveServer := httptest.NewServer(x.chatwoot), httptest.NewServer(live)
+	t.Cleanup(chatwoot.Close)
+	t.Cleanup(liveServer.Close)
+	settings := map[string]string{
+		"LPBRIDGE_CHANNELS": "webhook,chatwoot,chatwootapi,layer,livechatai", "LPBRIDGE_PUBLIC_URL": x.front,
+		"CHATWOOT_BASE_URL": chatwoot.URL, "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "token", "CHATWOOT_ALLOW_UNSIGNED": "true",
+		"CHATWOOT_URL_SECRET": chatwootDoor, "CHATWOOT_ORDER_HOLD": "0s",
+		"CHATWOOTAPI_INBOXES": "inbox,other", "LAYER_APP_IDS": "sandbox", "LAYER_SANDBOX_IDENTITIES": "true",
+		"LIVECHATAI_API_KEY": livechataitest.Key, "LIVECHATAI_AGENT_IDS": "agent-1", "LIVECHATAI_BASE_URL": liveServer.URL,
+		"LIVECHATAI_POLL_BUSY": "1s", "LIVECHATAI_POLL_IDLE": "1s", "LIVECHATAI_IMPORT": "true",
+	}
+	maps.Copy(settings, changes)
+	x.p = x.run(settings)
+	x.parties = []*party{x.onWebhook(), x.onChatwoot(), x.onChatwootAPI(), x.onLayer(), x.onLiveChatAI(live)}
+	for _, p := range x.parties {
+		await(t, "the conversation of "+p.channel, func() bool {
+			p.conversation = x.conversationWith(greeting + p.channel)
+			return p.conversation != ""
+		})
+	}
+	return x
+}
+
+// conversationWith is LivePerson's conversation in which a consumer wrote a text.
+func (x *everyChannel) conversationWith(text string) string {
+	for _, summary := range x.sim.Conversations() {
+		if c, ok := x.sim.Conversation(summary.ConversationID); ok && slices.ContainsFunc(c.Transcript, func(e lpsim.Entry) bool { return e.Text == text }) {
+			return c.ConversationID
+		}
+	}
+	return ""
+}
+
+// call makes a request that must succeed and decodes its answer.
+func (x *everyChannel) call(method, path, body string, into any, header ...string) {
+	x.t.Helper()
+	h := http.Header{"Content-Type": {"application/json"}}
+	for i := 0; i+1 < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	a := do(x.t, method, x.p.public+path, h, body)
+	if a.status/100 != 2 {
+		x.t.Fatalf("%s %s was answered %d: %s", method, path, a.status, a.body)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(a.body), into); err != nil {
+		x.t.Fatalf("%s %s: %v: %s", method, path, err, a.body)
+	}
+}
+
+func (x *everyChannel) onWebhook() *party {
+	x.post(x.p, message("t-1", "m-1", greeting+"webhook"))
+	return &party{channel: "webhook", describe: describeEnvelope, shown: func() (raw []string) {
+		x.far.mu.Lock()
+		defer x.far.mu.Unlock()
+		for _, e := range x.far.got {
+			if e.Type == "message" {
+				raw = append(raw, e.raw)
+			}
+		}
+		return raw
+	}}
+}
+
+// chatwootDoor ends the address of the webhook in this test.
+const chatwootDoor = "the-door-of-the-test"
+
+// webhookOfChatwoot reports a message of a contact as Chatwoot does.
+func (x *everyChannel) webhookOfChatwoot(id int, members string) {
+	x.t.Helper()
+	body := fmt.Sprintf(`{"event":"message_created","id":%d,"message_type":"incoming","private":false,"account":{"id":1},
+		"inbox":{"id":3},"sender":{"id":10,"name":"Ana"},"created_at":"2026-06-17T12:00:00.123Z",
+		"conversation":{"id":42,"inbox_id":3,"status":"open","contact_inbox":{"id":31,"contact_id":10,"source_id":"s-1"}},%s}`, id, members)
+	x.call(http.MethodPost, "/channels/chatwoot/"+chatwootDoor, body, nil)
+}
+
+func (x *everyChannel) onChatwoot() *party {
+	x.webhookOfChatwoot(100, `"content_type":"text","content":`+strconv.Quote(greeting+"chatwoot"))
+	return &party{channel: "chatwoot", describe: describeChatwoot, shown: x.chatwoot.messages}
+}
+
+// chatwootStub is as much of Chatwoot's application API as agents' messages need;
+// the channel's own tests have one that is strict.
+type chatwootStub struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (s *chatwootStub) messages() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
+func (s *chatwootStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/messages") {
+		fmt.Fprint(w, `{"payload":[]}`)
+		return
+	}
+	body := map[string]any{}
+	if err := r.ParseMultipartForm(8 << 20); err == nil {
+		for name, values := range r.MultipartForm.Value {
+			body[name] = values[0]
+		}
+		body["content_attributes"] = json.RawMessage(r.FormValue("content_attributes"))
+		files := []map[string]string{}
+		for _, f := range r.MultipartForm.File["attachments[]"] {
+			files = append(files, map[string]string{"content_type": f.Header.Get("Content-Type"), "name": f.Filename})
+		}
+		body["attachments"] = files
+	} else if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	// A map of what was JSON can be written as JSON.
+	raw, _ := json.Marshal(body)
+	s.got = append(s.got, string(raw))
+	fmt.Fprintf(w, `{"id":%d}`, 1000+len(s.got))
+}
+
+const publicAPI = "/public/api/v1/inboxes/inbox/contacts"
+
+func (x *everyChannel) onChatwootAPI() *party {
+	x.call(http.MethodPost, publicAPI, `{"source_id":"ana","name":"Ana"}`, nil)
+	var thread struct{ ID int }
+	x.call(http.MethodPost, publicAPI+"/ana/conversations", "{}", &thread)
+	messages := publicAPI + "/ana/conversations/" + strconv.Itoa(thread.ID) + "/messages"
+	x.call(http.MethodPost, messages, `{"content":"`+greeting+`chatwootapi"}`, nil)
+	return &party{channel: "chatwootapi", describe: describeChatwoot, shown: func() (raw []string) {
+		var all []json.RawMessage
+		x.call(http.MethodGet, messages, "", &all)
+		for _, m := range all {
+			if !strings.Contains(string(m), `"message_type":0`) {
+				raw = append(raw, string(m))
+			}
+		}
+		return raw
+	}}
+}
+
+func (x *everyChannel) onLayer() *party {
+	accept := []string{"Accept", "application/vnd.layer+json; version=3.0"}
+	var nonce struct{ Nonce string }
+	x.call(http.MethodPost, "/layer/nonces", "", &nonce, accept...)
+	var identity struct {
+		Token string `json:"identity_token"`
+	}
+	x.call(http.MethodPost, "/layer/sandbox/identity_token", `{"nonce":"`+nonce.Nonce+`","user_id":"ana"}`, &identity)
+	var session struct {
+		Token string `json:"session_token"`
+	}
+	x.call(http.MethodPost, "/layer/sessions", `{"app_id":"layer:///apps/staging/sandbox","identity_token":"`+identity.Token+`"}`, &session, accept...)
+	header := append(accept, "Authorization", `Layer session-token="`+session.Token+`"`)
+	var conversation struct{ ID string }
+	x.call(http.MethodPost, "/layer/conversations", `{"participants":["layer:///identities/agent"],"distinct":false}`, &conversation, header...)
+	messages := "/layer/conversations/" + strings.TrimPrefix(conversation.ID, "layer:///conversations/") + "/messages"
+	x.call(http.MethodPost, messages, `{"parts":[{"mime_type":"text/plain","body":"`+greeting+`layer"}]}`, nil, header...)
+	return &party{channel: "layer", describe: describeLayer, shown: func() (raw []string) {
+		var all []json.RawMessage
+		x.call(http.MethodGet, messages+"?page_size=50", "", &all, header...)
+		for _, m := range slices.Backward(all) {
+			if !strings.Contains(string(m), `"user_id":"ana"`) {
+				raw = append(raw, string(m))
+			}
+		}
+		return raw
+	}}
+}
+
+func (x *everyChannel) onLiveChatAI(live *livechataitest.Server) *party {
+	live.Say("chat_1", greeting+"livechatai")
+	return &party{channel: "livechatai", describe: describeWords, shown: func() (raw []string) {
+		for _, line := range live.Messages("chat_1") {
+			if words, ours := strings.CutPrefix(line, live.ReplyRole+": "); ours {
+				raw = append(raw, words)
+			}
+		}
+		return raw
+	}}
+}
+
+// agentSends lets the agent of every party send something, and returns what each
+// channel made of it and what the agent of the first was told.
+func (x *everyChannel) agentSends(n int, m lpsim.AgentMessage) (shown map[string][]string, receipts []string) {
+	x.t.Helper()
+	fence := "— " + strconv.Itoa(n) + " —"
+	shown = map[string][]string{}
+	var first lpsim.Sent
+	for _, p := range x.parties {
+		sent, err := x.sim.AgentMessage(p.conversation, m)
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		if first.ConversationID == "" {
+			first = sent
+		}
+		if _, err := x.sim.AgentMessage(p.conversation, lpsim.AgentMessage{Text: fence}); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	for _, p := range x.parties {
+		var all []string
+		await(x.t, "what comes after it in "+p.channel, func() bool {
+			all = p.shown()
+			return len(all) > 0 && strings.Contains(all[len(all)-1], fence)
+		})
+		all = all[:len(all)-1]
+		for i, raw := range slices.Backward(all) {
+			if strings.Contains(raw, "— ") {
+				all = all[i+1:]
+				break
+			}
+		}
+		shown[p.channel] = all
+	}
+	await(x.t, "the receipt of what comes after it", func() bool {
+		receipts = nil
+		fenced := false
+		c, _ := x.sim.Conversation(first.ConversationID)
+		for _, r := range c.AgentSees.Receipts {
+			switch r.Sequence {
+			case first.Sequence:
+				receipts = append(receipts, r.Status)
+			case first.Sequence + 1:
+				fenced = true
+			}
+		}
+		return fenced
+	})
+	return shown, receipts
+}
+
+// aPicture and aDocument are files an agent sends.
+var (
+	aPicture  = lpsim.AgentFile{Caption: "The shop", FileType: "PNG", ContentBase64: onePixel}
+	aDocument = lpsim.AgentFile{Caption: "invoice.pdf", FileType: "PDF", ContentBase64: base64.StdEncoding.EncodeToString([]byte("%PDF-1.4\n%%EOF\n"))}
+)
+
+// onePixel is the smallest picture.
+const onePixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
