@@ -20,10 +20,10 @@ type Applied struct {
 // of /sim/events, and get time to act from latencyMinMs with latencyBeforeShare 0.
 func (s *Sim) OnApplied(do func(Applied)) {
 	if do == nil {
-		s.onApplied.Store(nil)
+		s.gateway.onApplied.Store(nil)
 		return
 	}
-	s.onApplied.Store(&do)
+	s.gateway.onApplied.Store(&do)
 }
 
 // note remembers what a call did until it can be told, for which no lock may be held.
@@ -33,10 +33,10 @@ func (c *call) note(a Applied) {
 	}
 }
 
-func (s *Sim) announce(c *call) {
-	do := s.onApplied.Load()
+func (g *gateway) announce(c *call) {
+	do := g.onApplied.Load()
 	for _, a := range c.applied {
-		s.stream.publish("applied", func() any { return a })
+		g.stream.publish("applied", func() any { return a })
 		if do != nil {
 			(*do)(a)
 		}

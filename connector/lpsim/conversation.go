@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Roles of originators and participants (Webhooks Events).
@@ -176,14 +178,6 @@ type TTR struct {
 	Value int    `json:"value"`
 }
 
-// consumer serialises the creation of conversations, of which a consumer may have one open.
-type consumer struct {
-	mu      sync.Mutex
-	current *conversation
-	profile json.RawMessage
-	gone    bool
-}
-
 type dialog struct {
 	Dialog
 	next    int64 // sequence of the next event
@@ -227,6 +221,33 @@ type conversation struct {
 	dupText    int64
 	survey     *surveyRun
 	answers    []SurveyAnswer
+}
+
+func newConversation(claims consumerClaims, features []string, now time.Time) *conversation {
+	c := &conversation{
+		id: uuid.NewString(), consumer: claims, features: features, state: stateOpen, stage: stateOpen, skill: "-1",
+		ttr: ttrs["PRIORITIZED"], started: now, members: []Participant{{claims.LPConsumerID, RoleConsumer, "ACTIVE"}},
+	}
+	main := &dialog{Dialog: Dialog{DialogID: c.id, DialogType: dialogMain, State: stateOpen, Created: now}}
+	main.metaTs = c.touch(now)
+	c.dialogs = []*dialog{main}
+	return c
+}
+
+// busy tells whether a consumer's last conversation stands in the way of a new one.
+func busy(current *conversation, f *inForce) bool {
+	if current == nil {
+		return false
+	}
+	current.mu.Lock()
+	defer current.mu.Unlock()
+	if current.lost != "" {
+		return false
+	}
+	if f.NewDuringSurvey == "allow" {
+		return current.state == stateOpen
+	}
+	return current.stage == stateOpen
 }
 
 func (c *conversation) dialog(id string) *dialog {
@@ -330,129 +351,4 @@ func nonNil[T any](list []T) []T {
 		return []T{}
 	}
 	return list
-}
-
-// Conversations lists all conversations, newest first.
-func (s *Sim) Conversations() []Summary { return s.newest(0) }
-
-// newest lists at most n conversations, newest first; 0 means all.
-func (s *Sim) newest(n int) []Summary {
-	s.mu.RLock()
-	if n <= 0 || n > len(s.order) {
-		n = len(s.order)
-	}
-	found := make([]*conversation, 0, n)
-	for _, id := range slices.Backward(s.order[len(s.order)-n:]) {
-		found = append(found, s.conversations[id])
-	}
-	s.mu.RUnlock()
-	list := make([]Summary, 0, len(found))
-	for _, c := range found {
-		c.mu.Lock()
-		list = append(list, c.summary())
-		c.mu.Unlock()
-	}
-	return list
-}
-
-// Conversation is a copy of one conversation, found by its id or by that of one of its dialogs.
-func (s *Sim) Conversation(id string) (Conversation, bool) {
-	c := s.find(id)
-	if c == nil {
-		return Conversation{}, false
-	}
-	return c.snapshot(), true
-}
-
-// Latest stands for the id of the newest conversation wherever one is asked for, so that a demonstration can be pasted
-// line by line.
-const Latest = "latest"
-
-func (s *Sim) find(id string) *conversation {
-	if id == Latest {
-		newest := s.newest(1)
-		if len(newest) == 0 {
-			return nil
-		}
-		id = newest[0].ConversationID
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if c := s.conversations[id]; c != nil {
-		return c
-	}
-	return s.dialogs[id]
-}
-
-// lockConsumer finds or makes a consumer and locks it. It looks again after locking, because eviction may have
-// replaced the entry meanwhile.
-func (s *Sim) lockConsumer(id string) *consumer {
-	for {
-		s.mu.RLock()
-		known := s.consumers[id]
-		s.mu.RUnlock()
-		if known == nil {
-			known = s.addConsumer(id)
-		}
-		known.mu.Lock()
-		if !known.gone {
-			return known
-		}
-		known.mu.Unlock()
-	}
-}
-
-func (s *Sim) addConsumer(id string) *consumer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := s.consumers[id]; known != nil {
-		return known
-	}
-	known := &consumer{}
-	s.consumers[id] = known
-	return known
-}
-
-// add makes a new conversation findable and lets old closed ones go.
-func (s *Sim) add(c *conversation) {
-	s.mu.Lock()
-	s.conversations[c.id] = c
-	s.dialogs[c.id] = c
-	s.order = append(s.order, c.id)
-	var oldest []*conversation
-	if len(s.order) > s.config.MaxConversations {
-		// Looking at a few of the oldest keeps creation cheap even when most conversations stay open.
-		for _, id := range s.order[:min(8, len(s.order)-1)] {
-			oldest = append(oldest, s.conversations[id])
-		}
-	}
-	s.mu.Unlock()
-	for _, old := range oldest {
-		s.evict(old)
-	}
-}
-
-func (s *Sim) evict(c *conversation) {
-	c.mu.Lock()
-	closed, owner, dialogs := c.stage == stateClose, c.consumer.LPConsumerID, slices.Clone(c.dialogs)
-	c.mu.Unlock()
-	if !closed {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conversations, c.id)
-	for _, d := range dialogs {
-		delete(s.dialogs, d.DialogID)
-	}
-	if i := slices.Index(s.order[:min(9, len(s.order))], c.id); i >= 0 {
-		s.order = slices.Delete(s.order, i, i+1)
-	}
-	if known := s.consumers[owner]; known != nil && known.mu.TryLock() {
-		if known.current == c {
-			known.gone = true
-			delete(s.consumers, owner)
-		}
-		known.mu.Unlock()
-	}
 }

@@ -6,10 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
-
-	"github.com/google/uuid"
 )
 
 // request is the envelope of one request (Send API). The id is a string in the schema and an integer in some of
@@ -109,10 +106,19 @@ func (c *call) features() ([]string, bool) {
 	return properties.Features, true
 }
 
+// connectorAPI is the Connector API: CONVERSATION and SEND, by which a connector speaks for consumers.
+type connectorAPI struct {
+	*installation
+	registry  *registry
+	messaging *messaging
+	tokens    *tokens
+	files     *files
+}
+
 // createConversation is CONVERSATION: a batch of a profile and a request for a conversation, in that order, each
 // with its own outcome.
-func (s *Sim) createConversation(c *call) answer {
-	claims, authErr := s.authenticate(c, ConversationAPI)
+func (a *connectorAPI) createConversation(c *call) answer {
+	claims, authErr := a.tokens.authenticate(c, ConversationAPI)
 	if authErr != nil {
 		return authErr.answer(c.faults)
 	}
@@ -127,7 +133,7 @@ func (s *Sim) createConversation(c *call) answer {
 	if !validBatch(batch) {
 		return encodeReply(http.StatusBadRequest, c.refusal("", "a batch begins with userprofile.SetUserProfile and cm.ConsumerRequestConversation, each with kind, id and body", pageConversation))
 	}
-	replies := s.runBatch(c, claims, features, batch)
+	replies := a.runBatch(c, claims, features, batch)
 	status := http.StatusOK
 	if slices.ContainsFunc(replies, func(r reply) bool { return r.Code != codeOK }) {
 		status = c.faults.BatchErrorStatus
@@ -144,8 +150,8 @@ func validBatch(batch []request) bool {
 	return !slices.ContainsFunc(batch, func(r request) bool { return !r.valid() })
 }
 
-func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch []request) []reply {
-	owner := s.lockConsumer(claims.LPConsumerID)
+func (a *connectorAPI) runBatch(c *call, claims consumerClaims, features []string, batch []request) []reply {
+	owner := a.registry.lockConsumer(claims.LPConsumerID)
 	defer owner.mu.Unlock()
 	replies := make([]reply, 0, len(batch))
 	for i, r := range batch {
@@ -155,9 +161,9 @@ func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch 
 		case r.Type == "userprofile.SetUserProfile":
 			replies = append(replies, setProfile(c, owner, r))
 		case r.Type == "cm.ConsumerRequestConversation":
-			replies = append(replies, s.requestConversation(c, owner, claims, features, r))
+			replies = append(replies, a.requestConversation(c, owner, claims, features, r))
 		case r.Type == "ms.PublishEvent" && c.faults.LongBatch == "accept" && replies[1].Code == codeOK:
-			replies = append(replies, s.publishFirst(c, owner.current, &r))
+			replies = append(replies, a.publishFirst(c, owner.current, &r))
 		default:
 			replies = append(replies, c.refusal(r.ID, "type does not belong into a batch", pageConversation))
 		}
@@ -166,14 +172,14 @@ func (s *Sim) runBatch(c *call, claims consumerClaims, features []string, batch 
 }
 
 // publishFirst is an event that a batch brings along for the conversation it has just opened, whose id nobody knows yet.
-func (s *Sim) publishFirst(c *call, conv *conversation, r *request) reply {
+func (a *connectorAPI) publishFirst(c *call, conv *conversation, r *request) reply {
 	var body publishBody
 	if json.Unmarshal(r.Body, &body) != nil || body.DialogID != "" || body.ConversationID != "" {
 		return c.refusal(r.ID, "an event of the batch cannot name a conversation that is not open yet", undocumented)
 	}
 	conv.mu.Lock()
 	defer conv.mu.Unlock()
-	out := s.publishInto(c, conv, conv.main(), r, &body.Event)
+	out := a.publishInto(c, conv, conv.main(), r, &body.Event)
 	if n, isSequence := out.reply.Body.(int64); isSequence {
 		return success(r.ID, map[string]int64{"sequence": n})
 	}
@@ -250,9 +256,9 @@ func (r *conversationRequest) skill() string {
 	return orElse(strings.Trim(string(r.SkillID), `" `), "-1")
 }
 
-func (s *Sim) requestConversation(c *call, owner *consumer, claims consumerClaims, features []string, r request) reply {
+func (a *connectorAPI) requestConversation(c *call, owner *consumer, claims consumerClaims, features []string, r request) reply {
 	var body conversationRequest
-	if json.Unmarshal(r.Body, &body) != nil || !body.valid(c.faults, s.config.Account) {
+	if json.Unmarshal(r.Body, &body) != nil || !body.valid(c.faults, a.Account) {
 		return c.refusal(r.ID, "brandId is not the account, or a field has a value that is not listed", pageConversation)
 	}
 	if busy(owner.current, c.faults) {
@@ -260,52 +266,14 @@ func (s *Sim) requestConversation(c *call, owner *consumer, claims consumerClaim
 		return refusal(r.ID, "Consumer request conversation failed: User "+claims.LPConsumerID+
 			" already has open conversation. Can't open another one.")
 	}
-	fresh := newConversation(claims, features, s.config.Now())
+	fresh := newConversation(claims, features, a.Now())
 	fresh.profile, fresh.campaign, fresh.context, fresh.skill = owner.profile, body.Campaign, body.Context, body.skill()
 	if body.TTR != nil {
 		fresh.ttr = orElse(ttrs[*body.TTR], TTR{*body.TTR, 3600})
 	}
 	owner.current = fresh
-	s.begin(fresh, c)
+	a.messaging.begin(fresh, c)
 	return success(r.ID, map[string]string{"conversationId": fresh.id})
-}
-
-// busy tells whether a consumer's last conversation stands in the way of a new one.
-func busy(current *conversation, f *inForce) bool {
-	if current == nil {
-		return false
-	}
-	current.mu.Lock()
-	defer current.mu.Unlock()
-	if current.lost != "" {
-		return false
-	}
-	if f.NewDuringSurvey == "allow" {
-		return current.state == stateOpen
-	}
-	return current.stage == stateOpen
-}
-
-func newConversation(claims consumerClaims, features []string, now time.Time) *conversation {
-	c := &conversation{
-		id: uuid.NewString(), consumer: claims, features: features, state: stateOpen, stage: stateOpen, skill: "-1",
-		ttr: ttrs["PRIORITIZED"], started: now, members: []Participant{{claims.LPConsumerID, RoleConsumer, "ACTIVE"}},
-	}
-	main := &dialog{Dialog: Dialog{DialogID: c.id, DialogType: dialogMain, State: stateOpen, Created: now}}
-	main.metaTs = c.touch(now)
-	c.dialogs = []*dialog{main}
-	return c
-}
-
-// begin makes a conversation known, first to look-ups and then to the world, which may answer at once.
-func (s *Sim) begin(c *conversation, cause *call) {
-	s.add(c)
-	s.stats.conversations.Add(1)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	cause.note(Applied{API: ConversationAPI, ConversationID: c.id, DialogID: c.id, Type: "cm.ConsumerRequestConversation"})
-	s.notifyConversation(c, cause)
-	s.perform(c, "open", "")
 }
 
 func tooLong(c *call) bool {

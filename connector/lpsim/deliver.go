@@ -33,11 +33,11 @@ func (h *hooks) deliver(ctx context.Context, n *notification, config Webhooks) b
 	switch {
 	case err != nil:
 		h.stats.failed.Add(1)
-		h.logger.Debug("webhook not answered", "kind", n.kind, "attempt", n.attempts)
+		h.Logger.Debug("webhook not answered", "kind", n.kind, "attempt", n.attempts)
 		return false
 	case status != http.StatusOK && status != http.StatusCreated:
 		h.stats.refused.Add(1)
-		h.logger.Debug("webhook refused", "kind", n.kind, "attempt", n.attempts, "status", status)
+		h.Logger.Debug("webhook refused", "kind", n.kind, "attempt", n.attempts, "status", status)
 		return false
 	}
 	h.stats.delivered.Add(1)
@@ -55,9 +55,9 @@ func (h *hooks) request(ctx context.Context, n *notification, e Endpoint, config
 		}
 	}
 	req.Header.Set("Content-Type", f.WebhookContentType)
-	req.Header.Set("x-liveperson-account-id", h.accountID)
-	req.Header.Set("x-liveperson-client-id", h.clientID)
-	req.Header.Set("x-liveperson-signature", signature(h.secret, n.body, config.SHA256))
+	req.Header.Set("x-liveperson-account-id", h.Account)
+	req.Header.Set("x-liveperson-client-id", h.ClientID)
+	req.Header.Set("x-liveperson-signature", signature([]byte(h.ClientSecret), n.body, config.SHA256))
 	resp, err := h.client.Do(req)
 	if err != nil {
 		return 0, err
@@ -96,6 +96,6 @@ func (h *hooks) noteTime(took time.Duration, f *inForce) {
 	}
 	if f.WebhookDisableWhenSlow && time.Since(h.slow) > slowTolerance {
 		h.state = hooksDisabled
-		h.logger.Warn("webhooks disabled for slowness")
+		h.Logger.Warn("webhooks disabled for slowness")
 	}
 }

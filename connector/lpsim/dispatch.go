@@ -161,3 +161,20 @@ func shuffle[T any](f *inForce, list []T) {
 		list[i], list[j] = list[j], list[i]
 	}
 }
+
+// reset drops every notification. Those a worker has taken, and those on the agenda, belong to a former era and are
+// dropped when they come back.
+func (h *hooks) reset(w Webhooks) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.era.Add(1)
+	for _, l := range h.lanes {
+		for _, n := range l.queue {
+			n.settleWait()
+		}
+		l.queue = nil
+	}
+	h.lanes, h.held, h.batches, h.ready = map[string]*lane{}, map[string]*notification{}, map[batchKey]*notification{}, nil
+	clear(h.late)
+	h.waiting, h.config, h.state, h.probed = 0, w, hooksUp, nil
+}

@@ -29,26 +29,37 @@ type visit struct {
 	engagement int
 }
 
-// visits are the Monitoring sessions.
-type visits struct {
-	mu   sync.Mutex
-	byID map[string]*visit
+// monitoring keeps the sessions of visitors, and knows which campaign is for them.
+type monitoring struct {
+	*installation
+	registry *registry
+
+	mu     sync.Mutex
+	visits map[string]*visit // by session
 }
 
-func newVisits() *visits { return &visits{byID: map[string]*visit{}} }
+func newMonitoring(app *installation, r *registry) *monitoring {
+	return &monitoring{installation: app, registry: r, visits: map[string]*visit{}}
+}
+
+func (m *monitoring) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.visits)
+}
 
 // enter continues a session that is still alive, or begins one; isNew tells which.
-func (v *visits) enter(visitor, session string, now time.Time) (id string, found visit, isNew bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	known := v.byID[session]
+func (m *monitoring) enter(visitor, session string, now time.Time) (id string, found visit, isNew bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.visits[session]
 	if known == nil || known.visitor != visitor || now.Sub(known.begun) > sessionLife || now.Sub(known.seen) > sessionIdle {
-		if len(v.byID) >= maxVisits {
-			clear(v.byID)
+		if len(m.visits) >= maxVisits {
+			clear(m.visits)
 		}
 		known = &visit{visitor: orElse(visitor, rand.Text()), page: rand.Text()[:10], begun: now}
 		session, isNew = rand.Text()[:22], true
-		v.byID[session] = known
+		m.visits[session] = known
 	}
 	known.seen = now
 	known.engagement++
@@ -85,11 +96,11 @@ func (r *engagementRequest) consumers() []string {
 	return list
 }
 
-// engagement is Monitoring's only call: it gives ids that route a conversation.
-func (s *Sim) engagement(c *call) answer {
+// serve answers Monitoring's only call: it gives ids that route a conversation.
+func (m *monitoring) serve(c *call) answer {
 	var body engagementRequest
 	switch {
-	case c.path[2] != s.config.Account || c.path[4] != s.config.ClientID:
+	case c.path[2] != m.Account || c.path[4] != m.ClientID:
 		c.because("there is no such account or app installation", pageMonitoring)
 		return plainError(http.StatusNotFound)
 	case !isJSON(c) || c.URL.Query().Get("v") != "1.0" || json.Unmarshal(c.body, &body) != nil || !isObject(c.body) || !body.valid():
@@ -98,7 +109,7 @@ func (s *Sim) engagement(c *call) answer {
 	case c.faults.Engagement == "loading":
 		c.because("fault: engagement", pageMonitoring)
 		data, _ := json.Marshal(map[string]any{
-			"time": s.config.Now().UnixMilli(), "message": "Loading account: " + s.config.Account + ", vid: null", "internalCode": 20,
+			"time": m.Now().UnixMilli(), "message": "Loading account: " + m.Account + ", vid: null", "internalCode": 20,
 		})
 		return jsonAnswer(http.StatusInternalServerError, data)
 	case c.faults.Engagement == "unavailable":
@@ -106,10 +117,10 @@ func (s *Sim) engagement(c *call) answer {
 		return plainError(http.StatusServiceUnavailable)
 	}
 	query := c.URL.Query()
-	session, seen, isNew := s.visits.enter(query.Get("vid"), query.Get("sid"), s.config.Now())
+	session, seen, isNew := m.enter(query.Get("vid"), query.Get("sid"), m.Now())
 	reply := map[string]any{"sessionId": session, "visitorId": seen.visitor, "pageId": seen.page}
 	if c.faults.Engagement == "eligible" {
-		reply["engagementDetails"] = []map[string]any{s.engagementDetails(c, &body)}
+		reply["engagementDetails"] = []map[string]any{m.details(c, &body)}
 	}
 	data, _ := json.Marshal(reply)
 	status := http.StatusOK
@@ -119,35 +130,19 @@ func (s *Sim) engagement(c *call) answer {
 	return jsonAnswer(status, data)
 }
 
-func (s *Sim) engagementDetails(c *call, r *engagementRequest) map[string]any {
+func (m *monitoring) details(c *call, r *engagementRequest) map[string]any {
 	details := map[string]any{
 		"campaignId": campaignID, "engagementId": engagementID, "engagementRevision": 3, "connectorId": connectorID,
 	}
 	for _, name := range r.consumers() {
-		if id := s.openConversation(name, c.faults); id != "" {
+		if name == "" {
+			continue
+		}
+		if id := m.registry.open(m.consumerID(name, c.faults.IdentityIncludesApp), c.faults); id != "" {
 			details["conversationId"], details["status"] = id, c.faults.EngagementWord
 			return details
 		}
 	}
 	details["contextId"], details["status"] = "1", "expose"
 	return details
-}
-
-// openConversation is the id of a consumer's open conversation, if there is one.
-func (s *Sim) openConversation(extConsumerID string, f *inForce) string {
-	if extConsumerID == "" {
-		return ""
-	}
-	s.mu.RLock()
-	known := s.consumers[s.tokens.consumerID(extConsumerID, f.IdentityIncludesApp)]
-	s.mu.RUnlock()
-	if known == nil {
-		return ""
-	}
-	known.mu.Lock()
-	defer known.mu.Unlock()
-	if !busy(known.current, f) {
-		return ""
-	}
-	return known.current.id
 }

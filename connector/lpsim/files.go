@@ -87,6 +87,12 @@ func (f *files) makeRoom(more int64) {
 	}
 }
 
+func (f *files) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paths, f.order, f.bytes = map[string]*file{}, nil, 0
+}
+
 func (f *files) get(path string) (file, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +146,7 @@ func (s *fileSize) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-func (s *Sim) uploadURL(c *call, claims consumerClaims, r *request) outcome {
+func (f *files) uploadURL(c *call, claims consumerClaims, r *request) outcome {
 	var body struct {
 		Size fileSize `json:"fileSize"`
 		Type string   `json:"fileType"`
@@ -148,44 +154,44 @@ func (s *Sim) uploadURL(c *call, claims consumerClaims, r *request) outcome {
 	if json.Unmarshal(r.Body, &body) != nil || body.Size < 1 || body.Size > fileSize(c.faults.UploadLimitBytes) || !c.faults.uploadable(body.Type) {
 		return c.badRequest(r, "fileSize is not 1 to uploadLimitBytes, or fileType not allowed", pageFiles)
 	}
-	path := s.files.reserve(claims.LPConsumerID, body.Type, int64(body.Size))
-	return granted(r, s.files.url(http.MethodPut, path))
+	path := f.reserve(claims.LPConsumerID, body.Type, int64(body.Size))
+	return granted(r, f.url(http.MethodPut, path))
 }
 
-func (s *Sim) downloadURL(c *call, claims consumerClaims, r *request) outcome {
+func (f *files) downloadURL(c *call, claims consumerClaims, r *request) outcome {
 	var body struct {
 		Path string `json:"relativePath"`
 	}
 	if json.Unmarshal(r.Body, &body) != nil {
 		return c.badRequest(r, "body has no relativePath", pageFiles)
 	}
-	found, ok := s.files.get(body.Path)
+	found, ok := f.get(body.Path)
 	switch {
 	case !ok || found.data == nil:
 		return c.badRequest(r, "there is no such file", pageFiles)
 	case found.owner != claims.LPConsumerID:
 		return outcome{auth: c.denied(foreignConversation(c.faults), "the file belongs to another consumer")}
 	}
-	return granted(r, s.files.url(http.MethodGet, body.Path))
+	return granted(r, f.url(http.MethodGet, body.Path))
 }
 
-// swift answers PUT and GET of signed URLs, and knows no LivePerson tokens.
-func (s *Sim) swift(c *call) answer {
+// serve answers PUT and GET of signed URLs, and knows no LivePerson tokens.
+func (f *files) serve(c *call) answer {
 	query := c.URL.Query()
 	expires := query.Get("temp_url_expires")
 	until, err := strconv.ParseInt(expires, 10, 64)
-	want := s.files.sign(c.Method, c.URL.Path, expires)
-	if err != nil || until <= s.config.Now().Unix() || !hmac.Equal([]byte(want), []byte(query.Get("temp_url_sig"))) {
+	want := f.sign(c.Method, c.URL.Path, expires)
+	if err != nil || until <= f.now().Unix() || !hmac.Equal([]byte(want), []byte(query.Get("temp_url_sig"))) {
 		c.because("the signed address has expired, was made for the other method, or is not ours", pageFiles)
 		return answer{status: http.StatusUnauthorized, body: []byte("401 Unauthorized: Temp URL invalid\n"), kind: "text/plain; charset=utf-8"}
 	}
 	if c.Method == http.MethodPut {
-		if !s.files.put(c.URL.Path, c.body) {
+		if !f.put(c.URL.Path, c.body) {
 			return plainError(http.StatusNotFound)
 		}
 		return answer{status: http.StatusCreated}
 	}
-	found, ok := s.files.get(c.URL.Path)
+	found, ok := f.get(c.URL.Path)
 	if !ok || found.data == nil {
 		return plainError(http.StatusNotFound)
 	}
@@ -203,31 +209,31 @@ func mediaType(kind string) string {
 	return "application/octet-stream"
 }
 
-// validHostedFile wants a file that was uploaded by the same consumer, in a permitted type, with the size that was
+// sendable wants a message that names a file the same consumer uploaded, in a permitted type, with the size that was
 // announced.
-func (s *Sim) validHostedFile(c *conversation, message json.RawMessage) bool {
+func (f *files) sendable(owner string, message json.RawMessage, force *inForce) bool {
 	var m struct {
 		RelativePath string `json:"relativePath"`
 		FileType     string `json:"fileType"`
 		Preview      string `json:"preview"`
 	}
-	if !isObject(message) || json.Unmarshal(message, &m) != nil || !s.faults.Load().uploadable(m.FileType) || len(m.Preview) > maxPreviewBytes {
+	if !isObject(message) || json.Unmarshal(message, &m) != nil || !force.uploadable(m.FileType) || len(m.Preview) > maxPreviewBytes {
 		return false
 	}
-	found, ok := s.files.get(m.RelativePath)
-	return ok && found.owner == c.consumer.LPConsumerID && len(found.data) > 0 && int64(len(found.data)) == found.size
+	found, ok := f.get(m.RelativePath)
+	return ok && found.owner == owner && len(found.data) > 0 && int64(len(found.data)) == found.size
 }
 
-// keepAgentFile stores what an agent sends and writes the message that names it.
-func (s *Sim) keepAgentFile(c *conversation, f *AgentFile, data []byte) json.RawMessage {
-	path := s.files.reserve(c.consumer.LPConsumerID, f.FileType, int64(len(data)))
-	s.files.put(path, data)
+// keepAgents stores what an agent sends to a consumer and writes the message that names it.
+func (f *files) keepAgents(consumerID string, sent *AgentFile, data []byte) json.RawMessage {
+	path := f.reserve(consumerID, sent.FileType, int64(len(data)))
+	f.put(path, data)
 	var b bytes.Buffer
 	json.NewEncoder(&b).Encode(struct {
 		Caption      string `json:"caption"`
 		RelativePath string `json:"relativePath"`
 		FileType     string `json:"fileType"`
 		Preview      string `json:"preview,omitempty"`
-	}{f.Caption, path, f.FileType, f.Preview})
+	}{sent.Caption, path, sent.FileType, sent.Preview})
 	return bytes.TrimSpace(b.Bytes())
 }

@@ -24,22 +24,13 @@ type problem struct {
 }
 
 // managementAPI is what is below /sim/, and the agent's page. Other sites must not reach it through a browser.
-func (s *Sim) managementAPI() http.Handler {
+func managementAPI(s *Sim) http.Handler {
 	mux := http.NewServeMux()
-	handle := func(pattern string, do func(r *http.Request) (int, any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			r.Body = http.MaxBytesReader(w, r.Body, 8<<20)
-			status, body, err := do(r)
-			if err != nil {
-				writeProblem(w, err)
-				return
-			}
-			writeJSON(w, status, body)
-		})
-	}
-	s.handleConversations(handle)
-	s.handleAgent(handle)
-	s.handleSettings(handle)
+	m := &management{sim: s, mux: mux}
+	m.conversations()
+	m.agent()
+	m.settings()
+	m.inspection()
 	mux.HandleFunc("GET /sim/events", s.stream.serve)
 	pages, err := fs.Sub(pageFS, "page")
 	if err != nil {
@@ -53,32 +44,63 @@ func (s *Sim) managementAPI() http.Handler {
 
 var errNotFound = errors.New("no such page, or no such method for it")
 
-type register func(pattern string, do func(r *http.Request) (int, any, error))
+// management registers the operations below /sim/. It does what it does through the exported methods of the simulator.
+type management struct {
+	sim *Sim
+	mux *http.ServeMux
+}
 
-func (s *Sim) handleConversations(handle register) {
-	handle("GET /sim/conversations", func(r *http.Request) (int, any, error) {
+// operation is what a request asks for: a status and a body, or an error.
+type operation func(r *http.Request) (int, any, error)
+
+func (m *management) handle(pattern string, do operation) {
+	m.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 8<<20)
+		status, body, err := do(r)
+		if err != nil {
+			writeProblem(w, err)
+			return
+		}
+		writeJSON(w, status, body)
+	})
+}
+
+// reading is an operation that begins with a JSON object.
+func reading[T any](do func(r *http.Request, body T) (int, any, error)) operation {
+	return func(r *http.Request) (int, any, error) {
+		var body T
+		if err := readBody(r, &body); err != nil {
+			return 0, nil, err
+		}
+		return do(r, body)
+	}
+}
+
+// telling is an operation that only tells something.
+func telling[T any](what func() T) operation {
+	return func(*http.Request) (int, any, error) { return http.StatusOK, what(), nil }
+}
+
+func (m *management) conversations() {
+	m.handle("GET /sim/conversations", func(r *http.Request) (int, any, error) {
 		limit, err := limitOf(r)
 		if err != nil {
 			return 0, nil, err
 		}
-		return http.StatusOK, s.newest(limit), nil
+		return http.StatusOK, m.sim.registry.newest(limit), nil
 	})
-	handle("POST /sim/conversations", func(r *http.Request) (int, any, error) {
-		var body struct {
-			Text string `json:"text"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		return http.StatusCreated, map[string]string{"conversationId": s.StartForeign(body.Text)}, nil
+	m.handle("POST /sim/conversations", reading(func(r *http.Request, body struct {
+		Text string `json:"text"`
+	}) (int, any, error) {
+		return http.StatusCreated, map[string]string{"conversationId": m.sim.StartForeign(body.Text)}, nil
+	}))
+	m.handle("POST /sim/conversations/{id}/forget", func(r *http.Request) (int, any, error) {
+		return m.shown(r, m.sim.Forget(r.PathValue("id")))
 	})
-	handle("POST /sim/conversations/{id}/forget", func(r *http.Request) (int, any, error) {
-		return s.shown(r, http.StatusOK, s.Forget(r.PathValue("id")))
+	m.handle("POST /sim/conversations/{id}/disown", func(r *http.Request) (int, any, error) {
+		return m.shown(r, m.sim.Disown(r.PathValue("id")))
 	})
-	handle("POST /sim/conversations/{id}/disown", func(r *http.Request) (int, any, error) {
-		return s.shown(r, http.StatusOK, s.Disown(r.PathValue("id")))
-	})
-	handle("GET /sim/conversations/{id}", func(r *http.Request) (int, any, error) { return s.shown(r, http.StatusOK, nil) })
+	m.handle("GET /sim/conversations/{id}", func(r *http.Request) (int, any, error) { return m.shown(r, nil) })
 }
 
 // limitOf is how many of a list are asked for, 0 for all.
@@ -95,128 +117,94 @@ func limitOf(r *http.Request) (int, error) {
 }
 
 // shown answers with the conversation as it is now, unless something went wrong.
-func (s *Sim) shown(r *http.Request, status int, err error) (int, any, error) {
+func (m *management) shown(r *http.Request, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	c, ok := s.Conversation(r.PathValue("id"))
+	c, ok := m.sim.Conversation(r.PathValue("id"))
 	if !ok {
 		return 0, nil, ErrUnknownConversation
 	}
-	return status, c, nil
+	return http.StatusOK, c, nil
 }
 
-func (s *Sim) handleAgent(handle register) {
+// agent has one operation for each thing an agent can do.
+func (m *management) agent() {
 	const agent = "POST /sim/conversations/{id}/agent/"
-	handle(agent+"typing", func(r *http.Request) (int, any, error) {
-		var body struct {
-			Agent
-			ChatState string `json:"chatState"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		return s.shown(r, http.StatusOK, s.AgentTyping(r.PathValue("id"), body.ChatState, body.Agent))
-	})
-	handle(agent+"messages", func(r *http.Request) (int, any, error) {
-		var body AgentMessage
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		sent, err := s.AgentMessage(r.PathValue("id"), body)
+	m.handle(agent+"typing", reading(func(r *http.Request, body struct {
+		Agent
+		ChatState string `json:"chatState"`
+	}) (int, any, error) {
+		return m.shown(r, m.sim.AgentTyping(r.PathValue("id"), body.ChatState, body.Agent))
+	}))
+	m.handle(agent+"messages", reading(func(r *http.Request, body AgentMessage) (int, any, error) {
+		sent, err := m.sim.AgentMessage(r.PathValue("id"), body)
 		return http.StatusCreated, sent, err
-	})
-	handle(agent+"read", func(r *http.Request) (int, any, error) {
-		var body struct {
-			Agent
-			Status    string  `json:"status"`
-			Sequences []int64 `json:"sequenceList"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		sent, err := s.AgentRead(r.PathValue("id"), body.Status, body.Sequences, body.Agent)
+	}))
+	m.handle(agent+"read", reading(func(r *http.Request, body struct {
+		Agent
+		Status    string  `json:"status"`
+		Sequences []int64 `json:"sequenceList"`
+	}) (int, any, error) {
+		sent, err := m.sim.AgentRead(r.PathValue("id"), body.Status, body.Sequences, body.Agent)
 		return http.StatusOK, sent, err
-	})
-	handle(agent+"close", func(r *http.Request) (int, any, error) {
-		var body AgentClose
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		return s.shown(r, http.StatusOK, s.AgentClose(r.PathValue("id"), body))
-	})
-	handle(agent+"join", func(r *http.Request) (int, any, error) {
-		var body struct {
-			Agent
-			State string `json:"state"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		_, err := s.AgentJoin(r.PathValue("id"), body.Agent, body.State)
-		return s.shown(r, http.StatusOK, err)
-	})
-	handle(agent+"dialogs", func(r *http.Request) (int, any, error) {
-		var body struct {
-			DialogType string `json:"dialogType"`
-			State      string `json:"state"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		_, err := s.AgentDialog(r.PathValue("id"), body.DialogType, body.State)
-		return s.shown(r, http.StatusOK, err)
-	})
-	handle(agent+"lock", func(r *http.Request) (int, any, error) {
-		body := struct {
-			Locked bool `json:"locked"`
-		}{true}
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		return s.shown(r, http.StatusOK, s.AgentLock(r.PathValue("id"), body.Locked))
-	})
-	handle(agent+"leave", func(r *http.Request) (int, any, error) {
-		var body struct {
-			Agent
-			SkillID string `json:"skillId"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return 0, nil, err
-		}
-		return s.shown(r, http.StatusOK, s.AgentLeave(r.PathValue("id"), body.Agent, body.SkillID))
-	})
+	}))
+	m.handle(agent+"close", reading(func(r *http.Request, body AgentClose) (int, any, error) {
+		return m.shown(r, m.sim.AgentClose(r.PathValue("id"), body))
+	}))
+	m.handle(agent+"join", reading(func(r *http.Request, body struct {
+		Agent
+		State string `json:"state"`
+	}) (int, any, error) {
+		_, err := m.sim.AgentJoin(r.PathValue("id"), body.Agent, body.State)
+		return m.shown(r, err)
+	}))
+	m.handle(agent+"dialogs", reading(func(r *http.Request, body struct {
+		DialogType string `json:"dialogType"`
+		State      string `json:"state"`
+	}) (int, any, error) {
+		_, err := m.sim.AgentDialog(r.PathValue("id"), body.DialogType, body.State)
+		return m.shown(r, err)
+	}))
+	m.handle(agent+"lock", reading(func(r *http.Request, body struct {
+		Locked *bool `json:"locked"`
+	}) (int, any, error) {
+		return m.shown(r, m.sim.AgentLock(r.PathValue("id"), body.Locked == nil || *body.Locked))
+	}))
+	m.handle(agent+"leave", reading(func(r *http.Request, body struct {
+		Agent
+		SkillID string `json:"skillId"`
+	}) (int, any, error) {
+		return m.shown(r, m.sim.AgentLeave(r.PathValue("id"), body.Agent, body.SkillID))
+	}))
 }
 
-func (s *Sim) handleSettings(handle register) {
-	handle("GET /sim/faults", func(*http.Request) (int, any, error) { return http.StatusOK, s.Faults(), nil })
-	handle("PUT /sim/faults", func(r *http.Request) (int, any, error) {
-		var faults Faults
-		if err := readBody(r, &faults); err != nil {
-			return 0, nil, err
-		}
-		err := s.SetFaults(faults)
-		return http.StatusOK, s.Faults(), err
-	})
-	handle("GET /sim/webhooks", func(*http.Request) (int, any, error) { return http.StatusOK, s.Webhooks(), nil })
-	handle("PUT /sim/webhooks", func(r *http.Request) (int, any, error) {
-		var webhooks Webhooks
-		if err := readBody(r, &webhooks); err != nil {
-			return 0, nil, err
-		}
-		err := s.SetWebhooks(webhooks)
-		return http.StatusOK, webhooks, err
-	})
-	handle("GET /sim/script", func(*http.Request) (int, any, error) { return http.StatusOK, s.Script(), nil })
-	handle("PUT /sim/script", func(r *http.Request) (int, any, error) {
-		var script Script
-		if err := readBody(r, &script); err != nil {
-			return 0, nil, err
-		}
-		err := s.SetScript(script)
-		return http.StatusOK, script, err
-	})
-	handle("GET /sim/requests", func(r *http.Request) (int, any, error) {
+// settings are what can be read and replaced.
+func (m *management) settings() {
+	m.handle("GET /sim/faults", telling(m.sim.Faults))
+	m.handle("PUT /sim/faults", reading(func(_ *http.Request, faults Faults) (int, any, error) {
+		err := m.sim.SetFaults(faults)
+		return http.StatusOK, m.sim.Faults(), err
+	}))
+	m.handle("GET /sim/webhooks", telling(m.sim.Webhooks))
+	m.handle("PUT /sim/webhooks", reading(func(_ *http.Request, webhooks Webhooks) (int, any, error) {
+		return http.StatusOK, webhooks, m.sim.SetWebhooks(webhooks)
+	}))
+	m.handle("GET /sim/script", telling(m.sim.Script))
+	m.handle("PUT /sim/script", reading(func(_ *http.Request, script Script) (int, any, error) {
+		return http.StatusOK, script, m.sim.SetScript(script)
+	}))
+	m.handle("GET /sim/agents", telling(m.sim.AgentProfiles))
+	m.handle("PUT /sim/agents/{id}", reading(func(r *http.Request, profile AgentProfile) (int, any, error) {
+		return http.StatusOK, profile, m.sim.SetAgentProfile(r.PathValue("id"), profile)
+	}))
+}
+
+// inspection is what has happened, and how to forget it.
+func (m *management) inspection() {
+	m.handle("GET /healthz", telling(func() map[string]string { return map[string]string{"status": "ok"} }))
+	m.handle("GET /sim/stats", telling(m.sim.Stats))
+	m.handle("GET /sim/requests", func(r *http.Request) (int, any, error) {
 		limit, err := limitOf(r)
 		api := API(r.URL.Query().Get("api"))
 		if err == nil && api != "" && api.index() < 0 {
@@ -225,24 +213,14 @@ func (s *Sim) handleSettings(handle register) {
 		if err != nil {
 			return 0, nil, err
 		}
-		return http.StatusOK, s.Requests(api, limit), nil
+		return http.StatusOK, m.sim.Requests(api, limit), nil
 	})
-	handle("POST /sim/reset", func(*http.Request) (int, any, error) {
-		s.Reset()
+	m.handle("POST /sim/reset", func(*http.Request) (int, any, error) {
+		m.sim.Reset()
 		return http.StatusOK, map[string]bool{"reset": true}, nil
 	})
-	handle("GET /healthz", func(*http.Request) (int, any, error) { return http.StatusOK, map[string]string{"status": "ok"}, nil })
-	handle("GET /sim/agents", func(*http.Request) (int, any, error) { return http.StatusOK, s.AgentProfiles(), nil })
-	handle("PUT /sim/agents/{id}", func(r *http.Request) (int, any, error) {
-		var profile AgentProfile
-		if err := readBody(r, &profile); err != nil {
-			return 0, nil, err
-		}
-		return http.StatusOK, profile, s.SetAgentProfile(r.PathValue("id"), profile)
-	})
-	handle("GET /sim/stats", func(*http.Request) (int, any, error) { return http.StatusOK, s.Stats(), nil })
-	handle("POST /sim/tokens/forget", func(*http.Request) (int, any, error) {
-		s.ForgetAppJWTs()
+	m.handle("POST /sim/tokens/forget", func(*http.Request) (int, any, error) {
+		m.sim.ForgetAppJWTs()
 		return http.StatusOK, map[string]bool{"forgotten": true}, nil
 	})
 }

@@ -50,22 +50,11 @@ type chatStateEvent struct {
 	ChatState string `json:"chatState"`
 }
 
-// post gives an event its sequence, keeps it, and tells the webhooks. The conversation is locked.
-func (s *Sim) post(c *conversation, d *dialog, e Entry, cause *call) int64 {
-	if f := s.faults.Load(); f.happens(rollGap, f.SequenceGapRate) {
-		d.next++
-	}
-	e.Sequence, e.DialogID, e.Time = d.next, d.DialogID, s.config.Now()
-	d.next++
-	c.updated = e.Time
-	c.transcript = keep(c.transcript, e, s.config.MaxTranscript)
-	if !e.Withheld {
-		s.notifyEntry(c, e, cause)
-	}
-	cause.note(Applied{SendAPI, c.id, e.DialogID, e.Type, e.Sequence, "", e.RequestID})
-	s.watchSilence(c, e)
-	s.stream.publish("message", func() any { return streamed{c.id, e} })
-	return e.Sequence
+// notifier tells what happens in conversations, which are locked: to webhooks in LivePerson's form, and to who watches.
+type notifier struct {
+	*installation
+	hooks  *hooks
+	stream *stream
 }
 
 // streamed is an event of /sim/events that belongs to a conversation.
@@ -74,12 +63,16 @@ type streamed struct {
 	Event          any    `json:"event"`
 }
 
-func (s *Sim) notifyEntry(c *conversation, e Entry, cause *call) {
-	kind := entryKind(e)
-	if !s.hooks.wants(kind) {
-		return
+// entry tells of an event of the transcript.
+func (n *notifier) entry(c *conversation, e Entry, cause *call) {
+	if kind := entryKind(e); !e.Withheld && n.hooks.wants(kind) {
+		n.notifyEntry(c, kind, e, cause)
 	}
-	f := s.faults.Load()
+	n.stream.publish("message", func() any { return streamed{c.id, e} })
+}
+
+func (n *notifier) notifyEntry(c *conversation, kind EventType, e Entry, cause *call) {
+	f := n.faults()
 	change := messagingChange{
 		Sequence: &e.Sequence, OriginatorID: e.OriginatorID, OriginatorMetadata: originator{e.OriginatorID, e.Role},
 		ServerTimestamp: e.Time.UnixMilli(), Event: wireEvent(e), ConversationID: c.id, DialogID: e.DialogID,
@@ -91,9 +84,9 @@ func (s *Sim) notifyEntry(c *conversation, e Entry, cause *call) {
 	if e.Audience == audienceAll && f.happens(rollAudience, f.OmitAudienceRate) {
 		change.MessageAudience = ""
 	}
-	s.notifyChange(c, kind, change, f, cause)
+	n.change(c, kind, change, f, cause)
 	if f.happens(rollForeign, f.WebhookForeignRate) {
-		s.notifyForeign(kind, change)
+		n.foreign(kind, change)
 	}
 }
 
@@ -122,61 +115,53 @@ func wireEvent(e Entry) any {
 	return contentEvent{e.Type, e.Text, e.ContentType, e.QuickReplies}
 }
 
-func (s *Sim) notifyChange(c *conversation, kind EventType, change messagingChange, f *inForce, cause *call) {
+func (n *notifier) change(c *conversation, kind EventType, change messagingChange, f *inForce, cause *call) {
 	if f.happens(rollConversationID, f.OmitConversationIDRate) {
 		change.ConversationID = ""
 	}
 	if change.Metadata == nil && f.happens(rollMetadata, f.NullMetadataRate) {
 		change.Metadata = json.RawMessage("null")
 	}
-	s.notifyOne(c.id, kind, change, cause)
+	n.one(c.id, kind, change, cause)
 }
 
-// notifyOne hands one change to the webhooks, and may make the call that caused it wait for its delivery.
-func (s *Sim) notifyOne(conversationID string, kind EventType, change any, cause *call) {
+// one hands one change to the webhooks, and may make the call that caused it wait for its delivery.
+func (n *notifier) one(conversationID string, kind EventType, change any, cause *call) {
 	data, err := json.Marshal(change)
 	if err != nil {
-		s.config.Logger.Error("notification cannot be written", "kind", kind, "error", err)
+		n.Logger.Error("notification cannot be written", "kind", kind, "error", err)
 		return
 	}
-	data = s.faults.Load().disfigure(kind, data)
-	n := &notification{kind: kind, conversation: conversationID, changes: [][]byte{data}, stored: time.Now()}
+	data = n.faults().disfigure(kind, data)
+	note := &notification{kind: kind, conversation: conversationID, changes: [][]byte{data}, stored: time.Now()}
 	if cause != nil && cause.opensLate {
-		n.late = true
+		note.late = true
 	}
 	if cause != nil && cause.faults.happens(rollEarly, cause.faults.WebhookEarlyRate) {
-		n.tried = make(chan struct{})
-		cause.early = append(cause.early, n.tried)
+		note.tried = make(chan struct{})
+		cause.early = append(cause.early, note.tried)
 	}
-	s.hooks.dispatch(n)
+	n.hooks.dispatch(note)
 }
 
-// notifyForeign sends the same kind of change for a conversation of somebody else: webhooks are account-wide.
-func (s *Sim) notifyForeign(kind EventType, change messagingChange) {
+// foreign sends the same kind of change for a conversation of somebody else: webhooks are account-wide.
+func (n *notifier) foreign(kind EventType, change messagingChange) {
 	id := uuid.NewString()
 	change.ConversationID, change.DialogID, change.Metadata = id, id, nil
-	change.OriginatorID = s.tokens.consumerID("foreign:"+id, false)
+	change.OriginatorID = n.consumerID("foreign:"+id, false)
 	change.OriginatorMetadata.ID = change.OriginatorID
-	s.notifyOne(id, kind, change, nil)
+	n.one(id, kind, change, nil)
 }
 
-// setChatState keeps a chat state and tells the webhooks. It has no sequence and no time on the wire.
-func (s *Sim) setChatState(c *conversation, d *dialog, who originator, state string, cause *call) {
-	record := ChatStateRecord{d.DialogID, who.Role, who.ID, state, s.config.Now()}
-	cause.note(Applied{API: SendAPI, ConversationID: c.id, DialogID: d.DialogID, Type: "ChatStateEvent", ChatState: state})
-	c.chatStates = keep(c.chatStates, record, s.config.MaxTranscript)
-	if who.Role == RoleConsumer {
-		c.chatState = state
+// chatState tells of a chat state, which has no sequence and no time on the wire.
+func (n *notifier) chatState(c *conversation, r ChatStateRecord, cause *call) {
+	if n.hooks.wants(ChatStateEvents) {
+		n.change(c, ChatStateEvents, messagingChange{
+			OriginatorID: r.OriginatorID, OriginatorMetadata: originator{r.OriginatorID, r.Role},
+			Event: chatStateEvent{"ChatStateEvent", r.ChatState}, ConversationID: c.id, DialogID: r.DialogID,
+		}, n.faults(), cause)
 	}
-	if s.hooks.wants(ChatStateEvents) {
-		f := s.faults.Load()
-		change := messagingChange{
-			OriginatorID: who.ID, OriginatorMetadata: who, Event: chatStateEvent{"ChatStateEvent", state},
-			ConversationID: c.id, DialogID: d.DialogID,
-		}
-		s.notifyChange(c, ChatStateEvents, change, f, cause)
-	}
-	s.stream.publish("typing", func() any { return streamed{c.id, record} })
+	n.stream.publish("typing", func() any { return streamed{c.id, r} })
 }
 
 // conversationResult is the complete state of a conversation in a cqm.ExConversationChangeNotification.
@@ -222,22 +207,27 @@ type wireDialog struct {
 	ClosedCause          string            `json:"closedCause,omitempty"`
 }
 
-// notifyConversation sends the complete state, as every such notification does.
-func (s *Sim) notifyConversation(c *conversation, cause *call) {
-	if s.hooks.wants(ConversationEvents) {
-		s.notifyOne(c.id, ConversationEvents, struct {
+// conversation tells the complete state, as every such notification does.
+func (n *notifier) conversation(c *conversation, cause *call) {
+	if n.hooks.wants(ConversationEvents) {
+		n.one(c.id, ConversationEvents, struct {
 			Type   string             `json:"type"`
 			Result conversationResult `json:"result"`
-		}{"UPSERT", s.wireConversation(c)}, cause)
+		}{"UPSERT", n.wireConversation(c)}, cause)
 	}
-	s.stream.publish("conversation", func() any { return streamed{c.id, c.summary()} })
+	n.watchers(c)
 }
 
-func (s *Sim) wireConversation(c *conversation) conversationResult {
-	f := s.faults.Load()
+// watchers tells the new state to who watches, and not to webhooks.
+func (n *notifier) watchers(c *conversation) {
+	n.stream.publish("conversation", func() any { return streamed{c.id, c.summary()} })
+}
+
+func (n *notifier) wireConversation(c *conversation) conversationResult {
+	f := n.faults()
 	survey := len(c.dialogs) > 1
 	details := conversationDetails{
-		SkillID: c.skill, Participants: wireParticipants(c, f), BrandID: s.config.Account, State: c.state, Stage: c.stage,
+		SkillID: c.skill, Participants: wireParticipants(c, f), BrandID: n.Account, State: c.state, Stage: c.stage,
 		CloseReason: c.reason, StartTs: c.started.UnixMilli(), MetaDataLastUpdateTs: c.metaTs, TTR: c.ttr, CampaignInfo: c.campaign,
 	}
 	// Old payloads knew no surveys, so they cannot leave out what only a survey makes necessary.
@@ -245,7 +235,7 @@ func (s *Sim) wireConversation(c *conversation) conversationResult {
 		details.Stage = ""
 	}
 	if survey || !f.happens(rollDialogs, f.OmitDialogsRate) {
-		details.Dialogs = s.wireDialogs(c, f)
+		details.Dialogs = n.wireDialogs(c, f)
 	}
 	if c.ended != nil && !f.happens(rollEndTs, f.OmitEndTsRate) {
 		details.EndTs = c.ended.UnixMilli()
@@ -276,7 +266,7 @@ func wireParticipants(c *conversation, f *inForce) any {
 	return list
 }
 
-func (s *Sim) wireDialogs(c *conversation, f *inForce) []wireDialog {
+func (n *notifier) wireDialogs(c *conversation, f *inForce) []wireDialog {
 	var list []wireDialog
 	for _, d := range c.dialogs {
 		w := wireDialog{
@@ -286,7 +276,7 @@ func (s *Sim) wireDialogs(c *conversation, f *inForce) []wireDialog {
 		if d.DialogType == dialogMain {
 			w.ParticipantsDetails = c.members
 		} else if d.DialogType == dialogPCS {
-			w.MetaData = map[string]string{"appInstallId": s.config.ClientID}
+			w.MetaData = map[string]string{"appInstallId": n.ClientID}
 		}
 		if d.Ended != nil {
 			w.EndTs = d.Ended.UnixMilli()

@@ -16,6 +16,8 @@ type AgentProfile struct {
 
 // profiles are those of all agents, by id. Agents without one are answered 404.
 type profiles struct {
+	account string
+
 	mu   sync.Mutex
 	byID map[string]AgentProfile
 }
@@ -28,31 +30,43 @@ func (s *Sim) SetAgentProfile(agentID string, p AgentProfile) error {
 	if agentID == "" {
 		return &FieldError{"id", "is empty"}
 	}
-	s.profiles.mu.Lock()
-	defer s.profiles.mu.Unlock()
-	if s.profiles.byID == nil || len(s.profiles.byID) >= maxProfiles {
-		s.profiles.byID = map[string]AgentProfile{}
-	}
-	s.profiles.byID[agentID] = p
+	s.profiles.set(agentID, p)
 	return nil
 }
 
 // AgentProfiles are all public profiles, by the agent's id.
-func (s *Sim) AgentProfiles() map[string]AgentProfile {
-	s.profiles.mu.Lock()
-	defer s.profiles.mu.Unlock()
-	if s.profiles.byID == nil {
-		return map[string]AgentProfile{}
+func (s *Sim) AgentProfiles() map[string]AgentProfile { return s.profiles.all() }
+
+func (p *profiles) set(agentID string, profile AgentProfile) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byID == nil || len(p.byID) >= maxProfiles {
+		p.byID = map[string]AgentProfile{}
 	}
-	return maps.Clone(s.profiles.byID)
+	p.byID[agentID] = profile
 }
 
-// agentProfile answers without any login, as LivePerson's examples ask.
-func (s *Sim) agentProfile(c *call) answer {
-	if c.path[2] != s.config.Account {
+func (p *profiles) all() map[string]AgentProfile {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byID == nil {
+		return map[string]AgentProfile{}
+	}
+	return maps.Clone(p.byID)
+}
+
+func (p *profiles) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byID = nil
+}
+
+// serve answers without any login, as LivePerson's examples ask.
+func (p *profiles) serve(c *call) answer {
+	if c.path[2] != p.account {
 		return plainError(http.StatusNotFound)
 	}
-	found, ok := s.AgentProfiles()[c.path[len(c.path)-1]]
+	found, ok := p.all()[c.path[len(c.path)-1]]
 	if !ok || c.faults.AgentProfiles == "missing" {
 		c.because("nobody gave this agent a profile with PUT /sim/agents, or agentProfiles is missing", pageProfile)
 		return plainError(http.StatusNotFound)

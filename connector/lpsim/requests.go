@@ -68,13 +68,15 @@ func (r *requests) forget() {
 
 // Requests are the last calls to LivePerson's APIs, newest first, at most as many as asked for; 0 means all that are
 // kept, which are a thousand. api, if given, leaves out the others.
-func (s *Sim) Requests(api API, most int) []Request {
-	s.requests.mu.Lock()
-	defer s.requests.mu.Unlock()
+func (s *Sim) Requests(api API, most int) []Request { return s.requests.newest(api, most) }
+
+func (r *requests) newest(api API, most int) []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	found := []Request{}
-	for i := len(s.requests.list) - 1; i >= 0 && (most <= 0 || len(found) < most); i-- {
-		if r := s.requests.list[i]; api == "" || r.API == api {
-			found = append(found, r)
+	for i := len(r.list) - 1; i >= 0 && (most <= 0 || len(found) < most); i-- {
+		if one := r.list[i]; api == "" || one.API == api {
+			found = append(found, one)
 		}
 	}
 	return found

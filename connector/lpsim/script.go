@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -65,10 +66,27 @@ func (r *Rule) fits(event, text string) bool {
 	return r.On == event && (r.Match == "" || strings.Contains(strings.ToLower(text), strings.ToLower(r.Match)))
 }
 
+// script is what the agents do by themselves at present.
+type script struct {
+	rules  atomic.Pointer[Script]
+	agenda *agenda
+	agents *agents
+}
+
+func newScript(s Script, a *agenda, acting *agents) *script {
+	scripted := &script{agenda: a, agents: acting}
+	scripted.set(s)
+	return scripted
+}
+
+func (s *script) set(rules Script) { s.rules.Store(&rules) }
+
+func (s *script) get() Script { return *s.rules.Load() }
+
 // perform makes the appointments of the first fitting rule. The conversation is locked, so everything, even what
 // happens at once, is left to the agenda.
-func (s *Sim) perform(c *conversation, event, text string) {
-	rules := s.script.Load().Rules
+func (s *script) perform(c *conversation, event, text string) {
+	rules := s.get().Rules
 	i := slices.IndexFunc(rules, func(r Rule) bool { return r.fits(event, text) })
 	if i < 0 {
 		return
@@ -79,7 +97,7 @@ func (s *Sim) perform(c *conversation, event, text string) {
 	}
 	think := time.Duration(r.AfterMs) * time.Millisecond
 	if r.TypeMs > 0 {
-		s.agenda.after(think, func() { s.AgentTyping(id, "COMPOSING", r.Agent) })
+		s.agenda.after(think, func() { s.agents.AgentTyping(id, "COMPOSING", r.Agent) })
 	}
 	if r.Reply != "" || r.TypeMs > 0 || r.Close {
 		s.agenda.after(think+time.Duration(r.TypeMs)*time.Millisecond, func() { s.finish(id, &r, text) })
@@ -88,32 +106,28 @@ func (s *Sim) perform(c *conversation, event, text string) {
 
 // A conversation may close before an appointment; then there is nothing left to do, and errors mean just that.
 
-func (s *Sim) greet(id string, r *Rule) {
-	if conversation, ok := s.Conversation(id); r.Join && ok && !assignedTo(conversation) {
-		s.AgentJoin(id, r.Agent, "ACTIVE")
+func (s *script) greet(id string, r *Rule) {
+	if r.Join && s.agents.unassigned(id) {
+		s.agents.AgentJoin(id, r.Agent, "ACTIVE")
 	}
 	if r.Accept {
-		s.AgentRead(id, "ACCEPT", nil, r.Agent)
+		s.agents.AgentRead(id, "ACCEPT", nil, r.Agent)
 	}
 	if r.Read {
-		s.AgentRead(id, "READ", nil, r.Agent)
+		s.agents.AgentRead(id, "READ", nil, r.Agent)
 	}
 }
 
-func assignedTo(c Conversation) bool {
-	return slices.ContainsFunc(c.Participants, func(p Participant) bool { return p.Role == RoleAssignedAgent && p.State == "ACTIVE" })
-}
-
-func (s *Sim) finish(id string, r *Rule, text string) {
+func (s *script) finish(id string, r *Rule, text string) {
 	if r.Reply != "" {
 		reply := strings.NewReplacer("{text}", text, "{conversation}", id).Replace(r.Reply)
-		s.AgentMessage(id, AgentMessage{Agent: r.Agent, Text: reply, Private: r.Private})
+		s.agents.AgentMessage(id, AgentMessage{Agent: r.Agent, Text: reply, Private: r.Private})
 	}
 	if r.TypeMs > 0 {
-		s.AgentTyping(id, "ACTIVE", r.Agent)
+		s.agents.AgentTyping(id, "ACTIVE", r.Agent)
 	}
 	if r.Close {
 		survey := r.Survey
-		s.AgentClose(id, AgentClose{Survey: &survey})
+		s.agents.AgentClose(id, AgentClose{Survey: &survey})
 	}
 }

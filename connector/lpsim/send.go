@@ -17,8 +17,8 @@ type outcome struct {
 func granted(r *request, body any) outcome { return outcome{reply: success(r.ID, body)} }
 
 // send is SEND: one request on behalf of a consumer.
-func (s *Sim) send(c *call) answer {
-	claims, authErr := s.authenticate(c, SendAPI)
+func (a *connectorAPI) send(c *call) answer {
+	claims, authErr := a.tokens.authenticate(c, SendAPI)
 	if authErr != nil {
 		return authErr.answer(c.faults)
 	}
@@ -27,7 +27,7 @@ func (s *Sim) send(c *call) answer {
 	if !ok || !c.wellAsked(json.Unmarshal(c.body, &r), pageSend) || !c.validRequest(&r) || !validMetadata(c, &r) {
 		return encodeReply(http.StatusBadRequest, refusal(r.ID, msgBadRequest))
 	}
-	out := s.act(c, claims, features, &r)
+	out := a.act(c, claims, features, &r)
 	switch {
 	case out.auth != nil:
 		return out.auth.answer(c.faults)
@@ -110,14 +110,14 @@ func validMetadata(c *call, r *request) bool {
 	return true
 }
 
-func (s *Sim) act(c *call, claims consumerClaims, features []string, r *request) outcome {
+func (a *connectorAPI) act(c *call, claims consumerClaims, features []string, r *request) outcome {
 	switch r.Type {
 	case "ms.PublishEvent":
-		return s.publish(c, claims, features, r)
+		return a.publish(c, claims, features, r)
 	case "cm.UpdateConversationField":
-		return s.update(c, claims, r)
+		return a.update(c, claims, r)
 	case "userprofile.SetUserProfile":
-		owner := s.lockConsumer(claims.LPConsumerID)
+		owner := a.registry.lockConsumer(claims.LPConsumerID)
 		defer owner.mu.Unlock()
 		out := setProfile(c, owner, *r)
 		if out.Code == codeOK && owner.current != nil {
@@ -127,9 +127,9 @@ func (s *Sim) act(c *call, claims consumerClaims, features []string, r *request)
 		}
 		return outcome{reply: out}
 	case "ms.GenerateURLForUploadFile":
-		return s.uploadURL(c, claims, r)
+		return a.files.uploadURL(c, claims, r)
 	case "ms.GenerateURLForDownloadFile":
-		return s.downloadURL(c, claims, r)
+		return a.files.downloadURL(c, claims, r)
 	}
 	return c.badRequest(r, "type is none of those SEND takes", pageSend)
 }
@@ -150,7 +150,7 @@ type publishEvent struct {
 	SequenceList []int64         `json:"sequenceList"`
 }
 
-func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *request) outcome {
+func (a *connectorAPI) publish(c *call, claims consumerClaims, features []string, r *request) outcome {
 	var body publishBody
 	if json.Unmarshal(r.Body, &body) != nil || body.DialogID == "" {
 		return c.badRequest(r, "body has no dialogId, or a field of the wrong type", pageSend)
@@ -158,14 +158,14 @@ func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *requ
 	if (body.Event.ContentType != hostedFile || c.faults.RequestLimitAll) && tooLong(c) {
 		return c.badRequest(r, "the request is longer than requestLimit", pageGuide)
 	}
-	conv, out := s.owned(c, claims, r, orElse(body.ConversationID, body.DialogID))
+	conv, out := a.owned(c, claims, r, orElse(body.ConversationID, body.DialogID))
 	if conv == nil {
 		return out
 	}
 	defer conv.mu.Unlock()
 	d := conv.dialog(body.DialogID)
 	if d == nil || body.ConversationID != "" && body.ConversationID != conv.id {
-		return s.unknown(c, r)
+		return unknown(c, r)
 	}
 	switch {
 	case d.State == stateLocked && c.faults.LockedAnswer == "bad_request":
@@ -176,23 +176,23 @@ func (s *Sim) publish(c *call, claims consumerClaims, features []string, r *requ
 	if features != nil {
 		conv.features = features
 	}
-	return s.publishInto(c, conv, d, r, &body.Event)
+	return a.publishInto(c, conv, d, r, &body.Event)
 }
 
 // owned finds a conversation, checks that it is the consumer's own, and locks it.
-func (s *Sim) owned(c *call, claims consumerClaims, r *request, id string) (*conversation, outcome) {
-	conv := s.find(id)
+func (a *connectorAPI) owned(c *call, claims consumerClaims, r *request, id string) (*conversation, outcome) {
+	conv := a.registry.find(id)
 	if conv == nil {
-		return nil, s.unknown(c, r)
+		return nil, unknown(c, r)
 	}
 	conv.mu.Lock()
 	if conv.consumer.LPConsumerID == claims.LPConsumerID && conv.lost == "" {
-		s.loseByChance(c, conv)
+		a.messaging.loseByChance(c, conv)
 	}
 	switch lost := conv.lost; {
 	case lost == forgotten:
 		conv.mu.Unlock()
-		return nil, s.unknown(c, r)
+		return nil, unknown(c, r)
 	case lost == disowned || conv.consumer.LPConsumerID != claims.LPConsumerID:
 		conv.mu.Unlock()
 		return nil, outcome{auth: c.denied(foreignConversation(c.faults), "the conversation belongs to another consumer")}
@@ -207,7 +207,7 @@ func foreignConversation(f *inForce) *authError {
 	return errConsumerInvalid
 }
 
-func (s *Sim) unknown(c *call, r *request) outcome {
+func unknown(c *call, r *request) outcome {
 	c.because("there is no such conversation or dialog", undocumented)
 	switch c.faults.UnknownConversation {
 	case "unauthorized":
@@ -218,19 +218,19 @@ func (s *Sim) unknown(c *call, r *request) outcome {
 	return outcome{reply: refusal(r.ID, msgBadRequest)}
 }
 
-func (s *Sim) publishInto(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
+func (a *connectorAPI) publishInto(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
 	switch e.Type {
 	case "ContentEvent":
-		return s.publishContent(c, conv, d, r, e)
+		return a.publishContent(c, conv, d, r, e)
 	case "ChatStateEvent":
-		return s.publishChatState(c, conv, d, r, e.ChatState)
+		return a.publishChatState(c, conv, d, r, e.ChatState)
 	case "AcceptStatusEvent":
-		return s.publishStatus(c, conv, d, r, e)
+		return a.publishStatus(c, conv, d, r, e)
 	}
 	return c.badRequest(r, "event.type is none of ContentEvent, ChatStateEvent and AcceptStatusEvent", pageExamples)
 }
 
-func (s *Sim) publishContent(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
+func (a *connectorAPI) publishContent(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
 	entry := Entry{
 		Role: RoleConsumer, OriginatorID: conv.consumer.LPConsumerID, Type: "ContentEvent", ContentType: e.ContentType,
 		Metadata: r.Metadata, RequestID: string(r.ID), Audience: audienceAll,
@@ -241,28 +241,28 @@ func (s *Sim) publishContent(c *call, conv *conversation, d *dialog, r *request,
 			return c.badRequest(r, "message of text/plain is not a string with something in it", pageExamples)
 		}
 	case hostedFile:
-		if !s.validHostedFile(conv, e.Message) {
+		if !a.files.sendable(conv.consumer.LPConsumerID, e.Message, c.faults) {
 			return c.badRequest(r, "the file was not uploaded by this consumer with the announced size, or its type or preview is not allowed", pageFiles)
 		}
 		entry.File = e.Message
 	default:
 		return c.badRequest(r, "contentType is neither text/plain nor hosted/file", pageExamples)
 	}
-	conv.noteText(string(r.ID), entry.Text, s.config.MaxTranscript, &s.stats)
+	conv.noteText(string(r.ID), entry.Text, a.MaxTranscript, &a.stats)
 	if kept := c.faults.rewrite(entry.Text); kept != entry.Text {
 		entry.Text, entry.Submitted = kept, entry.Text
 	}
-	sequence := s.post(conv, d, entry, c)
+	sequence := a.messaging.post(conv, d, entry, c)
 	if d.DialogType == dialogPCS {
-		s.answerSurvey(conv, entry.Text)
+		conv.survey.hear(entry.Text)
 	} else {
-		s.perform(conv, "message", entry.Text)
+		a.messaging.happened(conv, "message", entry.Text)
 	}
 	return granted(r, sequence)
 }
 
 // publishChatState keeps the state until another comes: neither time nor a message ends COMPOSING.
-func (s *Sim) publishChatState(c *call, conv *conversation, d *dialog, r *request, state string) outcome {
+func (a *connectorAPI) publishChatState(c *call, conv *conversation, d *dialog, r *request, state string) outcome {
 	if !slices.Contains(ChatStates, state) {
 		return c.badRequest(r, "chatState is none of LivePerson's", pageExamples)
 	}
@@ -272,14 +272,14 @@ func (s *Sim) publishChatState(c *call, conv *conversation, d *dialog, r *reques
 		}
 		return granted(r, int64(0))
 	}
-	s.stats.chatStates.Add(1)
-	s.setChatState(conv, d, originator{conv.consumer.LPConsumerID, RoleConsumer}, state, c)
+	a.stats.chatStates.Add(1)
+	a.messaging.setChatState(conv, d, originator{conv.consumer.LPConsumerID, RoleConsumer}, state, c)
 	return granted(r, int64(0))
 }
 
 var acceptStatuses = []string{"ACCEPT", "READ", "ACCESS", "NACK", "ACTION"}
 
-func (s *Sim) publishStatus(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
+func (a *connectorAPI) publishStatus(c *call, conv *conversation, d *dialog, r *request, e *publishEvent) outcome {
 	if !slices.Contains(acceptStatuses, e.Status) || len(e.SequenceList) == 0 {
 		return c.badRequest(r, "status is none of LivePerson's, or sequenceList is empty", pageExamples)
 	}
@@ -287,211 +287,16 @@ func (s *Sim) publishStatus(c *call, conv *conversation, d *dialog, r *request, 
 	if slices.ContainsFunc(e.SequenceList, unknown) && c.faults.UnknownSequence == "reject" {
 		return c.badRequest(r, "sequenceList names an event that does not exist", undocumented)
 	}
-	if e.Status == "ACTION" && d.DialogType == dialogPCS && !s.clickSurvey(conv, e.SequenceList, r.Metadata) &&
+	if e.Status == "ACTION" && d.DialogType == dialogPCS && !conv.survey.click(e.SequenceList, r.Metadata) &&
 		c.faults.SurveyActionCheck == "reject" {
 		return c.badRequest(r, "the ACTION names no reply of the survey's present question with its metadata", pageSurvey)
 	}
-	s.stats.receipts.Add(1)
+	a.stats.receipts.Add(1)
 	for _, n := range e.SequenceList {
-		conv.receipts = keep(conv.receipts, Receipt{d.DialogID, n, e.Status, s.config.Now()}, s.config.MaxTranscript)
+		conv.receipts = keep(conv.receipts, Receipt{d.DialogID, n, e.Status, a.Now()}, a.MaxTranscript)
 	}
-	return granted(r, s.post(conv, d, Entry{
+	return granted(r, a.messaging.post(conv, d, Entry{
 		Role: RoleConsumer, OriginatorID: conv.consumer.LPConsumerID, Type: "AcceptStatusEvent", Status: e.Status,
 		SequenceList: e.SequenceList, Metadata: r.Metadata, RequestID: string(r.ID),
 	}, c))
-}
-
-// fieldChange is one conversationField of cm.UpdateConversationField, of any kind.
-type fieldChange struct {
-	Field             string          `json:"field"`
-	Type              string          `json:"type"`
-	ConversationState string          `json:"conversationState"`
-	Dialog            json.RawMessage `json:"dialog"`
-	Rate              *int            `json:"csatRate"`
-	Resolution        *bool           `json:"csatResolutionConfirmation"`
-	Status            string          `json:"status"`
-	TTRType           string          `json:"ttrType"`
-	Value             *int            `json:"value"`
-}
-
-// update is cm.UpdateConversationField. An array of changes is checked as a whole before any of it is applied.
-func (s *Sim) update(c *call, claims consumerClaims, r *request) outcome {
-	var body struct {
-		ConversationID string          `json:"conversationId"`
-		Field          json.RawMessage `json:"conversationField"`
-	}
-	if json.Unmarshal(r.Body, &body) != nil || body.ConversationID == "" {
-		return c.badRequest(r, "body has no conversationId, or a field of the wrong type", pageExamples)
-	}
-	changes, ok := fieldChanges(body.Field)
-	if !ok {
-		return c.badRequest(r, "conversationField is neither an object nor an array of them", pageExamples)
-	}
-	conv, out := s.owned(c, claims, r, body.ConversationID)
-	if conv == nil {
-		return out
-	}
-	defer conv.mu.Unlock()
-	msg := c.faults.UpdateMessage
-	for _, change := range changes {
-		if problem := checkChange(conv, &change); problem != "" {
-			return c.refused(r, problem, "a change of "+change.Field+" is not possible, or not now", pageExamples)
-		}
-		if change.closes() {
-			msg = msgResolved
-		}
-	}
-	for _, change := range changes {
-		s.apply(c, conv, &change)
-	}
-	c.note(Applied{API: SendAPI, ConversationID: conv.id, Type: r.Type, RequestID: string(r.ID)})
-	return granted(r, replyMessage{msg})
-}
-
-// fieldChanges reads one object or an array of them, as the Protocol Overview allows.
-func fieldChanges(data json.RawMessage) ([]fieldChange, bool) {
-	var list []fieldChange
-	if isArray(data) {
-		return list, json.Unmarshal(data, &list) == nil && len(list) > 0
-	}
-	var one fieldChange
-	if !isObject(data) || json.Unmarshal(data, &one) != nil {
-		return nil, false
-	}
-	return []fieldChange{one}, true
-}
-
-func (f *fieldChange) closes() bool {
-	return f.Field == "ConversationStateField" || f.Field == "DialogChange" || f.Field == "Stage"
-}
-
-// dialogChange is what a DialogChange says.
-func (f *fieldChange) dialogChange() (id, cause string, ok bool) {
-	var d struct {
-		DialogID    string `json:"dialogId"`
-		State       string `json:"state"`
-		ClosedCause string `json:"closedCause"`
-	}
-	if json.Unmarshal(f.Dialog, &d) != nil || f.Type != "UPDATE" || d.State != stateClose {
-		return "", "", false
-	}
-	return d.DialogID, d.ClosedCause, true
-}
-
-// checkChange tells why a change cannot be made, or nothing. Only the rating is possible after the end.
-func checkChange(c *conversation, f *fieldChange) string {
-	valid, open := false, c.stage == stateOpen
-	switch f.Field {
-	case "ConversationStateField":
-		valid, open = f.ConversationState == stateClose, c.state == stateOpen
-	case "Stage":
-		valid = f.ConversationState == stateClose
-	case "DialogChange":
-		id, _, ok := f.dialogChange()
-		d := c.dialog(id)
-		if valid = ok && d != nil; valid {
-			open = d.State == stateOpen
-		}
-	case "CSATRate":
-		valid = f.validRating()
-		open = true
-	case "TTRField":
-		valid = slices.Contains([]string{"CUSTOM", "NORMAL", "PRIORITIZED", "URGENT"}, f.TTRType) && f.Value != nil && *f.Value >= 0
-	}
-	switch {
-	case !valid:
-		return msgBadRequest
-	case !open:
-		return msgClosed
-	}
-	return ""
-}
-
-// validRating wants the resolution only of a rating that claims to be complete, and no rate of one that was skipped.
-func (f *fieldChange) validRating() bool {
-	rated := f.Rate != nil && *f.Rate >= 1 && *f.Rate <= 5
-	switch f.Status {
-	case "FILLED":
-		return rated && f.Resolution != nil
-	case "PARTIALLY_FILLED":
-		return rated || f.Resolution != nil
-	}
-	return f.Status == "SKIPPED"
-}
-
-func (s *Sim) apply(c *call, conv *conversation, f *fieldChange) {
-	switch f.Field {
-	case "ConversationStateField":
-		s.closeMain(conv, RoleConsumer, "", c.faults.CloseStartsSurvey, c)
-	case "DialogChange":
-		id, cause, _ := f.dialogChange()
-		if conv.dialog(id).DialogType == dialogMain {
-			s.closeMain(conv, RoleConsumer, cause, true, c)
-		} else {
-			s.endSurvey(conv, RoleConsumer, cause, c)
-		}
-	case "Stage":
-		s.closeAll(conv, RoleConsumer, c)
-	case "CSATRate":
-		conv.csat = &CSAT{Resolution: f.Resolution, Status: f.Status}
-		if f.Rate != nil {
-			conv.csat.Rate = *f.Rate
-		}
-		s.changed(conv, c)
-	case "TTRField":
-		conv.ttr = TTR{f.TTRType, *f.Value}
-		s.changed(conv, c)
-	}
-}
-
-// changed stamps a conversation and announces it.
-func (s *Sim) changed(c *conversation, cause *call) {
-	c.touch(s.config.Now())
-	s.notifyConversation(c, cause)
-}
-
-// closeMain closes the main dialog; a survey follows when one is wanted and possible, and ends all otherwise.
-func (s *Sim) closeMain(c *conversation, by, cause string, survey bool, call *call) {
-	if c.state != stateOpen {
-		return
-	}
-	main := c.main()
-	s.endDialog(c, main, by, cause)
-	c.state, c.reason = stateClose, by
-	if survey && s.surveyPossible(c) {
-		s.startSurvey(c, s.config.Survey, call)
-		return
-	}
-	s.end(c, call)
-}
-
-// closeAll closes every dialog at once, without a survey.
-func (s *Sim) closeAll(c *conversation, by string, call *call) {
-	if c.stage != stateOpen {
-		return
-	}
-	for _, d := range c.dialogs {
-		if d.State == stateOpen {
-			s.endDialog(c, d, by, "")
-		}
-	}
-	c.state, c.reason, c.survey = stateClose, orElse(c.reason, by), nil
-	s.end(c, call)
-}
-
-func (s *Sim) endDialog(c *conversation, d *dialog, by, cause string) {
-	now := s.config.Now()
-	d.State, d.ClosedBy, d.ClosedCause, d.Ended, d.metaTs = stateClose, by, cause, &now, c.touch(now)
-}
-
-// end closes the conversation as a whole.
-func (s *Sim) end(c *conversation, call *call) {
-	now := s.config.Now()
-	c.stage, c.ended = stateClose, &now
-	c.touch(now)
-	if s.faults.Load().AgentLeavesOnClose {
-		c.members = slices.DeleteFunc(c.members, func(p Participant) bool { return p.Role == RoleAssignedAgent })
-	}
-	s.notifyConversation(c, call)
-	s.perform(c, "close", "")
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,26 +43,30 @@ func jsonAnswer(status int, body []byte) answer {
 	return answer{status: status, body: body, kind: jsonType}
 }
 
-type handler func(*Sim, *call) answer
-
-// endpoints are looked up by API; the two messaging ones check their tokens themselves.
-var endpoints = map[API]struct {
+// endpoint is who answers an API, and the methods it takes.
+type endpoint struct {
 	methods string
-	handle  handler
-}{
-	DomainAPI:       {"GET", (*Sim).domain},
-	SentinelAPI:     {"POST GET", (*Sim).sentinel},
-	IDPAPI:          {"POST", (*Sim).idp},
-	ConversationAPI: {"POST", (*Sim).createConversation},
-	SendAPI:         {"POST", (*Sim).send},
-	SwiftAPI:        {"GET PUT", (*Sim).swift},
-	EngagementAPI:   {"POST", (*Sim).engagement},
-	ProfileAPI:      {"GET", (*Sim).agentProfile},
+	handle  func(*call) answer
+}
+
+// gateway stands before all of LivePerson's APIs. It applies the faults that come before and after a call has an
+// effect, and remembers the calls.
+type gateway struct {
+	*installation
+	endpoints  map[API]endpoint
+	requests   *requests
+	stream     *stream
+	inProgress atomic.Int64
+	onApplied  atomic.Pointer[func(Applied)]
+}
+
+func newGateway(app *installation, r *requests, s *stream, endpoints map[API]endpoint) *gateway {
+	return &gateway{installation: app, endpoints: endpoints, requests: r, stream: s}
 }
 
 // route tells which API a path belongs to. It is written out instead of left to http.ServeMux because a mux
 // redirects unclean paths, and LivePerson's answer to a missing account is an error of its own.
-func (s *Sim) route(path string) (API, bool) {
+func route(path string) (API, bool) {
 	switch {
 	case strings.HasPrefix(path, "/api/account/"):
 		return routeAccount(strings.Split(path, "/")[4:])
@@ -93,15 +98,15 @@ func routeAccount(rest []string) (API, bool) {
 	return "", false
 }
 
-func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
-	c := &call{Request: r, faults: s.faults.Load(), path: strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")}
+func (g *gateway) serve(w http.ResponseWriter, r *http.Request, api API) {
+	c := &call{Request: r, faults: g.faults(), path: strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")}
 	c.between = c.faults.interpose(api)
 	c.opensLate = api == ConversationAPI && c.faults.happens(rollLateOpening, c.faults.LateOpeningRate)
 	if api == SendAPI || api == ConversationAPI {
-		defer s.inProgress.Add(-1)
-		if n := s.inProgress.Add(1); c.faults.ConcurrencyLimit > 0 && n > int64(c.faults.ConcurrencyLimit) {
+		defer g.inProgress.Add(-1)
+		if n := g.inProgress.Add(1); c.faults.ConcurrencyLimit > 0 && n > int64(c.faults.ConcurrencyLimit) {
 			c.because("fault: concurrencyLimit", pageRetry)
-			s.write(w, c, api, throttled(c.faults))
+			g.write(w, c, api, throttled(c.faults))
 			return
 		}
 	}
@@ -110,39 +115,39 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, api API) {
 	if pause(r.Context(), before) != nil {
 		return
 	}
-	if a, refused := s.refuse(c, api); refused {
+	if a, refused := g.refuse(c, api); refused {
 		if pause(r.Context(), latency-before) == nil {
-			s.write(w, c, api, a)
+			g.write(w, c, api, a)
 		}
 		return
 	}
-	a := s.handle(w, c, api)
-	s.announce(c)
-	s.awaitEarly(c)
+	a := g.handle(w, c, api)
+	g.announce(c)
+	awaitEarly(c)
 	if pause(r.Context(), latency-before) != nil {
-		s.stats.abandoned.Add(1)
+		g.stats.abandoned.Add(1)
 		return
 	}
 	if c.faults.chance(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) || c.opensLate {
-		s.stats.lostAnswers.Add(1)
+		g.stats.lostAnswers.Add(1)
 		c.because("fault: the answer was lost", "")
-		s.requests.note(c, api, answer{}, s.config.Now())
+		g.requests.note(c, api, answer{}, g.Now())
 		panic(http.ErrAbortHandler)
 	}
-	s.write(w, c, api, s.spoil(c, api, a))
+	g.write(w, c, api, g.spoil(c, api, a))
 }
 
 // spoil replaces the answer of a call that was applied by one that does not say so.
-func (s *Sim) spoil(c *call, api API, a answer) answer {
+func (g *gateway) spoil(c *call, api API, a answer) answer {
 	switch {
 	case a.status >= http.StatusMultipleChoices:
 		return a
 	case c.between != nil:
-		s.stats.interposed.Add(1)
+		g.stats.interposed.Add(1)
 		c.because("fault: betweenRate, after the call was applied", "")
 		return c.between.page
 	case c.faults.chance(rollAppliedError, api, c.faults.AppliedErrorRate.of(api)):
-		s.stats.appliedErrors.Add(1)
+		g.stats.appliedErrors.Add(1)
 		c.because("fault: appliedErrorRate, after the call was applied", "")
 		return failure(c.faults)
 	}
@@ -150,12 +155,12 @@ func (s *Sim) spoil(c *call, api API, a answer) answer {
 }
 
 // refuse applies the faults that come before a call has any effect.
-func (s *Sim) refuse(c *call, api API) (answer, bool) {
+func (g *gateway) refuse(c *call, api API) (answer, bool) {
 	f := c.faults
-	if o := f.outage(s.config.Now()); o != nil {
+	if o := f.outage(g.Now()); o != nil {
 		c.because("fault: outages", "")
 		if o.Status == 0 {
-			s.requests.note(c, api, answer{}, s.config.Now())
+			g.requests.note(c, api, answer{}, g.Now())
 			panic(http.ErrAbortHandler)
 		}
 		a := plainError(o.Status)
@@ -163,14 +168,14 @@ func (s *Sim) refuse(c *call, api API) (answer, bool) {
 		return a, true
 	}
 	if c.between != nil && !c.between.after {
-		s.stats.interposed.Add(1)
+		g.stats.interposed.Add(1)
 		c.because("fault: betweenRate", "")
 		return c.between.page, true
 	}
 	if f.chance(rollLostRequest, api, f.LostRequestRate.of(api)) {
-		s.stats.lostRequests.Add(1)
+		g.stats.lostRequests.Add(1)
 		c.because("fault: lostRequestRate", "")
-		s.requests.note(c, api, answer{}, s.config.Now())
+		g.requests.note(c, api, answer{}, g.Now())
 		panic(http.ErrAbortHandler)
 	}
 	if f.chance(rollError, api, f.ErrorRate.of(api)) {
@@ -209,8 +214,8 @@ func throttled(f *inForce) answer {
 	return a
 }
 
-func (s *Sim) handle(w http.ResponseWriter, c *call, api API) answer {
-	endpoint := endpoints[api]
+func (g *gateway) handle(w http.ResponseWriter, c *call, api API) answer {
+	endpoint := g.endpoints[api]
 	if !strings.Contains(endpoint.methods, c.Method) {
 		c.because("the method is not that of this API", "")
 		a := plainError(http.StatusMethodNotAllowed)
@@ -230,7 +235,7 @@ func (s *Sim) handle(w http.ResponseWriter, c *call, api API) answer {
 		c.because("the body was not received completely", "")
 		return plainError(http.StatusBadRequest)
 	}
-	return endpoint.handle(s, c)
+	return endpoint.handle(c)
 }
 
 // maxRequestBytes is far above every documented limit, so that those are what a client meets.
@@ -247,7 +252,7 @@ func readAll(body io.Reader, length int64) ([]byte, error) {
 }
 
 // awaitEarly holds the answer until its notifications were tried, for at most the time a webhook may take.
-func (s *Sim) awaitEarly(c *call) {
+func awaitEarly(c *call) {
 	if len(c.early) == 0 {
 		return
 	}
@@ -264,9 +269,9 @@ func (s *Sim) awaitEarly(c *call) {
 	}
 }
 
-func (s *Sim) write(w http.ResponseWriter, c *call, api API, a answer) {
-	s.stats.count(api, a.status)
-	s.requests.note(c, api, a, s.config.Now())
+func (g *gateway) write(w http.ResponseWriter, c *call, api API, a answer) {
+	g.stats.count(api, a.status)
+	g.requests.note(c, api, a, g.Now())
 	h := w.Header()
 	if a.status >= http.StatusMultipleChoices || c.reason != "" {
 		h.Set(HeaderReason, orElse(c.reason, http.StatusText(a.status)))

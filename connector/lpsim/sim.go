@@ -4,33 +4,26 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"sync/atomic"
 )
 
 // Sim is one LivePerson account with one app installation. It is an [http.Handler] for all of LivePerson's paths,
 // the management API and the agent's page. Its methods are safe for concurrent use; Close must be called once.
 type Sim struct {
-	config     Config
-	faults     atomic.Pointer[inForce]
-	script     atomic.Pointer[Script]
-	onApplied  atomic.Pointer[func(Applied)]
-	profiles   profiles
-	requests   requests
+	*agents // AgentMessage and all else that agents do
+
+	app        *installation
+	registry   *registry
+	messaging  *messaging
 	tokens     *tokens
 	files      *files
+	monitoring *monitoring
+	profiles   *profiles
+	script     *script
+	requests   *requests
 	hooks      *hooks
-	agenda     *agenda
 	stream     *stream
-	visits     *visits
-	stats      stats
-	inProgress atomic.Int64
+	gateway    *gateway
 	management http.Handler
-
-	mu            sync.RWMutex // guards the maps, never held while another lock is taken
-	conversations map[string]*conversation
-	dialogs       map[string]*conversation
-	consumers     map[string]*consumer
-	order         []string // conversation ids, oldest first
 
 	stop       context.CancelFunc
 	background sync.WaitGroup
@@ -41,21 +34,42 @@ func New(config Config) *Sim {
 	if err := config.Validate(); err != nil {
 		panic("lpsim: " + err.Error())
 	}
-	config = config.withDefaults()
+	app := newInstallation(config.withDefaults())
+	agenda := newAgenda()
 	s := &Sim{
-		config: config, tokens: newTokens(config), files: newFiles(config), agenda: newAgenda(), stream: newStream(),
-		visits: newVisits(), conversations: map[string]*conversation{}, dialogs: map[string]*conversation{},
-		consumers: map[string]*consumer{},
+		app: app, registry: newRegistry(app.MaxConversations), tokens: newTokens(app), files: newFiles(app.Config),
+		profiles: &profiles{account: app.Account}, requests: &requests{}, stream: newStream(), hooks: newHooks(app, agenda),
 	}
-	s.faults.Store(enforce(config.Faults, config.Now()))
-	s.script.Store(&config.Script)
-	s.hooks = newHooks(config, s.agenda, s.faults.Load, &s.stats)
-	s.management = s.managementAPI()
+	s.monitoring = newMonitoring(app, s.registry)
+	tell := &notifier{installation: app, hooks: s.hooks, stream: s.stream}
+	s.messaging = &messaging{installation: app, registry: s.registry, tell: tell, agenda: agenda}
+	s.agents = &agents{installation: app, registry: s.registry, messaging: s.messaging, files: s.files}
+	s.script = newScript(app.Script, agenda, s.agents)
+	s.messaging.happened = s.script.perform
+	s.gateway = newGateway(app, s.requests, s.stream, s.endpoints())
+	s.management = managementAPI(s)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.background.Go(func() { s.agenda.run(ctx) })
+	s.background.Go(func() { agenda.run(ctx) })
 	s.background.Go(func() { s.hooks.run(ctx) })
 	return s
+}
+
+// endpoints are who answers LivePerson's APIs. The two messaging ones check their tokens themselves.
+func (s *Sim) endpoints() map[API]endpoint {
+	consumers := &connectorAPI{
+		installation: s.app, registry: s.registry, messaging: s.messaging, tokens: s.tokens, files: s.files,
+	}
+	return map[API]endpoint{
+		DomainAPI:       {"GET", s.app.domain},
+		SentinelAPI:     {"POST GET", s.tokens.sentinel},
+		IDPAPI:          {"POST", s.tokens.idp},
+		ConversationAPI: {"POST", consumers.createConversation},
+		SendAPI:         {"POST", consumers.send},
+		SwiftAPI:        {"GET PUT", s.files.serve},
+		EngagementAPI:   {"POST", s.monitoring.serve},
+		ProfileAPI:      {"GET", s.profiles.serve},
+	}
 }
 
 // Close ends event streams, timers and deliveries and waits for them. Notifications not yet delivered are lost.
@@ -66,20 +80,20 @@ func (s *Sim) Close() {
 }
 
 // Account is the account id the simulator plays.
-func (s *Sim) Account() string { return s.config.Account }
+func (s *Sim) Account() string { return s.app.Account }
 
 // SetFaults replaces all faults and restarts their random sequences and outage windows.
 func (s *Sim) SetFaults(f Faults) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
-	s.faults.Store(enforce(f, s.config.Now()))
+	s.app.enforce(f)
 	s.stream.publish("faults", func() any { return s.Faults() })
 	return nil
 }
 
 // Faults are those in force, with defaults filled in.
-func (s *Sim) Faults() Faults { return s.faults.Load().Faults }
+func (s *Sim) Faults() Faults { return s.app.faults().Faults }
 
 // SetWebhooks replaces the webhook configuration at once; LivePerson takes up to two minutes.
 func (s *Sim) SetWebhooks(w Webhooks) error {
@@ -98,17 +112,40 @@ func (s *Sim) SetScript(script Script) error {
 	if err := script.Validate(); err != nil {
 		return err
 	}
-	s.script.Store(&script)
+	s.script.set(script)
 	return nil
 }
 
 // Script is what the scripted agents do.
-func (s *Sim) Script() Script { return *s.script.Load() }
+func (s *Sim) Script() Script { return s.script.get() }
+
+// Conversations lists all conversations, newest first.
+func (s *Sim) Conversations() []Summary { return s.registry.newest(0) }
+
+// Conversation is a copy of one conversation, found by its id or by that of one of its dialogs.
+func (s *Sim) Conversation(id string) (Conversation, bool) {
+	c := s.registry.find(id)
+	if c == nil {
+		return Conversation{}, false
+	}
+	return c.snapshot(), true
+}
+
+// ConsumerID is the lp_consumer_id of a consumer.
+func (s *Sim) ConsumerID(extConsumerID string) string {
+	return s.app.consumerID(extConsumerID, s.Faults().IdentityIncludesApp)
+}
+
+// SignAppJWT makes an AppJWT with any claims, signed with the right key, for tests of what LivePerson refuses.
+func (s *Sim) SignAppJWT(claims AppClaims) string { return sign(staticKeyID, claims) }
+
+// ForgetAppJWTs makes every AppJWT that was presented or issued until now invalid (40102).
+func (s *Sim) ForgetAppJWTs() { s.tokens.forgetApps() }
 
 // ServeHTTP plays LivePerson, and the simulator's own pages at / and below /sim/ and /page/.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if api, ok := s.route(r.URL.Path); ok {
-		s.serveAPI(w, r, api)
+	if api, ok := route(r.URL.Path); ok {
+		s.gateway.serve(w, r, api)
 		return
 	}
 	s.management.ServeHTTP(w, r)

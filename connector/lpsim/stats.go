@@ -62,11 +62,16 @@ type stats struct {
 	lost, dropped, duplicated, reordered, delayed       atomic.Int64
 }
 
-func (s *stats) count(api API, status int) { s.calls[api.index()][status].Add(1) }
+func (c *stats) count(api API, status int) { c.calls[api.index()][status].Add(1) }
 
 // Stats is the state of all counters.
 func (s *Sim) Stats() Stats {
-	c := &s.stats
+	out := s.app.stats.state()
+	out.Webhooks.State, out.Webhooks.Stored = s.hooks.status()
+	return out
+}
+
+func (c *stats) state() Stats {
 	out := Stats{
 		Calls: map[API]map[string]int64{}, LostAnswers: c.lostAnswers.Load(), LostRequests: c.lostRequests.Load(),
 		Abandoned: c.abandoned.Load(), AppliedErrors: c.appliedErrors.Load(), Interposed: c.interposed.Load(),
@@ -79,7 +84,6 @@ func (s *Sim) Stats() Stats {
 			Duplicated: c.duplicated.Load(), Reordered: c.reordered.Load(), Delayed: c.delayed.Load(),
 		},
 	}
-	out.Webhooks.State, out.Webhooks.Stored = s.hooks.status()
 	for i, api := range apis {
 		out.Calls[api] = map[string]int64{}
 		for status := range c.calls[i] {

@@ -39,8 +39,11 @@ func DefaultSurvey() *Survey {
 	}
 }
 
-// surveyRun is a survey in progress.
+// surveyRun is a survey in progress and the bot that leads it. The conversation's lock guards it.
 type surveyRun struct {
+	messaging    *messaging
+	conversation *conversation
+
 	survey  *Survey
 	dialog  *dialog
 	bot     originator
@@ -58,14 +61,14 @@ func (r *surveyRun) question() *SurveyQuestion {
 
 // surveyPossible tells whether a survey can follow: the account has one, the conversation is assigned, and the
 // consumer's client declared MULTI_DIALOG.
-func (s *Sim) surveyPossible(c *conversation) bool {
+func (m *messaging) surveyPossible(c *conversation) bool {
 	_, assigned := c.assigned()
-	return s.config.Survey != nil && assigned && c.has("MULTI_DIALOG")
+	return m.Survey != nil && assigned && c.has("MULTI_DIALOG")
 }
 
 // startSurvey opens the survey dialog. One notification shows both the end of the main dialog and the new one.
-func (s *Sim) startSurvey(c *conversation, survey *Survey, cause *call) {
-	now := s.config.Now()
+func (m *messaging) startSurvey(c *conversation, survey *Survey, cause *call) {
+	now := m.Now()
 	bot := originator{uuid.NewString(), RoleAgent}
 	d := &dialog{
 		Dialog: Dialog{DialogID: surveyDialogID(), DialogType: dialogPCS, State: stateOpen, Created: now}, metaTs: c.touch(now),
@@ -73,18 +76,17 @@ func (s *Sim) startSurvey(c *conversation, survey *Survey, cause *call) {
 	}
 	c.dialogs = append(c.dialogs, d)
 	c.members = append(c.members, d.members[1:]...)
-	s.mu.Lock()
-	s.dialogs[d.DialogID] = c
-	s.mu.Unlock()
-	c.survey = &surveyRun{survey: survey, dialog: d, bot: bot}
-	if s.faults.Load().SurveyGreetingEarly {
-		s.say(c, survey.Greeting)
-		s.notifyConversation(c, cause)
+	m.registry.addDialog(d.DialogID, c)
+	run := &surveyRun{messaging: m, conversation: c, survey: survey, dialog: d, bot: bot}
+	c.survey = run
+	if m.faults().SurveyGreetingEarly {
+		run.say(survey.Greeting)
+		m.tell.conversation(c, cause)
 	} else {
-		s.notifyConversation(c, cause)
-		s.say(c, survey.Greeting)
+		m.tell.conversation(c, cause)
+		run.say(survey.Greeting)
 	}
-	s.ask(c)
+	run.ask()
 }
 
 // surveyDialogID has the form of the published samples: 22 characters of base64url, not a UUID.
@@ -94,12 +96,12 @@ func surveyDialogID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (s *Sim) say(c *conversation, text string) {
+func (r *surveyRun) say(text string) {
 	if text == "" {
 		return
 	}
-	s.post(c, c.survey.dialog, Entry{
-		Role: c.survey.bot.Role, OriginatorID: c.survey.bot.ID, Type: "ContentEvent", ContentType: "text/plain", Text: text, Audience: audienceAll,
+	r.messaging.post(r.conversation, r.dialog, Entry{
+		Role: r.bot.Role, OriginatorID: r.bot.ID, Type: "ContentEvent", ContentType: "text/plain", Text: text, Audience: audienceAll,
 	}, nil)
 }
 
@@ -113,12 +115,11 @@ type answerMetadata struct {
 func answerID(i int) string { return "a" + strconv.Itoa(i+1) }
 
 // ask sends the present question with a quick reply for each answer.
-func (s *Sim) ask(c *conversation) {
-	run := c.survey
-	q := run.question()
+func (r *surveyRun) ask() {
+	q := r.question()
 	if q == nil {
-		s.say(c, run.survey.Thanks)
-		s.endSurvey(c, RoleAgent, "Completed", nil)
+		r.say(r.survey.Thanks)
+		r.messaging.endSurvey(r.conversation, RoleAgent, "Completed", nil)
 		return
 	}
 	var replies []quickReply
@@ -131,27 +132,27 @@ func (s *Sim) ask(c *conversation) {
 		{"type": "Question", "id": q.ID, "surveyId": "499706313", "provider": "AC", "replies": nonNil(ids)},
 	})
 	entry := Entry{
-		Role: run.bot.Role, OriginatorID: run.bot.ID, Type: "ContentEvent", ContentType: "text/plain", Text: q.Text,
+		Role: r.bot.Role, OriginatorID: r.bot.ID, Type: "ContentEvent", ContentType: "text/plain", Text: q.Text,
 		Audience: audienceAll, Metadata: metadata,
 	}
 	if len(replies) > 0 {
 		entry.QuickReplies = quickReplies(replies)
-		entry.QuickRepliesWithheld = s.withholds(c, "QUICK_REPLIES")
+		entry.QuickRepliesWithheld = r.messaging.withholds(r.conversation, "QUICK_REPLIES")
 	}
-	run.clicked = ""
-	run.asked = s.post(c, run.dialog, entry, nil)
+	r.clicked = ""
+	r.asked = r.messaging.post(r.conversation, r.dialog, entry, nil)
 }
 
-// clickSurvey checks an ACTION: it must name the present question and carry one reply's metadata as it was sent.
-func (s *Sim) clickSurvey(c *conversation, sequences []int64, metadata json.RawMessage) bool {
-	run := c.survey
-	if run == nil || run.question() == nil || !slices.Contains(sequences, run.asked) {
+// click checks an ACTION: it must name the present question and carry one reply's metadata as it was sent. Without a
+// survey there is nothing to click.
+func (r *surveyRun) click(sequences []int64, metadata json.RawMessage) bool {
+	if r == nil || r.question() == nil || !slices.Contains(sequences, r.asked) {
 		return false
 	}
-	for i := range run.question().Answers {
-		want, _ := json.Marshal([]answerMetadata{{"Answer", run.question().ID, answerID(i), "AC"}})
+	for i := range r.question().Answers {
+		want, _ := json.Marshal([]answerMetadata{{"Answer", r.question().ID, answerID(i), "AC"}})
 		if sameJSON(want, metadata) {
-			run.clicked = answerID(i)
+			r.clicked = answerID(i)
 			return true
 		}
 	}
@@ -163,40 +164,38 @@ func sameJSON(a, b []byte) bool {
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
-// answerSurvey lets the bot react to a consumer's text, after its thinking time.
-func (s *Sim) answerSurvey(c *conversation, text string) {
-	run := c.survey
-	if run == nil {
+// hear lets the bot react to a consumer's text, after its thinking time, if there is a survey.
+func (r *surveyRun) hear(text string) {
+	if r == nil {
 		return
 	}
-	last := run.dialog.next - 1
-	delay := time.Duration(s.faults.Load().SurveyBotDelayMs) * time.Millisecond
-	s.agenda.after(delay, func() {
+	last, c := r.dialog.next-1, r.conversation
+	delay := time.Duration(r.messaging.faults().SurveyBotDelayMs) * time.Millisecond
+	r.messaging.agenda.after(delay, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.survey == run {
-			s.react(c, last, text)
+		if c.survey == r {
+			r.react(last, text)
 		}
 	})
 }
 
-func (s *Sim) react(c *conversation, read int64, text string) {
-	run := c.survey
-	s.post(c, run.dialog, Entry{
-		Role: run.bot.Role, OriginatorID: run.bot.ID, Type: "AcceptStatusEvent", Status: "READ", SequenceList: []int64{read},
+func (r *surveyRun) react(read int64, text string) {
+	r.messaging.post(r.conversation, r.dialog, Entry{
+		Role: r.bot.Role, OriginatorID: r.bot.ID, Type: "AcceptStatusEvent", Status: "READ", SequenceList: []int64{read},
 	}, nil)
-	s.setChatState(c, run.dialog, run.bot, "COMPOSING", nil)
+	r.messaging.setChatState(r.conversation, r.dialog, r.bot, "COMPOSING", nil)
 	if strings.EqualFold(strings.TrimSpace(text), "skip") {
-		run.next = len(run.survey.Questions)
-	} else if q := run.question(); q != nil && s.note(c, q, text) {
-		run.next++
+		r.next = len(r.survey.Questions)
+	} else if q := r.question(); q != nil && r.note(q, text) {
+		r.next++
 	}
-	s.ask(c)
-	s.setChatState(c, run.dialog, run.bot, "ACTIVE", nil)
+	r.ask()
+	r.messaging.setChatState(r.conversation, r.dialog, r.bot, "ACTIVE", nil)
 }
 
 // note records an answer. A text that is none of the offered answers is not one, and the question is asked again.
-func (s *Sim) note(c *conversation, q *SurveyQuestion, text string) bool {
+func (r *surveyRun) note(q *SurveyQuestion, text string) bool {
 	i := slices.IndexFunc(q.Answers, func(a string) bool { return strings.EqualFold(a, strings.TrimSpace(text)) })
 	if i < 0 && len(q.Answers) > 0 {
 		return false
@@ -204,17 +203,17 @@ func (s *Sim) note(c *conversation, q *SurveyQuestion, text string) bool {
 	answer := SurveyAnswer{QuestionID: q.ID, Text: text}
 	if i >= 0 {
 		answer.AnswerID = answerID(i)
-		answer.Clicked = c.survey.clicked == answer.AnswerID
+		answer.Clicked = r.clicked == answer.AnswerID
 	}
-	c.answers = append(c.answers, answer)
+	r.conversation.answers = append(r.conversation.answers, answer)
 	return true
 }
 
 // endSurvey closes the survey dialog and with it the conversation.
-func (s *Sim) endSurvey(c *conversation, by, cause string, call *call) {
+func (m *messaging) endSurvey(c *conversation, by, cause string, call *call) {
 	if d := c.surveyDialog(); d != nil {
-		s.endDialog(c, d, by, cause)
+		m.endDialog(c, d, by, cause)
 		c.survey = nil
-		s.end(c, call)
+		m.end(c, call)
 	}
 }

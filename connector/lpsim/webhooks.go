@@ -2,7 +2,6 @@ package lpsim
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -62,16 +61,10 @@ type lane struct {
 
 // hooks delivers notifications. One goroutine starts workers, each of which empties lanes that are ready.
 type hooks struct {
-	accountID, clientID string
-	secret              []byte
-	client              *http.Client
-	ownClient           bool
-	logger              *slog.Logger
-	agenda              *agenda
-	faults              func() *inForce
-	stats               *stats
-	most                int
-	workers             int
+	*installation
+	client    *http.Client
+	ownClient bool
+	agenda    *agenda
 
 	era atomic.Int64 // goes on at each reset
 
@@ -97,18 +90,17 @@ type batchKey struct {
 	kind         EventType
 }
 
-func newHooks(c Config, a *agenda, faults func() *inForce, s *stats) *hooks {
+func newHooks(app *installation, a *agenda) *hooks {
 	h := &hooks{
-		accountID: c.Account, clientID: c.ClientID, secret: []byte(c.ClientSecret), logger: c.Logger, agenda: a, faults: faults,
-		stats: s, most: c.MaxStoredNotifications, workers: c.WebhookConcurrency, config: c.Webhooks, state: hooksUp,
+		installation: app, agenda: a, config: app.Webhooks, state: hooksUp,
 		lanes: map[string]*lane{}, held: map[string]*notification{}, batches: map[batchKey]*notification{}, late: map[string]time.Time{}, wake: make(chan struct{}, 1),
 	}
 	var client http.Client
-	if c.WebhookClient != nil {
-		client = *c.WebhookClient
+	if app.WebhookClient != nil {
+		client = *app.WebhookClient
 	} else {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.Proxy, transport.MaxIdleConnsPerHost, transport.MaxIdleConns = nil, c.WebhookConcurrency, 0
+		transport.Proxy, transport.MaxIdleConnsPerHost, transport.MaxIdleConns = nil, app.WebhookConcurrency, 0
 		client.Transport, h.ownClient = transport, true
 	}
 	// A redirect is an answer other than 200 or 201, thus a failure.
@@ -150,7 +142,7 @@ func (h *hooks) wants(kind EventType) bool {
 // push stores a notification behind those of its conversation.
 func (h *hooks) push(n *notification) {
 	h.mu.Lock()
-	if former := n.era != h.era.Load(); former || h.state == hooksDisabled || h.waiting >= h.most {
+	if former := n.era != h.era.Load(); former || h.state == hooksDisabled || h.waiting >= h.MaxStoredNotifications {
 		if !former {
 			h.stats.lost.Add(1)
 		}
@@ -202,7 +194,7 @@ func (h *hooks) run(ctx context.Context) {
 	var workers sync.WaitGroup
 	for {
 		h.mu.Lock()
-		start := min(len(h.ready), h.workers-h.running)
+		start := min(len(h.ready), h.WebhookConcurrency-h.running)
 		h.running += start
 		h.mu.Unlock()
 		for range start {
@@ -330,7 +322,7 @@ func (h *hooks) fail(probed bool) {
 	case h.state != hooksFailed:
 		h.state, h.backoff = hooksFailed, firstBackoff
 		h.unready()
-		h.logger.Warn("webhooks failed, storing events")
+		h.Logger.Warn("webhooks failed, storing events")
 	case probed:
 		h.backoff = min(2*h.backoff, longestBackoff)
 	default:

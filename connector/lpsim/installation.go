@@ -1,0 +1,23 @@
+package lpsim
+
+import "sync/atomic"
+
+// installation is the app installation that is played, and what every part of the simulator knows of it: the
+// configuration, the faults in force, and the counters.
+type installation struct {
+	Config
+	force atomic.Pointer[inForce]
+	stats stats
+}
+
+func newInstallation(config Config) *installation {
+	i := &installation{Config: config}
+	i.enforce(config.Faults)
+	return i
+}
+
+// faults are those in force. Who needs several of them asks once, so that they go together.
+func (i *installation) faults() *inForce { return i.force.Load() }
+
+// enforce replaces the faults in force.
+func (i *installation) enforce(f Faults) { i.force.Store(enforce(f, i.Now())) }
