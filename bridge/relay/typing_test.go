@@ -51,45 +51,64 @@ func (r *rig) down() (well func()) {
 	return func() { r.wire.fail(nil) }
 }
 
-// TestTypingEndsAfterAnOutage has LivePerson away while the consumer stops: the
-// end is told soon after, with traffic of others or without any.
+// TestTypingEndsAfterAnOutage has LivePerson away while the consumer stops. The end
+// is told with the next of the tries after 2, 5 and 9 s; after these, when a lane or
+// a probe has found out that LivePerson is back.
 func TestTypingEndsAfterAnOutage(t *testing.T) {
-	for _, outage := range []time.Duration{5 * time.Second, 12 * time.Second, time.Minute, time.Hour} {
+	for _, c := range []struct {
+		outage time.Duration
+		// told is when the end is told after the consumer stopped, zero when that is
+		// left to lanes and probes.
+		told time.Duration
+	}{
+		{time.Second, 2 * time.Second}, {4 * time.Second, 5 * time.Second}, {7 * time.Second, 9 * time.Second},
+		{12 * time.Second, 0}, {time.Minute, 0}, {time.Hour, 0},
+	} {
 		for _, traffic := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%v, traffic %t", outage, traffic), func(t *testing.T) {
-				inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
-					r.begin("t-1")
-					r.types("t-1", bridge.Composing)
-					time.Sleep(time.Second)
-					well := r.down()
-					r.types("t-1", bridge.Stopped)
-					if traffic {
-						r.say("t-2", "x-1", "are you there")
-					}
-					time.Sleep(outage)
-					if r.marks(bridge.ToLivePerson) != 1 {
-						t.Error("the mark does not stand while the end is owed")
-					}
-					well()
-					if traffic {
-						// The lanes find out first.
-						for !slices.Contains(r.allConsumerTexts(), "are you there") {
-							time.Sleep(100 * time.Millisecond)
-						}
-						time.Sleep(time.Second)
-					} else {
-						time.Sleep(15 * time.Second)
-					}
-					if still := r.typists(); len(still) > 0 {
-						t.Errorf("after an outage of %v the agent sees typing in %v", outage, still)
-					}
-					time.Sleep(time.Second)
-					if n := r.marks(bridge.ToLivePerson); n > 0 {
-						t.Errorf("%d marks stand", n)
-					}
-				})
+			t.Run(fmt.Sprintf("%v, traffic %t", c.outage, traffic), func(t *testing.T) {
+				inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) { typingOutlives(t, r, c.outage, c.told, traffic) })
 			})
 		}
+	}
+}
+
+func typingOutlives(t *testing.T, r *rig, outage, told time.Duration, traffic bool) {
+	r.begin("t-1")
+	r.types("t-1", bridge.Composing)
+	time.Sleep(time.Second)
+	well := r.down()
+	stopped := time.Now()
+	r.types("t-1", bridge.Stopped)
+	if traffic {
+		r.say("t-2", "x-1", "are you there")
+	}
+	time.Sleep(outage)
+	if r.marks(bridge.ToLivePerson) != 1 {
+		t.Error("the mark does not stand while the end is owed")
+	}
+	well()
+	switch {
+	case told > 0:
+		time.Sleep(time.Until(stopped.Add(told - time.Millisecond)))
+		if len(r.typists()) != 1 {
+			t.Error("the end was told before its time")
+		}
+		time.Sleep(100 * time.Millisecond)
+	case traffic:
+		// The lanes find out first.
+		for !slices.Contains(r.allConsumerTexts(), "are you there") {
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+	default:
+		time.Sleep(10100 * time.Millisecond)
+	}
+	if still := r.typists(); len(still) > 0 {
+		t.Errorf("after an outage of %v the agent sees typing in %v", outage, still)
+	}
+	time.Sleep(time.Second)
+	if n := r.marks(bridge.ToLivePerson); n > 0 {
+		t.Errorf("%d marks stand", n)
 	}
 }
 
