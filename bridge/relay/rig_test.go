@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,8 @@ type rigOptions struct {
 	// echoWait is 15 s unless set.
 	echoWait time.Duration
 	quiet    bool
+	// chronicle, when not nil, notes all that happens.
+	chronicle *chronicle
 	// adjust changes the bridge's own options.
 	adjust func(*relay.Options)
 }
@@ -68,8 +71,9 @@ type rigOptions struct {
 // wire carries requests to the simulator and can be told to fail. It records
 // what was sent when.
 type wire struct {
-	sim   http.RoundTripper
-	began time.Time
+	sim       http.RoundTripper
+	chronicle *chronicle
+	began     time.Time
 
 	mu     sync.Mutex
 	calls  []call
@@ -82,7 +86,7 @@ type call struct {
 	what string
 }
 
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *wire) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	var body []byte
 	if r.Body != nil {
 		var err error
@@ -99,6 +103,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	before := w.before
 	w.mu.Unlock()
+	ended := w.chronicle.called(r, string(body))
+	defer func() { ended(resp, err) }()
 	if before != nil {
 		if resp, err := before(r, string(body)); resp != nil || err != nil {
 			return resp, err
@@ -152,8 +158,9 @@ func (w *wire) restartClock() {
 
 // channel is an adapter that records.
 type channel struct {
-	about  bridge.Channel
-	routes []bridge.Route
+	about     bridge.Channel
+	routes    []bridge.Route
+	chronicle *chronicle
 
 	mu        sync.Mutex
 	delivered []bridge.Event
@@ -179,9 +186,11 @@ func (c *channel) Deliver(_ context.Context, e *bridge.Event) error {
 	defer c.mu.Unlock()
 	if c.refuse != nil {
 		if err := c.refuse(e); err != nil {
+			c.chronicle.add("channel", "%s %s of %s: %v", e.Kind, e.ID, e.Thread, err)
 			return err
 		}
 	}
+	c.chronicle.add("channel", "%s %s of %s", e.Kind, e.ID, e.Thread)
 	c.delivered = append(c.delivered, *e)
 	return nil
 }
@@ -189,6 +198,7 @@ func (c *channel) Deliver(_ context.Context, e *bridge.Event) error {
 func (c *channel) ShowTyping(_ context.Context, cue bridge.TypingCue) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.chronicle.add("channel", "typing %s of %s", cue.State, cue.Thread)
 	c.cues = append(c.cues, cue)
 	return nil
 }
@@ -280,7 +290,11 @@ func newRig(t *testing.T, o rigOptions) *rig {
 			Now:           time.Now,
 		})
 	}
-	r.wire = &wire{sim: r.sim.Transport(), began: time.Now()}
+	if o.chronicle != nil {
+		r.sim.OnApplied(o.chronicle.applied)
+	}
+	r.door.chronicle, r.channel.chronicle = o.chronicle, o.chronicle
+	r.wire = &wire{sim: r.sim.Transport(), began: time.Now(), chronicle: o.chronicle}
 	client, closeClient := newClient(t, r.wire)
 	if o.echoWait == 0 {
 		o.echoWait = 15 * time.Second
@@ -289,11 +303,15 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	if o.quiet {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	var journal bridge.Journal = r.journal
+	if o.chronicle != nil {
+		logger, journal = o.chronicle.logger(), witness{r.journal, o.chronicle}
+	}
 	if o.notifications == "" {
 		o.notifications = relay.NotificationsOn
 	}
 	options := relay.Options{
-		Account: account, ClientID: clientID, Journal: r.journal, Client: client,
+		Account: account, ClientID: clientID, Journal: journal, Client: client,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature(secret, header, body) },
 		Notifications:   o.notifications, EchoWait: o.echoWait, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
 		Conversation: relay.ConversationDefaults{Survey: o.survey}, ConsumerKey: consumerKey,
@@ -374,8 +392,9 @@ func (r *rig) shutDown() {
 
 // door brings the simulator's webhooks to whichever bridge is behind it, if any.
 type door struct {
-	mu      sync.Mutex
-	handler http.Handler
+	chronicle *chronicle
+	mu        sync.Mutex
+	handler   http.Handler
 }
 
 // lead puts a bridge behind the door, or none for nil.
@@ -385,16 +404,25 @@ func (d *door) lead(h http.Handler) {
 	d.handler = h
 }
 
-func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
+func (d *door) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	d.mu.Lock()
 	h := d.handler
 	d.mu.Unlock()
 	if h == nil {
 		return nil, errors.New("connection refused")
 	}
+	if d.chronicle != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		answered := d.chronicle.notified(body)
+		defer func() { answered(resp.StatusCode) }()
+	}
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
-	resp := rec.Result()
+	resp = rec.Result()
 	resp.Request = r
 	return resp, nil
 }
