@@ -13,27 +13,55 @@ import (
 
 // outage is a far side that fails in one way for a time.
 type outage struct {
+	mu      sync.Mutex
 	until   time.Time
 	failing Verdict
 	hangs   time.Duration
+	calls   []time.Time
+}
 
-	mu    sync.Mutex
-	calls []time.Time
+// begin makes the far side fail from now on, each time after it hung.
+func (o *outage) begin(lasting time.Duration, failing Verdict, hangs time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.until, o.failing, o.hangs = time.Now().Add(lasting), failing, hangs
+}
+
+// end makes it well before its time.
+func (o *outage) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.until = time.Now()
+}
+
+// asked is when it was asked in vain.
+func (o *outage) asked() []time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.calls)
+}
+
+// isOn reports whether the far side fails now, and how.
+func (o *outage) isOn() (failing Verdict, hangs time.Duration, on bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if on = time.Now().Before(o.until); on {
+		o.calls = append(o.calls, time.Now())
+	}
+	return o.failing, o.hangs, on
 }
 
 func (o *outage) answer(ctx context.Context, _ *bridge.Entry) Verdict {
-	if time.Now().Before(o.until) {
-		o.mu.Lock()
-		o.calls = append(o.calls, time.Now())
-		o.mu.Unlock()
-		select {
-		case <-time.After(o.hangs):
-		case <-ctx.Done():
-		}
-		return o.failing
+	failing, hangs, on := o.isOn()
+	if !on {
+		time.Sleep(10 * time.Millisecond)
+		return takes
 	}
-	time.Sleep(10 * time.Millisecond)
-	return takes
+	select {
+	case <-time.After(hangs):
+	case <-ctx.Done():
+	}
+	return failing
 }
 
 func TestFirstSuccessAfterAnOutageReleasesAll(t *testing.T) {
@@ -42,8 +70,8 @@ func TestFirstSuccessAfterAnOutageReleasesAll(t *testing.T) {
 			for _, hangs := range []time.Duration{0, 10 * time.Second} {
 				t.Run(fmt.Sprint(lanes, " lanes, ", failing.Reason, ", after ", hangs), func(t *testing.T) {
 					var o outage
-					inBubble(t, 512, func(ctx context.Context, e *bridge.Entry) Verdict { return o.answer(ctx, e) }, func(r *rig) {
-						o.until, o.failing, o.hangs = time.Now().Add(time.Hour), failing, hangs
+					inBubble(t, 512, o.answer, func(r *rig) {
+						o.begin(time.Hour, failing, hangs)
 						for n := range lanes {
 							r.say(n)
 						}
@@ -52,11 +80,11 @@ func TestFirstSuccessAfterAnOutageReleasesAll(t *testing.T) {
 							t.Errorf("everything was out %v after the far side was back", took)
 						}
 						// A probe every five seconds, and what was under way when it began.
-						if len(o.calls) > 3600/5+lanes+50 {
-							t.Errorf("%d calls in an hour of outage", len(o.calls))
+						if calls := len(o.asked()); calls > 3600/5+lanes+50 {
+							t.Errorf("%d calls in an hour of outage", calls)
 						}
-						if want := []Health{Down, Well}; failing.Sign == SaysDown && !slices.Equal(r.health, want) {
-							t.Errorf("told of %v, want %v", r.health, want)
+						if want := []Health{Down, Well}; failing.Sign == SaysDown && !slices.Equal(r.told(), want) {
+							t.Errorf("told of %v, want %v", r.told(), want)
 						}
 					})
 				})
@@ -67,14 +95,15 @@ func TestFirstSuccessAfterAnOutageReleasesAll(t *testing.T) {
 
 func TestProbesComeAtMostTenSecondsApart(t *testing.T) {
 	var o outage
-	inBubble(t, 64, func(ctx context.Context, e *bridge.Entry) Verdict { return o.answer(ctx, e) }, func(r *rig) {
-		o.until, o.failing, o.hangs = time.Now().Add(10*time.Minute), isDown, 30*time.Second
+	inBubble(t, 64, o.answer, func(r *rig) {
+		o.begin(10*time.Minute, isDown, 30*time.Second)
 		for n := range 100 {
 			r.say(n)
 		}
 		time.Sleep(10 * time.Minute)
-		for i := range o.calls[1:] {
-			if gap := o.calls[i+1].Sub(o.calls[i]); i > 64 && gap > 10*time.Second {
+		calls := o.asked()
+		for i := range calls[1:] {
+			if gap := calls[i+1].Sub(calls[i]); i > 64 && gap > 10*time.Second {
 				t.Errorf("nothing was asked for %v", gap)
 			}
 		}
@@ -85,27 +114,18 @@ func TestProbesComeAtMostTenSecondsApart(t *testing.T) {
 func TestRetryAfterIsObeyedByAllUpToMinutes(t *testing.T) {
 	for said, want := range map[time.Duration]time.Duration{20 * time.Second: 20 * time.Second, 24 * time.Hour: MaxStop} {
 		t.Run(said.String(), func(t *testing.T) {
-			var calls []time.Duration
-			var began time.Time
 			asked := throttles
 			asked.RetryAfter = said
-			answer := func(context.Context, *bridge.Entry) Verdict {
-				calls = append(calls, time.Since(began))
-				if len(calls) == 1 {
-					return asked
-				}
-				return takes
-			}
-			inBubble(t, 64, answer, func(r *rig) {
-				began = time.Now()
+			inBubble(t, 64, inTurn(asked, takes), func(r *rig) {
+				began := time.Now()
 				r.say(0)
 				time.Sleep(100 * time.Millisecond)
 				for n := range 10 {
 					r.say(n)
 				}
 				r.drained(time.Hour)
-				if calls[1] < want || calls[1] > want+time.Second {
-					t.Errorf("asked to wait %v, the next call came after %v", said, calls[1])
+				if next := r.asked()[1].Sub(began); next < want || next > want+time.Second {
+					t.Errorf("asked to wait %v, the next call came after %v", said, next)
 				}
 			})
 		})
@@ -113,15 +133,9 @@ func TestRetryAfterIsObeyedByAllUpToMinutes(t *testing.T) {
 }
 
 func TestOperatorResumesAFarSideThatAskedToWait(t *testing.T) {
-	calls := 0
 	asked := throttles
 	asked.RetryAfter = time.Hour
-	inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict {
-		if calls++; calls == 1 {
-			return asked
-		}
-		return takes
-	}, func(r *rig) {
+	inBubble(t, 64, inTurn(asked, takes), func(r *rig) {
 		r.say(0)
 		time.Sleep(100 * time.Millisecond)
 		r.say(1)
@@ -146,7 +160,7 @@ func TestNewLaneFindsOutThatOnlyAnothersMessageFails(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		e := r.say(1)
 		time.Sleep(1500 * time.Millisecond)
-		if !slices.Contains(r.delivered, e.Seq) {
+		if !r.took(e.Seq) {
 			t.Error("a message waits for another's failures")
 		}
 		r.set.Stop(r.t.Context())
@@ -156,9 +170,8 @@ func TestNewLaneFindsOutThatOnlyAnothersMessageFails(t *testing.T) {
 func TestPoisonIsGivenUpWithinMinutes(t *testing.T) {
 	for name, others := range map[string]bool{"others write": true, "nobody else writes": false} {
 		t.Run(name, func(t *testing.T) {
-			var poison int64
 			answer := func(_ context.Context, e *bridge.Entry) Verdict {
-				if e.Seq == poison {
+				if string(e.Payload) == "poison" {
 					return says5xx
 				}
 				return takes
@@ -168,10 +181,10 @@ func TestPoisonIsGivenUpWithinMinutes(t *testing.T) {
 					r.say(0)
 				}
 				r.drained(time.Minute)
-				poison = r.say(0).Seq
+				poison := r.saying(0, "poison")
 				behind := r.say(0)
 				began := time.Now()
-				for n := 1; !slices.Contains(r.delivered, behind.Seq) && time.Since(began) < time.Hour; n++ {
+				for n := 1; !r.took(behind.Seq) && time.Since(began) < time.Hour; n++ {
 					if others {
 						r.say(n)
 					}
@@ -181,9 +194,8 @@ func TestPoisonIsGivenUpWithinMinutes(t *testing.T) {
 					t.Errorf("what stands behind poison waited %v", took)
 				}
 				time.Sleep(5 * time.Minute)
-				dead := slices.IndexFunc(r.store.settled, func(s bridge.Settlement) bool { return s.Seq == poison && s.Final == bridge.Dead })
-				if dead < 0 {
-					t.Error("the poison is no dead letter")
+				if dead := r.store.deadLetters(); len(dead) != 1 || dead[0].Seq != poison.Seq {
+					t.Errorf("dead letters are %v, want the poison alone", dead)
 				}
 			})
 		})
@@ -193,8 +205,11 @@ func TestPoisonIsGivenUpWithinMinutes(t *testing.T) {
 // At a share of failures at which messages may fail several times by chance, no
 // message is taken for poison.
 func TestManyErrorsMakeNoPoison(t *testing.T) {
+	var mu sync.Mutex
 	tries := map[int64]int{}
 	answer := func(_ context.Context, e *bridge.Entry) Verdict {
+		mu.Lock()
+		defer mu.Unlock()
 		tries[e.Seq]++
 		// Half of all fail, some seven times in a row.
 		if n := e.Seq % 128; tries[e.Seq] <= 7 && n>>(7-tries[e.Seq])&1 == 1 {
@@ -208,27 +223,19 @@ func TestManyErrorsMakeNoPoison(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		r.drained(12 * time.Hour)
-		for _, s := range r.store.settled {
-			if s.Final == bridge.Dead {
-				t.Errorf("entry %d was given up after %d tries", s.Seq, s.Attempts)
-			}
+		for _, s := range r.store.deadLetters() {
+			t.Errorf("entry %d was given up after %d tries", s.Seq, s.Attempts)
 		}
 	})
 }
 
 func TestWakeEndsAWait(t *testing.T) {
-	calls := 0
-	inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict {
-		if calls++; calls == 1 {
-			return Verdict{Outcome: bridge.Retry}
-		}
-		return takes
-	}, func(r *rig) {
+	inBubble(t, 64, inTurn(Verdict{Outcome: bridge.Retry}, takes), func(r *rig) {
 		r.say(0)
 		time.Sleep(10 * time.Millisecond)
 		r.set.Wake(laneKey(0))
 		time.Sleep(10 * time.Millisecond)
-		if calls != 2 {
+		if calls, _, _ := r.count(); calls != 2 {
 			t.Errorf("%d calls after news, want 2", calls)
 		}
 	})

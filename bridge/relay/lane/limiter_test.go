@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,14 +22,26 @@ func steady(r *rig, lanes, perSecond int, lasting time.Duration) int {
 	return delivered
 }
 
+// dice are rolled by several deliveries at once.
+type dice struct {
+	mu     sync.Mutex
+	random *rand.Rand
+}
+
+func (d *dice) roll() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.random.Float64()
+}
+
 func TestFewThrottlesAndErrorsCostLittle(t *testing.T) {
 	for _, latency := range []time.Duration{time.Millisecond, 60 * time.Millisecond, 200 * time.Millisecond} {
 		t.Run(latency.String(), func(t *testing.T) {
 			run := func(trouble bool) (delivered int) {
-				random := rand.New(rand.NewPCG(3, 4))
+				chances := dice{random: rand.New(rand.NewPCG(3, 4))}
 				answer := func(context.Context, *bridge.Entry) Verdict {
 					time.Sleep(latency)
-					switch chance := random.Float64(); {
+					switch chance := chances.roll(); {
 					case trouble && chance < 0.02:
 						return throttles
 					case trouble && chance < 0.04:

@@ -40,7 +40,7 @@ func TestBacklogStaysInTheJournal(t *testing.T) {
 		}
 		inBubble(t, 1, answer, func(r *rig) {
 			const total = 60_000
-			o.until, o.failing = time.Now().Add(time.Hour), isDown
+			o.begin(time.Hour, isDown, 0)
 			payload := make([]byte, 600)
 			before := heap()
 			for n := range total {
@@ -63,8 +63,10 @@ func TestBacklogStaysInTheJournal(t *testing.T) {
 			}
 			t.Logf("%d lanes: %d known, %d MiB held, heap %d MiB of which the test's journal is most", lanes, known, held>>20, (stored-before)>>20)
 			if lanes == 100 {
+				r.set.mu.Lock()
 				r.set.Limiter = NewLimiter(64)
-				o.until = time.Now()
+				r.set.mu.Unlock()
+				o.end()
 				r.drained(time.Hour)
 				if n := r.announced.Load(); n != 0 {
 					t.Errorf("%d entries are announced after everything went out", n)
@@ -79,9 +81,9 @@ func TestBacklogStaysInTheJournal(t *testing.T) {
 
 func TestLanesBeyondMemoryAreFoundAgain(t *testing.T) {
 	var o outage
-	inBubble(t, 512, func(ctx context.Context, e *bridge.Entry) Verdict { return o.answer(ctx, e) }, func(r *rig) {
+	inBubble(t, 512, o.answer, func(r *rig) {
 		const lanes = maxLanes + 5000
-		o.until, o.failing = time.Now().Add(time.Minute), isDown
+		o.begin(time.Minute, isDown, 0)
 		for n := range lanes {
 			r.say(n)
 		}

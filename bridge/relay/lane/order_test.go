@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -30,24 +29,17 @@ func (r *rig) comes(n int64) {
 }
 
 func TestWhatWaitsGoesOutInTheOrderOfItsNumbers(t *testing.T) {
-	var got []string
-	down := true
-	answer := func(_ context.Context, e *bridge.Entry) Verdict {
-		if down {
-			return isDown
-		}
-		got = append(got, string(e.Payload))
-		return takes
-	}
-	inBubble(t, 64, answer, func(r *rig) {
+	var o outage
+	inBubble(t, 64, o.answer, func(r *rig) {
+		o.begin(time.Hour, isDown, 0)
 		r.set.Order = numbered()
 		for _, n := range []int64{10, 12, 14, 11, 13, 9} {
 			r.comes(n)
 			time.Sleep(time.Second)
 		}
-		down = false
+		o.end()
 		r.drained(time.Minute)
-		if want := []string{"9", "10", "11", "12", "13", "14"}; !slices.Equal(got, want) {
+		if got, want := r.payloads(), []string{"9", "10", "11", "12", "13", "14"}; !slices.Equal(got, want) {
 			t.Errorf("delivered %v, want %v", got, want)
 		}
 	})
@@ -71,11 +63,7 @@ func TestMissingNumberIsWaitedForShortly(t *testing.T) {
 		{name: "far away", comes: []int64{1, 100}, want: []string{"1", "100"}, within: 50 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var got []string
-			inBubble(t, 64, func(_ context.Context, e *bridge.Entry) Verdict {
-				got = append(got, string(e.Payload))
-				return takes
-			}, func(r *rig) {
+			inBubble(t, 64, inTurn(takes), func(r *rig) {
 				r.set.Order = numbered()
 				began := time.Now()
 				for i, n := range c.comes {
@@ -86,7 +74,8 @@ func TestMissingNumberIsWaitedForShortly(t *testing.T) {
 					time.Sleep(c.apart)
 				}
 				r.drained(time.Minute)
-				if took := time.Since(began); !slices.Equal(got, c.want) || took > c.within || took < c.atLeast {
+				took, got := time.Since(began), r.payloads()
+				if !slices.Equal(got, c.want) || took > c.within || took < c.atLeast {
 					t.Errorf("delivered %v after %v, want %v within %v", got, took, c.want, c.within)
 				}
 			})
@@ -97,7 +86,7 @@ func TestMissingNumberIsWaitedForShortly(t *testing.T) {
 // An account that is not told of everything that takes a number must not wait
 // before each message.
 func TestWaitsInVainEnd(t *testing.T) {
-	inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict { return takes }, func(r *rig) {
+	inBubble(t, 64, inTurn(takes), func(r *rig) {
 		r.set.Order = numbered()
 		began := time.Now()
 		for n := range int64(50) {

@@ -207,6 +207,13 @@ func (j *store) pending() int {
 	return len(j.entries)
 }
 
+// deadLetters lists what was given up.
+func (j *store) deadLetters() []bridge.Settlement {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(j.settled), func(s bridge.Settlement) bool { return s.Final != bridge.Dead })
+}
+
 // rig is a set of lanes with a journal and a far side of the test's.
 type rig struct {
 	t     *testing.T
@@ -214,9 +221,10 @@ type rig struct {
 	set   *Set
 	end   context.CancelFunc
 
-	mu        sync.Mutex
-	delivered []int64
-	calls     int
+	mu sync.Mutex
+	// calls are when the far side was asked, delivered what it took.
+	calls     []time.Time
+	delivered []bridge.Entry
 	running   int
 	most      int
 	health    []Health
@@ -224,8 +232,19 @@ type rig struct {
 	announced atomic.Int64
 }
 
-// far is how a far side answers.
+// far is how a far side answers. Several deliveries may ask it at once, and the
+// body of a test that changes its mind runs beside them: what they share is
+// atomic or locked. What was asked and taken the rig knows.
 type far func(ctx context.Context, e *bridge.Entry) Verdict
+
+// inTurn is a far side that answers with one verdict after the other, and with
+// the last one from then on.
+func inTurn(verdicts ...Verdict) far {
+	var asked atomic.Int64
+	return func(context.Context, *bridge.Entry) Verdict {
+		return verdicts[min(int(asked.Add(1)), len(verdicts))-1]
+	}
+}
 
 var (
 	takes     = Verdict{Outcome: bridge.Delivered, Final: bridge.Done, Sign: SaysWell}
@@ -266,7 +285,7 @@ func (r *rig) startWith(most int, answer far, echoes Echoes) {
 		Unloaded: func(*bridge.Entry) { r.announced.Add(-1) }, Mine: func(bridge.LaneKey) bool { return true },
 		Panicked:      func(context.Context, *bridge.Entry, any) Verdict { return isDown },
 		Echoes:        echoes,
-		HealthChanged: func(h Health) { r.health = append(r.health, h) },
+		HealthChanged: r.healthChanged,
 		Boot:          r.store.seq,
 	})
 	go r.set.Run(ctx)
@@ -277,7 +296,7 @@ func (r *rig) deliver(ctx context.Context, e *bridge.Entry, answer far) Verdict 
 		r.t.Errorf("entry %d was sent before that was on disk", e.Seq)
 	}
 	r.mu.Lock()
-	r.calls++
+	r.calls = append(r.calls, time.Now())
 	r.running++
 	r.most = max(r.most, r.running)
 	r.mu.Unlock()
@@ -286,9 +305,15 @@ func (r *rig) deliver(ctx context.Context, e *bridge.Entry, answer far) Verdict 
 	defer r.mu.Unlock()
 	r.running--
 	if v.Outcome == bridge.Delivered {
-		r.delivered = append(r.delivered, e.Seq)
+		r.delivered = append(r.delivered, *e)
 	}
 	return v
+}
+
+func (r *rig) healthChanged(h Health) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.health = append(r.health, h)
 }
 
 func (r *rig) stop() {
@@ -304,8 +329,10 @@ func laneKey(n int) bridge.LaneKey {
 }
 
 // say appends a message to a lane.
-func (r *rig) say(lane int) *bridge.Entry {
-	e := bridge.Entry{Lane: laneKey(lane), Kind: bridge.KindMessage, Payload: []byte("{}")}
+func (r *rig) say(lane int) *bridge.Entry { return r.saying(lane, "{}") }
+
+func (r *rig) saying(lane int, payload string) *bridge.Entry {
+	e := bridge.Entry{Lane: laneKey(lane), Kind: bridge.KindMessage, Payload: []byte(payload)}
 	e.Begun = r.set.Starts(e.Lane)
 	added := r.store.append(e)[0]
 	r.announced.Add(1)
@@ -329,5 +356,37 @@ func (r *rig) drained(most time.Duration) time.Duration {
 func (r *rig) count() (calls, delivered, most int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.calls, len(r.delivered), r.most
+	return len(r.calls), len(r.delivered), r.most
+}
+
+// asked is when the far side was asked.
+func (r *rig) asked() []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
+// took reports whether the far side took an entry.
+func (r *rig) took(seq int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.delivered, func(e bridge.Entry) bool { return e.Seq == seq })
+}
+
+// payloads lists what the far side took, in its order.
+func (r *rig) payloads() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []string
+	for _, e := range r.delivered {
+		all = append(all, string(e.Payload))
+	}
+	return all
+}
+
+// told lists the states the far side was said to be in.
+func (r *rig) told() []Health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.health)
 }
