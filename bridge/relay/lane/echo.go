@@ -78,6 +78,9 @@ func (s *Set) Echo(ctx context.Context, keys []bridge.LaneKey, a Arrival) (Findi
 // arrived takes an entry off its lane that has proved to be there.
 func (s *Set) arrived(c candidate, a Arrival) (*settling, []bridge.Settlement) {
 	l := c.lane
+	if l.trouble.second && c.at == 1 {
+		l.trouble.opinionGiven(c.entry == l.delivering)
+	}
 	settlements := s.drop(l, c.at, 1, Verdict{
 		Outcome: bridge.Delivered, Final: bridge.Done, Dialog: a.Dialog, Sequence: a.Sequence, Source: c.entry.ID,
 	})

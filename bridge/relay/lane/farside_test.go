@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lpbridge/bridge"
@@ -200,6 +201,42 @@ func TestPoisonIsGivenUpWithinMinutes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The echo of what is tried in the poison's stead may come before its answer.
+func TestEchoBeforeTheAnswerGivesTheSecondOpinion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, store: newStore()}
+		answer := func(ctx context.Context, e *bridge.Entry) Verdict {
+			r.set.Sending(e, "d")
+			if string(e.Payload) == "poison" {
+				return says5xx
+			}
+			_, err := r.set.Echo(ctx, []bridge.LaneKey{e.Lane}, Arrival{
+				Dialog: "d", Sequence: e.Seq, Matches: func(o *bridge.Entry) bool { return o == e },
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			v := takes
+			v.Dialog, v.Sequence = "d", e.Seq
+			return v
+		}
+		r.startWith(64, answer, Echoes{Come: func() bool { return true }, Wait: 15 * time.Second})
+		poison, behind := r.saying(0, "poison"), r.say(0)
+		began := time.Now()
+		for r.store.pending() == 2 && time.Since(began) < time.Hour {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); !r.took(behind.Seq) || took > 15*time.Minute {
+			t.Errorf("what stands behind poison waited %v", took)
+		}
+		r.drained(15 * time.Minute)
+		if dead := r.store.deadLetters(); len(dead) != 1 || dead[0].Seq != poison.Seq {
+			t.Errorf("dead letters are %v, want the poison alone", dead)
+		}
+		r.stop()
+	})
 }
 
 // At a share of failures at which messages may fail several times by chance, no

@@ -35,7 +35,7 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settl
 		return nil
 	}
 	if second && v.Sign == SaysWell && v.Final != bridge.Pending {
-		l.trouble.second, l.trouble.alone = false, true
+		l.trouble.opinionGiven(true)
 		return s.drop(l, 1, 1, v)
 	}
 	if v.Final == bridge.Pending {

@@ -87,6 +87,13 @@ func (s *Set) needsSecondOpinion(l *lane) bool {
 	return true
 }
 
+// opinionGiven ends the second opinion: the entry behind is there, and it got there
+// just now or before the first one failed.
+func (t *trouble) opinionGiven(now bool) {
+	t.second = false
+	t.alone = t.alone || now
+}
+
 func (s *Set) poisoned(e *bridge.Entry, v Verdict) Verdict {
 	v.Poison = true
 	return s.GiveUp(e, v)
