@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -44,12 +43,7 @@ func TestFileThatMayComeLaterIsNotGone(t *testing.T) {
 	for status, gone := range map[int]bool{400: true, 429: false, 503: false} {
 		inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
 			a := r.agentSends(agentPicture(t)).Message.Attachments[0]
-			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-				if strings.Contains(body, "GenerateURLForDownloadFile") {
-					return answer(status, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`), nil
-				}
-				return nil, nil
-			})
+			r.wire.fail(about("GenerateURLForDownloadFile", says(status, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`)))
 			_, err := r.core.File(t.Context(), a)
 			if err == nil || errors.Is(err, bridge.ErrNoFile) != gone {
 				t.Errorf("%d: %v, want gone: %t", status, err, gone)

@@ -12,19 +12,6 @@ import (
 	"lpbridge/connector/lpsim"
 )
 
-// applyAndHang lets LivePerson take a request without an answer coming back
-// before the process ends.
-func (r *rig) applyAndHang(t *testing.T, req *http.Request, body string) (*http.Response, error) {
-	t.Helper()
-	again := req.Clone(req.Context())
-	again.Body = io.NopCloser(strings.NewReader(body))
-	if _, err := r.wire.sim.RoundTrip(again); err != nil {
-		return nil, err
-	}
-	<-req.Context().Done()
-	return nil, io.ErrUnexpectedEOF
-}
-
 func TestAbsenceOfAnyLengthSendsNothingTwice(t *testing.T) {
 	for _, away := range []time.Duration{
 		0, time.Second, 10 * time.Second, 40 * time.Second, 65 * time.Second, 90 * time.Second, 130 * time.Second,
@@ -35,14 +22,11 @@ func TestAbsenceOfAnyLengthSendsNothingTwice(t *testing.T) {
 				r := newRig(t, rigOptions{echoWait: 35 * time.Second, quiet: true})
 				r.begin("t-1")
 				r.sim.SetWebhooks(lpsim.Webhooks{URL: "http://bridge.test/webhooks/liveperson", RetentionSeconds: 259200})
-				r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-					if !strings.Contains(body, "precious") {
-						return nil, nil
-					}
+				r.wire.fail(about("precious", func(req *http.Request, body string) (*http.Response, error) {
 					// The process dies after LivePerson has it, before answer and echo.
 					r.door.lead(nil)
-					return r.applyAndHang(t, req, body)
-				})
+					return r.appliedThen(hangs)(req, body)
+				}))
 				r.say("t-1", "e-1", "precious")
 				time.Sleep(500 * time.Millisecond)
 				j := r.crash()
@@ -69,18 +53,16 @@ func TestDoubtOutlivesOrderlyRestarts(t *testing.T) {
 					r := newRig(t, rigOptions{echoWait: 35 * time.Second, quiet: true})
 					r.begin("t-1")
 					r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 20_000, WebhookDelayMaxMs: 20_000})
-					n := 0
 					sent := make(chan struct{})
-					r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-						if !strings.Contains(body, "precious") {
-							return nil, nil
-						}
-						if n++; n == 1 && before != 0 {
-							return answerWith(before), nil
-						}
+					hang := func(req *http.Request, body string) (*http.Response, error) {
 						close(sent)
-						return r.applyAndHang(t, req, body)
-					})
+						return r.appliedThen(hangs)(req, body)
+					}
+					if before == 0 {
+						r.wire.fail(about("precious", inTurn(hang)))
+					} else {
+						r.wire.fail(about("precious", inTurn(answers(before), hang)))
+					}
 					r.say("t-1", "e-1", "precious")
 					<-sent
 					time.Sleep(100 * time.Millisecond)
@@ -114,14 +96,7 @@ func TestDoubtEndsAlthoughTheProcessKeepsDying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, rigOptions{echoWait: 35 * time.Second, quiet: true})
 		r.begin("t-1")
-		hang := func(req *http.Request, body string) (*http.Response, error) {
-			if !strings.Contains(body, "precious") {
-				return nil, nil
-			}
-			<-req.Context().Done()
-			return nil, io.ErrUnexpectedEOF
-		}
-		r.wire.fail(hang)
+		r.wire.fail(about("precious", hangs))
 		r.say("t-1", "e-1", "precious")
 		time.Sleep(time.Second)
 		began := time.Now()
@@ -147,18 +122,10 @@ func TestStopKeepsDoubtOfADeliveryThatDoesNotEnd(t *testing.T) {
 		r.begin("t-1")
 		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 20_000, WebhookDelayMaxMs: 20_000})
 		release := make(chan struct{})
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if !strings.Contains(body, "precious") {
-				return nil, nil
-			}
-			again := req.Clone(req.Context())
-			again.Body = io.NopCloser(strings.NewReader(body))
-			if _, err := r.wire.sim.RoundTrip(again); err != nil {
-				return nil, err
-			}
+		r.wire.fail(about("precious", r.appliedThen(func(*http.Request, string) (*http.Response, error) {
 			<-release
 			return nil, io.ErrUnexpectedEOF
-		})
+		})))
 		r.say("t-1", "e-1", "precious")
 		time.Sleep(100 * time.Millisecond)
 		r.stop()

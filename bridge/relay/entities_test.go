@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/relay"
 	"lpbridge/connector/lpsim"
 )
@@ -59,13 +61,6 @@ func (r *rig) consumerID() string {
 	return ""
 }
 
-// applied passes a request on to LivePerson.
-func (r *rig) applied(req *http.Request, body string) (*http.Response, error) {
-	again := req.Clone(req.Context())
-	again.Body = io.NopCloser(strings.NewReader(body))
-	return r.wire.sim.RoundTrip(again)
-}
-
 // restart stops the bridge in order and starts it anew.
 func (r *rig) restart(o rigOptions) *rig {
 	r.t.Helper()
@@ -94,19 +89,11 @@ func TestGreetingBeforeTheConversationIsKnownArrives(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 				r.sim.SetWebhooks(lpsim.Webhooks{})
-				done := false
-				r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-					if done || !strings.HasSuffix(req.URL.Path, "/consumer/conversation") {
-						return nil, nil
-					}
-					done = true
-					resp, err := r.applied(req, body)
-					if slow {
-						time.Sleep(2 * time.Second)
-						return resp, err
-					}
-					return nil, io.ErrUnexpectedEOF
-				})
+				trouble := r.appliedThen(isLost)
+				if slow {
+					trouble = r.answeredAfter(2 * time.Second)
+				}
+				r.wire.fail(about("ConsumerRequestConversation", inTurn(trouble)))
 				go r.say("t-1", "e-1", "hello")
 				time.Sleep(500 * time.Millisecond)
 				id := r.conversation().ConversationID
@@ -133,13 +120,7 @@ func TestGreetingOutlivesARestartBeforeTheConversationIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, rigOptions{})
 		r.sim.SetWebhooks(lpsim.Webhooks{})
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if strings.HasSuffix(req.URL.Path, "/consumer/conversation") {
-				_, _ = r.applied(req, body)
-				return nil, io.ErrUnexpectedEOF
-			}
-			return nil, nil
-		})
+		r.wire.fail(about("ConsumerRequestConversation", r.appliedThen(isLost)))
 		r.say("t-1", "e-1", "hello")
 		time.Sleep(500 * time.Millisecond)
 		id := r.conversation().ConversationID
@@ -230,9 +211,8 @@ func TestReceiptsFollowTheirConversationIntoAnotherThread(t *testing.T) {
 		r.sayAs("t-a", "u-1", "a-0", "hello")
 		time.Sleep(time.Second)
 		id := r.conversation().ConversationID
-		down := true
 		r.channel.refuseWith(func(e *bridge.Event) error {
-			if down && e.Kind == bridge.KindMessage {
+			if e.Kind == bridge.KindMessage {
 				return &bridge.DeliveryError{Outcome: bridge.Retry, Err: errors.New("down")}
 			}
 			return nil
@@ -241,7 +221,7 @@ func TestReceiptsFollowTheirConversationIntoAnotherThread(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		r.sayAs("t-b", "u-1", "b-0", "from the other thread")
 		time.Sleep(time.Second)
-		down = false
+		r.channel.refuseWith(nil)
 		time.Sleep(time.Minute)
 		r.wantMessage("answer")
 		if seen := receiptsSeen(r); !slices.Contains(seen, "ACCEPT") {
@@ -293,13 +273,12 @@ func TestClickOnAnEarlierConversationsOfferSaysTheWordsOnly(t *testing.T) {
 // cutJournal loses its power at the next change of rows.
 type cutJournal struct {
 	bridge.Journal
-	armed bool
+	armed atomic.Bool
 	cut   func()
 }
 
 func (j *cutJournal) Save(ctx context.Context, s bridge.Standing) error {
-	if j.armed && len(s.Threads) > 1 {
-		j.armed = false
+	if len(s.Threads) > 1 && j.armed.Swap(false) {
 		j.cut()
 	}
 	return j.Journal.Save(ctx, s)
@@ -309,12 +288,12 @@ func TestCrashInATakeOverLeavesOneHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cut *cutJournal
 		r := newRig(t, rigOptions{adjust: func(o *relay.Options) {
-			cut = &cutJournal{Journal: o.Journal}
+			cut = &cutJournal{Journal: o.Journal, cut: func() { o.Journal.(*bridgetest.Journal).Break(errors.New("power cut")) }}
 			o.Journal = cut
 		}})
 		r.sayAs("t-a", "u-1", "a-0", "hello")
 		time.Sleep(time.Second)
-		cut.armed, cut.cut = true, func() { r.journal.Break(errors.New("power cut")) }
+		cut.armed.Store(true)
 		r.sayAs("t-b", "u-1", "b-0", "from the other thread")
 		time.Sleep(time.Second)
 		j := r.crash()
@@ -380,9 +359,7 @@ func TestSameWordsInTwoThreadsHoldUpNobodyElse(t *testing.T) {
 				return nil, nil
 			}
 			time.Sleep(200 * time.Millisecond)
-			resp, err := r.applied(req, body)
-			time.Sleep(8 * time.Second)
-			return resp, err
+			return r.answeredAfter(8*time.Second)(req, body)
 		})
 		r.sayAs("t-a", "u-1", "a-1", "ok")
 		time.Sleep(50 * time.Millisecond)
@@ -409,32 +386,19 @@ func TestLateEchoAfterATakeOverAndARestartSettlesNothingElse(t *testing.T) {
 		r.sayAs("t-a", "u-1", "a-0", "hello")
 		time.Sleep(time.Second)
 		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 8000, WebhookDelayMaxMs: 8000})
-		slowed := false
+		slowed := about(`"yes"`, inTurn(r.answeredAfter(400*time.Millisecond)))
 		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
 			if strings.Contains(body, `"x"`) {
 				return nil, io.ErrUnexpectedEOF
 			}
-			if slowed || !strings.Contains(body, `"yes"`) {
-				return nil, nil
-			}
-			slowed = true
-			resp, err := r.applied(req, body)
-			time.Sleep(400 * time.Millisecond)
-			return resp, err
+			return slowed(req, body)
 		})
 		r.sayAs("t-a", "u-1", "a-1", "yes")
 		time.Sleep(100 * time.Millisecond)
 		r.sayAs("t-b", "u-1", "b-0", "x")
 		time.Sleep(time.Second)
 		r = r.restart(rigOptions{echoWait: 35 * time.Second})
-		lost := false
-		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-			if lost || !strings.Contains(body, `"yes"`) {
-				return nil, nil
-			}
-			lost = true
-			return nil, io.ErrUnexpectedEOF
-		})
+		r.wire.fail(about(`"yes"`, inTurn(isLost)))
 		r.sayAs("t-a", "u-1", "a-2", "yes")
 		time.Sleep(10 * time.Minute)
 		if n := count(r.allConsumerTexts(), "yes"); n != 2 {

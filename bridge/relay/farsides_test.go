@@ -18,8 +18,7 @@ func TestOperatorSeesThatLivePersonIsDown(t *testing.T) {
 	adjust := func(o *relay.Options) { o.Metrics = registry }
 	inBubble(t, rigOptions{quiet: true, adjust: adjust}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
-		down := true
-		r.failWhile(503, "conversation", func() bool { return down })
+		r.failing(503, "conversation")
 		accepted := time.Now()
 		for i := range 10 {
 			r.say(fmt.Sprint("t-", i), fmt.Sprint("e-", i), "in the outage")
@@ -47,7 +46,7 @@ lpbridge_far_side_state{far_side="test",state="well"} 1
 		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "lpbridge_far_side_oldest_waiting_seconds", "lpbridge_far_side_state"); err != nil {
 			t.Error(err)
 		}
-		down = false
+		r.wire.fail(nil)
 		r.drained(time.Minute)
 		if flow := r.bridge.Status().LivePerson; flow.State != "well" || flow.LastError != "" || !flow.OldestWaiting.IsZero() {
 			t.Errorf("after the outage the status is %+v", flow)

@@ -58,6 +58,13 @@ func (m *media) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(data)
 }
 
+// fetched is how often a file was asked for.
+func (m *media) fetched() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.asked
+}
+
 func pngFile(t *testing.T) []byte {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, 60, 40))
@@ -185,20 +192,10 @@ func TestFilesThatGoAsLinks(t *testing.T) {
 		}},
 		{"corrupt", "cut.png", func(_ *rig, m *media) { m.files["cut.png"] = m.files["a.png"][:20] }},
 		{"file sharing is off", "a.png", func(r *rig, _ *media) {
-			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-				if strings.Contains(body, "GenerateURLForUploadFile") {
-					return answer(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`), nil
-				}
-				return nil, nil
-			})
+			r.wire.fail(about("GenerateURLForUploadFile", says(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`)))
 		}},
 		{"liveperson refuses the message", "a.png", func(r *rig, _ *media) {
-			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-				if strings.Contains(body, "hosted/file") {
-					return answer(400, `{"code":"BAD_REQUEST","body":{"msg":"check your file size"},"reqId":"1"}`), nil
-				}
-				return nil, nil
-			})
+			r.wire.fail(about("hosted/file", says(400, `{"code":"BAD_REQUEST","body":{"msg":"check your file size"},"reqId":"1"}`)))
 		}},
 	}
 	for _, test := range tests {
@@ -248,7 +245,7 @@ func TestLinksOnly(t *testing.T) {
 		r.send("t-1", "e-1", "look", "a.png")
 		synctest.Wait()
 		r.wantMessages("look", "a.png "+home+"/media/a.png")
-		if m.asked != 0 {
+		if m.fetched() != 0 {
 			t.Error("a file was fetched")
 		}
 	})
@@ -265,7 +262,7 @@ func TestLinkTooLongForOneMessageIsNotFetched(t *testing.T) {
 		if want := "a.png" + e.Message.Attachments[0].URL; strings.ReplaceAll(whole, " ", "") != want {
 			t.Errorf("the parts do not add up: %d bytes", len(whole))
 		}
-		if m.asked != 0 {
+		if m.fetched() != 0 {
 			t.Error("a file was fetched")
 		}
 	})
@@ -304,8 +301,8 @@ func TestFileHostThatRecoversGetsItsFileThrough(t *testing.T) {
 		r.send("t-1", "e-1", "", "a.png")
 		time.Sleep(time.Minute)
 		r.wantMessages("[a.png PNG]")
-		if m.asked != 3 {
-			t.Errorf("asked %d times, want 3", m.asked)
+		if m.fetched() != 3 {
+			t.Errorf("asked %d times, want 3", m.fetched())
 		}
 	})
 }
@@ -318,8 +315,8 @@ func TestFileHostThatStaysDownHoldsNothingUpForLong(t *testing.T) {
 		r.send("t-1", "e-2", "after")
 		time.Sleep(time.Minute)
 		r.wantMessages("a.png "+home+"/media/a.png", "after")
-		if m.asked != 3 {
-			t.Errorf("asked %d times, want 3", m.asked)
+		if m.fetched() != 3 {
+			t.Errorf("asked %d times, want 3", m.fetched())
 		}
 		if n := len(r.sim.Conversations()); n != 1 {
 			t.Errorf("%d conversations, want 1", n)
@@ -353,19 +350,21 @@ func TestFileStorageFaults(t *testing.T) {
 func TestUploadAddressThatExpiresIsAskedForAgain(t *testing.T) {
 	o, _ := withFiles(t)
 	inBubble(t, o, func(t *testing.T, r *rig) {
-		late := 0
-		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
-			if req.Method == http.MethodPut && late == 0 {
-				late++
-				time.Sleep(59*time.Second + 500*time.Millisecond)
-				return answer(401, "401 Unauthorized: Temp URL invalid\n"), nil
+		var late atomic.Int64
+		expires := inTurn(counted(&late, func(req *http.Request, body string) (*http.Response, error) {
+			time.Sleep(59*time.Second + 500*time.Millisecond)
+			return expired(req, body)
+		}))
+		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+			if req.Method == http.MethodPut {
+				return expires(req, body)
 			}
 			return nil, nil
 		})
 		r.send("t-1", "e-1", "", "a.png")
 		time.Sleep(2 * time.Minute)
 		r.wantMessages("[a.png PNG]")
-		if late != 1 {
+		if late.Load() != 1 {
 			t.Error("no address expired")
 		}
 	})
@@ -376,14 +375,8 @@ func TestThrottledUploadWaits(t *testing.T) {
 	inBubble(t, o, func(t *testing.T, r *rig) {
 		r.send("t-1", "e-0", "hello")
 		synctest.Wait()
-		throttled := 0
-		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-			if strings.Contains(body, "GenerateURLForUploadFile") && throttled < 5 {
-				throttled++
-				return answer(429, "", "Retry-After", "3"), nil
-			}
-			return nil, nil
-		})
+		throttled := slices.Repeat([]fault{answers(429, "Retry-After", "3")}, 5)
+		r.wire.fail(about("GenerateURLForUploadFile", inTurn(throttled...)))
 		r.send("t-1", "e-1", "", "a.png")
 		time.Sleep(time.Minute)
 		r.wantMessages("hello", "[a.png PNG]")
@@ -428,21 +421,14 @@ func TestLostFileIsSentAgainAfterTheWait(t *testing.T) {
 	inBubble(t, o, func(t *testing.T, r *rig) {
 		r.send("t-1", "e-0", "hello")
 		synctest.Wait()
-		lost := false
-		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-			if lost || !strings.Contains(body, "hosted/file") {
-				return nil, nil
-			}
-			lost = true
-			return nil, io.ErrUnexpectedEOF
-		})
+		r.wire.fail(about("hosted/file", inTurn(isLost)))
 		r.send("t-1", "e-1", "", "a.png")
 		time.Sleep(10 * time.Second)
 		r.wantMessages("hello")
 		time.Sleep(time.Minute)
 		r.wantMessages("hello", "[a.png PNG]")
-		if m.asked != 2 {
-			t.Errorf("fetched %d times, want 2", m.asked)
+		if n := m.fetched(); n != 2 {
+			t.Errorf("fetched %d times, want 2", n)
 		}
 	})
 }
@@ -456,34 +442,16 @@ func TestEchoOfAFileDoesNotSettleAnotherOfTheSameName(t *testing.T) {
 		r.say("t-1", "e-0", "hello")
 		synctest.Wait()
 		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 17000, WebhookDelayMaxMs: 17000})
-		n := 0
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if !strings.Contains(body, "hosted/file") {
-				return nil, nil
-			}
-			if n++; n > 3 {
-				return nil, nil
-			}
-			if n == 3 {
-				return nil, io.ErrUnexpectedEOF
-			}
-			again := req.Clone(req.Context())
-			again.Body = io.NopCloser(strings.NewReader(body))
-			resp, err := r.wire.sim.RoundTrip(again)
-			if n == 1 {
-				return nil, io.ErrUnexpectedEOF
-			}
-			time.Sleep(9 * time.Second)
-			return resp, err
-		})
+		var n atomic.Int64
+		r.wire.fail(about("hosted/file", counted(&n, inTurn(r.appliedThen(isLost), r.answeredAfter(9*time.Second), isLost))))
 		r.send("t-1", "e-1", "", "a.png")
 		r.send("t-1", "e-2", "", "a.png")
 		time.Sleep(34 * time.Second)
 		r.wantMessages("hello", "[a.png PNG]", "[a.png PNG]")
 		time.Sleep(time.Minute)
 		r.wantMessages("hello", "[a.png PNG]", "[a.png PNG]", "[a.png PNG]")
-		if n != 4 {
-			t.Errorf("%d files were sent, want 4", n)
+		if n.Load() != 4 {
+			t.Errorf("%d files were sent, want 4", n.Load())
 		}
 	})
 }
@@ -497,18 +465,7 @@ func TestCrashAfterAFileWasSentDoesNotSendItTwice(t *testing.T) {
 		synctest.Wait()
 		// The answer does not come before the process dies, and no echo gets in.
 		r.door.lead(nil)
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if !strings.Contains(body, "hosted/file") {
-				return nil, nil
-			}
-			again := req.Clone(req.Context())
-			again.Body = io.NopCloser(strings.NewReader(body))
-			if _, err := r.wire.sim.RoundTrip(again); err != nil {
-				return nil, err
-			}
-			<-req.Context().Done()
-			return nil, req.Context().Err()
-		})
+		r.wire.fail(about("hosted/file", r.appliedThen(hangs)))
 		r.send("t-1", "e-1", "", "a.png")
 		synctest.Wait()
 		o.journal, o.sim, o.door = r.crash(), r.sim, r.door
@@ -683,27 +640,29 @@ func TestAgentsFileWithoutACaption(t *testing.T) {
 	})
 }
 
+// download is a fault of the fetching of a file from LivePerson's storage.
+func download(f fault) fault {
+	return func(r *http.Request, body string) (*http.Response, error) {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/") {
+			return f(r, body)
+		}
+		return nil, nil
+	}
+}
+
+// expired is what the storage says to an address whose minute is over.
+func expired(*http.Request, string) (*http.Response, error) {
+	return answer(401, "401 Unauthorized: Temp URL invalid\n"), nil
+}
+
 func TestFilesThatCannotBeServed(t *testing.T) {
 	unknown := home + "/files/" + strings.Repeat("A", 26)
-	downloads := func(with func() (*http.Response, error)) func(r *rig) {
-		return func(r *rig) {
-			r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-				if req.Method == http.MethodGet && strings.HasPrefix(req.URL.Path, "/v1/") {
-					return with()
-				}
-				return nil, nil
-			})
-		}
+	downloads := func(f fault) func(r *rig) {
+		return func(r *rig) { r.wire.fail(download(f)) }
 	}
 	asks := func(status int, header ...string) func(r *rig) {
-		return func(r *rig) {
-			r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-				if strings.Contains(body, "GenerateURLForDownloadFile") {
-					return answer(status, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`, header...), nil
-				}
-				return nil, nil
-			})
-		}
+		f := says(status, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`, header...)
+		return func(r *rig) { r.wire.fail(about("GenerateURLForDownloadFile", f)) }
 	}
 	tests := []struct {
 		name    string
@@ -715,12 +674,12 @@ func TestFilesThatCannotBeServed(t *testing.T) {
 		{"no token", home + "/files/x", nil, 404},
 		{"odd token", home + "/files/" + strings.Repeat("%20", 26), nil, 404},
 		{"gone at liveperson", "", asks(400), 404},
-		{"gone in the storage", "", downloads(func() (*http.Response, error) { return answer(404, ""), nil }), 404},
+		{"gone in the storage", "", downloads(answers(404)), 404},
 		{"throttled", "", asks(429, "Retry-After", "9"), 503},
 		{"liveperson is down", "", asks(503), 503},
-		{"unauthorized", "", downloads(func() (*http.Response, error) { return answer(401, ""), nil }), 502},
-		{"connection lost", "", downloads(func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }), 503},
-		{"too large", "", downloads(func() (*http.Response, error) {
+		{"unauthorized", "", downloads(answers(401)), 502},
+		{"connection lost", "", downloads(isLost), 503},
+		{"too large", "", downloads(func(*http.Request, string) (*http.Response, error) {
 			resp := answer(200, "")
 			resp.ContentLength = 1 << 30
 			return resp, nil
@@ -758,16 +717,10 @@ func TestFilesThatCannotBeServed(t *testing.T) {
 func TestDownloadAddressThatExpiredIsAskedForAgain(t *testing.T) {
 	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
 		address := r.agentSends(agentPicture(t)).Message.Attachments[0].URL
-		expired := 0
-		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
-			if req.Method == http.MethodGet && strings.HasPrefix(req.URL.Path, "/v1/") && expired == 0 {
-				expired++
-				return answer(401, "401 Unauthorized: Temp URL invalid\n"), nil
-			}
-			return nil, nil
-		})
-		if rec := r.get("GET", address); rec.Code != 200 || expired != 1 {
-			t.Errorf("%d after %d expired addresses", rec.Code, expired)
+		var n atomic.Int64
+		r.wire.fail(download(inTurn(counted(&n, expired))))
+		if rec := r.get("GET", address); rec.Code != 200 || n.Load() != 1 {
+			t.Errorf("%d after %d expired addresses", rec.Code, n.Load())
 		}
 	})
 }
@@ -775,15 +728,12 @@ func TestDownloadAddressThatExpiredIsAskedForAgain(t *testing.T) {
 func TestFileThatBreaksOffDoesNotLookWhole(t *testing.T) {
 	inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {
 		address := r.agentSends(agentPicture(t)).Message.Attachments[0].URL
-		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
-			if req.Method != http.MethodGet || !strings.HasPrefix(req.URL.Path, "/v1/") {
-				return nil, nil
-			}
+		r.wire.fail(download(func(*http.Request, string) (*http.Response, error) {
 			resp := answer(200, "")
 			resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, 10_000)), brokenReader{}))
 			resp.ContentLength = -1
 			return resp, nil
-		})
+		}))
 		defer func() {
 			if lost := recover(); lost != http.ErrAbortHandler {
 				t.Errorf("ended with %v, want the connection cut", lost)

@@ -12,18 +12,14 @@ import (
 func TestAgentMessagesThatWaitGoOutBySequence(t *testing.T) {
 	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
 		id := r.begin("t-1")
-		down := true
 		r.channel.refuseWith(func(*bridge.Event) error {
-			if down {
-				return &bridge.DeliveryError{Outcome: bridge.Retry, Err: errors.New("down")}
-			}
-			return nil
+			return &bridge.DeliveryError{Outcome: bridge.Retry, Err: errors.New("down")}
 		})
 		r.notify(words(id, id, 10, "one"), nil)
 		r.notify(words(id, id, 12, "three"), nil)
 		r.notify(words(id, id, 11, "two"), nil)
 		time.Sleep(20 * time.Second)
-		down = false
+		r.channel.refuseWith(nil)
 		time.Sleep(5 * time.Minute)
 		var got []string
 		for _, e := range r.channel.events() {

@@ -149,6 +149,18 @@ func (w *wire) timeline() []string {
 	return lines
 }
 
+// sent lists when calls of a kind were made.
+func (w *wire) sent(what string) (at []time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.calls {
+		if c.what == what {
+			at = append(at, c.at)
+		}
+	}
+	return at
+}
+
 // restartClock forgets the calls and counts time from now.
 func (w *wire) restartClock() {
 	w.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,24 +172,6 @@ func TestClosedConversationIsReopened(t *testing.T) {
 	}
 }
 
-// loseAnswer lets the simulator apply the next SEND of a text and loses the
-// answer.
-func (r *rig) loseAnswer(text string) {
-	lost := false
-	r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-		if lost || !strings.Contains(body, text) {
-			return nil, nil
-		}
-		lost = true
-		again := req.Clone(req.Context())
-		again.Body = io.NopCloser(strings.NewReader(body))
-		if _, err := r.wire.sim.RoundTrip(again); err != nil {
-			return nil, err
-		}
-		return nil, io.ErrUnexpectedEOF
-	})
-}
-
 func TestLostAnswerIsSettledByTheEcho(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
@@ -207,15 +190,8 @@ func TestLostRequestIsSentAgainAfterTheWait(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.say("t-1", "e-0", "hello")
 		time.Sleep(time.Second)
-		lost := false
 		r.wire.restartClock()
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if lost || !strings.Contains(body, "precious") {
-				return nil, nil
-			}
-			lost = true
-			return nil, io.ErrUnexpectedEOF
-		})
+		r.wire.fail(about("precious", inTurn(isLost)))
 		r.say("t-1", "e-1", "precious")
 		time.Sleep(time.Minute)
 		if diff := cmp.Diff([]string{"hello", "precious"}, consumerTexts(r.conversation())); diff != "" {
@@ -234,14 +210,7 @@ func TestSameTextTwiceIsNotMistakenForAnEcho(t *testing.T) {
 		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 3000, WebhookDelayMaxMs: 3000})
 		r.say("t-1", "e-1", "ok")
 		synctest.Wait()
-		lost := false
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if lost || !strings.Contains(body, `"ok"`) {
-				return nil, nil
-			}
-			lost = true
-			return nil, io.ErrUnexpectedEOF
-		})
+		r.wire.fail(about(`"ok"`, inTurn(isLost)))
 		r.say("t-1", "e-2", "ok")
 		time.Sleep(time.Minute)
 		if diff := cmp.Diff([]string{"ok", "ok"}, consumerTexts(r.conversation())); diff != "" {
@@ -273,14 +242,10 @@ func answer(status int, body string, header ...string) *http.Response {
 
 // refuseTexts answers SENDs of messages as the function says.
 func (r *rig) refuseTexts(with func(n int) *http.Response) {
-	n := 0
-	r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-		if !strings.Contains(body, `"ContentEvent"`) {
-			return nil, nil
-		}
-		n++
-		return with(n), nil
-	})
+	var n atomic.Int64
+	r.wire.fail(about(`"ContentEvent"`, func(*http.Request, string) (*http.Response, error) {
+		return with(int(n.Add(1))), nil
+	}))
 }
 
 func TestServerErrorsAreRetriedOnceNoEchoCame(t *testing.T) {
@@ -372,12 +337,7 @@ func TestInvalidMessageBecomesADeadLetterAndTheLaneGoesOn(t *testing.T) {
 
 func TestOneThreadsTroubleDoesNotHoldAnother(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if strings.Contains(body, "stuck") {
-				return answer(500, ""), nil
-			}
-			return nil, nil
-		})
+		r.failing(500, "stuck")
 		r.say("t-1", "e-1", "stuck")
 		r.say("t-2", "e-2", "moving")
 		time.Sleep(time.Second)
@@ -447,19 +407,7 @@ func TestLostConversationIdIsFoundAgain(t *testing.T) {
 				if !notified {
 					r.sim.SetWebhooks(lpsim.Webhooks{})
 				}
-				lost := false
-				r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-					if lost || !strings.Contains(body, "ConsumerRequestConversation") {
-						return nil, nil
-					}
-					lost = true
-					again := req.Clone(req.Context())
-					again.Body = io.NopCloser(strings.NewReader(body))
-					if _, err := r.wire.sim.RoundTrip(again); err != nil {
-						return nil, err
-					}
-					return nil, io.ErrUnexpectedEOF
-				})
+				r.loseAnswer("ConsumerRequestConversation")
 				r.say("t-1", "e-1", "hello")
 				time.Sleep(time.Minute)
 				if n := len(r.sim.Conversations()); n != 1 {

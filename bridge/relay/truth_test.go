@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -51,12 +50,7 @@ func TestAgentIsToldWhenTheChannelTakesNoMessages(t *testing.T) {
 func TestChannelIsToldOfAMessageThatWillNotArrive(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
-		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-			if strings.Contains(body, "poison") {
-				return answer(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, message is not supported"},"reqId":"1"}`), nil
-			}
-			return nil, nil
-		})
+		r.wire.fail(about("poison", says(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, message is not supported"},"reqId":"1"}`)))
 		r.say("t-1", "e-1", "poison")
 		r.say("t-1", "e-2", strings.Repeat("poison ", 2000))
 		time.Sleep(time.Minute)
@@ -130,18 +124,12 @@ func TestPassingRefusalsOfSomethingInBetweenLoseNothing(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
 				r.begin("t-1")
-				down := true
-				r.wire.fail(func(*http.Request, string) (*http.Response, error) {
-					if down {
-						return answer(status, "<html>Access Denied. Reference #18.2d</html>"), nil
-					}
-					return nil, nil
-				})
+				r.wire.fail(says(status, "<html>Access Denied. Reference #18.2d</html>"))
 				for i := range 20 {
 					r.say("t-1", fmt.Sprint("e-", i), fmt.Sprint("text ", i))
 				}
 				time.Sleep(2 * time.Second)
-				down = false
+				r.wire.fail(nil)
 				time.Sleep(time.Hour)
 				if dead, _ := r.journal.DeadLetters(t.Context(), 0, 100); len(dead) > 0 {
 					t.Errorf("two seconds of %d: %d of 20 messages are dead letters", status, len(dead))
@@ -158,17 +146,7 @@ func TestServerErrorAfterApplyingSendsNothingTwice(t *testing.T) {
 	inBubble(t, rigOptions{echoWait: 35 * time.Second}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
 		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 10_000, WebhookDelayMaxMs: 10_000})
-		done := false
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if done || !strings.Contains(body, "precious") {
-				return nil, nil
-			}
-			done = true
-			if _, err := r.applied(req, body); err != nil {
-				return nil, err
-			}
-			return answer(504, ""), nil
-		})
+		r.wire.fail(about("precious", inTurn(r.appliedThen(answers(504)))))
 		r.say("t-1", "e-1", "precious")
 		time.Sleep(5 * time.Minute)
 		if n := count(r.allConsumerTexts(), "precious"); n != 1 {
@@ -187,16 +165,8 @@ func TestThrottlesDoNotEndASurvey(t *testing.T) {
 		if err := r.sim.AgentClose(id, lpsim.AgentClose{Survey: new(true)}); err != nil {
 			t.Fatal(err)
 		}
-		n := 0
 		r.wire.restartClock()
-		r.wire.fail(func(_ *http.Request, body string) (*http.Response, error) {
-			if strings.Contains(body, "ContentEvent") {
-				if n++; n <= 2 {
-					return answer(429, ""), nil
-				}
-			}
-			return nil, nil
-		})
+		r.wire.fail(about("ContentEvent", inTurn(answers(429), answers(429))))
 		r.say("t-1", "e-1", "one more thing")
 		time.Sleep(4 * time.Second)
 		for _, call := range r.wire.timeline() {

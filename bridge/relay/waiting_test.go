@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,17 +35,6 @@ func count(list []string, want string) (n int) {
 		}
 	}
 	return n
-}
-
-// failWhile makes requests whose body or path has the words fail with a status
-// while the condition holds.
-func (r *rig) failWhile(status int, words string, holds func() bool) {
-	r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-		if holds() && strings.Contains(req.URL.Path+body, words) {
-			return answerWith(status), nil
-		}
-		return nil, nil
-	})
 }
 
 // drained waits until nothing is pending and returns how long that took.
@@ -95,24 +83,15 @@ func TestLanesThatWaitUseALimiterThatWidened(t *testing.T) {
 func TestThrottlesDoNotLengthenLaterPauses(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
-		n := 0
-		var sends []time.Duration
-		began := time.Now()
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if !strings.Contains(body, "precious") {
-				return nil, nil
-			}
-			sends = append(sends, time.Since(began).Round(time.Second))
-			switch n++; {
-			case n <= 6:
-				return answerWith(429), nil
-			case n == 7:
-				return answerWith(503), nil
-			}
-			return nil, nil
-		})
+		r.wire.restartClock()
+		trouble := append(slices.Repeat([]fault{answers(429)}, 6), answers(503))
+		r.wire.fail(about("precious", inTurn(trouble...)))
 		r.say("t-1", "e-1", "precious")
 		time.Sleep(time.Hour)
+		sends := r.wire.sent("ContentEvent")
+		if len(sends) != len(trouble)+1 {
+			t.Fatalf("sent at %v, want %d times", sends, len(trouble)+1)
+		}
 		if last := sends[len(sends)-1] - sends[len(sends)-2]; last > 20*time.Second {
 			t.Errorf("one 503 after six 429s: sent again after %v, want the first pause; sent at %v", last, sends)
 		}
@@ -128,13 +107,12 @@ func TestBacklogGoesOutWhenLivePersonIsBack(t *testing.T) {
 						r.say(fmt.Sprint("t-", i), fmt.Sprint("e-", i), "hello")
 					}
 					time.Sleep(time.Second)
-					down := true
-					r.failWhile(503, "conversation", func() bool { return down })
+					r.failing(503, "conversation")
 					for i := range threads {
 						r.say(fmt.Sprint("t-", i), fmt.Sprint("f-", i), "in the outage")
 					}
 					time.Sleep(outage)
-					down = false
+					r.wire.fail(nil)
 					// Who was asked last may wait for an echo first.
 					if took := r.drained(time.Hour); took > 25*time.Second {
 						t.Errorf("the last of %d messages went out %v after LivePerson was back", threads, took)
@@ -151,25 +129,19 @@ func TestBacklogGoesOutWhenNothingWasReached(t *testing.T) {
 			r.say(fmt.Sprint("t-", i), fmt.Sprint("e-", i), "hello")
 		}
 		time.Sleep(time.Second)
-		down, calls := true, 0
-		r.wire.fail(func(req *http.Request, _ string) (*http.Response, error) {
-			if !down {
-				return nil, nil
-			}
-			calls++
-			return answerWith(502), nil
-		})
+		var calls atomic.Int64
+		r.wire.fail(counted(&calls, answers(502)))
 		for i := range 50 {
 			r.say(fmt.Sprint("t-", i), fmt.Sprint("f-", i), "in the outage")
 		}
 		time.Sleep(time.Hour)
-		down = false
+		r.wire.fail(nil)
 		if took := r.drained(time.Hour); took > 25*time.Second {
 			t.Errorf("the last message went out %v after LivePerson was back", took)
 		}
 		// A probe every few seconds, not fifty lanes each for itself.
-		if calls > 2000 {
-			t.Errorf("%d calls in an hour of outage", calls)
+		if calls.Load() > 2000 {
+			t.Errorf("%d calls in an hour of outage", calls.Load())
 		}
 	})
 }
@@ -182,13 +154,12 @@ func TestBacklogGoesOutWhenTheCredentialIsMended(t *testing.T) {
 					r.say(fmt.Sprint("t-", i), fmt.Sprint("e-", i), "hello")
 				}
 				time.Sleep(time.Second)
-				bad := true
-				r.failWhile(401, "", func() bool { return bad })
+				r.failing(401, "")
 				for i := range threads {
 					r.say(fmt.Sprint("t-", i), fmt.Sprint("f-", i), "hello")
 				}
 				time.Sleep(10 * time.Minute)
-				bad = false
+				r.wire.fail(nil)
 				if took := r.drained(time.Hour); took > 10*time.Second {
 					t.Errorf("the last of %d messages went out %v after the credential was mended", threads, took)
 				}
@@ -200,19 +171,7 @@ func TestBacklogGoesOutWhenTheCredentialIsMended(t *testing.T) {
 // CONVERSATION's answer is lost; the notification names the conversation at once.
 func TestNewsOfTheConversationWakesTheLane(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
-		done := false
-		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if done || !strings.HasSuffix(req.URL.Path, "/consumer/conversation") {
-				return nil, nil
-			}
-			done = true
-			again := req.Clone(req.Context())
-			again.Body = io.NopCloser(strings.NewReader(body))
-			if _, err := r.wire.sim.RoundTrip(again); err != nil {
-				return nil, err
-			}
-			return nil, io.ErrUnexpectedEOF
-		})
+		r.loseAnswer("ConsumerRequestConversation")
 		r.say("t-1", "e-1", "hello")
 		began := time.Now()
 		time.Sleep(50 * time.Millisecond)
@@ -233,7 +192,7 @@ func TestPoisonDoesNotHoldUpItsThread(t *testing.T) {
 		t.Run(fmt.Sprint("others write: ", others), func(t *testing.T) {
 			inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
 				r.begin("t-1")
-				r.failWhile(500, "poison", func() bool { return true })
+				r.failing(500, "poison")
 				r.say("t-1", "e-1", "poison")
 				r.say("t-1", "e-2", "help me please")
 				began := time.Now()
@@ -259,13 +218,12 @@ func TestPoisonDoesNotHoldUpItsThread(t *testing.T) {
 func TestOutageMakesNoDeadLetters(t *testing.T) {
 	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
-		down := true
-		r.failWhile(500, "conversation", func() bool { return down })
+		r.failing(500, "conversation")
 		for i := range 3 {
 			r.say("t-1", fmt.Sprint("e-", i), fmt.Sprint("text ", i))
 		}
 		time.Sleep(12 * time.Hour)
-		down = false
+		r.wire.fail(nil)
 		r.drained(time.Hour)
 		if got := r.allConsumerTexts(); !slices.Equal(got, []string{"hello", "text 0", "text 1", "text 2"}) {
 			t.Errorf("LivePerson has %q", got)
@@ -277,7 +235,7 @@ func TestClockSetBackDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, rigOptions{quiet: true})
 		r.begin("t-1")
-		r.wire.fail(func(*http.Request, string) (*http.Response, error) { return answerWith(503), nil })
+		r.failing(503, "")
 		r.say("t-1", "e-1", "precious")
 		time.Sleep(time.Second)
 		// The clock was ahead when a pause was written down.
