@@ -22,7 +22,7 @@ type Config struct {
 // Bridge is how this process runs.
 type Bridge struct {
 	Listen           string        `env:"LISTEN,default=:8080" desc:"Address (host:port, host may be empty) of the public listener, for LivePerson and the channels."`
-	AdminListen      string        `env:"ADMIN_LISTEN,default=127.0.0.1:8081" desc:"Address of the admin listener: health, metrics, status, dead letters and the console. Keep it private."`
+	AdminListen      string        `env:"ADMIN_LISTEN,default=127.0.0.1:8081" desc:"Address of the admin listener: health, metrics, status, dead letters and the console. Beyond this machine it needs LPBRIDGE_ADMIN_TOKEN."`
 	AdminHosts       []string      `env:"ADMIN_HOSTS" desc:"Further domain names the admin listener answers to. IP addresses, localhost and names without a dot always work; others are refused, so that a web page cannot reach it through a name of its own."`
 	Store            Store         `env:"STORE,default=sqlite:data/lpbridge.db" desc:"Where the journal is kept: sqlite:PATH, a file on a local disk that one process owns."`
 	Channels         []string      `env:"CHANNELS" desc:"The channels to serve, at least one."`
@@ -42,6 +42,8 @@ type Bridge struct {
 	Attachments      string        `env:"ATTACHMENTS,default=upload" oneof:"upload,link" desc:"What becomes of consumers' files: upload stores JPEG, PNG and GIF up to 3 MB with LivePerson and sends a link of all else; link fetches nothing and sends links only."`
 
 	AttachmentPrivateNetworks bool `env:"ATTACHMENT_PRIVATE_NETWORKS" desc:"Permit fetching consumers' files from private and loopback addresses, and from ports other than 80 and 443. Whoever can name a file's address can then make the bridge call machines of your network."`
+
+	Doors Doors
 }
 
 // LivePerson is the account and how it is reached.
@@ -71,7 +73,7 @@ func (b Bridge) Level() slog.Level {
 
 // Validate reports what no single variable shows.
 func (b Bridge) Validate() error {
-	errs := []error{checkAddress("LISTEN", b.Listen), checkAddress("ADMIN_LISTEN", b.AdminListen)}
+	errs := []error{checkAddress("LISTEN", b.Listen), checkAddress("ADMIN_LISTEN", b.AdminListen), b.checkAdmin()}
 	if b.Listen == b.AdminListen && !strings.HasSuffix(b.Listen, ":0") {
 		errs = append(errs, errors.New("ADMIN_LISTEN: must differ from LPBRIDGE_LISTEN: the admin pages are never public"))
 	}

@@ -28,6 +28,8 @@ const answerLimit = 4 << 20
 type Client struct {
 	// BaseURL is the admin listener's, such as "http://127.0.0.1:8081".
 	BaseURL string
+	// Token is the admin token; empty where the console asks for none.
+	Token string
 	// HTTP may be nil for [http.DefaultClient]; give calls a ctx that ends.
 	HTTP *http.Client
 }
@@ -131,6 +133,9 @@ func (c *Client) call(ctx context.Context, op, method, path string, in, out any)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}
 	client := c.HTTP
 	if client == nil {

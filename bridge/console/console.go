@@ -72,6 +72,11 @@ type Options struct {
 	// Refusals are the kinds of request that were refused, the newest first; nil
 	// for none.
 	Refusals func() []Refusal
+	// AdminToken is what operators prove themselves with, MetricsToken reads
+	// /metrics only; see [Console.SetTokens].
+	AdminToken, MetricsToken string
+	// Profiles serves those of package net/http/pprof.
+	Profiles bool
 	// Hosts are the domain names the console is reached by. IP addresses,
 	// localhost and names without a dot always work.
 	Hosts []string
@@ -89,6 +94,7 @@ type Console struct {
 	version  string
 	log      *slog.Logger
 
+	access    access
 	readiness *readiness
 	traffic   *trafficReader
 	actions   *prometheus.CounterVec
@@ -114,7 +120,8 @@ func New(o Options) *Console {
 	checks := append([]Check{{Name: "bridge", Run: o.Bridge.Ready}}, o.Checks...)
 	c.readiness = newReadiness(checks, &c.checking, c.log)
 	c.register(o.Registerer)
-	c.handler = secure(o.Hosts, plainErrorsAsProblems(c.routes(o)))
+	c.SetTokens(o.AdminToken, o.MetricsToken)
+	c.handler = secure(o.Hosts, c.guard(plainErrorsAsProblems(c.routes(o))))
 	return c
 }
 
@@ -133,8 +140,10 @@ func (c *Console) register(reg prometheus.Registerer) {
 func (c *Console) routes(o Options) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", serveHealth)
-	mux.HandleFunc("GET /readyz", c.readiness.serve)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+	mux.HandleFunc("GET /readyz", c.serveReady)
+	mux.HandleFunc("POST /login", c.login)
+	mux.HandleFunc("POST /logout", c.logout)
+	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		Registry: o.Registerer, EnableOpenMetrics: true, CoalesceGather: true,
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelWarn), Timeout: scrapeTimeout,
 	}))
@@ -146,17 +155,24 @@ func (c *Console) routes(o Options) *http.ServeMux {
 	mux.HandleFunc("POST /deadletters/replay", c.matching(replay))
 	mux.HandleFunc("POST /deadletters/discard", c.matching(discard))
 
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-
+	if o.Profiles {
+		serveProfiles(mux)
+	}
 	for _, f := range pageFiles() {
 		mux.Handle("GET "+f.path, f)
 	}
 	return mux
+}
+
+// serveProfiles serves them to whoever asks from here: making one costs time, and
+// a page elsewhere could have a browser ask for many.
+func serveProfiles(mux *http.ServeMux) {
+	for pattern, handler := range map[string]http.HandlerFunc{
+		"GET /debug/pprof/": pprof.Index, "GET /debug/pprof/cmdline": pprof.Cmdline, "GET /debug/pprof/profile": pprof.Profile,
+		"GET /debug/pprof/symbol": pprof.Symbol, "POST /debug/pprof/symbol": pprof.Symbol, "GET /debug/pprof/trace": pprof.Trace,
+	} {
+		mux.Handle(pattern, handler)
+	}
 }
 
 // ServeHTTP implements [http.Handler].

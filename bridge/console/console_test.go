@@ -210,8 +210,7 @@ func TestEndpoints(t *testing.T) {
 			name: "metrics in OpenMetrics", method: "GET", target: "/metrics", status: 200, want: "…# EOF",
 			headers: []string{"Accept", "application/openmetrics-text"},
 		},
-		{name: "profiles", method: "GET", target: "/debug/pprof/", status: 200, want: "…goroutine"},
-		{name: "one profile", method: "GET", target: "/debug/pprof/goroutine?debug=1", status: 200, want: "…goroutine profile"},
+		{name: "profiles nobody asked for", method: "GET", target: "/debug/pprof/", status: 404, want: "…there is nothing at this path"},
 		{
 			name: "first page", method: "GET", target: "/deadletters?limit=1", status: 200,
 			want: `{"deadLetters":[{"seq":3,"channel":"chatwoot","thread":"t-42","direction":"to_liveperson","kind":"message",` +
@@ -251,8 +250,16 @@ func TestEndpoints(t *testing.T) {
 			headers: []string{"Content-Type", "application/x-www-form-urlencoded"}, want: `…"field":"Content-Type"`,
 		},
 		{
-			name: "another site", method: "POST", target: "/deadletters/5/replay", status: 403, want: "…other origins",
+			name: "another site", method: "POST", target: "/deadletters/5/replay", status: 403, want: "…other sites",
 			headers: []string{"Sec-Fetch-Site", "cross-site"},
+		},
+		{
+			name: "a page elsewhere that reads", method: "GET", target: "/status", status: 403, want: "…other sites",
+			headers: []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors"},
+		},
+		{
+			name: "a link elsewhere", method: "GET", target: "/", status: 200, want: "…<!doctype html>",
+			headers: []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"},
 		},
 		{
 			name: "another origin", method: "DELETE", target: "/deadletters/5", status: 403, want: "…other origins",

@@ -12,7 +12,9 @@
 //	DELETE /deadletters/{seq}          discard one
 //	POST   /deadletters/replay         deliver all that match a [Filter] again
 //	POST   /deadletters/discard        discard all that match a [Filter]
-//	GET    /debug/pprof/               profiles of package net/http/pprof
+//	GET    /debug/pprof/               profiles of package net/http/pprof, where they are wanted
+//	POST   /login                      a session for {"token": …}
+//	POST   /logout                     its end
 //	GET    /                           the page
 //
 // Errors are problem+json ([bridge.Problem]). What a dead letter says is a
@@ -21,11 +23,15 @@
 //
 // # Assumptions
 //
-// Whoever reaches the listener may use it: there is no login, so it belongs on
-// loopback or on a network of operators and never on the public listener. What
-// a web page elsewhere could do with an operator's browser is refused: requests
-// from other origins change nothing, and host names that could be rebound to a
-// loopback address are not answered.
+// Where there is an admin token, it opens everything, as a bearer token or by a
+// session that a browser gets for it; a token for metrics opens those. /healthz
+// and /readyz are open to all, for supervisors have no tokens, and say no more
+// than yes or no then. Without an admin token whoever reaches the listener may
+// use it, so it belongs on loopback.
+//
+// What a web page elsewhere could do with an operator's browser is refused:
+// requests of other sites are not answered, the cookie does not come with them,
+// and host names that could be rebound to a loopback address are not ours.
 //
 // Importing net/http/pprof also registers profiles with
 // [http.DefaultServeMux], which therefore no listener may serve.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,7 +40,7 @@ type Readiness struct {
 // NotReady is a check that failed.
 type NotReady struct {
 	Name   string `json:"name"`
-	Reason string `json:"reason"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // readiness runs the checks at most once a second and all at the same time.
@@ -67,8 +68,16 @@ func newReadiness(checks []Check, owner *sync.WaitGroup, log *slog.Logger) *read
 	return r
 }
 
-func (r *readiness) serve(w http.ResponseWriter, req *http.Request) {
-	answer := r.now(req.Context())
+// serveReady says yes or no to everybody, and why to operators: what an error says
+// of the machine is theirs.
+func (c *Console) serveReady(w http.ResponseWriter, req *http.Request) {
+	answer := c.readiness.now(req.Context())
+	if !c.access.operates(req) {
+		answer.NotReady = slices.Clone(answer.NotReady)
+		for i := range answer.NotReady {
+			answer.NotReady[i].Reason = ""
+		}
+	}
 	status := http.StatusOK
 	if !answer.Ready {
 		status = http.StatusServiceUnavailable

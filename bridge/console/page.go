@@ -6,6 +6,8 @@ import (
 	"embed"
 	"encoding/hex"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,15 +22,21 @@ type pageFile struct {
 	content     []byte
 }
 
+// pageNames are the files of the page, without what is in them.
+var pageNames = []pageFile{
+	{path: "/{$}", contentType: "text/html; charset=utf-8"},
+	{path: "/console.css", contentType: "text/css; charset=utf-8"},
+	{path: "/console.js", contentType: "text/javascript; charset=utf-8"},
+	{path: "/icon.svg", contentType: "image/svg+xml"},
+}
+
 func pageFiles() []pageFile {
-	files := []pageFile{
-		{path: "/{$}", contentType: "text/html; charset=utf-8"},
-		{path: "/console.css", contentType: "text/css; charset=utf-8"},
-		{path: "/console.js", contentType: "text/javascript; charset=utf-8"},
-		{path: "/icon.svg", contentType: "image/svg+xml"},
-	}
-	names := []string{"index.html", "console.css", "console.js", "icon.svg"}
-	for i, name := range names {
+	files := slices.Clone(pageNames)
+	for i, f := range files {
+		name := strings.TrimPrefix(f.path, "/")
+		if name == "{$}" {
+			name = "index.html"
+		}
 		content, err := page.ReadFile("page/" + name)
 		if err != nil {
 			panic(err) // the files are part of the binary

@@ -22,7 +22,7 @@ func secure(hosts []string, next http.Handler) http.Handler {
 	guarded := origins.Handler(next)
 	unknownHost := &bridge.Problem{
 		Status: http.StatusMisdirectedRequest, Title: "Misdirected Request",
-		Detail: "this host name is not one of the console's; use its IP address or localhost", Field: "Host",
+		Detail: "this host name is not one of the console's; use its IP address or localhost, or add the name to LPBRIDGE_ADMIN_HOSTS", Field: "Host",
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -36,8 +36,26 @@ func secure(hosts []string, next http.Handler) http.Handler {
 			unknownHost.ServeHTTP(w, r)
 			return
 		}
+		if fromElsewhere(r) {
+			elsewhere.ServeHTTP(w, r)
+			return
+		}
 		guarded.ServeHTTP(w, r)
 	})
+}
+
+// elsewhere answers pages of others that ask for ours.
+var elsewhere = &bridge.Problem{Status: http.StatusForbidden, Title: "Forbidden", Detail: "requests of other sites are not answered here"}
+
+// fromElsewhere reports whether a page of another site made the browser ask. What
+// it could not read would still cost us: a profile takes half a minute. Following
+// a link to the page is fine.
+func fromElsewhere(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	}
+	return r.URL.Path != "/" || r.Header.Get("Sec-Fetch-Mode") != "navigate"
 }
 
 // openToAnyHost is true of what machines ask for by whatever name they know us.

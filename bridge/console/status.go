@@ -9,7 +9,9 @@ import (
 // Report is the answer of /status.
 type Report struct {
 	bridge.Status
-	Version   string    `json:"version"`
+	Version string `json:"version"`
+	// Login says that there is one, and so a way to log out.
+	Login     bool      `json:"login"`
 	Readiness Readiness `json:"readiness"`
 	Traffic   Traffic   `json:"traffic"`
 	Refusals  []Refusal `json:"refusals"`
@@ -18,7 +20,7 @@ type Report struct {
 
 func (c *Console) serveStatus(w http.ResponseWriter, r *http.Request) {
 	report := Report{
-		Status: c.bridge.Status(), Version: c.version,
+		Status: c.bridge.Status(), Version: c.version, Login: c.access.asks(),
 		Readiness: c.readiness.now(r.Context()), Settings: c.settings,
 	}
 	if c.refusals != nil {

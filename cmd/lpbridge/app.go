@@ -47,6 +47,8 @@ type app struct {
 	refusals *refusals
 	public   net.Listener
 	admin    net.Listener
+	// publicTLS and adminTLS are nil where a listener speaks plain http.
+	publicTLS, adminTLS *certificate
 }
 
 // newApp binds the listeners, opens the journal and puts the parts together.
@@ -66,6 +68,9 @@ func (a *app) build(ctx context.Context) (err error) {
 	s := a.settings
 	a.refusals = newRefusals(s.log, a.registry)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := a.readCertificates(); err != nil {
+		return err
+	}
 	if a.public = s.public; a.public == nil {
 		if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
 			return err
@@ -153,17 +158,17 @@ func (a *app) makeBridge() (err error) {
 func (a *app) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	stopRereading := a.rereadOnSignal()
-	defer stopRereading()
 	stopWatching := a.watchJournal(ctx, fail)
 	defer stopWatching()
 	operating := a.console()
 	defer operating.Close()
-	admin, public := a.server(operating), a.server(a.publicHandler())
+	stopRereading := a.rereadOnSignal(operating)
+	defer stopRereading()
+	admin, public := a.server(a.refusals.watchAdmin(operating), a.adminTLS), a.server(a.publicHandler(), a.publicTLS)
 	var serving sync.WaitGroup
 	serve := func(s *http.Server, l net.Listener) {
 		serving.Go(func() {
-			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := serveOn(s, l); !errors.Is(err, http.ErrServerClosed) {
 				fail(fmt.Errorf("serve: %w", err))
 			}
 		})
@@ -236,11 +241,19 @@ func (a *app) shutDown(ctx context.Context, within time.Duration, name string, s
 	}
 }
 
-func (a *app) server(h http.Handler) *http.Server {
+func (a *app) server(h http.Handler, c *certificate) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: maxHeader, ErrorLog: quiet(a.settings.log),
+		MaxHeaderBytes: maxHeader, ErrorLog: quiet(a.settings.log), TLSConfig: c.config(),
 	}
+}
+
+// serveOn speaks TLS where there is a certificate.
+func serveOn(s *http.Server, l net.Listener) error {
+	if s.TLSConfig != nil {
+		return s.ServeTLS(l, "", "")
+	}
+	return s.Serve(l)
 }
 
 func (a *app) publicHandler() http.Handler {
@@ -259,7 +272,8 @@ func (a *app) console() *console.Console {
 	}
 	return console.New(console.Options{
 		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts,
-		Refusals: a.refusals.list,
+		Refusals: a.refusals.list, Profiles: a.settings.Bridge.Doors.AdminProfiles,
+		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})
 }
@@ -271,7 +285,8 @@ func (a *app) sayStarted() {
 		names[i] = ch.name
 	}
 	a.settings.log.Info("started", "version", version(), "account", a.settings.LivePerson.AccountID, "channels", names,
-		"listen", a.public.Addr().String(), "admin", a.admin.Addr().String())
+		"listen", a.public.Addr().String(), "admin", a.admin.Addr().String(),
+		"tls", a.publicTLS != nil, "admin_tls", a.adminTLS != nil)
 	for _, ch := range a.bridge.Channels() {
 		a.settings.log.Info("channel", "channel", ch.Name, "reports", ch.Reports, "delivers", ch.Delivers,
 			"typing_in", ch.TypingIn.Reported, "typing_out", ch.TypingOut.Shown)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"lpbridge/bridge"
@@ -124,14 +123,8 @@ func (c *checker) checkLivePerson(ctx context.Context, s *settings) {
 	_, err = lp.tokens.Token(ctx)
 	c.report("AppJWT", "obtained for account "+s.LivePerson.AccountID, err)
 	c.checkClock(ctx, s)
-	if len(lp.features) == 0 {
-		c.warn("features", "none: no channel takes messages, so LivePerson is told to send no cards, quick replies, surveys or files")
-	} else {
-		c.report("features", "declared: "+strings.Join(lp.features, ", "), nil)
-	}
-	if s.Bridge.PublicURL == nil {
-		c.warn("files", "LPBRIDGE_PUBLIC_URL is not set: agents' files reach the channels as captions only")
-	}
+	c.checkFeatures(s, lp.features)
+	c.checkPublicURL(ctx, s)
 	switch s.LivePerson.Notifications {
 	case "off":
 		c.warn("notifications", "off: agents' messages will not reach the channels, and an unanswered message may be sent twice")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -52,11 +53,24 @@ func TestCheck(t *testing.T) {
 		}},
 		{"no notifications", map[string]string{"LP_NOTIFICATIONS": "off"}, exitOK, []string{"warn  notifications "}},
 		{"what is allowed and dangerous", map[string]string{
-			"LPBRIDGE_ADMIN_LISTEN": ":0", "LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS": "true", "LP_ALLOW_PLAIN_HTTP": "true",
-			"LPBRIDGE_PUBLIC_URL": "http://bridge.example",
+			"LPBRIDGE_ADMIN_LISTEN": ":0", "LPBRIDGE_ADMIN_ALLOW_OPEN": "true", "LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS": "true", "LP_ALLOW_PLAIN_HTTP": "true",
+			"LPBRIDGE_PUBLIC_URL": nobody,
 		}, exitOK, []string{
-			"warn  LPBRIDGE_ADMIN_LISTEN  listens beyond", "warn  LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS ",
+			"warn  LPBRIDGE_ADMIN_ALLOW_OPEN the admin listener reaches beyond", "warn  LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS ",
 			"warn  LP_ALLOW_PLAIN_HTTP ", "warn  LPBRIDGE_PUBLIC_URL    is not https",
+		}},
+		{"an admin token that can be read on the way", map[string]string{"LPBRIDGE_ADMIN_LISTEN": ":0", "LPBRIDGE_ADMIN_TOKEN": "hunter2hunter2hunter2"}, exitOK, []string{
+			"warn  LPBRIDGE_ADMIN_LISTEN  reaches beyond this machine without LPBRIDGE_ADMIN_TLS_CERT", "warn  LPBRIDGE_ADMIN_TOKEN   looks as if somebody had thought it up",
+		}},
+		{"anybody for an operator", map[string]string{"LPBRIDGE_ADMIN_LISTEN": ":0"}, exitConfig, []string{"LPBRIDGE_ADMIN_TOKEN: is required"}},
+		{"features nobody is shown", map[string]string{"LP_FEATURES": "CO_BROWSE,FILE_SHARING"}, exitOK, []string{
+			"warn  feature CO_BROWSE      is in LP_FEATURES and no channel", "warn  feature FILE_SHARING   is in LP_FEATURES, but without LPBRIDGE_PUBLIC_URL",
+		}},
+		{"nobody at the public address yet", map[string]string{"LPBRIDGE_PUBLIC_URL": nobody}, exitOK, []string{
+			"warn  LPBRIDGE_PUBLIC_URL    nobody answers there", "no bridge runs here yet",
+		}},
+		{"somebody else at the public address", map[string]string{"LPBRIDGE_PUBLIC_URL": s.settings["LP_DOMAIN_API_URL"]}, exitOK, []string{
+			"warn  LPBRIDGE_PUBLIC_URL    what answers /webhooks/liveperson there with ",
 		}},
 		{"store below a file", map[string]string{"LPBRIDGE_STORE": "sqlite:" + filepath.Join(file, "lpbridge.db")}, exitFailed, []string{
 			"FAIL  store ", "not a directory",
@@ -95,7 +109,9 @@ func TestCheckAllWell(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	p := s.run(nil)
-	got := outcome(t, s.with(map[string]string{"LPBRIDGE_PUBLIC_URL": "https://bridge.example"}), "check")
+	public, roots := s.publicOverTLS()
+	beside := map[string]string{"LPBRIDGE_PUBLIC_URL": public, "SSL_CERT_FILE": roots, "LPBRIDGE_ADMIN_LISTEN": strings.TrimPrefix(p.admin, "http://")}
+	got := outcome(t, s.with(beside), "check")
 	if got.code != exitOK || got.stderr != "" {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
@@ -104,7 +120,7 @@ func TestCheckAllWell(t *testing.T) {
 	if err != nil && !*update {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(got.stdout, host, "SIMULATOR")
+	text := strings.NewReplacer(host, "SIMULATOR", public, "PUBLIC").Replace(got.stdout)
 	if *update {
 		if err := os.WriteFile(filepath.Join("testdata", "check.txt"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -114,9 +130,26 @@ func TestCheckAllWell(t *testing.T) {
 	if diff := cmp.Diff(string(want), text); diff != "" {
 		t.Errorf("the check's page differs (-want +got):\n%s", diff)
 	}
+	beside["LPBRIDGE_PUBLIC_URL"] = "http://" + deadAddress(t)
+	if got := outcome(t, s.with(beside), "check"); got.code != exitFailed || !strings.Contains(got.stdout, "FAIL  LPBRIDGE_PUBLIC_URL    nobody answers there") {
+		t.Errorf("a bridge runs and its public address leads nowhere: exit code %d: %s", got.code, got.stdout)
+	}
 	s.post(p, message("a", "a1", "hello"))
 	s.awaitTexts("a", "hello")
 	p.terminate()
+}
+
+// publicOverTLS is an address that leads to the bridge, as a proxy that speaks TLS
+// does, and a file with the root of its certificate.
+func (s *stage) publicOverTLS() (address, roots string) {
+	s.t.Helper()
+	server := httptest.NewTLSServer(s.proxy())
+	s.t.Cleanup(server.Close)
+	roots = filepath.Join(s.t.TempDir(), "roots.pem")
+	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return server.URL, roots
 }
 
 // TestHealthCheck is what a container's supervisor sees.

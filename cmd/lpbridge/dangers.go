@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
+	"slices"
 	"time"
+
+	"lpbridge/config"
 )
 
 // skewAllowed is how far the clock may be off: Standard Webhooks and LivePerson's
@@ -14,8 +17,8 @@ const skewAllowed = 30 * time.Second
 
 // warnOfDangers names what is allowed and still dangerous.
 func (c *checker) warnOfDangers(s *settings) {
-	if !onLoopback(s.Bridge.AdminListen) {
-		c.warn("LPBRIDGE_ADMIN_LISTEN", "listens beyond this machine, and whoever reaches it can discard dead letters: keep it behind a firewall")
+	for _, d := range s.adminDangers() {
+		c.warn(d.variable, d.why)
 	}
 	if s.Bridge.AttachmentPrivateNetworks {
 		c.warn("LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS", "whoever can name a file's address makes the bridge call machines of your network")
@@ -28,11 +31,36 @@ func (c *checker) warnOfDangers(s *settings) {
 	}
 }
 
-// onLoopback reports whether only this machine reaches an address.
-func onLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+// danger is what a variable allows.
+type danger struct{ variable, why string }
+
+// adminDangers are those of the admin listener. They are said at each start too.
+func (s *settings) adminDangers() (list []danger) {
+	d := s.Bridge.Doors
+	if !s.Bridge.AdminOnLoopback() {
+		if !d.AdminToken.IsSet() {
+			list = append(list, danger{"LPBRIDGE_ADMIN_ALLOW_OPEN", "the admin listener reaches beyond this machine, and whoever reaches it can discard dead letters"})
+		} else if d.AdminTLSCert == "" {
+			list = append(list, danger{"LPBRIDGE_ADMIN_LISTEN", "reaches beyond this machine without LPBRIDGE_ADMIN_TLS_CERT: the token can be read on the way unless something else encrypts it"})
+		}
+	}
+	for variable, token := range map[string]config.Secret{"LPBRIDGE_ADMIN_TOKEN": d.AdminToken, "LPBRIDGE_METRICS_TOKEN": d.MetricsToken} {
+		if token.IsSet() && weak(token.Reveal()) {
+			list = append(list, danger{variable, "looks as if somebody had thought it up: take one from a generator, such as `openssl rand -hex 24`"})
+		}
+	}
+	slices.SortFunc(list, func(a, b danger) int { return cmp.Compare(a.variable, b.variable) })
+	return list
+}
+
+// weak reports whether a token is shorter than a generator's, or has few different
+// characters.
+func weak(token string) bool {
+	different := map[rune]bool{}
+	for _, c := range token {
+		different[c] = true
+	}
+	return len(token) < 20 || len(different) < 8
 }
 
 // checkClock compares our clock with that of LivePerson's domain service, whose

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"lpbridge/bridge/console"
-	"lpbridge/config"
 )
 
 // deadLettersTime bounds one call of the command to the running bridge.
@@ -111,17 +109,6 @@ func sequences(args []string) ([]int64, error) {
 		seqs[i] = seq
 	}
 	return seqs, nil
-}
-
-// adminClient reaches the running bridge of the same environment.
-func adminClient(env environment) (*console.Client, error) {
-	var section struct {
-		Bridge config.Bridge `env:",prefix=LPBRIDGE_"`
-	}
-	if _, err := config.Load(&section, env.lookup); err != nil {
-		return nil, err
-	}
-	return &console.Client{BaseURL: localURL(section.Bridge.AdminListen), HTTP: http.DefaultClient}, nil
 }
 
 // listDeadLetters prints a table, without what the letters say.

@@ -91,7 +91,7 @@ func TestFrontDoors(t *testing.T) {
 // TestAdminPagesAreNotPublic: what operators see is on the other listener only.
 func TestAdminPagesAreNotPublic(t *testing.T) {
 	t.Parallel()
-	p := newStage(t).run(nil)
+	p := newStage(t).run(map[string]string{"LPBRIDGE_ADMIN_PROFILES": "true"})
 	for _, path := range []string{
 		"/", "/healthz", "/readyz", "/metrics", "/status", "/deadletters", "/debug/pprof/", "/debug/pprof/cmdline", "/console.js",
 	} {

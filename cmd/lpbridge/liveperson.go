@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"sync"
-	"syscall"
 
 	"lpbridge/config"
 	"lpbridge/connector"
@@ -87,24 +83,4 @@ func (lp *livePerson) close() {
 	lp.consumers.Close()
 	lp.tokens.Close()
 	lp.domains.Close()
-}
-
-// rereadOnSignal looks at SIGHUP whether secrets in files were replaced. They are
-// also read again when one does not fit; the signal is for who wants to see at
-// once that the new one is taken.
-func (a *app) rereadOnSignal() (stop func()) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		for range hangup {
-			a.settings.log.Info("reading secrets again")
-			a.lp.secrets.Reread()
-		}
-	})
-	return func() {
-		signal.Stop(hangup)
-		close(hangup)
-		reading.Wait()
-	}
 }

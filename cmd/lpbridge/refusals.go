@@ -45,7 +45,7 @@ func newRefusals(log *slog.Logger, reg prometheus.Registerer) *refusals {
 	r := &refusals{
 		log: log, kinds: map[refusalKind]*refusal{},
 		counter: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_requests_refused_total", Help: "Requests to the public listener that were refused, by channel and reason.",
+			Name: "lpbridge_requests_refused_total", Help: "Requests that were refused, by channel (liveperson, none and admin besides) and reason.",
 		}, []string{"channel", "reason"}),
 	}
 	reg.MustRegister(r.counter)
@@ -63,6 +63,22 @@ func (r *refusals) watch(channel string, next http.Handler) http.Handler {
 	})
 }
 
+// adminDoor is the channel of requests of the admin listener.
+const adminDoor = "admin"
+
+// watchAdmin notes who was not let in at the admin listener; what operators get
+// wrong is their own business.
+func (r *refusals) watchAdmin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		seen := &watchedResponse{ResponseWriter: w}
+		next.ServeHTTP(seen, req)
+		switch seen.status {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusMisdirectedRequest:
+			r.note(adminDoor, reasonOf(seen.status), seen.detail)
+		}
+	})
+}
+
 // reasons are the words for the statuses that refuse; others are the business
 // of the channel's own protocol.
 var reasons = map[int]string{
@@ -70,7 +86,7 @@ var reasons = map[int]string{
 	http.StatusNotFound: "not_found", http.StatusMethodNotAllowed: "method", http.StatusRequestTimeout: "timeout",
 	http.StatusConflict: "conflict", http.StatusGone: "gone", http.StatusRequestEntityTooLarge: "too_large",
 	http.StatusUnsupportedMediaType: "media_type", http.StatusUnprocessableEntity: "invalid",
-	http.StatusTooManyRequests: "too_many", http.StatusServiceUnavailable: "unavailable",
+	http.StatusMisdirectedRequest: "host", http.StatusTooManyRequests: "too_many", http.StatusServiceUnavailable: "unavailable",
 }
 
 func reasonOf(status int) string {

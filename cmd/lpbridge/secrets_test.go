@@ -32,7 +32,7 @@ func TestNothingPrivateIsShown(t *testing.T) {
 		"a header":                "cookie-of-a-client",
 	}
 	s := newStage(t)
-	p := s.run(map[string]string{"LPBRIDGE_LOG_LEVEL": "debug", "LPBRIDGE_ECHO_WAIT": "1s"})
+	p := s.run(map[string]string{"LPBRIDGE_LOG_LEVEL": "debug", "LPBRIDGE_ECHO_WAIT": "1s", "LPBRIDGE_ADMIN_PROFILES": "true"})
 	consumer := fmt.Sprintf(`"consumer":{"id":%q,"firstName":%q,"email":%q,"phone":%q,"attributes":{"plan":%q}}`,
 		private["the consumer's e-mail"], private["the consumer's name"], private["the consumer's e-mail"],
 		private["the consumer's phone"], private["an attribute"])

@@ -106,9 +106,13 @@ func durationsWithUnits(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// warn tells of variables that have no effect.
+// warn tells of variables that have no effect, and of an admin listener that is
+// not safe.
 func (s *settings) warn(env environment) {
 	for _, w := range s.report.Warnings(env.all) {
 		s.log.Warn("a variable has no effect", "variable", w.Variable, "why", w.Message)
+	}
+	for _, d := range s.adminDangers() {
+		s.log.Warn("this is dangerous", "variable", d.variable, "why", d.why)
 	}
 }

@@ -106,7 +106,7 @@ func startBridge(ctx context.Context, path, dir, upstream string, more ...string
 		}
 	}
 	cmd.Env = append(append(cmd.Env,
-		"LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPBRIDGE_STORE=sqlite:"+filepath.Join(dir, "lpbridge.db"),
+		"LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPBRIDGE_ADMIN_PROFILES=true", "LPBRIDGE_STORE=sqlite:"+filepath.Join(dir, "lpbridge.db"),
 		"LPBRIDGE_CHANNELS=webhook", "LPBRIDGE_LOG_LEVEL=warn", "LP_ACCOUNT_ID=load", "LP_CLIENT_ID=load", "LP_CLIENT_SECRET="+secret,
 		"LP_DOMAIN_API_URL="+upstream, "LP_NOTIFICATIONS=off", "WEBHOOK_ALLOW_UNSIGNED=true", "WEBHOOK_URL="+upstream+"/sink",
 	), more...)

@@ -43,9 +43,59 @@ async function call(method, path, body) {
     request.body = JSON.stringify(body);
   }
   const response = await fetch(path, request);
+  if (response.status === 204) return {};
   const answer = await response.json();
+  if (response.status === 401) throw new Unknown(answer.detail);
   if (!response.ok) throw new Error(answer.detail || answer.title || `status ${response.status}`);
   return answer;
+}
+
+// Login
+
+// Unknown says that the bridge wants to know who asks.
+class Unknown extends Error {}
+
+let loggingIn = null;
+
+// loggedIn ends when the operator has logged in; several who wait share one dialog.
+function loggedIn() {
+  if (!loggingIn) {
+    $("login").showModal();
+    loggingIn = new Promise((resolve) => $("login").addEventListener("close", resolve, { once: true })).then(() => { loggingIn = null; });
+  }
+  return loggingIn;
+}
+
+$("login").oncancel = (event) => event.preventDefault();
+
+$("login-form").onsubmit = async (event) => {
+  event.preventDefault();
+  try {
+    await call("POST", "/login", { token: $("login-token").value });
+    $("login-wrong").hidden = true;
+    $("logout").hidden = false;
+    $("login").close();
+  } catch (failure) {
+    text($("login-wrong"), failure instanceof Unknown ? "This is not the token." : failure.message);
+    $("login-wrong").hidden = false;
+  }
+  $("login-token").value = "";
+};
+
+$("logout").onclick = async () => {
+  await call("POST", "/logout");
+  location.reload();
+};
+
+// asked makes a call, and once more when the operator had to log in for it.
+async function asked(method, path, body) {
+  try {
+    return await call(method, path, body);
+  } catch (failure) {
+    if (!(failure instanceof Unknown)) throw failure;
+    await loggedIn();
+    return call(method, path, body);
+  }
 }
 
 // Status
@@ -54,7 +104,7 @@ let lastStatus = 0;
 
 async function refreshStatus() {
   try {
-    showStatus(await call("GET", "/status"));
+    showStatus(await asked("GET", "/status"));
     lastStatus = Date.now();
   } catch {
     tone($("state"), "bad", "No answer");
@@ -75,6 +125,7 @@ function notice(words) {
 
 function showStatus(s) {
   text($("version"), s.version);
+  $("logout").hidden = !s.login;
   const missing = s.readiness.notReady ?? [];
   const unwell = [["LivePerson", s.livePerson], ...(s.channels ?? []).map((c) => [c.name, c.flow])].filter(([, flow]) => ailing(flow));
   if (!s.readiness.ready) tone($("state"), "warn", "Not ready");
@@ -253,7 +304,7 @@ function showSettings(settings) {
 
 let shown = pageSize;
 let matching = 0;
-let asked = 0;
+let turns = 0;
 
 function filter() {
   const chosen = {};
@@ -273,7 +324,7 @@ async function readLetters() {
   let next = 0;
   do {
     const query = new URLSearchParams({ ...filter(), after, limit: Math.min(500, shown - found.length) });
-    const page = await call("GET", `/deadletters?${query}`);
+    const page = await asked("GET", `/deadletters?${query}`);
     found.push(...page.deadLetters);
     next = page.next ?? 0;
     after = next;
@@ -282,12 +333,12 @@ async function readLetters() {
 }
 
 async function refreshLetters() {
-  const turn = ++asked;
+  const turn = ++turns;
   try {
     const { found, more } = await readLetters();
-    if (turn === asked) showLetters(found, more);
+    if (turn === turns) showLetters(found, more);
   } catch {
-    if (turn === asked) text($("dead"), "?");
+    if (turn === turns) text($("dead"), "?");
   }
 }
 
@@ -319,10 +370,10 @@ function showLetter(parts, l) {
   showTime(parts.died, l.died);
   parts.replay.setAttribute("aria-label", `Replay ${l.seq}`);
   parts.discard.setAttribute("aria-label", `Discard ${l.seq}`);
-  parts.replay.onclick = () => act(() => call("POST", `/deadletters/${l.seq}/replay`), "replayed");
+  parts.replay.onclick = () => act(() => asked("POST", `/deadletters/${l.seq}/replay`), "replayed");
   parts.discard.onclick = async () => {
     if (await confirmed("Discard this event?", `The ${l.kind} with seq ${l.seq} will never be delivered.`, "Discard")) {
-      act(() => call("DELETE", `/deadletters/${l.seq}`), "discarded");
+      act(() => asked("DELETE", `/deadletters/${l.seq}`), "discarded");
     }
   };
 }
@@ -351,7 +402,7 @@ async function sweep(path) {
   let body = Object.keys(chosen).length > 0 ? chosen : { all: true };
   let count = 0;
   for (;;) {
-    const done = await call("POST", path, body);
+    const done = await asked("POST", path, body);
     count += done.count;
     if (!done.next) return { count };
     body = { ...body, after: done.next, diedBefore: done.diedBefore };
