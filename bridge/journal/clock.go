@@ -41,6 +41,10 @@ type steadyClock struct {
 	lastElapsed time.Duration
 }
 
+func newSteadyClock(wall func() time.Time, elapsed func() time.Duration) *steadyClock {
+	return &steadyClock{wall: wall, elapsed: elapsed}
+}
+
 // machineClock is how the clock is read outside of tests.
 func machineClock() (wall func() time.Time, elapsed func() time.Duration) {
 	began := time.Now()

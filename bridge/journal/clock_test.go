@@ -136,7 +136,7 @@ func TestClockJumps(t *testing.T) {
 				}
 				purge := func() {
 					t.Helper()
-					if err := j.purge(t.Context(), j.clock.shift().steady(m.now()), true); err != nil {
+					if err := j.purger.purge(t.Context(), j.clock.shift().steady(m.now()), true); err != nil {
 						t.Fatal(err)
 					}
 					// What may be written of keys now is written when this returns.

@@ -31,7 +31,7 @@ func (t *transaction) saveConsumer(c *bridge.ConsumerRow) error {
 // Consumer implements [bridge.Journal].
 func (j *Journal) Consumer(ctx context.Context, channel string, id bridge.ConsumerID) (*bridge.ConsumerRow, error) {
 	c := bridge.ConsumerRow{Channel: channel, ID: id}
-	found, err := j.scanFound(ctx, consumerByID, []any{channel, string(id)}, &c.ExtConsumer, &c.LPConsumer, &c.Profile)
+	found, err := j.find(ctx, consumerByID, []any{channel, string(id)}, &c.ExtConsumer, &c.LPConsumer, &c.Profile)
 	if err != nil {
 		return nil, fmt.Errorf("journal: read consumer: %w", err)
 	}

@@ -32,24 +32,25 @@ type epochs struct {
 	from, to time.Time
 }
 
-// loadEpochs reads the epochs and notes when the last one did not end in order.
-func (j *Journal) loadEpochs(ctx context.Context) error {
-	now := j.clock.now()
-	e := epochs{broken: map[int64]int64{}, to: now, from: j.db.touched}
-	last, _, err := j.meta(ctx, metaEpoch)
+// loadEpochs reads the epochs, notes when the last one did not end in order, and
+// sets the clock going where that left it.
+func loadEpochs(ctx context.Context, db *database, clock *steadyClock) (epochs, error) {
+	now := clock.now()
+	e := epochs{broken: map[int64]int64{}, to: now, from: db.touched}
+	last, _, err := db.meta(ctx, metaEpoch)
 	if err != nil {
-		return err
+		return e, err
 	}
 	e.current = last + 1
-	wrote, known, err := j.resumeClock(ctx)
+	wrote, known, err := resumeClock(ctx, db, clock)
 	if err != nil {
-		return err
+		return e, err
 	}
 	if known {
 		e.from = wrote
 	}
 	switch {
-	case e.from.IsZero() || j.db.fresh:
+	case e.from.IsZero() || db.fresh:
 		e.from = now
 	case e.from.After(now.Add(jump)):
 		// The clock went back, and nobody knows for how long.
@@ -57,35 +58,31 @@ func (j *Journal) loadEpochs(ctx context.Context) error {
 	case e.from.After(now):
 		e.from = now
 	}
-	clean, known, err := j.meta(ctx, metaClean)
+	clean, known, err := db.meta(ctx, metaClean)
 	if err != nil {
-		return err
+		return e, err
 	}
 	// A journal that never started cut nothing off.
 	if known && clean == 0 {
-		s := j.clock.shift()
-		if err := j.db.noteBroken(ctx, last, s.steady(now), s.steady(e.from)); err != nil {
-			return fmt.Errorf("note that the process before was cut off: %w", err)
+		s := clock.shift()
+		if err := db.noteBroken(ctx, last, s.steady(now), s.steady(e.from)); err != nil {
+			return e, fmt.Errorf("note that the process before was cut off: %w", err)
 		}
 	}
-	if err := j.loadBroken(ctx, &e); err != nil {
-		return err
-	}
-	j.epochs = e
-	return nil
+	return e, e.loadBroken(ctx, db)
 }
 
-func (j *Journal) loadBroken(ctx context.Context, e *epochs) error {
-	forgotten, _, err := j.meta(ctx, metaForgotten)
+func (e *epochs) loadBroken(ctx context.Context, db *database) error {
+	forgotten, _, err := db.meta(ctx, metaForgotten)
 	if err != nil {
 		return err
 	}
-	at, _, err := j.meta(ctx, metaForgottenAt)
+	at, _, err := db.meta(ctx, metaForgottenAt)
 	if err != nil {
 		return err
 	}
 	e.forgotten, e.forgottenAt = forgotten, at
-	return j.db.each(ctx, brokenEpochs, nil, func(scan func(...any) error) error {
+	return db.each(ctx, brokenEpochs, nil, func(scan func(...any) error) error {
 		var epoch, found int64
 		if err := scan(&epoch, &found); err != nil {
 			return err
@@ -117,18 +114,18 @@ func (e *epochs) found(begun int64) (at int64, broken bool) {
 
 // resumeClock sets the clock going where the process before left it, and
 // returns what the machine's clock said when that last wrote.
-func (j *Journal) resumeClock(ctx context.Context) (wrote time.Time, known bool, err error) {
-	ahead, _, err := j.meta(ctx, metaAhead)
+func resumeClock(ctx context.Context, db *database, clock *steadyClock) (wrote time.Time, known bool, err error) {
+	ahead, _, err := db.meta(ctx, metaAhead)
 	if err != nil {
 		return wrote, false, err
 	}
-	alive, known, err := j.meta(ctx, metaAlive)
+	alive, known, err := db.meta(ctx, metaAlive)
 	if err != nil {
 		return wrote, false, err
 	}
 	before := shift(ahead) * shift(time.Microsecond)
 	wrote = before.read(alive)
-	j.clock.resume(time.Duration(before), wrote)
+	clock.resume(time.Duration(before), wrote)
 	return wrote, known, nil
 }
 
@@ -189,7 +186,7 @@ func (s *closeWrite) apply(t *transaction) error {
 	if _, err := t.exec(upsertMeta, metaRevision, t.revision.last); err != nil {
 		return err
 	}
-	for _, u := range s.j.unusedNumbers() {
+	for _, u := range s.j.counters.unused() {
 		if _, err := t.exec(setCounter, u.last, u.channel, u.kind, u.limit); err != nil {
 			return err
 		}

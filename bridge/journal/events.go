@@ -71,7 +71,7 @@ func (s *appendWrite) apply(t *transaction) error {
 func (s *appendWrite) finish(err error) {
 	s.j.queued.Add(-int64(len(s.batch.Entries)))
 	if err == nil && s.refused == nil {
-		s.j.passNumbers(s.batch.Records)
+		s.j.counters.pass(s.batch.Records)
 	}
 	s.wait.finish(err)
 }

@@ -19,7 +19,7 @@ func (s *flagWrite) apply(t *transaction) error {
 // Flag implements [bridge.Journal].
 func (j *Journal) Flag(ctx context.Context, name string) (string, error) {
 	var value string
-	if _, err := j.scanFound(ctx, flagOf, []any{name}, &value); err != nil {
+	if _, err := j.find(ctx, flagOf, []any{name}, &value); err != nil {
 		return "", fmt.Errorf("journal: flag: %w", err)
 	}
 	return value, nil

@@ -78,17 +78,18 @@ type Stats struct {
 
 // Journal is a [bridge.Journal] on disk. Open makes one.
 type Journal struct {
+	access
+	*standings
+	*ledger
+
 	opts Options
-	db   *database
-	w    *writer
 	log  *slog.Logger
 	// epochs do not change after Open.
-	epochs epochs
-	afloat *afloat
-	ledger *ledger
-	// keysUpTo is the last seq whose idempotency key needs its event no more.
-	keysUpTo atomic.Int64
-	clock    steadyClock
+	epochs   epochs
+	afloat   *afloat
+	counters *counters
+	purger   *purger
+	clock    *steadyClock
 
 	pending atomic.Int64
 	// queued counts entries on their way to the writer.
@@ -99,21 +100,12 @@ type Journal struct {
 	started bool
 	closing bool
 
-	// The writer takes numberMu within a transaction, so that whoever holds it
-	// must not wait for the writer.
-	numberMu sync.Mutex
-	numbers  map[counterKey]*numbers
-
 	// boot is the highest seq set aside before this process.
 	boot int64
 	// lost is how many events may be missing.
 	lost int64
 
-	stopPurge context.CancelFunc
-	purging   sync.WaitGroup
-	// swept asks for delivered events to be purged.
-	swept chan struct{}
-	// background builds runs of keys.
+	// background builds runs of keys and sorts the ledger.
 	background sync.WaitGroup
 }
 
@@ -130,15 +122,25 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{opts: opts, db: s, log: opts.Logger, numbers: map[counterKey]*numbers{}, afloat: newAfloat(), ledger: newLedger(), swept: make(chan struct{}, 1)}
-	j.clock.wall, j.clock.elapsed = opts.clock()
+	j := newJournal(opts, s)
 	start, err := j.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", errors.Join(err, s.close()))
 	}
 	j.boot = start.seq.last
-	j.w = startWriter(j, start)
+	j.w.start(start)
 	return j, nil
+}
+
+func newJournal(opts Options, db *database) *Journal {
+	j := &Journal{
+		opts: opts, log: opts.Logger, afloat: newAfloat(), counters: newCounters(), clock: newSteadyClock(opts.clock()),
+	}
+	j.access = access{db: db, w: newWriter(j)}
+	j.standings = &standings{access: j.access}
+	j.ledger = newLedger(j.access, &j.background)
+	j.purger = newPurger(j)
+	return j
 }
 
 // check fills in defaults and returns the path of the database.
@@ -176,7 +178,7 @@ func (o *Options) check() (string, error) {
 
 // load reads what is kept in memory.
 func (j *Journal) load(ctx context.Context) (start state, err error) {
-	low, _, err := j.meta(ctx, metaAfloat)
+	low, _, err := j.db.meta(ctx, metaAfloat)
 	if err != nil {
 		return start, err
 	}
@@ -184,22 +186,22 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 		return start, fmt.Errorf("enter what was afloat: %w", err)
 	}
 	var pending, dead int64
-	if err := j.scan(ctx, countPending, &pending); err != nil {
+	if err := j.db.scan(ctx, countPending, &pending); err != nil {
 		return start, fmt.Errorf("count pending events: %w", err)
 	}
-	if err := j.scan(ctx, countDead, &dead); err != nil {
+	if err := j.db.scan(ctx, countDead, &dead); err != nil {
 		return start, fmt.Errorf("count dead letters: %w", err)
 	}
 	j.pending.Store(pending)
 	j.dead.Store(dead)
-	if err := j.scan(ctx, countUnclaimed, &start.unclaimed.rows, &start.unclaimed.bytes); err != nil {
+	if err := j.db.scan(ctx, countUnclaimed, &start.unclaimed.rows, &start.unclaimed.bytes); err != nil {
 		return start, fmt.Errorf("count unclaimed changes: %w", err)
 	}
 	for _, a := range []struct {
 		to   *allotted
 		name string
 	}{{&start.seq, metaSeq}, {&start.revision, metaRevision}} {
-		last, _, err := j.meta(ctx, a.name)
+		last, _, err := j.db.meta(ctx, a.name)
 		if err != nil {
 			return start, err
 		}
@@ -212,14 +214,14 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 	if last > start.seq.last {
 		start.seq.last, start.seq.limit = last, last
 	}
-	if err := j.loadEpochs(ctx); err != nil {
+	if j.epochs, err = loadEpochs(ctx, j.db, j.clock); err != nil {
 		return start, err
 	}
-	if err := j.loadLedger(ctx); err != nil {
+	if err := j.ledger.load(ctx); err != nil {
 		return start, err
 	}
 	start.keys, err = j.loadKeys(ctx)
-	j.keysUpTo.Store(start.keys.mark)
+	j.purger.keysUpTo.Store(start.keys.mark)
 	return start, err
 }
 
@@ -237,9 +239,7 @@ func (j *Journal) Start(committed func([]bridge.Entry)) error {
 		return fmt.Errorf("journal: start: %w", err)
 	}
 	j.started = true
-	ctx, cancel := context.WithCancel(context.Background())
-	j.stopPurge = cancel
-	j.purging.Go(func() { j.purgeLoop(ctx) })
+	j.purger.start()
 	return nil
 }
 
@@ -254,8 +254,7 @@ func (j *Journal) Close() error {
 		return fmt.Errorf("journal: close: %w: the journal is closed", bridge.ErrStorage)
 	}
 	if started {
-		j.stopPurge()
-		j.purging.Wait()
+		j.purger.stop()
 	}
 	err := j.w.stop(&closeWrite{wait: newWait(), j: j, started: started})
 	j.background.Wait()

@@ -138,7 +138,7 @@ type keys struct {
 // loadKeys reads the runs and the keys whose events stand in for them.
 func (j *Journal) loadKeys(ctx context.Context) (keys, error) {
 	k := keys{fresh: map[keyHash]struct{}{}}
-	mark, _, err := j.meta(ctx, metaKeys)
+	mark, _, err := j.db.meta(ctx, metaKeys)
 	if err != nil {
 		return k, err
 	}
@@ -270,8 +270,7 @@ func (s *runWrite) finish(err error) {
 	s.run.parts = nil
 	k.runs = append(k.runs, s.run)
 	k.closing, k.mark = nil, s.upTo
-	s.w.j.keysUpTo.Store(s.upTo)
-	s.w.j.sweep()
+	s.w.j.purger.free(s.upTo)
 }
 
 func (*runWrite) kept() bool { return true }
@@ -317,11 +316,4 @@ func (s *keysWrite) finish(err error) {
 		}
 	}
 	s.wait.finish(err)
-}
-
-// purgeKeys forgets keys. now is the database's time.
-func (j *Journal) purgeKeys(ctx context.Context, now int64) error {
-	// An event whose retention has passed must not stand in for its key.
-	age := min(max(j.opts.Retention, purgeEvery), keysEvery)
-	return j.w.do(ctx, &keysWrite{wait: newWait(), w: j.w, now: now, before: now - age.Microseconds()})
 }

@@ -36,8 +36,12 @@ type entered struct {
 	number, stamp int64
 }
 
-// ledger are the entries that are not sorted yet.
+// ledger is the journal's [bridge.Ledger]. In memory are the entries that are not
+// sorted yet.
 type ledger struct {
+	access
+	background *sync.WaitGroup
+
 	mu sync.Mutex
 	// fresh are the newest, moving those that are being moved.
 	fresh, moving map[position]entered
@@ -47,7 +51,9 @@ type ledger struct {
 	since int64
 }
 
-func newLedger() *ledger { return &ledger{fresh: map[position]entered{}, last: map[string]int64{}} }
+func newLedger(a access, background *sync.WaitGroup) *ledger {
+	return &ledger{access: a, background: background, fresh: map[position]entered{}, last: map[string]int64{}}
+}
 
 func (l *ledger) enter(list []entered) {
 	if len(list) == 0 {
@@ -126,14 +132,14 @@ func (t *transaction) enter(s *bridge.Settlement) error {
 	return err
 }
 
-// moveLedger moves entries to where they are sorted, if there are so many or
+// move moves entries to where they are sorted, if there are so many or
 // they are older than a time.
-func (j *Journal) moveLedger(least int, before int64) {
-	list := j.ledger.begin(least, before)
+func (l *ledger) move(least int, before int64) {
+	list := l.begin(least, before)
 	if len(list) == 0 {
 		return
 	}
-	j.background.Go(func() {
+	l.background.Go(func() {
 		var upTo int64
 		for i := range list {
 			upTo = max(upTo, list[i].number)
@@ -141,19 +147,19 @@ func (j *Journal) moveLedger(least int, before int64) {
 		// Each page is written when the one before is, so that the writer has room
 		// for others.
 		for page := range slices.Chunk(list, ledgerPage) {
-			if !j.movePage(&moveWrite{page: page}) {
+			if !l.movePage(&moveWrite{page: page}) {
 				return
 			}
 		}
-		if j.movePage(&moveWrite{upTo: upTo}) {
-			j.ledger.end()
+		if l.movePage(&moveWrite{upTo: upTo}) {
+			l.end()
 		}
 	})
 }
 
-func (j *Journal) movePage(s *moveWrite) bool {
+func (l *ledger) movePage(s *moveWrite) bool {
 	s.done = make(chan error, 1)
-	j.w.push(s, retryPatience)
+	l.w.push(s, retryPatience)
 	return <-s.done == nil
 }
 
@@ -183,17 +189,17 @@ func (s *moveWrite) finish(err error) { s.done <- err }
 
 func (*moveWrite) kept() bool { return true }
 
-// loadLedger reads the entries that are not sorted yet.
-func (j *Journal) loadLedger(ctx context.Context) error {
+// load reads the entries that are not sorted yet.
+func (l *ledger) load(ctx context.Context) error {
 	var list []entered
-	err := j.db.each(ctx, positions, nil, func(scan func(...any) error) error {
+	err := l.db.each(ctx, positions, nil, func(scan func(...any) error) error {
 		var e entered
 		err := scan(&e.number, &e.dialog, &e.position.sequence, &e.Channel, &e.Thread, &e.Source, &e.stamp)
 		e.LedgerEntry.Sequence = e.position.sequence
 		list = append(list, e)
 		return err
 	})
-	j.ledger.enter(list)
+	l.enter(list)
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
@@ -201,16 +207,16 @@ func (j *Journal) loadLedger(ctx context.Context) error {
 }
 
 // MessagesAt implements [bridge.Journal].
-func (j *Journal) MessagesAt(ctx context.Context, dialog string, sequences []int64) ([]bridge.LedgerEntry, error) {
+func (l *ledger) MessagesAt(ctx context.Context, dialog string, sequences []int64) ([]bridge.LedgerEntry, error) {
 	var list []bridge.LedgerEntry
 	for _, sequence := range sequences {
 		// Memory is asked first: what it forgets is in the table by then.
-		if e, there := j.ledger.at(position{dialog, sequence}); there && j.w.usable() == nil {
+		if e, there := l.at(position{dialog, sequence}); there && l.w.usable() == nil {
 			list = append(list, e)
 			continue
 		}
 		e := bridge.LedgerEntry{Sequence: sequence}
-		found, err := j.scanFound(ctx, messageAt, []any{dialog, sequence}, &e.Channel, &e.Thread, &e.Source)
+		found, err := l.find(ctx, messageAt, []any{dialog, sequence}, &e.Channel, &e.Thread, &e.Source)
 		if err != nil {
 			return nil, fmt.Errorf("journal: messages at a position: %w", err)
 		}
@@ -222,10 +228,10 @@ func (j *Journal) MessagesAt(ctx context.Context, dialog string, sequences []int
 }
 
 // LastOf implements [bridge.Journal].
-func (j *Journal) LastOf(ctx context.Context, dialog string) (int64, error) {
+func (l *ledger) LastOf(ctx context.Context, dialog string) (int64, error) {
 	last := int64(-1)
-	memory, known := j.ledger.lastOf(dialog)
-	if _, err := j.scanFound(ctx, lastOf, []any{dialog}, &last); err != nil {
+	memory, known := l.lastOf(dialog)
+	if _, err := l.find(ctx, lastOf, []any{dialog}, &last); err != nil {
 		return 0, fmt.Errorf("journal: last message of a dialog: %w", err)
 	}
 	if known {

@@ -74,7 +74,7 @@ func TestPurge(t *testing.T) {
 		t.Helper()
 		// What the first moves, the second forgets.
 		for range 2 {
-			if err := j.purge(t.Context(), micros(time.Now().Add(later)), withKeys); err != nil {
+			if err := j.purger.purge(t.Context(), micros(time.Now().Add(later)), withKeys); err != nil {
 				t.Fatal(err)
 			}
 			j.background.Wait()

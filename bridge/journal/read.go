@@ -11,18 +11,25 @@ import (
 	"lpbridge/bridge"
 )
 
-// scan reads the one row a statement always has.
-func (j *Journal) scan(ctx context.Context, s statement, dest ...any) error {
-	_, err := j.db.find(ctx, s, nil, dest...)
-	return err
+// access is how the journal's trades get at what is kept, for as long as it can
+// be trusted: they read from the database, and write through the writer.
+type access struct {
+	db *database
+	w  *writer
 }
 
-// scanFound reads the row a statement may have and reports whether it had.
-func (j *Journal) scanFound(ctx context.Context, s statement, args []any, dest ...any) (bool, error) {
-	if err := j.w.usable(); err != nil {
+// find reads the row a statement may have and reports whether it had.
+func (a access) find(ctx context.Context, s statement, args []any, dest ...any) (bool, error) {
+	if err := a.w.usable(); err != nil {
 		return false, err
 	}
-	return j.db.find(ctx, s, args, dest...)
+	return a.db.find(ctx, s, args, dest...)
+}
+
+// scan reads the one row a statement always has.
+func (s *database) scan(ctx context.Context, st statement, dest ...any) error {
+	_, err := s.find(ctx, st, nil, dest...)
+	return err
 }
 
 func (s *database) find(ctx context.Context, st statement, args []any, dest ...any) (bool, error) {
@@ -38,11 +45,11 @@ func (s *database) find(ctx context.Context, st statement, args []any, dest ...a
 // each calls row for every row of a statement. The rows are closed when it
 // returns: a reader that stays open keeps the log from being used again. row
 // must not read by itself.
-func (j *Journal) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
-	if err := j.w.usable(); err != nil {
+func (a access) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
+	if err := a.w.usable(); err != nil {
 		return err
 	}
-	return j.db.each(ctx, s, args, row)
+	return a.db.each(ctx, s, args, row)
 }
 
 func (d *database) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
@@ -71,9 +78,9 @@ func readError(err error) error {
 }
 
 // meta reads one of the journal's own numbers and reports whether it is set.
-func (j *Journal) meta(ctx context.Context, name string) (int64, bool, error) {
+func (s *database) meta(ctx context.Context, name string) (int64, bool, error) {
 	var value int64
-	found, err := j.db.find(ctx, metaOf, []any{name}, &value)
+	found, err := s.find(ctx, metaOf, []any{name}, &value)
 	if err != nil {
 		return 0, false, fmt.Errorf("read %s: %w", name, err)
 	}

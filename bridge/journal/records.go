@@ -11,26 +11,6 @@ import (
 	"lpbridge/bridge"
 )
 
-// numberBlock is how many numbers NextID sets aside at a time.
-const numberBlock = 64
-
-// counterKey names a counter.
-type counterKey struct{ channel, kind string }
-
-// numbers are those set aside for one counter and not handed out yet.
-type numbers struct {
-	// fetching lets one caller at a time fetch more.
-	fetching chan struct{}
-	// next to limit are free; guarded by Journal.numberMu.
-	next, limit int64
-}
-
-// unused is the end of a block of numbers that was not needed.
-type unused struct {
-	counterKey
-	last, limit int64
-}
-
 // recordStore is one channel's [bridge.Records].
 type recordStore struct {
 	j       *Journal
@@ -42,100 +22,7 @@ func (j *Journal) RecordsOf(channel string) bridge.Records { return &recordStore
 
 // NextID implements [bridge.Records].
 func (b *recordStore) NextID(ctx context.Context, kind string) (int64, error) {
-	n := b.j.numbersOf(counterKey{b.channel, kind})
-	if id, ok := b.j.takeNumber(n); ok {
-		return id, b.j.w.usable()
-	}
-	select {
-	case n.fetching <- struct{}{}:
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	defer func() { <-n.fetching }()
-	if id, ok := b.j.takeNumber(n); ok {
-		return id, nil
-	}
-	s := &numberWrite{wait: newWait(), channel: b.channel, kind: kind}
-	if err := b.j.w.do(ctx, s); err != nil {
-		return 0, fmt.Errorf("journal: next id: %w", err)
-	}
-	b.j.numberMu.Lock()
-	defer b.j.numberMu.Unlock()
-	n.next, n.limit = s.last+2, s.last+numberBlock
-	return s.last + 1, nil
-}
-
-func (j *Journal) numbersOf(k counterKey) *numbers {
-	j.numberMu.Lock()
-	defer j.numberMu.Unlock()
-	n := j.numbers[k]
-	if n == nil {
-		n = &numbers{fetching: make(chan struct{}, 1), next: 1}
-		j.numbers[k] = n
-	}
-	return n
-}
-
-func (j *Journal) takeNumber(n *numbers) (int64, bool) {
-	j.numberMu.Lock()
-	defer j.numberMu.Unlock()
-	if n.next > n.limit {
-		return 0, false
-	}
-	n.next++
-	return n.next - 1, true
-}
-
-// passNumbers keeps NextID from returning the id of a saved record.
-func (j *Journal) passNumbers(records []bridge.ChannelRecord) {
-	j.numberMu.Lock()
-	defer j.numberMu.Unlock()
-	for _, r := range records {
-		if n := j.numbers[counterKey{r.Channel, r.Kind}]; n != nil {
-			n.next = max(n.next, r.ID+1)
-		}
-	}
-}
-
-// setAside returns the highest number that the database knows to be taken, as
-// far as memory tells.
-func (j *Journal) setAside(k counterKey) int64 {
-	j.numberMu.Lock()
-	defer j.numberMu.Unlock()
-	if n := j.numbers[k]; n != nil {
-		return n.limit
-	}
-	return 0
-}
-
-// unusedNumbers returns what can be given back at the end.
-func (j *Journal) unusedNumbers() []unused {
-	j.numberMu.Lock()
-	defer j.numberMu.Unlock()
-	var back []unused
-	for k, n := range j.numbers {
-		if n.next <= n.limit {
-			back = append(back, unused{k, n.next - 1, n.limit})
-		}
-	}
-	return back
-}
-
-// numberWrite sets a block of numbers aside.
-type numberWrite struct {
-	wait
-	channel, kind string
-	// last is the number before the block.
-	last int64
-}
-
-func (s *numberWrite) apply(t *transaction) error {
-	s.last = 0
-	if _, err := t.row(counterOf, []any{s.channel, s.kind}, &s.last); err != nil {
-		return err
-	}
-	_, err := t.exec(raiseCounter, s.channel, s.kind, s.last+numberBlock)
-	return err
+	return b.j.counters.next(ctx, b.j.w, counterKey{b.channel, kind})
 }
 
 // Get implements [bridge.Records].
@@ -150,7 +37,7 @@ func (b *recordStore) Find(ctx context.Context, kind, key string) (bridge.Record
 
 func (b *recordStore) one(ctx context.Context, s statement, kind string, args ...any) (bridge.Record, error) {
 	row := record{kind: kind}
-	found, err := b.j.scanFound(ctx, s, args, row.dest()...)
+	found, err := b.j.find(ctx, s, args, row.dest()...)
 	if err != nil {
 		return bridge.Record{}, fmt.Errorf("journal: read a record: %w", err)
 	}
@@ -295,7 +182,7 @@ func (t *transaction) saveRecord(r *bridge.ChannelRecord) error {
 			return err
 		}
 	}
-	if r.ID <= t.w.j.setAside(counterKey{r.Channel, r.Kind}) {
+	if r.ID <= t.w.j.counters.setAside(counterKey{r.Channel, r.Kind}) {
 		return nil
 	}
 	_, err = t.exec(raiseCounter, r.Channel, r.Kind, r.ID)

@@ -42,7 +42,7 @@ const purgePage = 200
 
 // rules are in the order in which rows come free: a conversation holds its
 // thread while it is open, a thread its conversation and its consumer.
-func (j *Journal) rules() []rule {
+func (p *purger) rules() []rule {
 	list := []rule{{
 		what: "unclaimed changes", find: oldUnclaimed, drop: forgetUnclaimed, first: []any{int64(0)}, beside: 1,
 		age: unclaimedRetention, also: countForgotten,
@@ -50,7 +50,7 @@ func (j *Journal) rules() []rule {
 		what: "open conversations", find: oldOpenConversations, drop: forgetOpenConversation, first: []any{""},
 		age: longRetention, also: forgetDialogs,
 	}}
-	if history := j.opts.HistoryRetention; history > 0 {
+	if history := p.opts.HistoryRetention; history > 0 {
 		list = append(list, rule{
 			what: "threads", find: oldThreads, drop: forgetThread, first: []any{"", ""}, age: history,
 		}, rule{
@@ -82,30 +82,30 @@ func forgetDialogs(t *transaction, key []any) error {
 }
 
 // purgeRows forgets what the rules say. now is the database's time.
-func (j *Journal) purgeRows(ctx context.Context, now int64) error {
-	for _, r := range j.rules() {
-		n, err := j.follow(ctx, &r, now-r.age.Microseconds())
+func (p *purger) purgeRows(ctx context.Context, now int64) error {
+	for _, r := range p.rules() {
+		n, err := p.follow(ctx, &r, now-r.age.Microseconds())
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.what, err)
 		}
 		if n > 0 && r.find == oldUnclaimed {
-			j.log.Warn("journal: changes nobody claimed were dropped", "changes", n)
+			p.log.Warn("journal: changes nobody claimed were dropped", "changes", n)
 		}
 	}
 	return nil
 }
 
 // follow forgets what one rule says and returns how many rows that were.
-func (j *Journal) follow(ctx context.Context, r *rule, cutoff int64) (int64, error) {
+func (p *purger) follow(ctx context.Context, r *rule, cutoff int64) (int64, error) {
 	var total int64
 	after := r.first
 	for {
-		keys, err := j.oldKeys(ctx, r, after, cutoff)
+		keys, err := p.oldKeys(ctx, r, after, cutoff)
 		if err != nil || len(keys) == 0 {
 			return total, err
 		}
 		s := &ruleWrite{wait: newWait(), rule: r, keys: keys, cutoff: cutoff}
-		if err := j.w.do(ctx, s); err != nil {
+		if err := p.w.do(ctx, s); err != nil {
 			return total, err
 		}
 		total += s.forgotten
@@ -119,9 +119,9 @@ func (j *Journal) follow(ctx context.Context, r *rule, cutoff int64) (int64, err
 	}
 }
 
-func (j *Journal) oldKeys(ctx context.Context, r *rule, after []any, cutoff int64) (keys [][]any, err error) {
+func (p *purger) oldKeys(ctx context.Context, r *rule, after []any, cutoff int64) (keys [][]any, err error) {
 	args := append(slices.Clip(after), cutoff, purgePage)
-	err = j.each(ctx, r.find, args, func(scan func(...any) error) error {
+	err = p.each(ctx, r.find, args, func(scan func(...any) error) error {
 		key, dest := make([]any, len(after)+r.beside), make([]any, len(after)+r.beside)
 		for i := range key {
 			dest[i] = &key[i]
@@ -182,6 +182,6 @@ func (s *forgetEpochsWrite) apply(t *transaction) error {
 }
 
 // purgeEpochs forgets processes that were cut off long ago.
-func (j *Journal) purgeEpochs(ctx context.Context, now int64) error {
-	return j.w.do(ctx, &forgetEpochsWrite{wait: newWait(), cutoff: now - epochRetention.Microseconds()})
+func (p *purger) purgeEpochs(ctx context.Context, now int64) error {
+	return p.w.do(ctx, &forgetEpochsWrite{wait: newWait(), cutoff: now - epochRetention.Microseconds()})
 }

@@ -62,7 +62,7 @@ func TestRetention(t *testing.T) {
 
 	look := func(when string, want ...string) {
 		t.Helper()
-		must(j.purge(t.Context(), j.clock.shift().steady(m.now()), true))
+		must(j.purger.purge(t.Context(), j.clock.shift().steady(m.now()), true))
 		var have []string
 		for _, id := range []string{"over", "open", "waits", "composing", "moved on"} {
 			th, err := j.Thread(t.Context(), bridge.ThreadKey{Channel: "webhook", Thread: bridge.ThreadID(id)})
@@ -176,7 +176,7 @@ func TestForgottenEpochs(t *testing.T) {
 		if !list[0].Doubt.Since.Equal(since) {
 			t.Errorf("after %d days: in doubt since %v, want %v", days, list[0].Doubt.Since, since)
 		}
-		if err := j.purge(t.Context(), j.clock.shift().steady(m.now()), true); err != nil {
+		if err := j.purger.purge(t.Context(), j.clock.shift().steady(m.now()), true); err != nil {
 			t.Fatal(err)
 		}
 		if err := j.Close(); err != nil {

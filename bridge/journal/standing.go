@@ -8,6 +8,10 @@ import (
 	"lpbridge/bridge"
 )
 
+// standings are the rows of threads and conversations, which are saved together.
+// They are the journal's [bridge.ThreadMap] and [bridge.ConversationMap].
+type standings struct{ access }
+
 // standingWrite saves threads and conversations.
 type standingWrite struct {
 	wait
@@ -15,11 +19,11 @@ type standingWrite struct {
 }
 
 // Save implements [bridge.Journal].
-func (j *Journal) Save(ctx context.Context, s bridge.Standing) error {
-	if len(s.Threads) == 0 && len(s.Conversations) == 0 {
+func (s *standings) Save(ctx context.Context, st bridge.Standing) error {
+	if len(st.Threads) == 0 && len(st.Conversations) == 0 {
 		return nil
 	}
-	if err := j.w.do(ctx, &standingWrite{wait: newWait(), standing: s}); err != nil {
+	if err := s.w.do(ctx, &standingWrite{wait: newWait(), standing: st}); err != nil {
 		return fmt.Errorf("journal: save: %w", err)
 	}
 	return nil
@@ -71,13 +75,13 @@ func (t *transaction) saveConversation(c *bridge.Conversation) error {
 }
 
 // Thread implements [bridge.Journal].
-func (j *Journal) Thread(ctx context.Context, k bridge.ThreadKey) (*bridge.Thread, error) {
-	return j.thread(ctx, threadByKey, k.Channel, string(k.Thread))
+func (s *standings) Thread(ctx context.Context, k bridge.ThreadKey) (*bridge.Thread, error) {
+	return s.thread(ctx, threadByKey, k.Channel, string(k.Thread))
 }
 
-func (j *Journal) thread(ctx context.Context, s statement, args ...any) (*bridge.Thread, error) {
+func (s *standings) thread(ctx context.Context, st statement, args ...any) (*bridge.Thread, error) {
 	var th bridge.Thread
-	found, err := j.scanFound(ctx, s, args, threadDest(&th)...)
+	found, err := s.find(ctx, st, args, threadDest(&th)...)
 	if err != nil {
 		return nil, fmt.Errorf("journal: read thread: %w", err)
 	}
@@ -88,17 +92,17 @@ func (j *Journal) thread(ctx context.Context, s statement, args ...any) (*bridge
 }
 
 // ThreadsOf implements [bridge.Journal].
-func (j *Journal) ThreadsOf(ctx context.Context, lpConsumer string) ([]bridge.Thread, error) {
-	list, err := j.threadList(ctx, threadsOf, lpConsumer)
+func (s *standings) ThreadsOf(ctx context.Context, lpConsumer string) ([]bridge.Thread, error) {
+	list, err := s.threadList(ctx, threadsOf, lpConsumer)
 	if err != nil {
 		return nil, fmt.Errorf("journal: threads of a consumer: %w", err)
 	}
 	return list, nil
 }
 
-func (j *Journal) threadList(ctx context.Context, s statement, args ...any) ([]bridge.Thread, error) {
+func (s *standings) threadList(ctx context.Context, st statement, args ...any) ([]bridge.Thread, error) {
 	var list []bridge.Thread
-	err := j.each(ctx, s, args, func(scan func(...any) error) error {
+	err := s.each(ctx, st, args, func(scan func(...any) error) error {
 		var th bridge.Thread
 		if err := scan(threadDest(&th)...); err != nil {
 			return err
@@ -117,22 +121,22 @@ func threadDest(th *bridge.Thread) []any {
 }
 
 // Conversation implements [bridge.Journal].
-func (j *Journal) Conversation(ctx context.Context, id string) (*bridge.Conversation, error) {
-	return j.conversation(ctx, conversationByID, id)
+func (s *standings) Conversation(ctx context.Context, id string) (*bridge.Conversation, error) {
+	return s.conversation(ctx, conversationByID, id)
 }
 
 // ConversationOfDialog implements [bridge.Journal].
-func (j *Journal) ConversationOfDialog(ctx context.Context, dialog string) (*bridge.Conversation, error) {
-	return j.conversation(ctx, conversationByDialog, dialog)
+func (s *standings) ConversationOfDialog(ctx context.Context, dialog string) (*bridge.Conversation, error) {
+	return s.conversation(ctx, conversationByDialog, dialog)
 }
 
 // HeldBy implements [bridge.Journal].
-func (j *Journal) HeldBy(ctx context.Context, lpConsumer string) (*bridge.Conversation, error) {
-	return j.conversation(ctx, conversationHeld, lpConsumer)
+func (s *standings) HeldBy(ctx context.Context, lpConsumer string) (*bridge.Conversation, error) {
+	return s.conversation(ctx, conversationHeld, lpConsumer)
 }
 
-func (j *Journal) conversation(ctx context.Context, s statement, args ...any) (*bridge.Conversation, error) {
-	list, err := j.conversations(ctx, s, args...)
+func (s *standings) conversation(ctx context.Context, st statement, args ...any) (*bridge.Conversation, error) {
+	list, err := s.conversations(ctx, st, args...)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
@@ -140,13 +144,13 @@ func (j *Journal) conversation(ctx context.Context, s statement, args ...any) (*
 }
 
 // ConversationsOf implements [bridge.Journal].
-func (j *Journal) ConversationsOf(ctx context.Context, k bridge.ThreadKey, limit int) ([]bridge.Conversation, error) {
-	return j.conversations(ctx, conversationsOf, k.Channel, string(k.Thread), limit)
+func (s *standings) ConversationsOf(ctx context.Context, k bridge.ThreadKey, limit int) ([]bridge.Conversation, error) {
+	return s.conversations(ctx, conversationsOf, k.Channel, string(k.Thread), limit)
 }
 
-func (j *Journal) conversations(ctx context.Context, s statement, args ...any) ([]bridge.Conversation, error) {
+func (s *standings) conversations(ctx context.Context, st statement, args ...any) ([]bridge.Conversation, error) {
 	var list []bridge.Conversation
-	err := j.each(ctx, s, args, func(scan func(...any) error) error {
+	err := s.each(ctx, st, args, func(scan func(...any) error) error {
 		var c bridge.Conversation
 		var began, ended int64
 		err := scan(&c.ID, &c.Channel, &c.Thread, &c.ExtConsumer, &c.LPConsumer, &c.Dialog, &c.Survey, &c.Open, &c.Announced,
@@ -157,7 +161,7 @@ func (j *Journal) conversations(ctx context.Context, s statement, args ...any) (
 	})
 	for i := range list {
 		if err == nil {
-			err = j.addDialogs(ctx, &list[i])
+			err = s.addDialogs(ctx, &list[i])
 		}
 	}
 	if err != nil {
@@ -166,8 +170,8 @@ func (j *Journal) conversations(ctx context.Context, s statement, args ...any) (
 	return list, nil
 }
 
-func (j *Journal) addDialogs(ctx context.Context, c *bridge.Conversation) error {
-	return j.each(ctx, dialogsOf, []any{c.ID}, func(scan func(...any) error) error {
+func (s *standings) addDialogs(ctx context.Context, c *bridge.Conversation) error {
+	return s.each(ctx, dialogsOf, []any{c.ID}, func(scan func(...any) error) error {
 		var dialog string
 		err := scan(&dialog)
 		c.Dialogs = append(c.Dialogs, dialog)

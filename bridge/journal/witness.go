@@ -55,10 +55,10 @@ func (s *database) note(seq int64) {
 // highest seq there was.
 func (j *Journal) checkEnd(ctx context.Context) (int64, error) {
 	var last int64
-	if err := j.scan(ctx, lastEvent, &last); err != nil {
+	if err := j.db.scan(ctx, lastEvent, &last); err != nil {
 		return 0, fmt.Errorf("read the last event: %w", err)
 	}
-	mark, _, err := j.meta(ctx, metaKeys)
+	mark, _, err := j.db.meta(ctx, metaKeys)
 	if err != nil {
 		return 0, err
 	}

@@ -93,14 +93,16 @@ type state struct {
 	shift shift
 }
 
-func startWriter(j *Journal, start state) *writer {
-	w := &writer{
-		j: j, wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan struct{}),
-		state: start,
-	}
+func newWriter(j *Journal) *writer {
+	w := &writer{j: j, wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan struct{})}
 	w.tx = transaction{w: w}
-	go w.run()
 	return w
+}
+
+// start begins work where the process before left off.
+func (w *writer) start(from state) {
+	w.state = from
+	go w.run()
 }
 
 // do runs a write and waits until it is on disk. When ctx ends first the write
@@ -273,7 +275,7 @@ func (w *writer) serve(writes []write) {
 	}
 	w.lookAfter(writes)
 	w.closeRun(w.j.opts.runKeys)
-	w.j.moveLedger(w.j.opts.ledgerBatch, math.MinInt64)
+	w.j.ledger.move(w.j.opts.ledgerBatch, math.MinInt64)
 }
 
 // commit runs the writes and commits. After an error nothing of them is left.
