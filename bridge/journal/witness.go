@@ -8,8 +8,8 @@ import (
 
 // SQLite takes a log that ends early for one that was never longer: a disk that
 // did not keep its word, or a backup without the log, would lose accepted events
-// without a word. So the last seq is noted outside of the database after each
-// transaction, in the lock file. The note is not flushed, which would cost as
+// without a word. So the seq of the last event is noted outside of the database
+// after each transaction, in the lock file. The note is not flushed, which would cost as
 // much as the transaction: it is never ahead of what was, and after a power cut
 // it may be behind.
 

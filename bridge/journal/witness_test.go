@@ -83,3 +83,44 @@ func TestLogThatLostItsEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestLifeWithoutEventsLostNone: a process that was killed leaves numbers that
+// were set aside, and the next one may be killed before it gives any to an event.
+func TestLifeWithoutEventsLostNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	live := func(path string, events int) *bytes.Buffer {
+		var log bytes.Buffer
+		j, err := Open(t.Context(), Options{Store: "sqlite:" + path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = j.Close() })
+		if err := j.Start(func([]bridge.Entry) {}); err != nil {
+			t.Fatal(err)
+		}
+		for n := range events {
+			e := bridge.Entry{Lane: bridge.LaneKey{Channel: "webhook", Thread: "t"}, ID: bridge.EventID(fmt.Sprint(n))}
+			if _, err := j.Append(t.Context(), bridge.Batch{Entries: []bridge.Entry{e}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return &log
+	}
+	live(path, 3)
+	for n := range 2 {
+		killed := filepath.Join(t.TempDir(), "journal.db")
+		for _, suffix := range []string{"", "-wal", ".lock"} {
+			content, err := os.ReadFile(path + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(killed+suffix, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path = killed
+		if log := live(path, 0); strings.Contains(log.String(), "lost its end") {
+			t.Errorf("start %d after a kill: %s", n+1, log)
+		}
+	}
+}

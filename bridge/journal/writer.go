@@ -293,7 +293,9 @@ func (w *writer) commit(writes []write) error {
 		w.seq, w.revision, w.alive, w.shift = t.seq, t.revision, t.alive, t.shift
 		w.settleAfloat()
 		w.j.ledger.enter(t.entered)
-		w.j.db.note(t.seq.last)
+		if n := len(t.fresh); n > 0 {
+			w.j.db.note(t.fresh[n-1].Seq)
+		}
 		w.unclaimed.add(t.unclaimed)
 		return nil
 	}

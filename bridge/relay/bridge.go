@@ -145,8 +145,10 @@ type Bridge struct {
 	background background
 
 	notified atomic.Bool
-	ready    atomic.Bool
-	started  time.Time
+	// replay is that of the absence before this start, until a notification comes.
+	replay  atomic.Pointer[lane.Replay]
+	ready   atomic.Bool
+	started time.Time
 }
 
 // New makes a bridge. Attach adapters, then Run it.
@@ -325,6 +327,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	}
 	b.background.start(ctx)
 	b.background.spawn(func(ctx context.Context) { b.news.sweep(ctx, b.opts.UnclaimedFor) })
+	b.background.spawn(func(ctx context.Context) { b.outliveReplay(ctx, replay) })
 	if b.opts.TryCredential != nil {
 		parts.Go(func() { b.tryCredential(ctx) })
 	}

@@ -43,6 +43,38 @@ func TestAbsenceOfAnyLengthSendsNothingTwice(t *testing.T) {
 	}
 }
 
+// A process that does not live long enough for any of LivePerson's tries to meet
+// it was never there for LivePerson, whose pauses go on doubling.
+func TestLivesThatNoNotificationMetAreAnAbsence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{echoWait: 35 * time.Second, quiet: true})
+		r.begin("t-1")
+		r.sim.SetWebhooks(lpsim.Webhooks{URL: "http://bridge.test/webhooks/liveperson", RetentionSeconds: 259200})
+		r.wire.fail(about("precious", func(req *http.Request, body string) (*http.Response, error) {
+			r.door.lead(nil)
+			return r.appliedThen(hangs)(req, body)
+		}))
+		r.say("t-1", "e-1", "precious")
+		time.Sleep(500 * time.Millisecond)
+		for range 12 {
+			j := r.crash()
+			time.Sleep(9 * time.Second)
+			r = newRig(t, rigOptions{journal: j, sim: r.sim, door: r.door, channel: r.channel, echoWait: 35 * time.Second, quiet: true})
+			r.door.lead(nil)
+			time.Sleep(2 * time.Second)
+		}
+		j := r.crash()
+		time.Sleep(9 * time.Second)
+		r = newRig(t, rigOptions{journal: j, sim: r.sim, door: r.door, channel: r.channel, echoWait: 35 * time.Second, quiet: true})
+		time.Sleep(20 * time.Minute)
+		if n := count(r.allConsumerTexts(), "precious"); n != 1 || r.journal.PendingCount() > 0 {
+			t.Errorf("LivePerson has the message %d times, %d pending", n, r.journal.PendingCount())
+		}
+		r.shutDown()
+		r.sim.Close()
+	})
+}
+
 // The echo is twenty seconds late; meanwhile the process crashes and is then
 // restarted in order, once or again and again.
 func TestDoubtOutlivesOrderlyRestarts(t *testing.T) {

@@ -105,11 +105,11 @@ func (n *news) serve(w http.ResponseWriter, r *http.Request) *bridge.Problem {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), notificationTime)
 	defer cancel()
-	n.notified(ctx)
 	if err := n.take(ctx, body); err != nil {
 		n.log.Warn("a notification could not be kept", "error", err)
 		return bridge.ProblemOf(err)
 	}
+	n.notified(ctx)
 	return nil
 }
 

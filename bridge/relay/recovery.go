@@ -35,14 +35,61 @@ func (b *Bridge) recallReplay(ctx context.Context) (lane.Replay, error) {
 	_ = json.Unmarshal([]byte(stored), &replay)
 	from, _ := b.journal.Absence()
 	replay = replay.After(from, b.started)
-	value, err := json.Marshal(replay)
-	if err == nil {
-		err = b.journal.SetFlag(ctx, replayFlag, string(value))
-	}
-	if err != nil {
+	b.replay.Store(&replay)
+	if err := b.rememberReplay(ctx, replay); err != nil {
 		b.log.Warn("the journal did not remember until when LivePerson repeats", "error", err)
 	}
 	return replay, nil
+}
+
+// beats is how often it is said that somebody is there while LivePerson's next try
+// is awaited, relative to how long that may take.
+const beats = 10
+
+// outliveReplay says that somebody is there until LivePerson's next try must have
+// been made, or a notification came: a process that ends before is part of the
+// absence, and a journal to which nobody writes does not know when that was.
+func (b *Bridge) outliveReplay(ctx context.Context, r lane.Replay) {
+	beat := time.NewTicker(max(time.Second, r.Next.Sub(b.started)/beats))
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+		case <-ctx.Done():
+			return
+		}
+		awaited := b.replay.Load()
+		if awaited == nil {
+			return
+		}
+		if over := !time.Now().Before(r.Next); over {
+			b.metByLivePerson(ctx)
+			return
+		}
+		if err := b.rememberReplay(ctx, *awaited); err != nil {
+			b.log.Warn("the journal did not remember that lpbridge lives", "error", err)
+		}
+	}
+}
+
+// metByLivePerson remembers that an absence that comes now is another one.
+func (b *Bridge) metByLivePerson(ctx context.Context) {
+	replay := b.replay.Swap(nil)
+	if replay == nil {
+		return
+	}
+	if err := b.rememberReplay(ctx, replay.Met()); err != nil {
+		b.replay.CompareAndSwap(nil, replay)
+		b.log.Warn("the journal did not remember that LivePerson found us", "error", err)
+	}
+}
+
+func (b *Bridge) rememberReplay(ctx context.Context, r lane.Replay) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return b.journal.SetFlag(ctx, replayFlag, string(value))
 }
 
 func (b *Bridge) recallNotified(ctx context.Context) error {
@@ -54,8 +101,10 @@ func (b *Bridge) recallNotified(ctx context.Context) error {
 	return nil
 }
 
-// notifiedNow remembers that a notification came.
+// notifiedNow remembers that a notification came: that they come at all, and that
+// LivePerson found somebody after the absence before this start.
 func (b *Bridge) notifiedNow(ctx context.Context) {
+	b.metByLivePerson(ctx)
 	if b.opts.Notifications != NotificationsAuto || b.notified.Swap(true) {
 		return
 	}

@@ -56,6 +56,7 @@ func TestFaultsOfCalls(t *testing.T) {
 		stats := w.sim.Stats()
 		want(t, "401s counted", stats.Calls[lpsim.SendAPI]["401"], int64(2))
 		want(t, "lost answers counted", stats.LostAnswers, int64(1))
+		want(t, "lost answers of SEND counted", stats.LostAnswersOf[lpsim.SendAPI], int64(1))
 		want(t, "lost requests counted", stats.LostRequests, int64(1))
 	})
 }
@@ -86,6 +87,7 @@ func TestOutages(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		want(t, "after", c.say("4").status, 200)
+		want(t, "calls in outages counted", w.sim.Stats().LostInOutages, int64(2))
 	})
 }
 

@@ -129,7 +129,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request, api API) {
 		return
 	}
 	if c.faults.chance(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) || c.opensLate {
-		g.stats.lostAnswers.Add(1)
+		g.stats.lostAnswers[api.index()].Add(1)
 		c.because("fault: the answer was lost", "")
 		g.requests.note(c, api, answer{}, g.Now())
 		panic(http.ErrAbortHandler)
@@ -158,6 +158,7 @@ func (g *gateway) spoil(c *call, api API, a answer) answer {
 func (g *gateway) refuse(c *call, api API) (answer, bool) {
 	f := c.faults
 	if o := f.outage(g.Now()); o != nil {
+		g.stats.lostInOutages.Add(1)
 		c.because("fault: outages", "")
 		if o.Status == 0 {
 			g.requests.note(c, api, answer{}, g.Now())

@@ -15,7 +15,10 @@ type Stats struct {
 	Abandoned    int64 `json:"abandoned"`
 	// AppliedErrors were applied and answered 5xx. Interposed answers were those of something in between.
 	AppliedErrors int64 `json:"appliedErrors"`
-	Interposed    int64 `json:"interposed"`
+	// LostAnswersOf are LostAnswers by API; LostInOutages were calls that met an outage.
+	LostAnswersOf map[API]int64 `json:"lostAnswersOf"`
+	LostInOutages int64         `json:"lostInOutages"`
+	Interposed    int64         `json:"interposed"`
 	// Forgotten conversations are those LivePerson forgot or gave to another consumer.
 	Forgotten int64 `json:"forgotten"`
 	// Conversations opened; ConsumerMessages, ChatStates and Receipts accepted from consumers.
@@ -54,7 +57,8 @@ type WebhookStats struct {
 
 type stats struct {
 	calls                                               [8][600]atomic.Int64
-	lostAnswers, lostRequests, abandoned                atomic.Int64
+	lostAnswers                                         [8]atomic.Int64
+	lostRequests, abandoned, lostInOutages              atomic.Int64
 	appliedErrors, interposed, forgotten                atomic.Int64
 	conversations, messages, chatStates, receipts       atomic.Int64
 	duplicateRequests, duplicateTexts                   atomic.Int64
@@ -73,7 +77,7 @@ func (s *Sim) Stats() Stats {
 
 func (c *stats) state() Stats {
 	out := Stats{
-		Calls: map[API]map[string]int64{}, LostAnswers: c.lostAnswers.Load(), LostRequests: c.lostRequests.Load(),
+		Calls: map[API]map[string]int64{}, LostAnswersOf: map[API]int64{}, LostRequests: c.lostRequests.Load(), LostInOutages: c.lostInOutages.Load(),
 		Abandoned: c.abandoned.Load(), AppliedErrors: c.appliedErrors.Load(), Interposed: c.interposed.Load(),
 		Forgotten: c.forgotten.Load(), Conversations: c.conversations.Load(), ConsumerMessages: c.messages.Load(),
 		ChatStates: c.chatStates.Load(), Receipts: c.receipts.Load(), DuplicateRequests: c.duplicateRequests.Load(),
@@ -86,6 +90,10 @@ func (c *stats) state() Stats {
 	}
 	for i, api := range apis {
 		out.Calls[api] = map[string]int64{}
+		if n := c.lostAnswers[i].Load(); n > 0 {
+			out.LostAnswersOf[api] = n
+			out.LostAnswers += n
+		}
 		for status := range c.calls[i] {
 			if n := c.calls[i][status].Load(); n > 0 {
 				out.Calls[api][strconv.Itoa(status)] = n

@@ -74,6 +74,8 @@ type agentMessage struct {
 type told struct {
 	text     string
 	position position
+	// at is when LivePerson took it; of messages of consumers only.
+	at time.Time
 }
 
 // serve writes n messages, with the given time between two of them on average.
@@ -135,7 +137,7 @@ func (a *agent) answer(ctx context.Context, conversation string, i int) (bool, e
 		return false, err
 	}
 	if sent.DialogID != "" && !m.Private {
-		a.told = append(a.told, told{m.Text, position{sent.DialogID, sent.Sequence}})
+		a.told = append(a.told, told{text: m.Text, position: position{sent.DialogID, sent.Sequence}})
 		a.all.sent.Add(1)
 	}
 	if a.rng.IntN(5) == 0 {

@@ -26,6 +26,8 @@ type gate struct {
 	rng *rand.Rand
 	// taken says when each agent's message was first promised to be kept.
 	taken map[position]promise
+	// echoes says when lpbridge first took the echo of a consumer's message.
+	echoes map[position]time.Time
 	// refused and forgotten count answers.
 	refused, forgotten int
 }
@@ -40,7 +42,7 @@ type position struct {
 type promise struct{ asked, given time.Time }
 
 func newGate(d *daemon, k *killer, rng *rand.Rand) *gate {
-	return &gate{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[position]promise{}}
+	return &gate{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[position]promise{}, echoes: map[position]time.Time{}}
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -86,8 +88,8 @@ func (g *gate) forward(r *http.Request, body []byte) int {
 	return resp.StatusCode
 }
 
-// note remembers the promise for each agent's message in a notification and
-// reports whether there was one.
+// note remembers the promise for each message in a notification and reports
+// whether there was one of an agent.
 func (g *gate) note(body []byte, p promise) bool {
 	n, err := connector.ParseNotification(body)
 	if err != nil {
@@ -102,11 +104,17 @@ func (g *gate) note(body []byte, p promise) bool {
 	defer g.mu.Unlock()
 	for i := range messages.Changes {
 		c := &messages.Changes[i]
-		if c.Event.Type != connector.TypeContentEvent || c.FromConsumer() {
+		at := position{string(c.DialogID), int64(c.Sequence)}
+		if c.Event.Type != connector.TypeContentEvent {
+			continue
+		}
+		if c.FromConsumer() {
+			if g.echoes[at].IsZero() {
+				g.echoes[at] = p.given
+			}
 			continue
 		}
 		found = true
-		at := position{string(c.DialogID), int64(c.Sequence)}
 		if _, known := g.taken[at]; !known {
 			g.taken[at] = p
 		}

@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
+
+	"lpbridge/connector"
+	"lpbridge/connector/lpsim"
 )
 
 // moment is when lpbridge is killed. The worst ones are not left to chance.
@@ -22,15 +26,28 @@ const (
 	// whileNotified is after it took a notification and before LivePerson hears
 	// of it.
 	whileNotified
+	// whileSent is after LivePerson applied the SEND of a message and before
+	// lpbridge hears of it.
+	whileSent
+	// whileTyping is the same of COMPOSING, which stays until it is ended.
+	whileTyping
+	// whileOpening is the same of CONVERSATION.
+	whileOpening
 	moments
 )
 
+func (m moment) String() string {
+	return [moments]string{"any", "accepting", "delivering", "notified", "SEND applied", "COMPOSING applied", "CONVERSATION applied"}[m]
+}
+
 // killLimit is how long a chosen moment is waited for.
-const killLimit = 2 * time.Second
+const killLimit = 5 * time.Second
 
 // killer ends lpbridge at chosen moments and starts it again.
 type killer struct {
 	daemon *daemon
+	// absence is the longest time until it is started again.
+	absence time.Duration
 
 	mu    sync.Mutex
 	armed moment
@@ -49,6 +66,18 @@ func (k *killer) reached(m moment) {
 	k.shoot(m)
 }
 
+// applied is called by LivePerson when it has applied a call and not answered it.
+func (k *killer) applied(a lpsim.Applied) {
+	switch {
+	case a.Type == connector.TypeContentEvent:
+		k.reached(whileSent)
+	case a.ChatState == string(connector.ChatComposing):
+		k.reached(whileTyping)
+	case a.API == lpsim.ConversationAPI:
+		k.reached(whileOpening)
+	}
+}
+
 // shoot kills and says so. The lock is held, so that nobody else goes on.
 func (k *killer) shoot(m moment) {
 	k.daemon.kill()
@@ -59,6 +88,8 @@ func (k *killer) shoot(m moment) {
 
 // run kills n times, each when progress has come as far as its turn.
 func (k *killer) run(ctx context.Context, rng *rand.Rand, n int, progress func() float64) error {
+	// Another order each time, or the last ones never come to a run of few kills.
+	first := rng.IntN(int(moments))
 	for i := range n {
 		turn := (float64(i) + 0.2 + 0.6*rng.Float64()) / float64(n)
 		for progress() < turn {
@@ -66,10 +97,10 @@ func (k *killer) run(ctx context.Context, rng *rand.Rand, n int, progress func()
 				return err
 			}
 		}
-		if err := k.killOnce(ctx, moment(i)%moments, time.Duration(rng.Int64N(int64(200*time.Millisecond)))); err != nil {
+		if err := k.killOnce(ctx, moment(first+i)%moments, time.Duration(rng.Int64N(int64(200*time.Millisecond)))); err != nil {
 			return err
 		}
-		if err := pause(ctx, time.Duration(rng.Int64N(int64(600*time.Millisecond)))); err != nil {
+		if err := pause(ctx, time.Duration(rng.Int64N(int64(k.absence)+1))); err != nil {
 			return err
 		}
 		if err := k.daemon.start(ctx); err != nil {
@@ -102,6 +133,18 @@ func (k *killer) killOnce(ctx context.Context, m moment, after time.Duration) er
 		return ctx.Err()
 	}
 	return nil
+}
+
+// summary says how often lpbridge was killed, and when.
+func (k *killer) summary() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	total, parts := 0, []string(nil)
+	for m := range moments {
+		total += k.kills[m]
+		parts = append(parts, fmt.Sprintf("%d %s", k.kills[m], m))
+	}
+	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
 }
 
 // pause waits unless ctx ends first.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/connector/lpsim"
@@ -112,10 +111,5 @@ func (l *livePerson) typing(ctx context.Context) ([]string, error) {
 // calmDown ends the misbehaviour.
 func (l *livePerson) calmDown(ctx context.Context) error {
 	_, err := l.call(ctx, http.MethodPut, "/sim/faults", lpsim.Faults{}, nil)
-	return err
-}
-
-func (l *livePerson) notify(ctx context.Context, url string) error {
-	_, err := l.call(ctx, http.MethodPut, "/sim/webhooks", lpsim.Webhooks{URL: url, RetentionSeconds: int((time.Hour).Seconds())}, nil)
 	return err
 }

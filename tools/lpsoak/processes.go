@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -25,22 +24,16 @@ const (
 	stopTime  = 30 * time.Second
 )
 
-// build makes the binaries that were not given.
+// build makes the binary that was not given.
 func (o *options) build(ctx context.Context, dir string) error {
-	for _, b := range []struct {
-		path *string
-		name string
-	}{{&o.bridge, "lpbridge"}, {&o.simulator, "lpsim"}} {
-		if *b.path != "" {
-			continue
-		}
-		*b.path = filepath.Join(dir, b.name)
-		ctx, cancel := context.WithTimeout(ctx, buildTime)
-		out, err := exec.CommandContext(ctx, "go", "build", "-o", *b.path, "lpbridge/cmd/"+b.name).CombinedOutput()
-		cancel()
-		if err != nil {
-			return fmt.Errorf("build %s: %w: %s", b.name, err, bytes.TrimSpace(out))
-		}
+	if o.bridge != "" {
+		return nil
+	}
+	o.bridge = filepath.Join(dir, "lpbridge")
+	ctx, cancel := context.WithTimeout(ctx, buildTime)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", o.bridge, "lpbridge/cmd/lpbridge").CombinedOutput(); err != nil {
+		return fmt.Errorf("build lpbridge: %w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }
@@ -196,54 +189,4 @@ func (d *daemon) odd() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.oddities)
-}
-
-// simulatorProcess is LivePerson, which outlives every kill.
-type simulatorProcess struct {
-	cmd  *exec.Cmd
-	base string
-	read sync.WaitGroup
-}
-
-var pageLine = regexp.MustCompile(`Agent's page\s+(http://\S+?)/?\s*$`)
-
-func startSimulator(ctx context.Context, path string, log *os.File, env ...string) (*simulatorProcess, error) {
-	cmd := exec.Command(path)
-	cmd.Env = append(os.Environ(), append([]string{"LPSIM_LISTEN=127.0.0.1:0", "LPSIM_MAX_TRANSCRIPT=100000"}, env...)...)
-	cmd.Stderr = log
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the simulator: %w", err)
-	}
-	s := &simulatorProcess{cmd: cmd}
-	page := make(chan string, 1)
-	s.read.Go(func() {
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			if m := pageLine.FindStringSubmatch(lines.Text()); m != nil {
-				page <- m[1]
-			}
-		}
-		close(page)
-	})
-	select {
-	case s.base = <-page:
-	case <-time.After(startTime):
-	case <-ctx.Done():
-	}
-	if s.base == "" {
-		s.end()
-		return nil, errors.New("start the simulator: it did not say where it listens")
-	}
-	return s, nil
-}
-
-// end stops the simulator, which keeps nothing worth a slow end.
-func (s *simulatorProcess) end() {
-	_ = s.cmd.Process.Kill()
-	s.read.Wait()
-	_ = s.cmd.Wait()
 }

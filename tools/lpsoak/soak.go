@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,7 +42,9 @@ type world struct {
 	served    []*agent
 	found     findings
 	counters  counters
-	mu        sync.Mutex
+	// stormed is how long everybody misbehaved.
+	stormed time.Duration
+	mu      sync.Mutex
 }
 
 // rng gives every actor its own sequence, so that what they do does not depend
@@ -81,27 +81,19 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 		return nil, err
 	}
 	defer log.Close()
-	faults, err := json.Marshal(o.faults)
+	w := &world{options: o, dir: dir}
+	simulator, server, err := w.assemble(log)
 	if err != nil {
 		return nil, err
 	}
-	sim, err := startSimulator(ctx, o.simulator, log, "LPSIM_FAULTS="+string(faults))
-	if err != nil {
-		return nil, err
-	}
-	defer sim.end()
-	w := &world{options: o, dir: dir, lp: &livePerson{base: sim.base}}
-	server, err := w.assemble(log)
-	if err != nil {
-		return nil, err
-	}
+	defer simulator.close()
 	defer server.close()
 	if o.notifications {
-		if err := w.lp.notify(ctx, server.url+"/webhooks/liveperson"); err != nil {
+		if err := simulator.notify(server.url + "/webhooks/liveperson"); err != nil {
 			return nil, err
 		}
 	}
-	w.daemon.env = w.environment(sim.base, server.url)
+	w.daemon.env = w.environment(simulator.url, server.url)
 	if err := w.daemon.start(ctx); err != nil {
 		return nil, fmt.Errorf("%w (log in %s)", err, dir)
 	}
@@ -112,45 +104,37 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 	return &w.found, nil
 }
 
-// frontDoor is the soak's own listener.
-type frontDoor struct {
-	url    string
-	server *http.Server
-	done   chan error
-}
-
-func (f *frontDoor) close() {
-	f.server.Close()
-	<-f.done
-}
-
-// assemble puts the actors together and starts the listener of gate and channel.
-func (w *world) assemble(log *os.File) (*frontDoor, error) {
+// assemble puts the actors together and starts LivePerson and the listener of
+// gate and channel.
+func (w *world) assemble(log *os.File) (*simulator, *frontDoor, error) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte("a secret of the soak, 32 bytes!!"))
 	w.daemon = &daemon{path: w.bridge, log: log, died: func(err error) { w.breaks("lpbridge: %v", err) }}
-	w.killer = &killer{daemon: w.daemon, kills: map[moment]int{}}
+	w.killer = &killer{daemon: w.daemon, absence: w.absence, kills: map[moment]int{}}
 	w.gate = newGate(w.daemon, w.killer, w.rng("gate", 0))
-	w.agents = &agents{lp: w.lp}
 	var err, err2 error
 	w.channel, err = newChannel(secret, w.killer, w.rng("channel", 0))
 	w.consumers, err2 = newConsumers(w.options, secret, w.daemon, w.killer)
 	if err := errors.Join(err, err2); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	simulator, err := startSimulator(w.faults, w.killer, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.lp = &livePerson{base: simulator.url}
+	w.agents = &agents{lp: w.lp}
 	for i := range w.threads {
 		w.people = append(w.people, newConsumer(w.consumers, w.rng("consumer", i), i))
 		w.served = append(w.served, &agent{all: w.agents, rng: w.rng("agent", i), person: w.people[i].id, closes: i < w.closes})
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhooks/liveperson", w.gate)
 	mux.Handle("POST /channel", w.channel)
-	f := &frontDoor{"http://" + l.Addr().String(), &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, make(chan error, 1)}
-	go func() { f.done <- f.server.Serve(l) }()
-	return f, nil
+	door, err := open(mux)
+	if err != nil {
+		simulator.close()
+	}
+	return simulator, door, err
 }
 
 // environment configures lpbridge and nothing else.
@@ -190,7 +174,10 @@ func (w *world) run(ctx context.Context, out io.Writer) error {
 	defer stopWatching()
 	watchers.Go(func() { w.agents.watch(watching) })
 	watchers.Go(func() { w.counters.watch(watching, w.daemon) })
-	fmt.Fprintf(out, "%d messages each way in %d threads, %d kills, seed %d\n", w.messages, w.threads, w.kills, w.seed)
+	fmt.Fprintf(out, "%d messages each way in %d threads in %.0f s, %d kills, seed %d\n", w.messages, w.threads, w.during.Seconds(), w.kills, w.seed)
+	if w.outages.number > 0 {
+		fmt.Fprintf(out, "%d outages of %s to %s, their lengths divided by %g\n", w.outages.number, w.outages.least, w.outages.most, w.outages.scale)
+	}
 	if err := w.traffic(ctx); err != nil {
 		return err
 	}
@@ -213,6 +200,7 @@ func (w *world) run(ctx context.Context, out io.Writer) error {
 
 // traffic lets everybody write while lpbridge is killed.
 func (w *world) traffic(ctx context.Context) error {
+	began := time.Now()
 	each := w.messages / w.threads
 	every := w.during / time.Duration(each)
 	group, ctx := errgroup.WithContext(ctx)
@@ -235,6 +223,7 @@ func (w *world) traffic(ctx context.Context) error {
 			return err
 		}
 		writing.Wait()
+		w.stormed = time.Since(began)
 		if err := w.calmDown(ctx); err != nil {
 			return err
 		}
@@ -294,7 +283,8 @@ func (w *world) settle(ctx context.Context) error {
 
 // typingEnds waits until nobody is shown as typing, on either side.
 func (w *world) typingEnds(ctx context.Context) error {
-	deadline := max(time.Until(time.Unix(0, w.agents.quiet.Load()).Add(typingEnd)), 3*typingHold)
+	late := time.Duration(w.faults.WebhookDelayMaxMs) * time.Millisecond
+	deadline := max(time.Until(time.Unix(0, w.agents.quiet.Load()).Add(typingEnd+late)), 3*typingHold)
 	limit := time.Now().Add(deadline)
 	for {
 		agentsSee, err := w.lp.typing(ctx)
@@ -306,6 +296,7 @@ func (w *world) typingEnds(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(limit) {
+			w.found.tally.agentSees, w.found.tally.channelShows = len(agentsSee), len(consumersSee)
 			for _, c := range agentsSee {
 				w.breaks("the agent still sees %s typing", c)
 			}
@@ -346,15 +337,18 @@ func (w *world) verify(ctx context.Context) error {
 	for _, line := range w.daemon.odd() {
 		w.breaks("in the log: %s", line)
 	}
-	repeats := 0
+	k := knowledge{echoWait: w.echoWait}
+	if w.notifications {
+		k.echoes = w.gate.echoed()
+	}
 	for i, c := range w.people {
-		repeats += w.found.checkConsumer(c, by[c.id], !w.notifications)
+		w.found.checkConsumer(c, by[c.id], k)
 		if w.notifications {
 			w.found.checkAgent(w.served[i], by[c.id], w.channel.messagesOf(c.thread), w.gate.promises())
 			w.found.checkReceipts(w.served[i], by[c.id])
 		}
 	}
 	w.found.violations = append(w.found.violations, w.consumers.broken...)
-	w.summarise(stats, repeats)
+	w.summarise(stats)
 	return nil
 }

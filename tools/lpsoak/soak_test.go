@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lpbridge/connector/lpsim"
 )
 
 // TestSmallSoak is the soak at a size that fits among tests, with the same
@@ -34,7 +36,7 @@ func TestWithoutNotifications(t *testing.T) {
 	if code != exitKept {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), log.String())
 	}
-	if !strings.Contains(out.String(), "messages LivePerson has more than once") {
+	if !strings.Contains(out.String(), "answer lost and echo withheld") {
 		t.Errorf("repetitions are not counted:\n%s", out.String())
 	}
 }
@@ -117,6 +119,10 @@ func TestFlags(t *testing.T) {
 		{"more closes than threads", []string{"-closes=99"}, "-closes"},
 		{"no time", []string{"-during=0s"}, "-during"},
 		{"an argument", []string{"now"}, "flags only"},
+		{"outages that end before they begin", []string{"-outage-min=2m", "-outage-max=1m"}, "-outage-max"},
+		{"outages that grow", []string{"-scale=0.5"}, "-scale"},
+		{"no end of outages", []string{"-outages=1000"}, "-outages"},
+		{"absence of a day", []string{"-absence=24h"}, "-absence"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out, log bytes.Buffer
@@ -125,6 +131,119 @@ func TestFlags(t *testing.T) {
 			}
 			if !strings.Contains(log.String(), tc.says) {
 				t.Errorf("says %q, want something of %s", log.String(), tc.says)
+			}
+		})
+	}
+}
+
+// TestHarshIsOneFlag: what it sets gives way to flags of their own, and the
+// outages fit into the traffic.
+func TestHarshIsOneFlag(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		args    []string
+		kills   int
+		during  time.Duration
+		longest time.Duration
+	}{
+		{"alone", []string{"-harsh"}, 30, 4 * time.Minute, 10 * time.Minute},
+		{"scaled", []string{"-harsh", "-scale=20"}, 30, 40 * time.Second, 30 * time.Second},
+		{"fewer kills", []string{"-harsh", "-scale=20", "-kills=3"}, 3, 40 * time.Second, 30 * time.Second},
+		{"longer", []string{"-during=20m", "-harsh", "-scale=20"}, 30, 20 * time.Minute, 30 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o, err := parse(tc.args, t.Output())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.kills != tc.kills || o.faults.LostAnswerRate[lpsim.ConversationAPI] != 0.3 || o.faults.AppliedErrorRate[lpsim.SendAPI] != 0.05 ||
+				o.faults.WebhookDelayMaxMs != 10_000 || o.absence != harshAbsence || len(o.faults.Outages) != harshOutages {
+				t.Errorf("got %+v", o)
+			}
+			if o.during < tc.during {
+				t.Errorf("traffic of %s, want at least %s", o.during, tc.during)
+			}
+			end := time.Duration(0)
+			for _, w := range o.faults.Outages {
+				at, length := time.Duration(w.AfterMs)*time.Millisecond, time.Duration(w.ForMs)*time.Millisecond
+				if at <= end || length > tc.longest || length < tc.longest/10-time.Millisecond {
+					t.Errorf("an outage of %s at %s, the one before ended at %s", length, at, end)
+				}
+				end = at + length
+			}
+			if end >= o.during {
+				t.Errorf("the last outage ends at %s, the traffic at %s", end, o.during)
+			}
+		})
+	}
+}
+
+func TestOutOfOrder(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		want, got []string
+		broken    bool
+	}{
+		{"equal", []string{"a", "b"}, []string{"a", "b"}, false},
+		{"missing is something else", []string{"a", "b", "c"}, []string{"a", "c"}, false},
+		{"so is twice", []string{"a", "b"}, []string{"a", "a", "b"}, false},
+		{"twice, the second one late", []string{"a", "b"}, []string{"a", "b", "a"}, false},
+		{"other way round", []string{"a", "b"}, []string{"b", "a"}, true},
+		{"and one missing", []string{"a", "b", "c"}, []string{"c", "a"}, true},
+		{"same words", []string{"ok", "a", "ok"}, []string{"ok", "ok", "a"}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := outOfOrder(tc.want, tc.got); got != tc.broken {
+				t.Errorf("out of order: %t, want %t", got, tc.broken)
+			}
+		})
+	}
+}
+
+// TestTally: every way in which a consumer's message can go wrong is counted as
+// what it is.
+func TestTally(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	first, second := position{"d", 1}, position{"d", 2}
+	for _, tc := range []struct {
+		name   string
+		said   []string
+		got    []told
+		k      knowledge
+		want   tally
+		broken bool
+	}{
+		{"all is well", []string{"a"}, []told{{"a", first, at(0)}}, knowledge{map[position]time.Time{}, 35 * time.Second}, tally{}, false},
+		{"lost", []string{"a"}, nil, knowledge{map[position]time.Time{}, 35 * time.Second}, tally{lost: 1}, true},
+		{"out of order", []string{"a", "b"}, []told{{"b", first, at(0)}, {"a", second, at(1)}}, knowledge{map[position]time.Time{}, 35 * time.Second}, tally{reordered: 1}, true},
+		{
+			"twice although the echo came", []string{"a"}, []told{{"a", first, at(0)}, {"a", second, at(60)}},
+			knowledge{map[position]time.Time{first: at(1)}, 35 * time.Second}, tally{twice: 1}, true,
+		},
+		{
+			"twice without waiting for the echo", []string{"a"}, []told{{"a", first, at(0)}, {"a", second, at(20)}},
+			knowledge{map[position]time.Time{}, 35 * time.Second}, tally{twice: 1}, true,
+		},
+		{
+			"twice, the echo withheld", []string{"a"}, []told{{"a", first, at(0)}, {"a", second, at(60)}},
+			knowledge{map[position]time.Time{first: at(61)}, 35 * time.Second}, tally{withheld: 1}, false,
+		},
+		{
+			"twice without notifications", []string{"a"}, []told{{"a", first, at(0)}, {"a", second, at(1)}},
+			knowledge{}, tally{withheld: 1}, false,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var f findings
+			c := lpsim.Conversation{}
+			for _, m := range tc.got {
+				c.Transcript = append(c.Transcript, lpsim.Entry{
+					Type: "ContentEvent", Role: lpsim.RoleConsumer, Text: m.text, DialogID: m.position.dialog, Sequence: m.position.sequence, Time: m.at,
+				})
+			}
+			f.checkConsumer(&consumer{thread: "t", said: tc.said}, []lpsim.Conversation{c}, tc.k)
+			if f.tally != tc.want || (len(f.violations) > 0) != tc.broken {
+				t.Errorf("tally %+v, want %+v; broken: %v", f.tally, tc.want, f.violations)
 			}
 		})
 	}

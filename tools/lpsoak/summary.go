@@ -135,27 +135,32 @@ func (g *gate) promises() map[position]promise {
 	return maps.Clone(g.taken)
 }
 
-// summarise writes down what happened.
-func (w *world) summarise(stats lpsim.Stats, repeats int) {
+func (g *gate) echoed() map[position]time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.echoes)
+}
+
+// summarise writes down what happened, and first what really went wrong.
+func (w *world) summarise(stats lpsim.Stats) {
 	n := w.found.note
 	n("messages accepted from consumers", w.consumers.accepted.Load())
 	n("messages of agents to the channel", w.agents.sent.Load())
-	kills := w.killer.kills
-	n("kills", fmt.Sprintf("%d (%d at any moment, %d accepting, %d delivering, %d notified)",
-		kills[anyMoment]+kills[whileAccepting]+kills[whileDelivering]+kills[whileNotified],
-		kills[anyMoment], kills[whileAccepting], kills[whileDelivering], kills[whileNotified]))
-	n("requests consumers had to repeat", w.consumers.retries.Load())
-	n("requests repeated after their acceptance", w.consumers.late.Load())
-	n("LivePerson: answers lost, requests lost", fmt.Sprintf("%d, %d", stats.LostAnswers, stats.LostRequests))
+	n("kills", w.killer.summary())
+	n("outages of LivePerson, calls in them", fmt.Sprintf("%s; %d", describe(w.faults.Outages, w.stormed), stats.LostInOutages))
+	n("LivePerson: answers lost, of CONVERSATION and SEND", fmt.Sprintf("%d, %d and %d", stats.LostAnswers,
+		stats.LostAnswersOf[lpsim.ConversationAPI], stats.LostAnswersOf[lpsim.SendAPI]))
+	n("LivePerson: requests lost", stats.LostRequests)
+	n("LivePerson: applied and answered 5xx", stats.AppliedErrors)
+	n("LivePerson: applied and lpbridge gone", stats.Abandoned)
 	n("LivePerson: conversations", stats.Conversations)
 	n("LivePerson: notifications, refused, repeated", fmt.Sprintf("%d, %d, %d", stats.Webhooks.Attempts, w.gate.refused, stats.Webhooks.Retried))
 	n("LivePerson: duplicated, reordered, delayed", fmt.Sprintf("%d, %d, %d", stats.Webhooks.Duplicated, stats.Webhooks.Reordered, stats.Webhooks.Delayed))
 	n("acceptances LivePerson never heard of", w.gate.forgotten)
+	n("requests consumers had to repeat", w.consumers.retries.Load())
+	n("requests repeated after their acceptance", w.consumers.late.Load())
 	n("channel: answers lost, repeats it dropped", fmt.Sprintf("%d, %d", w.channel.lost, w.channel.repeats))
 	n("channel: typing events", w.channel.typing)
-	if !w.notifications {
-		n("messages LivePerson has more than once", repeats)
-	}
 	totals := w.counters.totals()
 	for _, name := range slices.Sorted(maps.Keys(totals)) {
 		n(strings.TrimPrefix(name, "lpbridge_")+", at least", totals[name])

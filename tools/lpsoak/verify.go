@@ -8,14 +8,36 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"lpbridge/connector/lpsim"
 )
 
 // findings is what the soak found out.
 type findings struct {
+	tally      tally
 	violations []string
 	facts      []fact
+}
+
+// tally is how often each part of the promise was broken.
+type tally struct {
+	lost, reordered int
+	// twice is there again although lpbridge knew of the first one, or did not
+	// wait for its echo; withheld is what nobody could have known.
+	twice, withheld int
+	// Typing that was left, as the agent sees it and as the channel does.
+	agentSees, channelShows int
+}
+
+func (t tally) print(out io.Writer) {
+	for _, line := range []fact{
+		{"lost", t.lost}, {"out of order", t.reordered}, {"twice, although its echo came or was not awaited", t.twice},
+		{"twice, answer lost and echo withheld", t.withheld},
+		{"typing left, as the agent sees it", t.agentSees}, {"typing left, as the channel shows it", t.channelShows},
+	} {
+		fmt.Fprintf(out, "%-52s %v\n", line.name, line.value)
+	}
 }
 
 // fact is one line of the summary.
@@ -34,8 +56,9 @@ func (f *findings) note(name string, value any) { f.facts = append(f.facts, fact
 const maxShown = 40
 
 func (f *findings) print(out io.Writer) {
+	f.tally.print(out)
 	for _, fact := range f.facts {
-		fmt.Fprintf(out, "%-44s %v\n", fact.name, fact.value)
+		fmt.Fprintf(out, "%-52s %v\n", fact.name, fact.value)
 	}
 	for i, v := range f.violations {
 		if i == maxShown {
@@ -74,7 +97,7 @@ func written(conversations []lpsim.Conversation, consumer bool) []told {
 	for _, c := range conversations {
 		for _, e := range c.Transcript {
 			if e.Type == "ContentEvent" && (e.Role == lpsim.RoleConsumer) == consumer && e.Audience != "AGENTS_AND_MANAGERS" {
-				found = append(found, told{e.Text, position{e.DialogID, e.Sequence}})
+				found = append(found, told{e.Text, position{e.DialogID, e.Sequence}, e.Time})
 			}
 		}
 	}
@@ -89,35 +112,82 @@ func texts(list []told) []string {
 	return out
 }
 
-// checkConsumer compares what a consumer said with what LivePerson has and
-// returns how many messages it has more than once, where that is allowed.
-func (f *findings) checkConsumer(c *consumer, conversations []lpsim.Conversation, repeatsAllowed bool) (repeats int) {
-	got := texts(written(conversations, true))
-	if repeatsAllowed {
-		once := firsts(got)
-		repeats, got = len(got)-len(once), once
+// checkConsumer compares what a consumer said with what LivePerson has. A
+// message may be there twice where nobody could know that it had arrived.
+func (f *findings) checkConsumer(c *consumer, conversations []lpsim.Conversation, k knowledge) {
+	record := written(conversations, true)
+	got := texts(record)
+	broken := outOfOrder(c.said, got)
+	if broken {
+		f.tally.reordered++
 	}
-	if diff := difference(c.said, got); diff != "" {
-		f.breaks("%s to LivePerson: %s", c.thread, diff)
+	for text, missing := range balanceOf(c.said, got) {
+		if missing > 0 {
+			f.tally.lost += missing
+			broken = true
+			continue
+		}
+		excusable := min(k.excusable(copiesOf(record, text)), -missing)
+		f.tally.withheld += excusable
+		f.tally.twice += -missing - excusable
+		broken = broken || excusable < -missing
 	}
-	return repeats
+	if broken {
+		f.breaks("%s to LivePerson: %s", c.thread, difference(c.said, got))
+	}
 }
 
-// firsts drops repetitions of texts that are all different.
-func firsts(list []string) []string {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool {
-		known := seen[s]
-		seen[s] = true
-		return known
-	})
+// knowledge is what lpbridge could know of a consumer's messages.
+type knowledge struct {
+	// echoes says when it took the echo of which message; nil without notifications.
+	echoes   map[position]time.Time
+	echoWait time.Duration
 }
 
-// difference says in one line how two sequences differ, empty when they do not.
-func difference(want, got []string) string {
-	if slices.Equal(want, got) {
-		return ""
+// excusable is how many of the copies of one text may have been sent without
+// knowing of the one before: its echo had not come in the time it is waited for.
+func (k knowledge) excusable(copies []told) (n int) {
+	slices.SortFunc(copies, func(a, b told) int { return a.at.Compare(b.at) })
+	for i, c := range copies[min(1, len(copies)):] {
+		before := copies[i]
+		echo := k.echoes[before.position]
+		unknown := echo.IsZero() || echo.After(c.at)
+		if k.echoes == nil || unknown && c.at.Sub(before.at) >= k.echoWait {
+			n++
+		}
 	}
+	return n
+}
+
+func copiesOf(list []told, text string) []told {
+	return slices.DeleteFunc(slices.Clone(list), func(t told) bool { return t.text != text })
+}
+
+// outOfOrder says whether one sequence has what it has of another in another
+// order. What is there again counts where it fits.
+func outOfOrder(want, got []string) bool {
+	left := map[string]int{}
+	for _, s := range got {
+		left[s]++
+	}
+	at := 0
+	for _, s := range want {
+		if left[s]--; left[s] < 0 {
+			continue // It is missing.
+		}
+		for at < len(got) && got[at] != s {
+			at++
+		}
+		if at == len(got) {
+			return true
+		}
+		at++
+	}
+	return false
+}
+
+// balanceOf says how many of each text are missing, below zero too many.
+func balanceOf(want, got []string) map[string]int {
 	balance := map[string]int{}
 	for _, s := range want {
 		balance[s]++
@@ -125,6 +195,15 @@ func difference(want, got []string) string {
 	for _, s := range got {
 		balance[s]--
 	}
+	return balance
+}
+
+// difference says in one line how two sequences differ, empty when they do not.
+func difference(want, got []string) string {
+	if slices.Equal(want, got) {
+		return ""
+	}
+	balance := balanceOf(want, got)
 	var parts []string
 	for _, s := range slices.Sorted(maps.Keys(balance)) {
 		switch n := balance[s]; {
@@ -158,21 +237,38 @@ func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, show
 		return cmp.Or(cmp.Compare(x.position.dialog, y.position.dialog), cmp.Compare(x.position.sequence, y.position.sequence))
 	}
 	said := slices.SortedFunc(slices.Values(a.told), byPlace)
-	if kept := slices.SortedFunc(slices.Values(record), byPlace); !slices.Equal(said, kept) {
+	sameWords := func(a, b told) bool { return a.text == b.text && a.position == b.position }
+	if kept := slices.SortedFunc(slices.Values(record), byPlace); !slices.EqualFunc(said, kept, sameWords) {
 		f.breaks("%s: the simulator's transcript is not what its agents were told to write", a.person)
 	}
 	got := make([]told, len(shown))
 	for i, s := range shown {
-		got[i] = told{s.text, s.position}
+		got[i] = told{text: s.text, position: s.position}
 		if want := fmt.Sprintf("%s:%d", s.position.dialog, s.position.sequence); s.id != want {
 			f.breaks("%s: the channel got event %s at position %s", a.person, s.id, want)
 		}
 	}
-	if sorted := slices.SortedFunc(slices.Values(got), byPlace); !slices.Equal(said, sorted) {
+	if sorted := slices.SortedFunc(slices.Values(got), byPlace); !slices.EqualFunc(said, sorted, sameWords) {
+		f.countShown(said, sorted)
 		f.breaks("%s to the channel: %s", a.person, difference(texts(said), texts(sorted)))
 		return
 	}
 	f.checkOrder(a.person, shown, taken)
+}
+
+// countShown counts what the channel does not show, and what it shows twice.
+func (f *findings) countShown(said, shown []told) {
+	at := map[position]int{}
+	for _, t := range said {
+		at[t.position]++
+	}
+	for _, t := range shown {
+		at[t.position]--
+	}
+	for _, missing := range at {
+		f.tally.lost += max(missing, 0)
+		f.tally.twice += max(-missing, 0)
+	}
 }
 
 // checkOrder holds lpbridge to the order in which it accepted messages. Two
@@ -186,6 +282,7 @@ func (f *findings) checkOrder(person string, shown []arrival, taken map[position
 				continue
 			}
 			if !first.given.IsZero() && first.given.Before(second.asked) {
+				f.tally.reordered++
 				f.breaks("%s to the channel: %s was accepted before %s was sent and arrived after it", person, later.id, shown[i].id)
 			}
 		}

@@ -28,26 +28,46 @@ type Echoes struct {
 }
 
 // Replay is what LivePerson makes up for after an absence: what happened before
-// Back comes by By. It tries at pauses that double, so that they have become as
-// long as the absence was, up to five minutes.
-type Replay struct{ Back, By time.Time }
+// Back comes by By, when the absence was not short. It tries at pauses that
+// double, so that they have become as long as the absence was, up to five minutes.
+type Replay struct {
+	Back, By time.Time
+	// From is when the absence began, and Next by when the first try after it has
+	// probably been made: a life that ends before, and in which no notification
+	// came, is part of the absence. From is zero when the absence is known to have
+	// ended.
+	From, Next time.Time
+}
 
 // After is the replay that an absence leads to when another may not have ended.
 func (r Replay) After(from, to time.Time) Replay {
-	if r.By.After(to.Add(maxReplayPause)) {
+	if most := to.Add(maxReplayPause); r.By.After(most) {
 		// The clock was ahead.
-		r.By = to.Add(maxReplayPause)
+		r.By = most
+	}
+	next := min(to.Sub(from), maxReplayPause)
+	if !r.From.IsZero() && r.From.Before(from) && r.Next.After(from) {
+		from = r.From
+		next = max(next, min(to.Sub(from)/4, maxReplayPause))
 	}
 	if r.By.Before(to) {
 		r = Replay{}
 	}
-	if away := to.Sub(from); away > shortAbsence {
-		by := to.Add(min(away, maxReplayPause))
-		if by.Before(r.By) {
-			by = r.By
+	away := to.Sub(from)
+	r.From, r.Next = from, to.Add(next)
+	if away > shortAbsence {
+		r.Back = to
+		if by := to.Add(min(away, maxReplayPause)); by.After(r.By) {
+			r.By = by
 		}
-		return Replay{Back: to, By: by}
 	}
+	return r
+}
+
+// Met is the replay once a notification came: an absence that comes now is
+// another one.
+func (r Replay) Met() Replay {
+	r.From = time.Time{}
 	return r
 }
 
