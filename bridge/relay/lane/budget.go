@@ -34,7 +34,7 @@ func (b *Budget) tight() bool { return b.used.Load() >= b.most/2 }
 // hold puts an entry into a lane's memory.
 func (s *Set) hold(l *lane, e *bridge.Entry) {
 	size := int64(len(e.Payload)) + entryBytes
-	s.insert(l, e)
+	s.Order.insert(l, e)
 	if e.Event != nil && len(l.queue) == 1 {
 		// It goes out next. The journal has the encoded form; one of the two is
 		// enough.
@@ -101,6 +101,6 @@ func (s *Set) forget(l *lane) bool {
 	}
 	s.Schedule.Stop(&l.wake)
 	delete(s.byKey, l.key)
-	s.stray(l.oldest)
+	s.sweeper.stray(l.oldest)
 	return true
 }

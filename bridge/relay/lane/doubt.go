@@ -174,5 +174,5 @@ func (s *Set) Abandon() {
 func (s *Set) Starts(key bridge.LaneKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byKey[key] == nil && !s.strays && !s.stopping && s.far.health == Well && len(s.ready) == 0 && s.running < s.Limiter.limit()
+	return s.byKey[key] == nil && !s.sweeper.strays && !s.stopping && s.far.health == Well && len(s.ready) == 0 && s.running < s.Limiter.limit()
 }

@@ -166,7 +166,7 @@ func (s *Set) lanesForEcho(ctx context.Context, keys []bridge.LaneKey) ([]*lane,
 // process is read first: the echo will not come again.
 func (s *Set) laneForEcho(ctx context.Context, key bridge.LaneKey) (*lane, error) {
 	l := s.byKey[key]
-	if l == nil && s.strays {
+	if l == nil && s.sweeper.strays {
 		l = s.newLane(key)
 		s.enqueue(l)
 		s.startWorkers()

@@ -116,13 +116,14 @@ func (o *Order) waited(came bool) {
 	}
 }
 
-// insert puts an entry into the queue: behind all others, but before those of the
-// same dialog that have higher numbers and were not sent.
-func (s *Set) insert(l *lane, e *bridge.Entry) {
+// insert puts an entry into the queue of a lane: behind all others, but before
+// those of the same dialog that have higher numbers and were not sent. Without an
+// order it always comes last.
+func (o *Order) insert(l *lane, e *bridge.Entry) {
 	at := len(l.queue)
-	if s.Order != nil && at > 0 {
-		dialog, sequence, ok := s.Order.Position(e)
-		for ok && at > 0 && s.overtaken(l, l.queue[at-1], dialog, sequence) {
+	if o != nil && at > 0 {
+		dialog, sequence, ok := o.Position(e)
+		for ok && at > 0 && o.overtaken(l, l.queue[at-1], dialog, sequence) {
 			at--
 		}
 	}
@@ -134,27 +135,27 @@ func (s *Set) insert(l *lane, e *bridge.Entry) {
 
 // overtaken reports whether an event that has not been sent comes after a
 // position.
-func (s *Set) overtaken(l *lane, e *bridge.Entry, dialog string, sequence int64) bool {
+func (o *Order) overtaken(l *lane, e *bridge.Entry, dialog string, sequence int64) bool {
 	if e == l.delivering || e.Doubt != nil {
 		return false
 	}
-	d, n, ok := s.Order.Position(e)
+	d, n, ok := o.Position(e)
 	return ok && d == dialog && n > sequence
 }
 
 // gap is until when the first entry of a lane waits for one that is missing before
 // it; zero when it does not.
-func (s *Set) gap(l *lane) time.Time {
+func (o *Order) gap(l *lane) time.Time {
 	first := l.queue[0]
-	if s.Order == nil || first.Attempts > 0 || l.waitedFor == first.Seq {
+	if o == nil || first.Attempts > 0 || l.waitedFor == first.Seq {
 		return time.Time{}
 	}
 	until := first.Accepted.Add(gapWait)
 	if time.Until(until) <= 0 || time.Until(until) > gapWait {
 		return time.Time{}
 	}
-	dialog, sequence, ok := s.Order.Position(first)
-	if !ok || !s.Order.missing(dialog, sequence) || !s.Order.worth() {
+	dialog, sequence, ok := o.Position(first)
+	if !ok || !o.missing(dialog, sequence) || !o.worth() {
 		return time.Time{}
 	}
 	l.waitedFor = first.Seq
@@ -163,9 +164,9 @@ func (s *Set) gap(l *lane) time.Time {
 
 // gapEnded notes how the wait of a lane for what was missing ended, when there
 // was one.
-func (s *Set) gapEnded(l *lane) {
+func (o *Order) gapEnded(l *lane) {
 	if l.waitedFor != 0 && len(l.queue) > 0 {
-		s.Order.waited(l.queue[0].Seq != l.waitedFor)
+		o.waited(l.queue[0].Seq != l.waitedFor)
 		l.waitedFor = 0
 	}
 }

@@ -41,11 +41,7 @@ type Set struct {
 	running   int
 	stopping  bool
 	rested    *sync.Cond
-	// strays says that the journal may hold entries of lanes that are not in
-	// memory, strayed that this came to be since the last sweep began, oldestStray
-	// since when the oldest known to be there waits.
-	strays, strayed bool
-	oldestStray     time.Time
+	sweeper   sweeper
 
 	// passes counts deliveries that got through; failing is the share of entries
 	// whose first delivery fails.
@@ -114,10 +110,11 @@ func New(w Work) *Set {
 		w.Budget = NewBudget(defaultBudget)
 	}
 	l := &Set{
-		Work: w, byKey: map[bridge.LaneKey]*lane{}, strays: true, strayed: true,
+		Work: w, byKey: map[bridge.LaneKey]*lane{},
 		expecting: list.New(), far: farSide{health: Well, since: time.Now()},
 	}
 	l.rested = sync.NewCond(&l.mu)
+	l.sweeper = newSweeper(l)
 	return l
 }
 
@@ -130,7 +127,7 @@ func (s *Set) Add(e *bridge.Entry) {
 	l := s.byKey[e.Lane]
 	if l == nil {
 		if len(s.byKey) >= maxLanes {
-			s.stray(e.Accepted)
+			s.sweeper.stray(e.Accepted)
 			s.Unloaded(e)
 			return
 		}
@@ -263,7 +260,7 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 		s.putAside(l, func() { s.enqueue(l) })
 		return nil
 	}
-	s.gapEnded(l)
+	s.Order.gapEnded(l)
 	batch[0].Begun = true
 	l.now, l.delivering, l.answered = false, batch[0], make(chan struct{})
 	return batch
@@ -299,7 +296,7 @@ func (s *Set) obstacle(l *lane) (aside func()) {
 			return func() { s.wait(l, until, false) }
 		}
 	}
-	if until := s.gap(l); !until.IsZero() {
+	if until := s.Order.gap(l); !until.IsZero() {
 		return func() { s.wait(l, until, false) }
 	}
 	hurried := l.mayHurry()

@@ -10,7 +10,7 @@ import (
 func (s *Set) Busy(key bridge.LaneKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byKey[key] != nil || s.strays
+	return s.byKey[key] != nil || s.sweeper.strays
 }
 
 // Backlog reports how many lanes are known and how many deliveries run.
@@ -39,7 +39,7 @@ func (s *Set) Status() bridge.FlowStatus {
 
 // oldestWaiting is when the oldest entry was accepted that is known to wait.
 func (s *Set) oldestWaiting() time.Time {
-	oldest := s.oldestStray
+	oldest := s.sweeper.oldest
 	for _, l := range s.byKey {
 		waits := l.oldest
 		if len(l.queue) > 0 {

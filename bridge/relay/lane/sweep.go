@@ -14,27 +14,44 @@ const (
 	sweepPause = time.Second
 )
 
-// stray notes that the journal holds entries of lanes that are not in memory,
-// and since when the oldest may have waited.
-func (s *Set) stray(oldest time.Time) {
-	s.strays, s.strayed = true, true
-	if !oldest.IsZero() && (s.oldestStray.IsZero() || oldest.Before(s.oldestStray)) {
-		s.oldestStray = oldest
+// sweeper finds the lanes that are in the journal only, which are those of earlier
+// processes and those there was no room for.
+type sweeper struct {
+	set *Set
+
+	// The lock of the set guards the rest. strays says that the journal may hold
+	// entries of lanes that are not in memory, strayed that this came to be since
+	// the last sweep began, oldest since when the oldest known to be there waits.
+	strays, strayed bool
+	oldest          time.Time
+}
+
+// newSweeper makes one that knows nothing of what an earlier process left.
+func newSweeper(s *Set) sweeper { return sweeper{set: s, strays: true, strayed: true} }
+
+// Run finds the lanes that are in the journal only until ctx ends.
+func (s *Set) Run(ctx context.Context) { s.sweeper.run(ctx) }
+
+func (w *sweeper) run(ctx context.Context) {
+	for w.sweep(ctx) && w.awaitStrays(ctx) {
 	}
 }
 
-// Run finds the lanes that are in the journal only, which are those of earlier
-// processes and those there was no room for, until ctx ends.
-func (s *Set) Run(ctx context.Context) {
-	for s.sweep(ctx) && s.waitForStrays(ctx) {
+// stray notes that the journal holds entries of lanes that are not in memory,
+// and since when the oldest may have waited.
+func (w *sweeper) stray(oldest time.Time) {
+	w.strays, w.strayed = true, true
+	if !oldest.IsZero() && (w.oldest.IsZero() || oldest.Before(w.oldest)) {
+		w.oldest = oldest
 	}
 }
 
 // sweep goes through all lanes that hold pending entries, as fast as there is
 // room for them. It returns false when ctx has ended.
-func (s *Set) sweep(ctx context.Context) bool {
+func (w *sweeper) sweep(ctx context.Context) bool {
+	s := w.set
 	s.mu.Lock()
-	s.strayed = false
+	w.strayed = false
 	s.mu.Unlock()
 	var after bridge.LaneKey
 	for {
@@ -47,7 +64,7 @@ func (s *Set) sweep(ctx context.Context) bool {
 			continue
 		}
 		for _, key := range page {
-			if after = key; s.Mine(key) && !s.adopt(ctx, key) {
+			if after = key; s.Mine(key) && !w.adopt(ctx, key) {
 				return false
 			}
 		}
@@ -60,15 +77,16 @@ func (s *Set) sweep(ctx context.Context) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.strays = s.strayed; !s.strays {
-		s.oldestStray = time.Time{}
+	if w.strays = w.strayed; !w.strays {
+		w.oldest = time.Time{}
 	}
 	return true
 }
 
 // adopt gives a lane of the journal's a place in memory, once there is room. While
 // the far side is not well there will be none; then it stays where it is.
-func (s *Set) adopt(ctx context.Context, key bridge.LaneKey) bool {
+func (w *sweeper) adopt(ctx context.Context, key bridge.LaneKey) bool {
+	s := w.set
 	for {
 		s.mu.Lock()
 		known, full, well := s.byKey[key] != nil, len(s.byKey) >= maxLanes, s.far.health == Well
@@ -79,7 +97,7 @@ func (s *Set) adopt(ctx context.Context, key bridge.LaneKey) bool {
 			s.enqueue(l)
 			s.startWorkers()
 		case !well:
-			s.stray(time.Time{})
+			w.stray(time.Time{})
 		}
 		s.mu.Unlock()
 		if known || !full || !well {
@@ -91,11 +109,12 @@ func (s *Set) adopt(ctx context.Context, key bridge.LaneKey) bool {
 	}
 }
 
-// waitForStrays returns true when a sweep is worth while.
-func (s *Set) waitForStrays(ctx context.Context) bool {
+// awaitStrays returns true when a sweep is worth while.
+func (w *sweeper) awaitStrays(ctx context.Context) bool {
+	s := w.set
 	for rest(ctx, sweepPause) {
 		s.mu.Lock()
-		worth := s.strays && s.far.health == Well && len(s.byKey) < maxLanes/2
+		worth := w.strays && s.far.health == Well && len(s.byKey) < maxLanes/2
 		s.mu.Unlock()
 		if worth {
 			return true
@@ -117,7 +136,7 @@ func rest(ctx context.Context, pause time.Duration) bool {
 
 // newLane makes a lane whose entries may be in the journal already.
 func (s *Set) newLane(key bridge.LaneKey) *lane {
-	l := &lane{key: key, behind: s.strays, recovered: s.strays}
+	l := &lane{key: key, behind: s.sweeper.strays, recovered: s.sweeper.strays}
 	s.byKey[key] = l
 	return l
 }
@@ -127,7 +146,7 @@ func (s *Set) newLane(key bridge.LaneKey) *lane {
 func (s *Set) RecoveredAll() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.strays {
+	if s.sweeper.strays {
 		return false
 	}
 	for _, l := range s.byKey {
