@@ -39,7 +39,7 @@ type Bridge struct {
 	EchoWait         time.Duration `env:"ECHO_WAIT,default=35s" min:"0s" desc:"How long to wait for LivePerson's notification of a message whose sending got no answer, before sending it again. LivePerson repeats a notification that found nobody 30 s later, or after pauses that double."`
 	UnclaimedFor     time.Duration `env:"UNCLAIMED_FOR,default=10m" min:"1m" desc:"How long what LivePerson says of a conversation that nobody knows is kept while it may be one that was just opened for a consumer of ours."`
 	ConsumerKey      Secret        `env:"CONSUMER_KEY" desc:"What the ids of consumers in LivePerson are made with (HMAC), so that nobody guesses one from a phone number. Drawn at the first start and kept in the journal when empty; set it to keep consumers' ids when the journal is lost. Changing it makes new consumers of people who have not written yet."`
-	Attachments      string        `env:"ATTACHMENTS,default=upload" oneof:"upload,link" desc:"What becomes of consumers' files: upload stores JPEG, PNG and GIF up to 3 MB with LivePerson and sends a link of all else; link fetches nothing and sends links only."`
+	Attachments      string        `env:"ATTACHMENTS,default=upload" oneof:"upload,link" desc:"What becomes of consumers' files: upload stores JPEG, PNG and GIF up to 3 MB with LivePerson, with LP_DOCUMENTS also documents, and sends a link of all else; link fetches nothing and sends links only."`
 
 	AttachmentPrivateNetworks bool `env:"ATTACHMENT_PRIVATE_NETWORKS" desc:"Permit fetching consumers' files from private and loopback addresses, and from ports other than 80 and 443. Whoever can name a file's address can then make the bridge call machines of your network."`
 
@@ -59,6 +59,7 @@ type LivePerson struct {
 	Features       []string      `env:"FEATURES" oneof:"AUTO_MESSAGES,RICH_CONTENT,QUICK_REPLIES,MULTI_DIALOG,PHOTO_SHARING,FILE_SHARING,CO_BROWSE,CO_APP,SECURE_FORMS" desc:"Client features declared to LivePerson in the Client-Properties header; empty for all that the channels can show."`
 	Notifications  string        `env:"NOTIFICATIONS,default=auto" oneof:"auto,on,off" desc:"Whether LivePerson's notifications reach this bridge; auto finds out from the first one. Without them an unanswered message may be sent twice."`
 	AgentProfiles  bool          `env:"AGENT_PROFILES,default=true" desc:"Look up the public profiles of agents, so that channels show their nicknames and pictures."`
+	Documents      bool          `env:"DOCUMENTS" desc:"Whether the account takes documents of consumers: PDF, DOCX, PPTX and XLSX up to 5 MB, as LivePerson's mobile SDKs send them. Its connector pages name pictures only. What an account refuses goes as a link."`
 	Timeout        time.Duration `env:"TIMEOUT,default=10s" min:"1ms" desc:"How long one call to LivePerson may take."`
 }
 

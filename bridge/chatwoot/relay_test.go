@@ -208,7 +208,7 @@ func livePerson(t *testing.T, transport http.RoundTripper) (*connector.Client, f
 	must(err)
 	client, err := connector.New(connector.Options{
 		AccountID: "sandbox", ClientID: "sandbox-client", Domains: domains, AppTokens: tokens, Consumers: consumers,
-		Transport: transport, Features: []string{"MULTI_DIALOG", "QUICK_REPLIES", "RICH_CONTENT"}, Timeout: 10 * time.Second,
+		Transport: transport, Features: []string{"MULTI_DIALOG", "QUICK_REPLIES", "RICH_CONTENT", "FILE_SHARING"}, Timeout: 10 * time.Second,
 	})
 	must(err)
 	return client, func() {

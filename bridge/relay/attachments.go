@@ -20,8 +20,9 @@ type AttachmentHandling string
 
 // Either way nothing is lost: what LivePerson does not take goes as a link.
 const (
-	// AttachmentsUpload fetches pictures and stores them with LivePerson, so that
-	// agents see them. It needs file sharing to be enabled for the account.
+	// AttachmentsUpload fetches pictures, and documents where Options.Documents says
+	// so, and stores them with LivePerson, so that agents see them. It needs file
+	// sharing to be enabled for the account.
 	AttachmentsUpload AttachmentHandling = "upload"
 	// AttachmentsLink sends name and address as text and fetches nothing.
 	AttachmentsLink AttachmentHandling = "link"
@@ -44,7 +45,7 @@ var errFilesBusy = errors.New("too many files are on their way")
 // linkOf is an attachment as text.
 func linkOf(a bridge.Attachment) string { return strings.TrimSpace(a.Name + " " + a.URL) }
 
-// captionOf is what an agent reads below a picture: its name, or the end of its
+// captionOf is what an agent reads below a file: its name, or the end of its
 // address.
 func captionOf(a bridge.Attachment) string {
 	name := a.Name
@@ -72,15 +73,15 @@ func plainName(name string) string {
 	return name
 }
 
-// outgoing is a consumer's message on its way: a text, or a picture whose text
-// is the link to send if LivePerson does not take it.
+// outgoing is a consumer's message on its way: a text, or a file whose text is the
+// link to send if LivePerson does not take it.
 type outgoing struct {
 	entry   *bridge.Entry
 	event   *bridge.Event
 	text    string
 	caption string
-	picture *picture.Picture
-	// file is the picture once LivePerson has stored it.
+	fetched *picture.File
+	// file is what was fetched once LivePerson has stored it.
 	file *connector.HostedFile
 	// again says that a refusal cannot be the conversation's fault any more.
 	again bool
@@ -96,7 +97,7 @@ func (m *outgoing) content() connector.ContentEvent {
 // lastTry says that a file that fails now goes as a link.
 func (m *outgoing) lastTry() bool { return m.entry.Attempts >= fileTries-1 }
 
-// uploads makes of consumers' messages what LivePerson takes: texts, and pictures
+// uploads makes of consumers' messages what LivePerson takes: texts, and files
 // that are stored with it.
 type uploads struct {
 	lp      *connector.Client
@@ -127,19 +128,19 @@ func (u *uploads) prepare(ctx context.Context, e *bridge.Entry, ev *bridge.Event
 	if !ok {
 		return nil, nil, &connector.Error{Op: "fetch an attachment", Outcome: bridge.Throttled, RetryAfter: picture.FetchBusyPause, Err: errFilesBusy}
 	}
-	if err := u.fetchPicture(ctx, m, a.URL); err != nil {
+	if err := u.fetch(ctx, m, a.URL); err != nil {
 		release()
 		return nil, nil, err
 	}
 	return m, release, nil
 }
 
-func (u *uploads) fetchPicture(ctx context.Context, m *outgoing, address string) error {
-	p, err := u.fetcher.Picture(ctx, address)
+func (u *uploads) fetch(ctx context.Context, m *outgoing, address string) error {
+	p, err := u.fetcher.File(ctx, address)
 	failed, _ := errors.AsType[*picture.FetchError](err)
 	switch {
 	case err == nil:
-		m.picture = p
+		m.fetched = p
 		return nil
 	case failed == nil || failed.Passing && !m.lastTry():
 		return connector.NotSent("fetch an attachment", bridge.Retry, err)
@@ -150,12 +151,12 @@ func (u *uploads) fetchPicture(ctx context.Context, m *outgoing, address string)
 
 // sendLink settles for the link of an attachment.
 func (u *uploads) sendLink(m *outgoing, why picture.Reason) {
-	m.picture, m.file = nil, nil
+	m.fetched, m.file = nil, nil
 	u.metrics.attachments.WithLabelValues(m.entry.Lane.Channel, string(why)).Inc()
 	u.log.Info("attachment goes as a link", "channel", m.entry.Lane.Channel, "seq", m.entry.Seq, "reason", string(why))
 }
 
-// publish sends a message into a conversation, storing its picture first.
+// publish sends a message into a conversation, storing its file first.
 func (u *uploads) publish(ctx context.Context, who connector.ConsumerIdentity, to connector.Target, m *outgoing) (connector.Sequence, error) {
 	if err := u.store(ctx, who, m); err != nil {
 		return 0, err
@@ -175,13 +176,13 @@ func (u *uploads) publish(ctx context.Context, who connector.ConsumerIdentity, t
 	return sequence, err
 }
 
-// store puts a picture where LivePerson wants it ("File Sharing" page). An agent
+// store puts a file where LivePerson wants it ("File Sharing" page). An agent
 // sees nothing of it before the message is sent, so it may be done again.
 func (u *uploads) store(ctx context.Context, who connector.ConsumerIdentity, m *outgoing) error {
-	if m.picture == nil || m.file != nil {
+	if m.fetched == nil || m.file != nil {
 		return nil
 	}
-	at, err := u.lp.Upload(ctx, who, m.picture.FileType, m.picture.Data)
+	at, err := u.lp.Upload(ctx, who, m.fetched.FileType, m.fetched.Data)
 	switch outcome := connector.OutcomeOf(err); {
 	case outcome == bridge.Delivered:
 	case ctx.Err() != nil, outcome == bridge.Throttled:
@@ -199,7 +200,7 @@ func (u *uploads) store(ctx context.Context, who connector.ConsumerIdentity, m *
 		return connector.NotSent("remember an upload", bridge.Retry, err)
 	}
 	m.file = &connector.HostedFile{
-		Caption: m.caption, RelativePath: at, FileType: m.picture.FileType, Preview: u.previews.Of(ctx, m.picture),
+		Caption: m.caption, RelativePath: at, FileType: m.fetched.FileType, Preview: u.previews.Of(ctx, m.fetched),
 	}
 	return nil
 }

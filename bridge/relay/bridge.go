@@ -88,6 +88,9 @@ type Options struct {
 	PublicURL *url.URL
 	// Attachments is how consumers' files reach LivePerson; as links when empty.
 	Attachments AttachmentHandling
+	// Documents says that the account takes consumers' documents, not only their
+	// pictures. The client must have been made with it too.
+	Documents bool
 	// AttachmentPrivateNetworks permits fetching attachments from private and
 	// loopback addresses and from any port.
 	AttachmentPrivateNetworks bool
@@ -304,7 +307,7 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
 	if b.opts.Attachments == AttachmentsUpload {
-		b.uploads.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors())
+		b.uploads.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors(), b.opts.Documents)
 		defer b.uploads.fetcher.Close()
 	}
 	b.makeLanes(work, replay)

@@ -377,7 +377,8 @@ func newClient(t *testing.T, transport http.RoundTripper) (*connector.Client, fu
 	}
 	client, err := connector.New(connector.Options{
 		AccountID: account, ClientID: clientID, Domains: domains, AppTokens: tokens, Consumers: consumers,
-		Transport: transport, Features: []string{"MULTI_DIALOG", "QUICK_REPLIES", "RICH_CONTENT"}, Timeout: 10 * time.Second,
+		Transport: transport, Features: []string{"MULTI_DIALOG", "QUICK_REPLIES", "RICH_CONTENT", "PHOTO_SHARING", "FILE_SHARING"}, Documents: true,
+		Timeout: 10 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -131,7 +131,7 @@ func (a *app) makeBridge() (err error) {
 		TryCredential:   a.lp.tryCredential,
 		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait, UnclaimedFor: s.Bridge.UnclaimedFor,
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
-		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments),
+		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments), Documents: c.Documents,
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AgentProfiles: c.AgentProfiles,
 		Conversation: relay.ConversationDefaults{
 			SkillID: c.SkillID, CampaignID: c.CampaignID, EngagementID: c.EngagementID, Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),

@@ -55,7 +55,7 @@ func newLivePerson(s *settings) (*livePerson, error) {
 	}
 	lp.client, err = connector.New(connector.Options{
 		AccountID: account, ClientID: c.ClientID, Domains: lp.domains, AppTokens: lp.tokens, Consumers: lp.consumers,
-		Transport: transport, UserAgent: userAgent(), Features: features, Timeout: c.Timeout, Logger: s.log,
+		Transport: transport, UserAgent: userAgent(), Features: features, Documents: c.Documents, Timeout: c.Timeout, Logger: s.log,
 	})
 	return &lp, err
 }

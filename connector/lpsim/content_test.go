@@ -39,9 +39,13 @@ func TestEveryKindOfContentAnAgentSends(t *testing.T) {
 	}
 }
 
-func TestFilesNeedTheirFeatureWhereThatIsEnforced(t *testing.T) {
-	w := start(t, lpsim.Config{Faults: lpsim.Faults{FileFeatureGate: "enforce"}})
+// TestFilesNeedTheirFeature: agents cannot attach what the consumer's client did not
+// declare, unless a knob lets them.
+func TestFilesNeedTheirFeature(t *testing.T) {
+	w := start(t, lpsim.Config{})
 	c := w.open("ana")
+	w.do("POST", sendPath, event(c.id, c.id, textEvent("x")), "Authorization", w.appJWT(), "X-LP-ON-BEHALF", c.jws,
+		"Client-Properties", `{"type":".ClientProperties","features":["RICH_CONTENT"]}`)
 	_, err := w.sim.AgentMessage(c.id, lpsim.AgentMessage{File: &lpsim.AgentFile{FileType: "PNG", ContentBase64: "aGk="}})
 	if field, ok := errors.AsType[*lpsim.FieldError](err); !ok || field.Field != "file" {
 		t.Errorf("a file to a client without FILE_SHARING: %v", err)
@@ -53,6 +57,10 @@ func TestFilesNeedTheirFeatureWhereThatIsEnforced(t *testing.T) {
 	}
 	if _, err = w.sim.AgentMessage(c.id, lpsim.AgentMessage{File: &lpsim.AgentFile{FileType: "PDF", ContentBase64: "aGk="}}); err == nil {
 		t.Error("a document with PHOTO_SHARING only")
+	}
+	set(t, w, lpsim.Faults{FileFeatureGate: "ignore"})
+	if _, err = w.sim.AgentMessage(c.id, lpsim.AgentMessage{File: &lpsim.AgentFile{FileType: "PDF", ContentBase64: "aGk="}}); err != nil {
+		t.Errorf("a document where nothing is enforced: %v", err)
 	}
 }
 

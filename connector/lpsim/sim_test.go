@@ -132,7 +132,7 @@ const (
 	createPath = "/api/account/sandbox/messaging/consumer/conversation?v=3"
 	batch      = `[{"kind":"req","id":"1,","type":"userprofile.SetUserProfile","body":{}},
  {"kind":"req","id":2,"type":"cm.ConsumerRequestConversation","body":{"brandId":"sandbox"}}]`
-	allFeatures = `{"type":".ClientProperties","features":["AUTO_MESSAGES","RICH_CONTENT","QUICK_REPLIES","MULTI_DIALOG"]}`
+	allFeatures = `{"type":".ClientProperties","features":["AUTO_MESSAGES","RICH_CONTENT","QUICK_REPLIES","MULTI_DIALOG","PHOTO_SHARING","FILE_SHARING"]}`
 )
 
 // chat is one consumer with a conversation.

@@ -1,5 +1,5 @@
-// Package picture gets consumers' pictures from wherever a channel says they
-// lie, decides whether LivePerson takes them, and makes their previews. An
+// Package picture gets consumers' pictures, and documents, from wherever a channel
+// says they lie, decides whether LivePerson takes them, and makes previews. An
 // address is a stranger's word: every connection is checked when it is made, and
 // nothing is believed of a file but its bytes.
 package picture
@@ -41,7 +41,7 @@ type Reason string
 
 // The reasons. Those that may pass are tried a few times first.
 const (
-	notAPicture     Reason = "type"
+	notTakenType    Reason = "type"
 	tooManyBytes    Reason = "size"
 	tooManyPixels   Reason = "pixels"
 	refusedAddress  Reason = "address"
@@ -89,12 +89,14 @@ func NewGuard(private bool) *ssrf.Guardian {
 type Fetcher struct {
 	client *http.Client
 	slots  chan struct{}
+	// documents says that the account takes them too.
+	documents bool
 }
 
 // NewFetcher makes a fetcher. Files under home, our own public address, are asked
 // of own directly: that needs no exemption from the guard, and works where the
-// public address is not reachable from inside.
-func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler) *Fetcher {
+// public address is not reachable from inside. With documents they are fetched too.
+func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler, documents bool) *Fetcher {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
 	network := &http.Transport{
 		// With a proxy only the proxy's address would be checked.
@@ -104,9 +106,13 @@ func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler) *Fetcher 
 		TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 10 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: fetchSlots, IdleConnTimeout: 30 * time.Second,
 	}
+	most := connector.MaxUploadBytes
+	if documents {
+		most = connector.MaxDocumentBytes
+	}
 	return &Fetcher{
-		client: &http.Client{Transport: &atHome{home: home, own: own, elsewhere: network}, CheckRedirect: followable},
-		slots:  make(chan struct{}, fetchSlots),
+		client: &http.Client{Transport: &atHome{home: home, own: own, elsewhere: network, most: most}, CheckRedirect: followable},
+		slots:  make(chan struct{}, fetchSlots), documents: documents,
 	}
 }
 
@@ -139,9 +145,9 @@ func (f *Fetcher) Slot() (release func(), ok bool) {
 	}
 }
 
-// Picture fetches what LivePerson takes from a consumer. Errors are *fetchError
-// or those of ctx.
-func (f *Fetcher) Picture(ctx context.Context, address string) (*Picture, error) {
+// File fetches what LivePerson takes from a consumer. Errors are *[FetchError] or
+// those of ctx.
+func (f *Fetcher) File(ctx context.Context, address string) (*File, error) {
 	bounded, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	data, err := f.get(bounded, address)
@@ -150,6 +156,12 @@ func (f *Fetcher) Picture(ctx context.Context, address string) (*Picture, error)
 			return nil, ctx.Err()
 		}
 		return nil, judgeFetch(err)
+	}
+	if f.documents && mayBeDocument(data) {
+		if d := readDocument(data); d != nil {
+			return d, nil
+		}
+		return nil, &FetchError{Reason: notTakenType}
 	}
 	p, reason := readPicture(data)
 	if reason != "" {
@@ -167,7 +179,10 @@ func (f *Fetcher) get(ctx context.Context, address string) ([]byte, error) {
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "lpbridge")
-	req.Header.Set("Accept", "image/jpeg, image/png, image/gif")
+	req.Header.Set("Accept", accepted)
+	if f.documents {
+		req.Header.Set("Accept", accepted+", application/pdf, */*;q=0.5")
+	}
 	resp, err := f.client.Do(req)
 	if err != nil {
 		return nil, err
@@ -176,31 +191,45 @@ func (f *Fetcher) get(ctx context.Context, address string) ([]byte, error) {
 	if err := judgeStatus(resp.StatusCode); err != nil {
 		return nil, err
 	}
-	return readFile(resp)
+	return f.readFile(resp)
 }
 
-// readFile reads a picture and stops early at anything else.
-func readFile(resp *http.Response) ([]byte, error) {
-	if resp.ContentLength > connector.MaxUploadBytes {
+// accepted are the types of pictures LivePerson takes ("File Sharing" page).
+const accepted = "image/jpeg, image/png, image/gif"
+
+// readFile reads a file that may be taken and stops early at anything else.
+func (f *Fetcher) readFile(resp *http.Response) ([]byte, error) {
+	var data bytes.Buffer
+	if _, err := io.CopyN(&data, resp.Body, sniffed); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	limit := f.limit(data.Bytes())
+	switch {
+	case limit == 0:
+		return nil, &FetchError{Reason: notTakenType}
+	case resp.ContentLength > limit:
 		return nil, &FetchError{Reason: tooManyBytes}
 	}
-	var data bytes.Buffer
-	body := io.LimitReader(resp.Body, connector.MaxUploadBytes+1)
-	if _, err := io.CopyN(&data, body, sniffed); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := data.ReadFrom(io.LimitReader(resp.Body, limit+1-int64(data.Len()))); err != nil {
 		return nil, err
 	}
-	switch http.DetectContentType(data.Bytes()) {
-	case "image/jpeg", "image/png", "image/gif":
-	default:
-		return nil, &FetchError{Reason: notAPicture}
-	}
-	if _, err := data.ReadFrom(body); err != nil {
-		return nil, err
-	}
-	if data.Len() > connector.MaxUploadBytes {
+	if int64(data.Len()) > limit {
 		return nil, &FetchError{Reason: tooManyBytes}
 	}
 	return data.Bytes(), nil
+}
+
+// limit is how many bytes a file may have that begins like this, 0 for one that
+// LivePerson does not take.
+func (f *Fetcher) limit(head []byte) int64 {
+	switch http.DetectContentType(head) {
+	case "image/jpeg", "image/png", "image/gif":
+		return connector.MaxUploadBytes
+	}
+	if f.documents && mayBeDocument(head) {
+		return connector.MaxDocumentBytes
+	}
+	return 0
 }
 
 func judgeStatus(status int) error {
@@ -234,6 +263,8 @@ type atHome struct {
 	home      *url.URL
 	own       http.Handler
 	elsewhere *http.Transport
+	// most is how many bytes any file may have.
+	most int
 }
 
 // CloseIdleConnections ends those of the network.
@@ -248,7 +279,7 @@ func (a *atHome) RoundTrip(r *http.Request) (*http.Response, error) {
 	in := r.Clone(r.Context())
 	in.Host, in.RequestURI, in.RemoteAddr, in.Body = r.URL.Host, r.URL.RequestURI(), "127.0.0.1:0", http.NoBody
 	in.Header.Del("Authorization")
-	answer := &kept{header: http.Header{}}
+	answer := &kept{header: http.Header{}, most: a.most}
 	if err := answer.from(http.StripPrefix(prefix, a.own), in); err != nil {
 		return nil, err
 	}
@@ -280,6 +311,7 @@ type kept struct {
 	status int
 	header http.Header
 	body   bytes.Buffer
+	most   int
 }
 
 func (k *kept) Header() http.Header { return k.header }
@@ -292,7 +324,7 @@ func (k *kept) WriteHeader(status int) {
 
 func (k *kept) Write(p []byte) (int, error) {
 	k.WriteHeader(http.StatusOK)
-	room := connector.MaxUploadBytes + 1 - k.body.Len()
+	room := k.most + 1 - k.body.Len()
 	n, _ := k.body.Write(p[:min(len(p), room)])
 	if n < len(p) {
 		return n, io.ErrShortWrite
@@ -308,7 +340,7 @@ func (k *kept) from(h http.Handler, r *http.Request) (err error) {
 		case nil:
 		case http.ErrAbortHandler:
 			err = io.ErrUnexpectedEOF
-			if k.body.Len() > connector.MaxUploadBytes {
+			if k.body.Len() > k.most {
 				err = &FetchError{Reason: tooManyBytes}
 			}
 		default:

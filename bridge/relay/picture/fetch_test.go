@@ -132,8 +132,8 @@ func TestFetch(t *testing.T) {
 		{"as large as may be", host.URL + "/most.png", nil},
 		{"a byte too large", host.URL + "/large.png", &FetchError{Reason: tooManyBytes}},
 		{"endless", host.URL + "/endless.png", &FetchError{Reason: tooManyBytes}},
-		{"web page", host.URL + "/page", &FetchError{Reason: notAPicture}},
-		{"empty", host.URL + "/empty", &FetchError{Reason: notAPicture}},
+		{"web page", host.URL + "/page", &FetchError{Reason: notTakenType}},
+		{"empty", host.URL + "/empty", &FetchError{Reason: notTakenType}},
 		{"huge dimensions", host.URL + "/bomb.png", &FetchError{Reason: tooManyPixels}},
 		{"compression is not asked for", host.URL + "/zipped.png", nil},
 		{"cut short", host.URL + "/broken.png", &FetchError{fileUnreachable, true}},
@@ -152,11 +152,11 @@ func TestFetch(t *testing.T) {
 		{"other scheme", "ftp://127.0.0.1/a.png", &FetchError{Reason: refusedAddress}},
 		{"not an address", "http://%zz", &FetchError{Reason: refusedAddress}},
 	}
-	f := NewFetcher(NewGuard(true), nil, http.NotFoundHandler())
+	f := NewFetcher(NewGuard(true), nil, http.NotFoundHandler(), false)
 	defer f.Close()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p, err := f.Picture(t.Context(), test.address)
+			p, err := f.File(t.Context(), test.address)
 			if test.want == nil {
 				if err != nil || p == nil || p.FileType != "PNG" {
 					t.Fatalf("%+v, %v", p, err)
@@ -178,11 +178,11 @@ func TestFetchStaysOutOfPrivateNetworks(t *testing.T) {
 	called := false
 	host := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))
 	defer host.Close()
-	f := NewFetcher(NewGuard(false), nil, http.NotFoundHandler())
+	f := NewFetcher(NewGuard(false), nil, http.NotFoundHandler(), false)
 	defer f.Close()
 	port := host.Listener.Addr().(*net.TCPAddr).Port
 	for _, address := range []string{host.URL, fmt.Sprintf("http://localhost:%d/", port), "http://127.0.0.1/a.png", "http://[::1]/a.png"} {
-		_, err := f.Picture(t.Context(), address)
+		_, err := f.File(t.Context(), address)
 		if got, ok := errors.AsType[*FetchError](err); !ok || got.Reason != refusedAddress {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -193,7 +193,7 @@ func TestFetchStaysOutOfPrivateNetworks(t *testing.T) {
 }
 
 func TestFetchUsesNoProxy(t *testing.T) {
-	f := NewFetcher(NewGuard(false), nil, http.NotFoundHandler())
+	f := NewFetcher(NewGuard(false), nil, http.NotFoundHandler(), false)
 	if f.client.Transport.(*atHome).elsewhere.Proxy != nil {
 		t.Error("with a proxy only the proxy's address is checked")
 	}
@@ -203,16 +203,16 @@ func TestFetchUsesNoProxy(t *testing.T) {
 }
 
 func TestFetchEndsWithItsContext(t *testing.T) {
-	f := NewFetcher(NewGuard(true), nil, http.NotFoundHandler())
+	f := NewFetcher(NewGuard(true), nil, http.NotFoundHandler(), false)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := f.Picture(ctx, "http://127.0.0.1:1/a.png"); !errors.Is(err, context.Canceled) {
+	if _, err := f.File(ctx, "http://127.0.0.1:1/a.png"); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want the context's end", err)
 	}
 }
 
 func TestFetchSlots(t *testing.T) {
-	f := NewFetcher(NewGuard(false), nil, http.NotFoundHandler())
+	f := NewFetcher(NewGuard(false), nil, http.NotFoundHandler(), false)
 	var releases []func()
 	for range fetchSlots {
 		release, ok := f.Slot()
@@ -260,7 +260,7 @@ func TestFetchFromOurselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := NewFetcher(NewGuard(false), home, own)
+	f := NewFetcher(NewGuard(false), home, own, false)
 	tests := []struct {
 		name, address string
 		want          *FetchError
@@ -273,7 +273,7 @@ func TestFetchFromOurselves(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p, err := f.Picture(t.Context(), test.address)
+			p, err := f.File(t.Context(), test.address)
 			if test.want == nil {
 				if err != nil || !bytes.Equal(p.Data, small) {
 					t.Fatal(err)
@@ -327,7 +327,7 @@ func TestOwnHandlerThatPanicsIsNotHidden(t *testing.T) {
 }
 
 func TestAnswerOfOurOwnHandler(t *testing.T) {
-	k := &kept{header: http.Header{}}
+	k := &kept{header: http.Header{}, most: 20}
 	k.WriteHeader(http.StatusEarlyHints)
 	k.WriteHeader(http.StatusTeapot)
 	io.WriteString(k, "short and stout")

@@ -38,27 +38,30 @@ var (
 // pictureTypes are LivePerson's names of the formats it takes.
 var pictureTypes = map[string]string{"jpeg": "JPG", "png": "PNG", "gif": "GIF"}
 
-// Picture is a file that LivePerson takes from a consumer.
-type Picture struct {
-	Data     []byte
+// File is one that LivePerson takes from a consumer: a picture, or a document
+// where the account takes them.
+type File struct {
+	Data []byte
+	// FileType is LivePerson's name of the format.
 	FileType string
+	document bool
 	config   image.Config
 	exif     jpegMarks
 }
 
 // readPicture decides by the bytes what a file is. The reason is empty when it
 // is a picture that can be sent.
-func readPicture(data []byte) (p *Picture, reason Reason) {
+func readPicture(data []byte) (p *File, reason Reason) {
 	config, format, err := image.DecodeConfig(bytes.NewReader(data))
 	switch {
 	case err != nil:
-		return nil, notAPicture
+		return nil, notTakenType
 	case pictureTypes[format] == "" || config.Width < 1 || config.Height < 1:
-		return nil, notAPicture
+		return nil, notTakenType
 	case config.Width > maxPixels/config.Height:
 		return nil, tooManyPixels
 	}
-	p = &Picture{Data: data, FileType: pictureTypes[format], config: config}
+	p = &File{Data: data, FileType: pictureTypes[format], config: config}
 	if format == "jpeg" {
 		p.exif = readJPEGMarks(data)
 	}
@@ -66,7 +69,7 @@ func readPicture(data []byte) (p *Picture, reason Reason) {
 }
 
 // decodedBytes is about how much memory the decoder takes.
-func (p *Picture) decodedBytes() int {
+func (p *File) decodedBytes() int {
 	perPixel := 8
 	switch p.config.ColorModel {
 	case color.GrayModel:
@@ -95,10 +98,10 @@ type Previews struct{ slot chan struct{} }
 func NewPreviews() *Previews { return &Previews{make(chan struct{}, 1)} }
 
 // Of makes a small JPEG of a picture as a data URI. It is empty for a picture
-// that cannot be decoded or would take too much memory, and when ctx ends while
-// others are made: a preview is optional ("File Sharing" page).
-func (s *Previews) Of(ctx context.Context, p *Picture) string {
-	if p.decodedBytes() > maxDecoded {
+// that cannot be decoded or would take too much memory, for a document, and when ctx
+// ends while others are made: a preview is optional ("File Sharing" page).
+func (s *Previews) Of(ctx context.Context, p *File) string {
+	if p.document || p.decodedBytes() > maxDecoded {
 		return ""
 	}
 	select {

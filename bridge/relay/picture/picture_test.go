@@ -108,15 +108,15 @@ func TestReadPicture(t *testing.T) {
 		{"a pixel row too many", claiming(t, 5000, 5001), "", tooManyPixels},
 		{"product overflows 32 bits", claiming(t, 1<<17, 1<<17), "", tooManyPixels},
 		{"one endless row", claiming(t, 1<<31-1, 1), "", tooManyPixels},
-		{"no width", claiming(t, 0, 10), "", notAPicture},
-		{"cut in the header", photo[:20], "", notAPicture},
+		{"no width", claiming(t, 0, 10), "", notTakenType},
+		{"cut in the header", photo[:20], "", notTakenType},
 		{"cut in the data", photo[:len(photo)-100], "JPG", ""},
-		{"empty", nil, "", notAPicture},
-		{"text", []byte("hello"), "", notAPicture},
-		{"web page in disguise", []byte("<html><script>alert(1)</script>"), "", notAPicture},
-		{"svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`), "", notAPicture},
-		{"webp", []byte("RIFF\x24\x00\x00\x00WEBPVP8 "), "", notAPicture},
-		{"pdf", []byte("%PDF-1.7\n"), "", notAPicture},
+		{"empty", nil, "", notTakenType},
+		{"text", []byte("hello"), "", notTakenType},
+		{"web page in disguise", []byte("<html><script>alert(1)</script>"), "", notTakenType},
+		{"svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`), "", notTakenType},
+		{"webp", []byte("RIFF\x24\x00\x00\x00WEBPVP8 "), "", notTakenType},
+		{"pdf", []byte("%PDF-1.7\n"), "", notTakenType},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -238,14 +238,14 @@ func TestPreview(t *testing.T) {
 }
 
 func TestPreviewTakesBoundedMemory(t *testing.T) {
-	config := func(model color.Model, side int) *Picture {
-		return &Picture{config: image.Config{ColorModel: model, Width: side, Height: side}}
+	config := func(model color.Model, side int) *File {
+		return &File{config: image.Config{ColorModel: model, Width: side, Height: side}}
 	}
 	progressive := config(color.YCbCrModel, 4900)
 	progressive.exif.progressive = true
 	tests := []struct {
 		name string
-		p    *Picture
+		p    *File
 		fits bool
 	}{
 		{"24 megapixels of a camera", config(color.YCbCrModel, 4900), true},
@@ -297,7 +297,7 @@ func TestPreviewStaysBelowTheLimit(t *testing.T) {
 				}
 			}
 		}
-		p := &Picture{config: image.Config{ColorModel: color.NRGBAModel, Width: w, Height: h}, Data: pngOf(t, img)}
+		p := &File{config: image.Config{ColorModel: color.NRGBAModel, Width: w, Height: h}, Data: pngOf(t, img)}
 		uri := NewPreviews().Of(t.Context(), p)
 		if uri == "" {
 			rt.Fatal("no preview of a sound picture")
