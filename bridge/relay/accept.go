@@ -118,7 +118,7 @@ func (c *core) parts(ctx context.Context, e *bridge.Event) ([]*bridge.Event, err
 	case bridge.KindClick:
 		return c.clickParts(ctx, e)
 	case bridge.KindRating:
-		return c.ratingPart(ctx, e)
+		return c.ratingParts(ctx, e)
 	default:
 		return []*bridge.Event{e}, nil
 	}
@@ -221,35 +221,61 @@ func choiceParts(e *bridge.Event, offer *offered, clickMark, textMark bridge.Eve
 // is about.
 const ratingsLookedAt = 16
 
-// ratingPart finds out which conversation a rating is about while that is certain:
-// by the time it is sent the thread may have another.
-func (c *core) ratingPart(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+// ratingParts finds out which conversation a rating is about while that is certain:
+// by the time it is sent the thread may have another. What the consumer says with it
+// is a line of that conversation's transcript, or an answer in its survey, while it is
+// open: LivePerson's rating has no place for words (Send API, CSAT).
+func (c *core) ratingParts(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
 	key := bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}
 	recent, err := c.bridge.directory.rows.ConversationsOf(ctx, key, ratingsLookedAt)
 	if err != nil {
 		return nil, err
 	}
 	rated := ratedOf(recent, e.Rating.Conversation)
-	if rated == "" && e.Rating.Conversation != "" {
+	if rated == nil && e.Rating.Conversation != "" {
 		return nil, &bridge.FieldError{Field: "rating.conversationId", Reason: "is not a recent conversation of this thread"}
 	}
 	part := *e
-	part.Position = &bridge.Position{Conversation: rated}
-	return []*bridge.Event{&part}, nil
+	part.Position = &bridge.Position{}
+	if rated != nil {
+		part.Position.Conversation = rated.ID
+	}
+	var parts []*bridge.Event
+	switch {
+	case strings.TrimSpace(e.Rating.Comment) == "":
+	case rated.TakesMessages():
+		parts = remarks(&part)
+	default:
+		c.LeftOut("rating_comment")
+		c.bridge.log.Info("what a consumer said with a rating has no place in a conversation that ended", "channel", c.channel)
+	}
+	return append(parts, &part), nil
+}
+
+// remarks are the texts that say what was said with a rating.
+func remarks(rating *bridge.Event) []*bridge.Event {
+	var parts []*bridge.Event
+	for i, text := range connector.SplitText(rating.Rating.Comment, 0) {
+		part := *rating
+		part.ID += bridge.EventID(partMark + "comment" + strconv.Itoa(i))
+		part.Kind, part.Rating, part.Message = bridge.KindMessage, nil, &bridge.Message{Text: text}
+		parts = append(parts, &part)
+	}
+	return parts
 }
 
 // ratedOf is the conversation a rating is about: the one it names, that whose
 // survey is open, the one that ended last, or the only one there is.
-func ratedOf(recent []bridge.Conversation, named string) string {
-	rated := ""
+func ratedOf(recent []bridge.Conversation, named string) *bridge.Conversation {
+	var rated *bridge.Conversation
 	for i := range recent {
 		c := &recent[i]
 		switch {
 		case named != "" && c.ID != named:
 		case named != "", !c.Open, c.Survey != "":
-			return c.ID
-		case rated == "":
-			rated = c.ID
+			return c
+		case rated == nil:
+			rated = c
 		}
 	}
 	return rated

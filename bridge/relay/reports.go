@@ -145,6 +145,30 @@ func (s *sender) sendRating(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 	return s.lp.UpdateConversation(ctx, c.Identity(), connector.ConversationID(c.ID), rateOf(ev.Rating))
 }
 
+// sendRemark says what belongs to one conversation only. When that takes no more
+// messages there is nothing it could be said in.
+func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (sent, error) {
+	c, err := s.directory.conversation(ctx, ev.Position.Conversation)
+	if err != nil {
+		return sent{}, notKnown(err)
+	}
+	if !c.TakesMessages() {
+		s.metrics.undelivered(e, "conversation_over")
+		return sent{}, nil
+	}
+	dialog := c.Writes()
+	sequence, err := s.uploads.publish(ctx, c.Identity(), c.Target(dialog), &outgoing{entry: e, event: ev, text: ev.Message.Text})
+	switch {
+	case err == nil:
+		s.order.Saw(dialog, int64(sequence))
+		return sent{dialog, int64(sequence)}, nil
+	case conversationRefused(err):
+		s.metrics.undelivered(e, "conversation_over")
+		return sent{}, s.opener.ended(ctx, c, dialog)
+	}
+	return sent{}, err
+}
+
 // rated is the conversation a rating is about: acceptance has found it out, but
 // for ratings of an earlier version.
 func (s *sender) rated(ctx context.Context, key bridge.ThreadKey, ev *bridge.Event) (*bridge.Conversation, error) {

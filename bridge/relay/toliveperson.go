@@ -107,6 +107,9 @@ func (s *sender) relay(ctx context.Context, batch []*bridge.Entry) (sent, error)
 	s.profiles.account(e, ev.Consumer)
 	switch ev.Kind {
 	case bridge.KindMessage:
+		if ev.Position != nil && ev.Position.Conversation != "" {
+			return s.sendRemark(ctx, e, ev)
+		}
 		return s.sendMessage(ctx, e, ev)
 	case bridge.KindReceipt:
 		return sent{}, s.sendReceipt(ctx, batch)
