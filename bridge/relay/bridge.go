@@ -184,6 +184,7 @@ func (b *Bridge) makeRooms() {
 	records := b.journal.RecordsOf(coreRecords)
 	known := newProfiles(b.journal, b.log, b.metrics)
 	b.order = lane.NewOrder(positionInDialog)
+	copies := &copies{records}
 	b.offers = &offers{records: records, metrics: b.metrics}
 	b.files = &files{lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), log: b.log}
 	b.uploads = &uploads{
@@ -200,12 +201,12 @@ func (b *Bridge) makeRooms() {
 		claimed:   func(ctx context.Context, conversation string) error { return b.news.claim(ctx, conversation) },
 	}
 	b.sender = &sender{
-		lp: b.lp, opener: b.opener, directory: b.directory, profiles: known, uploads: b.uploads, order: b.order, survey: b.opts.Conversation.Survey,
+		lp: b.lp, opener: b.opener, directory: b.directory, profiles: known, uploads: b.uploads, copies: copies, order: b.order, survey: b.opts.Conversation.Survey,
 		notified: b.notified.Load, log: b.log, metrics: b.metrics, endTyping: b.endTyping, forgetTyping: b.consumerTyping.Forget,
 	}
 	b.news = &news{
 		account: b.opts.Account, clientID: b.opts.ClientID, verify: b.opts.VerifySignature, journal: b.journal,
-		directory: b.directory, openings: b.openings, files: b.files, uploaded: b.uploads.of, offers: b.offers,
+		directory: b.directory, openings: b.openings, files: b.files, copies: copies, uploaded: b.uploads.of, offers: b.offers,
 		wants: b.wants, notified: b.notifiedNow, consumerTyping: b.consumerTyping, agentTyping: b.agentTyping,
 		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin, order: b.order,
 		heard: func(key bridge.LaneKey, happened time.Time) { b.toLivePerson.Heard(key, happened) },

@@ -53,13 +53,17 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 	if err != nil {
 		return err
 	}
+	copied, err := n.copies.expected(ctx, e.conversation.LPConsumer)
+	if err != nil {
+		return err
+	}
 	found, err := n.echoed(ctx, keys, lane.Arrival{
 		Dialog: e.dialog, Sequence: e.sequence,
 		Matches: func(entry *bridge.Entry) bool {
 			return entry.Kind == bridge.KindMessage && e.proves(entry, uploaded)
 		},
 		Resembles: func(entry *bridge.Entry) bool {
-			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last
+			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last && !copied
 		},
 	})
 	switch {

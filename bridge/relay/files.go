@@ -44,7 +44,7 @@ const (
 // ExpiringRecords are the kinds of the core's own records that are of use only
 // as long as history is kept. The core's channel name is empty.
 func ExpiringRecords() []string {
-	return []string{OfferRecords, UploadRecords, FileRecords, UnreadableRecords}
+	return []string{OfferRecords, UploadRecords, FileRecords, UnreadableRecords, CopyRecords}
 }
 
 // agentFile is the data of a file record.

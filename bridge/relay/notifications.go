@@ -47,6 +47,7 @@ type news struct {
 	openings  *openings
 	files     *files
 	offers    *offers
+	copies    *copies
 	// uploaded is the event whose file lies at a path of LivePerson's.
 	uploaded func(ctx context.Context, at string) (bridge.EventID, error)
 	// wants reports whether a channel takes a kind of event.

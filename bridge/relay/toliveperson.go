@@ -35,6 +35,7 @@ type sender struct {
 	directory *directory
 	profiles  *profiles
 	uploads   *uploads
+	copies    *copies
 	// order is told of the numbers that what is sent got.
 	order *lane.Order
 	// survey lets a survey follow a close by the channel.
@@ -140,6 +141,9 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 	for again := false; ; again = true {
 		to, err := s.opener.find(ctx, e.ThreadKey(), ev.Consumer)
 		if err != nil {
+			return sent{}, err
+		}
+		if err := s.expectCopy(ctx, e, to.LPConsumer); err != nil {
 			return sent{}, err
 		}
 		s.introduce(ctx, e, ev.Consumer, to.Conversation)
