@@ -1,6 +1,7 @@
 package bridgetest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -263,10 +264,6 @@ func deliverAndDie(j bridge.Journal) error {
 func TestJournalCrash(t *testing.T, store CrashStore) {
 	earliest := time.Now().Truncate(time.Second)
 	store.Kill(t, "deliver")
-	wantAny := []bridge.EventID{
-		"begun by the settlement before", "begun when appended", "begun towards the channel", "begun by itself",
-		"doubtful and begun again",
-	}
 	var since time.Time
 	// Once found out, a doubt counts from then, however the processes end that
 	// come after.
@@ -276,26 +273,7 @@ func TestJournalCrash(t *testing.T, store CrashStore) {
 		}
 		j := store.Open(t)
 		start(t, j)
-		var inDoubt []bridge.EventID
-		for _, lane := range []bridge.LaneKey{laneA, laneB, backA, other} {
-			for _, e := range pending(t, j, lane) {
-				if e.Begun {
-					t.Errorf("%s counts as begun by a process that did not", e.ID)
-				}
-				switch {
-				case e.Doubt == nil:
-				case e.ID == "settled as doubtful":
-					same(t, string(e.ID), e.Doubt, &crashDoubt)
-				default:
-					inDoubt = append(inDoubt, e.ID)
-					if since.IsZero() {
-						since = e.Doubt.Since
-					}
-					same(t, "doubt of "+string(e.ID), e.Doubt, &bridge.Doubt{Since: since})
-				}
-			}
-		}
-		same(t, "in doubt", inDoubt, wantAny)
+		since = survivors(t, j, since)
 		if since.Before(earliest) || since.After(time.Now()) {
 			t.Fatalf("in doubt since %v, want since the start after the kill", since)
 		}
@@ -313,6 +291,35 @@ func TestJournalCrash(t *testing.T, store CrashStore) {
 	for _, lane := range []bridge.LaneKey{laneA, laneB, backA, other} {
 		doubts(t, j, lane)
 	}
+}
+
+// survivors checks what is in doubt of what deliverAndDie began. All of it is in
+// doubt since the same moment, which is returned: the given one unless that is
+// zero.
+func survivors(t *testing.T, j bridge.Journal, since time.Time) time.Time {
+	t.Helper()
+	var inDoubt []bridge.EventID
+	for _, lane := range []bridge.LaneKey{laneA, laneB, backA, other} {
+		for _, e := range pending(t, j, lane) {
+			if e.Begun {
+				t.Errorf("%s counts as begun by a process that did not", e.ID)
+			}
+			switch {
+			case e.Doubt == nil:
+			case e.ID == "settled as doubtful":
+				same(t, string(e.ID), e.Doubt, &crashDoubt)
+			default:
+				inDoubt = append(inDoubt, e.ID)
+				since = cmp.Or(since, e.Doubt.Since)
+				same(t, "doubt of "+string(e.ID), e.Doubt, &bridge.Doubt{Since: since})
+			}
+		}
+	}
+	same(t, "in doubt", inDoubt, []bridge.EventID{
+		"begun by the settlement before", "begun when appended", "begun towards the channel", "begun by itself",
+		"doubtful and begun again",
+	})
+	return since
 }
 
 // endDoubts settles everything as surely not applied.

@@ -292,18 +292,9 @@ func (b *Bridge) Channels() []bridge.Channel {
 // accepting before ctx ends; the journal must be closed after Run returned.
 func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) error {
 	b.started = time.Now()
-	if err := b.recallNotified(ctx); err != nil {
-		return err
-	}
-	if err := b.identity.recall(ctx, b.journal); err != nil {
-		return err
-	}
-	replay, err := b.recallReplay(ctx)
+	replay, err := b.recall(ctx)
 	if err != nil {
 		return err
-	}
-	if err := b.openings.recall(ctx, b.opts.UnclaimedFor); err != nil {
-		return fmt.Errorf("read the journal: %w", err)
 	}
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
@@ -326,6 +317,22 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 		parts.Wait()
 		return err
 	}
+	b.launch(ctx, &parts, replay)
+	b.ready.Store(true)
+	started()
+	<-ctx.Done()
+	b.ready.Store(false)
+	b.background.end()
+	err = b.stop(context.WithoutCancel(ctx), drain)
+	endWork()
+	b.awaitCutOff(context.WithoutCancel(ctx))
+	endClocks()
+	parts.Wait()
+	return err
+}
+
+// launch starts what goes on until ctx ends.
+func (b *Bridge) launch(ctx context.Context, parts *sync.WaitGroup, replay lane.Replay) {
 	for _, l := range b.allLanes() {
 		parts.Go(func() { l.Run(ctx) })
 	}
@@ -340,17 +347,6 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 			parts.Go(func() { b.poll(ctx, name, p) })
 		}
 	}
-	b.ready.Store(true)
-	started()
-	<-ctx.Done()
-	b.ready.Store(false)
-	b.background.end()
-	err = b.stop(context.WithoutCancel(ctx), drain)
-	endWork()
-	b.awaitCutOff(context.WithoutCancel(ctx))
-	endClocks()
-	parts.Wait()
-	return err
 }
 
 // stop ends deliveries, channel connections and typing, in this order.

@@ -22,6 +22,24 @@ func (b *Bridge) awaitCutOff(ctx context.Context) {
 	}
 }
 
+// recall reads what earlier processes knew.
+func (b *Bridge) recall(ctx context.Context) (lane.Replay, error) {
+	if err := b.recallNotified(ctx); err != nil {
+		return lane.Replay{}, err
+	}
+	if err := b.identity.recall(ctx, b.journal); err != nil {
+		return lane.Replay{}, err
+	}
+	replay, err := b.recallReplay(ctx)
+	if err != nil {
+		return lane.Replay{}, err
+	}
+	if err := b.openings.recall(ctx, b.opts.UnclaimedFor); err != nil {
+		return lane.Replay{}, fmt.Errorf("read the journal: %w", err)
+	}
+	return replay, nil
+}
+
 // recallReplay works out by when LivePerson will have brought what it kept while
 // no process was there, and remembers it. That is written at each start, which
 // also says that somebody was there.

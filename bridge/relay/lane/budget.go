@@ -95,10 +95,7 @@ func (s *Set) forget(l *lane) bool {
 	if len(s.byKey) <= maxLanes || len(l.queue) > 0 || len(l.open) > 0 || l.loading != nil || l.recovered {
 		return false
 	}
-	if l.place != nil {
-		s.expecting.Remove(l.place)
-		l.place = nil
-	}
+	s.expecting.remove(l)
 	s.Schedule.Stop(&l.wake)
 	delete(s.byKey, l.key)
 	s.sweeper.stray(l.oldest)

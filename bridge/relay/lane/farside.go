@@ -52,8 +52,16 @@ const (
 	downTime  = time.Second
 )
 
-// farSide is what is known of a far side as a whole. Set.mu guards it.
+// farSide is what is known of a far side as a whole. The lock of the set guards it.
 type farSide struct {
+	*Work
+	// ask has a lane deliver as a probe, and reports whether there was one to ask.
+	ask func() bool
+	// release lets all go on that wait until the far side is well.
+	release func()
+	// ring is called when a probe is due.
+	ring func()
+
 	health Health
 	since  time.Time
 	// failed is how many deliveries in a row failed in the far side's way, and
@@ -95,122 +103,34 @@ func (s *Set) Resume() {
 
 func unchanged() {}
 
-// saw moves the far side's state on. What it returns must be called without the
-// lock.
+// saw counts a delivery that got through, and moves the far side's state on. What
+// it returns must be called without the lock.
 func (s *Set) saw(sign Sign, began time.Time, retryAfter time.Duration, reason string) (tell func()) {
-	f, now := &s.far, time.Now()
-	if sign == SaysNothing {
-		return unchanged
-	}
 	if sign == SaysWell {
-		s.passes++
-		s.failing.add(false)
-		f.failed = 0
+		s.others.passed()
 		s.Limiter.pass(began, s.running)
-		// An answer to what was asked before says nothing of a later stop.
-		if f.health == Well || now.Before(f.until) && began.Before(f.stopped) {
-			return unchanged
-		}
-		return s.heal()
 	}
-	if f.failed++; f.failed == 1 {
-		f.first = now
-	}
-	f.reason = reason
-	stop := min(retryAfter, MaxStop)
-	crowded := sign == SaysThrottled && s.Limiter.throttle(began)
-	health := map[Sign]Health{SaysThrottled: Throttled, SaysDown: Down, SaysRefused: Refused}[sign]
-	switch {
-	case sign == SaysRefused && f.failed >= 2:
-		// Nobody but the operator knows when that is mended.
-		return s.falter(health, now.Add(probeFirst))
-	case sign != SaysRefused && stop > MinThrottle, crowded:
-		// A pause of a second is the message's own, unless everybody needs it.
-		f.until, f.stopped = now.Add(max(stop, MinThrottle)), now
-		return s.falter(health, f.until)
-	case sign == SaysDown && (f.failed >= downAfter || f.failed >= 2 && now.Sub(f.first) >= downTime):
-		return s.falter(health, now.Add(probeFirst))
-	default:
-		return unchanged
-	}
+	return s.far.saw(sign, began, retryAfter, reason)
 }
 
-// falter notes that the far side is not well, and when it is to be asked again.
-func (s *Set) falter(h Health, probe time.Time) (tell func()) {
-	f := &s.far
-	before, asked := f.health, probe.Equal(f.until)
-	switch {
-	case before == Well:
-		f.since, f.pause, f.due = time.Now(), probeFirst, false
-		s.scheduleProbe(probe)
-	case asked:
-		f.due = false
-		s.scheduleProbe(probe)
-	case time.Now().Before(f.until):
-		// It said when to come back; until then nothing is news.
-		return unchanged
-	}
-	f.health = h
-	if h == before || h == Throttled && time.Until(probe) < ProbeBound {
-		return unchanged
-	}
-	reason, since := f.reason, f.since
-	return func() {
-		s.Log.Warn("the far side is not well, deliveries wait", "far_side", s.Name, "state", string(h), "error", reason, "since", since)
-		s.tellHealth(h)
-	}
-}
-
-// heal lets all parked lanes go on, as fast as the limiter lets them.
-func (s *Set) heal() (tell func()) {
-	f := &s.far
-	before, lasted := f.health, time.Since(f.since)
-	f.health, f.since, f.until, f.due, f.reason = Well, time.Now(), time.Time{}, false, ""
-	s.Schedule.Stop(&f.alarm)
-	s.Limiter.restart()
-	s.release()
-	return func() {
-		if before != Throttled || lasted > ProbeBound {
-			s.Log.Warn("the far side is well again", "far_side", s.Name, "was", string(before), "lasted", lasted.Round(time.Millisecond).String())
-		}
-		s.tellHealth(Well)
-	}
-}
-
-func (s *Set) tellHealth(h Health) {
-	if s.HealthChanged != nil {
-		s.HealthChanged(h)
-	}
-}
-
-func (s *Set) scheduleProbe(at time.Time) {
-	s.Schedule.Set(&s.far.alarm, at, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.probe()
-	})
-}
-
-// probe lets the lane that has been parked longest try. The next probe is due
-// after a pause, whether this one has ended by then or not: what hangs must not
-// hide that the far side is back.
+// probe asks the far side how it is, unless deliveries have been stopped.
 func (s *Set) probe() {
-	f := &s.far
-	if f.health == Well || s.stopping {
-		return
+	if !s.stopping {
+		s.far.probe()
 	}
-	l := s.firstParked()
-	if f.due = l == nil; f.due {
-		return
+}
+
+// ask has the lane that has been parked longest deliver as a probe.
+func (s *Set) ask() bool {
+	l := s.expecting.first()
+	if l == nil {
+		return false
 	}
-	f.probed = time.Now()
-	f.probing++
-	f.pause = min(2*f.pause, ProbeBound)
-	s.scheduleProbe(f.probed.Add(f.pause))
 	s.unpark(l)
 	l.probe, l.state = true, queued
 	s.running++
 	s.Spawn(func(ctx context.Context) { s.work(ctx, l) })
+	return true
 }
 
 // endProbe notes that the delivery of a lane is over; over, to be called with
@@ -229,13 +149,117 @@ func (s *Set) endProbe(l *lane) (over func(Sign)) {
 	}
 }
 
-// newcomer says that a lane was parked that has not failed. What fails may be
-// one lane's message, not the far side: this one need not wait for the next
-// probe.
-func (s *Set) newcomer(l *lane) {
-	f := &s.far
-	if f.due || f.health == Down && f.probing == 0 && time.Since(f.probed) >= newcomerPause && time.Now().After(f.until) {
-		s.expecting.MoveToFront(l.place)
-		s.probe()
+func newFarSide(s *Set) farSide {
+	return farSide{
+		Work: &s.Work, ask: s.ask, release: s.release, health: Well, since: time.Now(),
+		ring: func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.probe()
+		},
 	}
+}
+
+func (f *farSide) saw(sign Sign, began time.Time, retryAfter time.Duration, reason string) (tell func()) {
+	now := time.Now()
+	if sign == SaysNothing {
+		return unchanged
+	}
+	if sign == SaysWell {
+		f.failed = 0
+		// An answer to what was asked before says nothing of a later stop.
+		if f.health == Well || now.Before(f.until) && began.Before(f.stopped) {
+			return unchanged
+		}
+		return f.heal()
+	}
+	if f.failed++; f.failed == 1 {
+		f.first = now
+	}
+	f.reason = reason
+	stop := min(retryAfter, MaxStop)
+	crowded := sign == SaysThrottled && f.Limiter.throttle(began)
+	health := map[Sign]Health{SaysThrottled: Throttled, SaysDown: Down, SaysRefused: Refused}[sign]
+	switch {
+	case sign == SaysRefused && f.failed >= 2:
+		// Nobody but the operator knows when that is mended.
+		return f.falter(health, now.Add(probeFirst))
+	case sign != SaysRefused && stop > MinThrottle, crowded:
+		// A pause of a second is the message's own, unless everybody needs it.
+		f.until, f.stopped = now.Add(max(stop, MinThrottle)), now
+		return f.falter(health, f.until)
+	case sign == SaysDown && (f.failed >= downAfter || f.failed >= 2 && now.Sub(f.first) >= downTime):
+		return f.falter(health, now.Add(probeFirst))
+	default:
+		return unchanged
+	}
+}
+
+// falter notes that the far side is not well, and when it is to be asked again.
+func (f *farSide) falter(h Health, probe time.Time) (tell func()) {
+	before, asked := f.health, probe.Equal(f.until)
+	switch {
+	case before == Well:
+		f.since, f.pause, f.due = time.Now(), probeFirst, false
+		f.scheduleProbe(probe)
+	case asked:
+		f.due = false
+		f.scheduleProbe(probe)
+	case time.Now().Before(f.until):
+		// It said when to come back; until then nothing is news.
+		return unchanged
+	}
+	f.health = h
+	if h == before || h == Throttled && time.Until(probe) < ProbeBound {
+		return unchanged
+	}
+	reason, since := f.reason, f.since
+	return func() {
+		f.Log.Warn("the far side is not well, deliveries wait", "far_side", f.Name, "state", string(h), "error", reason, "since", since)
+		f.tellHealth(h)
+	}
+}
+
+// heal lets all parked lanes go on, as fast as the limiter lets them.
+func (f *farSide) heal() (tell func()) {
+	before, lasted := f.health, time.Since(f.since)
+	f.health, f.since, f.until, f.due, f.reason = Well, time.Now(), time.Time{}, false, ""
+	f.Schedule.Stop(&f.alarm)
+	f.Limiter.restart()
+	f.release()
+	return func() {
+		if before != Throttled || lasted > ProbeBound {
+			f.Log.Warn("the far side is well again", "far_side", f.Name, "was", string(before), "lasted", lasted.Round(time.Millisecond).String())
+		}
+		f.tellHealth(Well)
+	}
+}
+
+func (f *farSide) tellHealth(h Health) {
+	if f.HealthChanged != nil {
+		f.HealthChanged(h)
+	}
+}
+
+func (f *farSide) scheduleProbe(at time.Time) { f.Schedule.Set(&f.alarm, at, f.ring) }
+
+// probe has a lane try. The next probe is due after a pause, whether this one has
+// ended by then or not: what hangs must not hide that the far side is back.
+func (f *farSide) probe() {
+	if f.health == Well {
+		return
+	}
+	if f.due = !f.ask(); f.due {
+		return
+	}
+	f.probed = time.Now()
+	f.probing++
+	f.pause = min(2*f.pause, ProbeBound)
+	f.scheduleProbe(f.probed.Add(f.pause))
+}
+
+// hears says that a message that has not failed need not wait for the next probe:
+// what fails may be one lane's message, not the far side.
+func (f *farSide) hears() bool {
+	return f.health == Down && f.probing == 0 && time.Since(f.probed) >= newcomerPause && time.Now().After(f.until)
 }

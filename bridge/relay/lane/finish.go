@@ -38,8 +38,9 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settl
 		l.trouble.opinionGiven(true)
 		return s.drop(l, 1, 1, v)
 	}
-	if v.Final == bridge.Pending {
-		v = s.suffer(l, batch[0], v)
+	if v.Final == bridge.Pending && l.trouble.suffer(v, &s.others, s.far.health == Well, len(l.queue)) {
+		v.Poison = true
+		v = s.GiveUp(batch[0], v)
 	}
 	if v.Final == bridge.Pending {
 		return s.keep(l, batch, v)

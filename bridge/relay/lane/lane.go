@@ -98,8 +98,9 @@ type lane struct {
 	// open are the settlements that are not on disk yet.
 	open []*settling
 
-	// place is that among the lanes that go on when the far side is well.
-	place *list.Element
+	// expecting is its element among the lanes that go on when the far side is
+	// well, nil when it is none of them.
+	expecting *list.Element
 	// now lets the first entry go although its time has not come, news says that
 	// there was news while it was delivered, and probe that its delivery asks how
 	// the far side is.

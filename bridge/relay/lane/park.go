@@ -1,10 +1,41 @@
 package lane
 
 import (
+	"container/list"
 	"time"
 
 	"lpbridge/bridge"
 )
+
+// expectant are the lanes that go on when the far side gets well. The first is the
+// one that has waited longest, or a newcomer whose message has not failed.
+type expectant struct{ list list.List }
+
+func (x *expectant) add(l *lane) {
+	if l.expecting == nil {
+		l.expecting = x.list.PushBack(l)
+	}
+}
+
+// remove reports whether the lane was one of them.
+func (x *expectant) remove(l *lane) bool {
+	if l.expecting == nil {
+		return false
+	}
+	x.list.Remove(l.expecting)
+	l.expecting = nil
+	return true
+}
+
+// first is nil when there is none.
+func (x *expectant) first() *lane {
+	if first := x.list.Front(); first != nil {
+		return first.Value.(*lane)
+	}
+	return nil
+}
+
+func (x *expectant) toFront(l *lane) { x.list.MoveToFront(l.expecting) }
 
 // park puts a lane aside until the far side is well.
 func (s *Set) park(l *lane) {
@@ -13,42 +44,25 @@ func (s *Set) park(l *lane) {
 	if s.forget(l) {
 		return
 	}
-	s.expectFarSide(l)
-	if l.trouble.failures == 0 || s.far.due {
-		s.newcomer(l)
-	}
-}
-
-// expectFarSide enters a lane among those that go on when the far side gets well.
-func (s *Set) expectFarSide(l *lane) {
-	if l.place == nil {
-		l.place = s.expecting.PushBack(l)
+	s.expecting.add(l)
+	if s.far.due || l.trouble.failures == 0 && s.far.hears() {
+		s.expecting.toFront(l)
+		s.probe()
 	}
 }
 
 // unpark takes a lane out of those that wait for the far side; it may go on at
 // once.
 func (s *Set) unpark(l *lane) {
-	if l.place == nil {
-		return
+	if s.expecting.remove(l) {
+		l.now = true
+		s.Schedule.Stop(&l.wake)
 	}
-	s.expecting.Remove(l.place)
-	l.place = nil
-	l.now = true
-	s.Schedule.Stop(&l.wake)
-}
-
-// firstParked is the lane that has waited longest for the far side.
-func (s *Set) firstParked() *lane {
-	if first := s.expecting.Front(); first != nil {
-		return first.Value.(*lane)
-	}
-	return nil
 }
 
 // release lets everybody go on who waits for the far side.
 func (s *Set) release() {
-	for l := s.firstParked(); l != nil; l = s.firstParked() {
+	for l := s.expecting.first(); l != nil; l = s.expecting.first() {
 		s.unpark(l)
 		l.trouble.pauses = 0
 		s.enqueue(l)
@@ -61,7 +75,7 @@ func (s *Set) wait(l *lane, until time.Time, hurried bool) {
 	l.state = waiting
 	s.giveBack(l)
 	if hurried {
-		s.expectFarSide(l)
+		s.expecting.add(l)
 	}
 	s.Schedule.Set(&l.wake, until, func() {
 		s.mu.Lock()

@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"container/list"
 	"context"
 	"log/slog"
 	"slices"
@@ -36,17 +35,14 @@ type Set struct {
 	newest int64
 	ready  []*lane
 	// expecting are the lanes that go on when the far side gets well.
-	expecting *list.List
+	expecting expectant
 	far       farSide
 	running   int
 	stopping  bool
 	rested    *sync.Cond
 	sweeper   sweeper
 
-	// passes counts deliveries that got through; failing is the share of entries
-	// whose first delivery fails.
-	passes  int
-	failing share
+	others others
 }
 
 // Journal is what lanes need of the journal.
@@ -111,10 +107,10 @@ func New(w Work) *Set {
 	}
 	l := &Set{
 		Work: w, byKey: map[bridge.LaneKey]*lane{},
-		expecting: list.New(), far: farSide{health: Well, since: time.Now()},
 	}
 	l.rested = sync.NewCond(&l.mu)
 	l.sweeper = newSweeper(l)
+	l.far = newFarSide(l)
 	return l
 }
 

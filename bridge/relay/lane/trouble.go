@@ -3,8 +3,6 @@ package lane
 import (
 	"math"
 	"time"
-
-	"lpbridge/bridge"
 )
 
 const (
@@ -16,6 +14,20 @@ const (
 	// leastFailing is the smallest share of failures that is believed.
 	leastFailing = 0.02
 )
+
+// others is what is known of the deliveries of all lanes, which tells whether one
+// that fails is alone.
+type others struct {
+	// passes counts deliveries that got through; failing is the share of entries
+	// whose first delivery fails.
+	passes  int
+	failing share
+}
+
+func (o *others) passed() {
+	o.passes++
+	o.failing.add(false)
+}
 
 // trouble is what the first entry of a lane has been through in this process.
 type trouble struct {
@@ -45,30 +57,33 @@ func (t *trouble) lasting() bool {
 	return t.failures >= poisonTries && time.Since(t.since) >= poisonTime
 }
 
-// suffer notes that an entry failed and stays. The first one that always fails
-// while others get through is given up.
-func (s *Set) suffer(l *lane, e *bridge.Entry, v Verdict) Verdict {
-	t := &l.trouble
+// suffer notes that the first entry of a queue of so many failed and stays, and
+// reports whether it is to be given up, for it always fails while others get
+// through. well says how the far side is.
+func (t *trouble) suffer(v Verdict, o *others, well bool, queued int) (poison bool) {
 	if v.Uncounted || t.second {
 		t.second = false
-		return v
+		return false
 	}
 	switch t.failures++; {
 	case t.failures == 1:
 		t.since = time.Now()
-		s.failing.add(v.Sign == SaysDown)
-	case s.passes > t.passes:
-		t.evidence -= math.Log(max(s.failing.ofOthers(), leastFailing))
+		o.failing.add(v.Sign == SaysDown)
+	case o.passes > t.passes:
+		t.evidence -= math.Log(max(o.failing.ofOthers(), leastFailing))
 	}
-	t.passes = s.passes
-	if s.far.health == Well {
+	t.passes = o.passes
+	if well {
 		t.pauses++
 	}
-	if v.Sign == SaysDown && (t.alone || t.poison()) {
-		return s.poisoned(e, v)
+	if v.Sign != SaysDown {
+		return false
 	}
-	t.second = v.Sign == SaysDown && s.needsSecondOpinion(l)
-	return v
+	if t.alone || t.poison() {
+		return true
+	}
+	t.second = queued > 1 && t.needsSecondOpinion(o)
+	return false
 }
 
 // needsSecondOpinion says that the first entry has failed so often that it may
@@ -76,11 +91,10 @@ func (s *Set) suffer(l *lane, e *bridge.Entry, v Verdict) Verdict {
 // behind it is tried at once. When that gets through where the first one has just
 // failed, and that fails once more, it is not the far side. It is done seldom, for
 // a far side that gets well between the two would see them in the wrong order.
-func (s *Set) needsSecondOpinion(l *lane) bool {
-	t := &l.trouble
+func (t *trouble) needsSecondOpinion(o *others) bool {
 	// One more that passed and one more that failed, for so few are known.
-	chance := min(max(s.failing.those/(s.failing.all+1), leastFailing), 0.5)
-	if !t.lasting() || t.evidence > 0 || t.alone || len(l.queue) < 2 || t.failures < t.opinion || float64(t.failures)*-math.Log(chance) < poisonBound {
+	chance := min(max(o.failing.those/(o.failing.all+1), leastFailing), 0.5)
+	if !t.lasting() || t.evidence > 0 || t.failures < t.opinion || float64(t.failures)*-math.Log(chance) < poisonBound {
 		return false
 	}
 	t.opinion = 2 * t.failures
@@ -92,9 +106,4 @@ func (s *Set) needsSecondOpinion(l *lane) bool {
 func (t *trouble) opinionGiven(now bool) {
 	t.second = false
 	t.alone = t.alone || now
-}
-
-func (s *Set) poisoned(e *bridge.Entry, v Verdict) Verdict {
-	v.Poison = true
-	return s.GiveUp(e, v)
 }
