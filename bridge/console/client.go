@@ -38,15 +38,7 @@ type Client struct {
 // at most limit letters; 0 leaves the limit to the console. All and DiedBefore
 // of the filter are not used.
 func (c *Client) List(ctx context.Context, f Filter, limit int) (Page, error) {
-	query := url.Values{}
-	for name, value := range map[string]string{"channel": f.Channel, "direction": f.Direction, "outcome": f.Outcome} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	if f.After != 0 {
-		query.Set("after", strconv.FormatInt(f.After, 10))
-	}
+	query := f.query()
 	if limit != 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
@@ -76,6 +68,44 @@ func (c *Client) All(ctx context.Context, f Filter) iter.Seq2[Letter, error] {
 			f.After = page.Next
 		}
 	}
+}
+
+// Show returns the dead letter seq, and what it says if that is wanted, which the
+// bridge logs.
+func (c *Client) Show(ctx context.Context, seq int64, content bool) (Letter, error) {
+	var l Letter
+	err := c.call(ctx, "show", http.MethodGet, fmt.Sprintf("%s?content=%t", letterPath(seq), content), nil, &l)
+	return l, err
+}
+
+// Export writes all dead letters that match f to w, a [Letter] a line, with what
+// they say if that is wanted, which the bridge logs.
+func (c *Client) Export(ctx context.Context, f Filter, content bool, w io.Writer) error {
+	query := f.query()
+	query.Set("content", strconv.FormatBool(content))
+	resp, err := c.request(ctx, "export", http.MethodGet, "/deadletters/export?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("export: it is not whole: %w", err)
+	}
+	return nil
+}
+
+// query is the filter as a request asks with it; All and DiedBefore are not used.
+func (f *Filter) query() url.Values {
+	query := url.Values{}
+	for name, value := range map[string]string{"channel": f.Channel, "direction": f.Direction, "outcome": f.Outcome} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if f.After != 0 {
+		query.Set("after", strconv.FormatInt(f.After, 10))
+	}
+	return query
 }
 
 // Replay makes the dead letter seq be delivered again.
@@ -119,17 +149,34 @@ func (c *Client) sweep(ctx context.Context, op string, f Filter) (int, error) {
 
 // call makes one request and decodes its answer into out.
 func (c *Client) call(ctx context.Context, op, method, path string, in, out any) error {
+	resp, err := c.request(ctx, op, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
+	if err != nil {
+		return fmt.Errorf("%s: read the answer: %w", op, err)
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("%s: %w", op, errNotOurs)
+	}
+	return nil
+}
+
+// request makes one request that must be answered 200. The body must be closed.
+func (c *Client) request(ctx context.Context, op, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		encoded, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("%s: encode: %w", op, err)
+			return nil, fmt.Errorf("%s: encode: %w", op, err)
 		}
 		body = bytes.NewReader(encoded)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.BaseURL, "/")+path, body)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -143,20 +190,17 @@ func (c *Client) call(ctx context.Context, op, method, path string, in, out any)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: is the bridge running and the admin address right? %w", op, err)
+		return nil, fmt.Errorf("%s: is the bridge running and the admin address right? %w", op, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
 	if err != nil {
-		return fmt.Errorf("%s: read the answer: %w", op, err)
+		return nil, fmt.Errorf("%s: read the answer: %w", op, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %w", op, problemIn(resp.StatusCode, answer))
-	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("%s: %w", op, errNotOurs)
-	}
-	return nil
+	return nil, fmt.Errorf("%s: %w", op, problemIn(resp.StatusCode, answer))
 }
 
 var errNotOurs = errors.New("the answer is not a console's, check the admin address")

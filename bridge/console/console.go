@@ -28,6 +28,7 @@ type Bridge interface {
 // with the meaning of the methods in [bridge.Journal].
 type DeadLetters interface {
 	DeadLetters(ctx context.Context, after int64, limit int) ([]bridge.DeadLetter, error)
+	DeadLetter(ctx context.Context, seq int64) (*bridge.DeadLetter, error)
 	Revive(ctx context.Context, seq int64) (bool, error)
 	Discard(ctx context.Context, seq int64) (bool, error)
 }
@@ -47,6 +48,19 @@ type Refusal struct {
 	Detail string    `json:"detail,omitempty"`
 	Count  int64     `json:"count"`
 	Last   time.Time `json:"last"`
+}
+
+// Journal is how the journal is.
+type Journal struct {
+	// DeadLetters counts the events that are not delivered by themselves any more.
+	DeadLetters int64 `json:"deadLetters"`
+	// LostEvents is how many accepted events may be missing because the database's
+	// log had lost its end before this process started.
+	LostEvents int64 `json:"lostEvents"`
+	// NoSpace says why nothing is accepted; empty while there is space.
+	NoSpace       string `json:"noSpace,omitempty"`
+	DatabaseBytes int64  `json:"databaseBytes"`
+	LogBytes      int64  `json:"logBytes"`
 }
 
 // Check is something besides the bridge that readiness depends on. Run should
@@ -69,6 +83,8 @@ type Options struct {
 	Checks   []Check
 	Settings []Setting
 	Version  string
+	// Journal says how the journal is; nil shows nothing of it.
+	Journal func() Journal
 	// Refusals are the kinds of request that were refused, the newest first; nil
 	// for none.
 	Refusals func() []Refusal
@@ -91,6 +107,7 @@ type Console struct {
 	letters  DeadLetters
 	settings []Setting
 	refusals func() []Refusal
+	journal  func() Journal
 	version  string
 	log      *slog.Logger
 
@@ -108,7 +125,7 @@ func New(o Options) *Console {
 	c := &Console{
 		bridge: o.Bridge, letters: o.DeadLetters, version: o.Version,
 		settings: append([]Setting{}, o.Settings...),
-		log:      o.Logger, refusals: o.Refusals,
+		log:      o.Logger, refusals: o.Refusals, journal: o.Journal,
 		traffic: &trafficReader{source: o.Gatherer},
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",
@@ -150,6 +167,8 @@ func (c *Console) routes(o Options) *http.ServeMux {
 	mux.HandleFunc("GET /status", c.serveStatus)
 
 	mux.HandleFunc("GET /deadletters", c.list)
+	mux.HandleFunc("GET /deadletters/export", c.export)
+	mux.HandleFunc("GET /deadletters/{seq}", c.show)
 	mux.HandleFunc("POST /deadletters/{seq}/replay", c.one(replay))
 	mux.HandleFunc("DELETE /deadletters/{seq}", c.one(discard))
 	mux.HandleFunc("POST /deadletters/replay", c.matching(replay))

@@ -79,6 +79,20 @@ func (b *letterBox) DeadLetters(_ context.Context, after int64, limit int) ([]br
 	return page, nil
 }
 
+func (b *letterBox) DeadLetter(_ context.Context, seq int64) (*bridge.DeadLetter, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failing() {
+		return nil, errDisk
+	}
+	for _, d := range b.letters {
+		if d.Seq == seq {
+			return &d, nil
+		}
+	}
+	return nil, nil
+}
+
 func (b *letterBox) Revive(_ context.Context, seq int64) (bool, error) {
 	d, found, err := b.take(seq, &b.revived)
 	if found && b.revive != nil {
@@ -214,7 +228,8 @@ func TestEndpoints(t *testing.T) {
 		{
 			name: "first page", method: "GET", target: "/deadletters?limit=1", status: 200,
 			want: `{"deadLetters":[{"seq":3,"channel":"chatwoot","thread":"t-42","direction":"to_liveperson","kind":"message",` +
-				`"accepted":"2026-11-20T10:00:00Z","died":"2026-11-20T11:00:00Z","attempts":3,"outcome":"invalid"}],"next":3}` + "\n",
+				`"id":"evt","accepted":"2026-11-20T10:00:00Z","died":"2026-11-20T11:00:00Z","attempts":3,"outcome":"invalid",` +
+				`"why":"LivePerson will not take it; a replay ends the same way unless something changed there"}],"next":3}` + "\n",
 		},
 		{name: "after the last", method: "GET", target: "/deadletters?after=9", status: 200, want: `{"deadLetters":[]}` + "\n"},
 		{name: "replay one", method: "POST", target: "/deadletters/5/replay", status: 200, want: `{"count":1}` + "\n"},

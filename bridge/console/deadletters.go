@@ -32,21 +32,6 @@ const (
 	filterLimit = 4 << 10
 )
 
-// Letter is a dead letter as it is shown: where it was going and why it did
-// not get there, without what it says.
-type Letter struct {
-	Seq       int64           `json:"seq"`
-	Channel   string          `json:"channel"`
-	Thread    bridge.ThreadID `json:"thread"`
-	Direction string          `json:"direction"`
-	Kind      bridge.Kind     `json:"kind"`
-	Accepted  time.Time       `json:"accepted"`
-	Died      time.Time       `json:"died"`
-	Attempts  int             `json:"attempts"`
-	// Outcome is how the last delivery ended.
-	Outcome string `json:"outcome"`
-}
-
 // Page is a part of the list of dead letters, oldest first.
 type Page struct {
 	DeadLetters []Letter `json:"deadLetters"`
@@ -119,13 +104,6 @@ func (c *Console) list(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, page)
 }
 
-func letterOf(d *bridge.DeadLetter) Letter {
-	return Letter{
-		Seq: d.Seq, Channel: d.Lane.Channel, Thread: d.Lane.Thread, Direction: d.Lane.Direction.String(), Kind: d.Kind,
-		Accepted: d.Accepted, Died: d.Died, Attempts: d.Attempts, Outcome: d.Last.String(),
-	}
-}
-
 // one acts on the dead letter that the path names.
 func (c *Console) one(a action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -139,9 +117,7 @@ func (c *Console) one(a action) http.HandlerFunc {
 		case err != nil:
 			c.storeFailed(string(a), err).ServeHTTP(w, r)
 		case !changed:
-			(&bridge.Problem{
-				Status: http.StatusNotFound, Title: "Not Found", Detail: "there is no dead letter of this seq", Field: "seq",
-			}).ServeHTTP(w, r)
+			noSuchLetter.ServeHTTP(w, r)
 		default:
 			c.log.Info("dead letter changed", "action", a, "seq", seq, "remote", r.RemoteAddr)
 			writeJSON(w, http.StatusOK, Done{Count: 1})

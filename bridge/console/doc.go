@@ -8,6 +8,8 @@
 //	GET    /metrics                    Prometheus and OpenMetrics
 //	GET    /status                     a [Report]
 //	GET    /deadletters                a [Page]; after, limit, channel, direction, outcome
+//	GET    /deadletters/{seq}          a [Letter]; content=true shows what it says
+//	GET    /deadletters/export         all that match, a [Letter] a line; the same parameters
 //	POST   /deadletters/{seq}/replay   deliver one again
 //	DELETE /deadletters/{seq}          discard one
 //	POST   /deadletters/replay         deliver all that match a [Filter] again
@@ -18,8 +20,8 @@
 //	GET    /                           the page
 //
 // Errors are problem+json ([bridge.Problem]). What a dead letter says is a
-// consumer's or an agent's text and is never shown; neither is the value of any
-// setting.
+// consumer's or an agent's text: it is shown only to who asks for it, and that is
+// logged. The value of a setting never is.
 //
 // # Assumptions
 //

@@ -15,6 +15,7 @@ type Report struct {
 	Readiness Readiness `json:"readiness"`
 	Traffic   Traffic   `json:"traffic"`
 	Refusals  []Refusal `json:"refusals"`
+	Journal   Journal   `json:"journal"`
 	Settings  []Setting `json:"settings"`
 }
 
@@ -22,6 +23,9 @@ func (c *Console) serveStatus(w http.ResponseWriter, r *http.Request) {
 	report := Report{
 		Status: c.bridge.Status(), Version: c.version, Login: c.access.asks(),
 		Readiness: c.readiness.now(r.Context()), Settings: c.settings,
+	}
+	if c.journal != nil {
+		report.Journal = c.journal()
 	}
 	if c.refusals != nil {
 		report.Refusals = c.refusals()

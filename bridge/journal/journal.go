@@ -72,6 +72,8 @@ type Stats struct {
 	// Lost is how many accepted events may be missing because the log lost its
 	// end before this process; 0 where nothing tells of that.
 	Lost int64
+	// Scarce says why nothing is accepted for want of space; empty while there is.
+	Scarce string
 	// DatabaseBytes and LogBytes are what the files take.
 	DatabaseBytes, LogBytes int64
 }
@@ -280,6 +282,9 @@ func (j *Journal) Stats() Stats {
 	s := Stats{
 		Pending: j.pending.Load(), Dead: j.dead.Load(), Lost: j.lost,
 		Commits: j.w.commits.Load(), Checkpoints: j.w.checkpoints.Load(),
+	}
+	if cause := j.w.shortage.Load(); cause != nil {
+		s.Scarce = *cause
 	}
 	s.DatabaseBytes, s.LogBytes = j.db.sizes()
 	return s

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"lpbridge/bridge"
@@ -12,6 +13,9 @@ import (
 type scarcity struct {
 	// scarce says why nothing is accepted, nil while there is space.
 	scarce error
+	// shortage is the same in words, for others than the writer; nil while there is
+	// space.
+	shortage atomic.Pointer[string]
 	// full is when a transaction last found no space.
 	full time.Time
 	// again is when it is next looked whether there is space.
@@ -85,6 +89,8 @@ func (w *writer) becomeScarce(cause error) {
 		w.j.log.Error("journal: no space, nothing new is accepted until there is", "error", cause)
 	}
 	w.scarce, w.again = cause, time.Now().Add(scarceEvery)
+	words := cause.Error()
+	w.shortage.Store(&words)
 }
 
 // reserve sets space aside and decides by that whether it is scarce.
@@ -96,6 +102,7 @@ func (w *writer) reserve() {
 	case w.scarce != nil:
 		w.j.log.Info("journal: there is space again")
 		w.scarce = nil
+		w.shortage.Store(nil)
 	}
 }
 

@@ -119,6 +119,7 @@ type Bridge struct {
 	lp      *connector.Client
 	log     *slog.Logger
 	metrics *metrics
+	levels  *levels
 
 	directory *directory
 	openings  *openings
@@ -165,6 +166,7 @@ func New(o Options) (*Bridge, error) {
 	b := &Bridge{
 		opts: o, journal: o.Journal, lp: o.Client, log: o.Logger,
 		metrics:   newMetrics(o.Metrics),
+		levels:    newLevels(o.Metrics, o.Logger),
 		directory: newDirectory(o.Journal),
 		openings:  newOpenings(o.Journal, o.Logger),
 		schedule:  schedule.New(),

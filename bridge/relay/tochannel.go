@@ -96,7 +96,12 @@ func idsIn(known []bridge.LedgerEntry, key bridge.ThreadKey) []bridge.EventID {
 
 // settled is told of every entry that leaves its lane: typing held back by it may
 // go on.
-func (b *Bridge) settled(e *bridge.Entry, _ lane.Verdict) { b.messageLeft(e) }
+func (b *Bridge) settled(e *bridge.Entry, v lane.Verdict) {
+	b.messageLeft(e)
+	if v.Final == bridge.Dead {
+		b.levels.died(e, v)
+	}
+}
 
 // messageLeft is told of every entry that does not wait in memory any more: the
 // clock does not keep its typing for it.

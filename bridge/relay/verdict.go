@@ -99,7 +99,8 @@ func (b *Bridge) logDelivery(ctx context.Context, e *bridge.Entry, v lane.Verdic
 	}
 	attrs := []slog.Attr{
 		slog.String("channel", e.Lane.Channel), slog.String("direction", e.Lane.Direction.String()),
-		slog.String("kind", string(e.Kind)), slog.Int64("seq", e.Seq), slog.Int("attempt", e.Attempts+1),
+		slog.String("thread", string(e.Lane.Thread)), slog.String("kind", string(e.Kind)), slog.String("event", string(e.ID)),
+		slog.Int64("seq", e.Seq), slog.Int("attempt", e.Attempts+1),
 		slog.String("outcome", v.Outcome.String()), slog.String("took", took.String()),
 	}
 	if err != nil {
@@ -215,7 +216,7 @@ func (b *Bridge) judge(ctx context.Context, e *bridge.Entry, o bridge.Outcome, e
 // giveUp makes an entry a dead letter. An agent whose message will not arrive
 // is told so; a receipt nobody wanted is not worth an operator's time.
 func (b *Bridge) giveUp(e *bridge.Entry, v lane.Verdict) lane.Verdict {
-	v.Final = bridge.Dead
+	v.Final, v.Next = bridge.Dead, time.Time{}
 	if e.Kind == bridge.KindReceipt || e.Kind == bridge.KindState {
 		v.Final = bridge.Done
 		b.metrics.undelivered(e, v.Outcome.String())

@@ -85,6 +85,7 @@ func (a *app) build(ctx context.Context) (err error) {
 	if a.journal, err = journal.Open(ctx, a.journalOptions()); err != nil {
 		return fmt.Errorf("LPBRIDGE_STORE: %w", err)
 	}
+	registerJournal(a.registry, a.journal)
 	return a.makeBridge()
 }
 
@@ -120,6 +121,7 @@ func (a *app) journalOptions() journal.Options {
 	return journal.Options{
 		Store: b.Store.String(), Retention: b.Retention, DedupeRetention: b.DedupeRetention,
 		HistoryRetention: b.HistoryRetention, Expire: expire, MaxPending: int64(b.MaxPending), Logger: a.settings.log,
+		Observe: newCommits(a.registry).observe,
 	}
 }
 
@@ -272,7 +274,7 @@ func (a *app) console() *console.Console {
 	}
 	return console.New(console.Options{
 		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts,
-		Refusals: a.refusals.list, Profiles: a.settings.Bridge.Doors.AdminProfiles,
+		Refusals: a.refusals.list, Journal: a.journalStatus, Profiles: a.settings.Bridge.Doors.AdminProfiles,
 		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})

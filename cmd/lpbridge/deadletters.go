@@ -15,7 +15,7 @@ import (
 // deadLettersTime bounds one call of the command to the running bridge.
 const deadLettersTime = time.Minute
 
-const deadLettersHelp = `List, replay or discard what could not be delivered. It asks the running bridge of the
+const deadLettersHelp = `List, show, export, replay or discard what could not be delivered. It asks the running bridge of the
 same environment, at LPBRIDGE_ADMIN_LISTEN: the journal has one writer, and that is the
 bridge.`
 
@@ -23,13 +23,13 @@ bridge.`
 func deadLettersCommand(env environment) *cobra.Command {
 	var filter console.Filter
 	command := &cobra.Command{
-		Use: "deadletters", Short: "List, replay or discard what could not be delivered", Long: deadLettersHelp,
-		Example: "  lpbridge deadletters list --channel webhook\n  lpbridge deadletters replay 17 18\n  lpbridge deadletters discard --all --outcome invalid",
+		Use: "deadletters", Short: "List, show, export, replay or discard what could not be delivered", Long: deadLettersHelp,
+		Example: "  lpbridge deadletters list --channel webhook\n  lpbridge deadletters replay 17 18\n  lpbridge deadletters show 17 --content\n  lpbridge deadletters discard --all --outcome invalid --export kept.ndjson",
 		Args:    knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(env.stderr)
 			_ = cmd.Help()
-			return fmt.Errorf("%w: list, replay or discard is needed", errUsage)
+			return fmt.Errorf("%w: list, show, export, replay or discard is needed", errUsage)
 		},
 	}
 	flags := command.PersistentFlags()
@@ -39,6 +39,8 @@ func deadLettersCommand(env environment) *cobra.Command {
 		plain(env, "list", "List dead letters, without what they say", "", func(ctx context.Context, env environment) error {
 			return listDeadLetters(ctx, env, filter)
 		}),
+		showCommand(env),
+		exportCommand(env, &filter),
 		decisionCommand(env, "replay", "Deliver dead letters once more", &filter, decision{(*console.Client).Replay, (*console.Client).ReplayMatching}),
 		decisionCommand(env, "discard", "Give dead letters up for good", &filter, decision{(*console.Client).Discard, (*console.Client).DiscardMatching}))
 	return command
@@ -53,6 +55,7 @@ type decision struct {
 // decisionCommand carries a decision out on letters named by number, or on all.
 func decisionCommand(env environment, name, short string, filter *console.Filter, d decision) *cobra.Command {
 	var all bool
+	var keep string
 	command := &cobra.Command{
 		Use: name + " SEQ… | --all", Short: short,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -70,6 +73,9 @@ func decisionCommand(env environment, name, short string, filter *console.Filter
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), deadLettersTime)
 			defer cancel()
+			if keep != "" {
+				return discardKept(ctx, env, client, *filter, args, keep)
+			}
 			if all {
 				// To the bridge All means that nothing else is set.
 				filter.All = filter.Channel == "" && filter.Outcome == ""
@@ -81,7 +87,29 @@ func decisionCommand(env environment, name, short string, filter *console.Filter
 		},
 	}
 	command.Flags().BoolVar(&all, "all", false, name+" every letter the other flags leave")
+	if name == "discard" {
+		command.Flags().StringVar(&keep, "export", "", "write the letters and what they say to a new `FILE` first")
+	}
 	return command
+}
+
+// discardKept gives up for good what it wrote to a file, and nothing else.
+func discardKept(ctx context.Context, env environment, client *console.Client, filter console.Filter, args []string, path string) error {
+	only, err := sequences(args)
+	if err != nil {
+		return err
+	}
+	seqs, err := keepLetters(ctx, client, filter, only, path)
+	if err != nil {
+		return fmt.Errorf("nothing was discarded: %w", err)
+	}
+	for n, seq := range seqs {
+		if err := client.Discard(ctx, seq); err != nil {
+			return fmt.Errorf("after %d were discarded: %w", n, err)
+		}
+	}
+	fmt.Fprintf(env.stdout, "discard: %d, kept in %s\n", len(seqs), path)
+	return nil
 }
 
 func decideEach(ctx context.Context, env environment, client *console.Client, name string, d decision, args []string) error {
@@ -120,13 +148,13 @@ func listDeadLetters(ctx context.Context, env environment, filter console.Filter
 	ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
 	defer cancel()
 	w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SEQ\tCHANNEL\tDIRECTION\tKIND\tTHREAD\tOUTCOME\tATTEMPTS\tACCEPTED\tDIED")
+	fmt.Fprintln(w, "SEQ\tCHANNEL\tDIRECTION\tKIND\tTHREAD\tOUTCOME\tATTEMPTS\tACCEPTED\tDIED\tEVENT\tWHY\tANSWER")
 	for l, err := range client.All(ctx, filter) {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", l.Seq, l.Channel, l.Direction, l.Kind, l.Thread, l.Outcome,
-			l.Attempts, l.Accepted.Format(time.RFC3339), l.Died.Format(time.RFC3339))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", l.Seq, l.Channel, l.Direction, l.Kind, l.Thread, l.Outcome,
+			l.Attempts, l.Accepted.Format(time.RFC3339), l.Died.Format(time.RFC3339), l.ID, l.Why, l.Answer)
 	}
 	return w.Flush()
 }

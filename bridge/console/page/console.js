@@ -131,8 +131,9 @@ function showStatus(s) {
   if (!s.readiness.ready) tone($("state"), "warn", "Not ready");
   else if (unwell.length > 0) tone($("state"), "bad", `${unwell.map(([name]) => name).join(", ")}: trouble`);
   else tone($("state"), "good", "Ready");
-  notice([...missing.map((m) => `Not ready: ${m.name}: ${m.reason}`), ...unwell.map(([name, flow]) => `${name}: ${trouble(flow)}`)].join(". "));
+  notice([...troubles(s.journal), ...missing.map((m) => `Not ready: ${m.name}: ${m.reason}`), ...unwell.map(([name, flow]) => `${name}: ${trouble(flow)}`)].join(". "));
 
+  showJournal(s.journal);
   text($("pending"), number.format(s.pending));
   showLivePerson(s.livePerson);
   text($("notified"), s.notified ? "Arriving" : "Not seen");
@@ -145,6 +146,22 @@ function showStatus(s) {
   showTyping(s.traffic.typing);
   showRefusals(s.refusals ?? []);
   showSettings(s.settings);
+}
+
+// troubles are what is wrong with the journal.
+function troubles(journal) {
+  const words = [];
+  if (journal.noSpace) words.push(`No space, nothing new is accepted: ${journal.noSpace}`);
+  if (journal.lostEvents > 0) words.push(`${number.format(journal.lostEvents)} accepted events may be missing: the database's log had lost its end before this start`);
+  return words;
+}
+
+const bytes = new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 });
+
+function showJournal(journal) {
+  text($("journal"), bytes.format((journal.databaseBytes + journal.logBytes) / 1e6));
+  $("journal").dataset.tone = journal.noSpace ? "bad" : "";
+  text($("journal-detail"), journal.noSpace ? "no space" : "database and log on disk");
 }
 
 function showRefusals(refusals) {
@@ -269,13 +286,7 @@ function showTyping(typing) {
     const state = JSON.stringify(rows);
     if (parts.counts.dataset.state === state) return;
     parts.counts.dataset.state = state;
-    parts.counts.replaceChildren(...rows.flatMap(([term, n]) => {
-      const dt = document.createElement("dt");
-      const dd = document.createElement("dd");
-      dt.textContent = term;
-      dd.textContent = n;
-      return [dt, dd];
-    }));
+    facts(parts.counts, rows);
   });
 }
 
@@ -353,6 +364,8 @@ function showLetters(found, more) {
   $("more").hidden = !more;
   $("replay-all").disabled = $("discard-all").disabled = matching === 0;
   text($("replay-all"), narrowed ? "Replay matching" : "Replay all");
+  $("export").hidden = matching === 0;
+  $("export").href = `/deadletters/export?${new URLSearchParams({ ...filter(), content: true })}`;
   text($("discard-all"), narrowed ? "Discard matching" : "Discard all");
   keyed($("letters"), "letter-row", [...bySeq.keys()], (parts, seq) => showLetter(parts, bySeq.get(seq)));
 }
@@ -365,17 +378,54 @@ function showLetter(parts, l) {
   text(parts.event, `${l.kind} ${l.direction === "to_channel" ? "to channel" : "to LivePerson"}`);
   text(parts.outcome, l.outcome);
   parts.outcome.dataset.tone = l.outcome === "invalid" || l.outcome === "unauthorized" ? "bad" : "warn";
+  text(parts.why, l.why);
+  text(parts.answer, l.answer ?? "");
   text(parts.attempts, l.attempts);
   showTime(parts.accepted, l.accepted);
   showTime(parts.died, l.died);
   parts.replay.setAttribute("aria-label", `Replay ${l.seq}`);
   parts.discard.setAttribute("aria-label", `Discard ${l.seq}`);
+  parts.show.setAttribute("aria-label", `Show ${l.seq}`);
+  parts.show.onclick = () => showFacts(l);
+  parts.replay.disabled = Boolean(l.expired);
   parts.replay.onclick = () => act(() => asked("POST", `/deadletters/${l.seq}/replay`), "replayed");
   parts.discard.onclick = async () => {
     if (await confirmed("Discard this event?", `The ${l.kind} with seq ${l.seq} will never be delivered.`, "Discard")) {
       act(() => asked("DELETE", `/deadletters/${l.seq}`), "discarded");
     }
   };
+}
+
+// facts fills a list with what is known; what is not is left out.
+function facts(list, pairs) {
+  list.replaceChildren(...pairs.filter(([, value]) => value !== undefined && value !== "").flatMap(([term, value]) => {
+    const dt = document.createElement("dt");
+    const dd = document.createElement("dd");
+    dt.textContent = term;
+    dd.textContent = value;
+    return [dt, dd];
+  }));
+}
+
+function showFacts(l) {
+  text($("letter-title"), `Dead letter ${l.seq}`);
+  facts($("letter-facts"), [
+    ["Why", l.why], ["Answer", l.answer], ["Outcome", l.outcome], ["Attempts", l.attempts], ["Channel", l.channel],
+    ["Direction", l.direction === "to_channel" ? "to channel" : "to LivePerson"], ["Thread", l.thread], ["Kind", l.kind], ["Event", l.id],
+    ["Accepted", clock.format(new Date(l.accepted))], ["Died", clock.format(new Date(l.died))],
+  ]);
+  $("letter-content").hidden = true;
+  $("letter-read").disabled = Boolean(l.expired);
+  $("letter-read").onclick = async () => {
+    try {
+      const { content } = await asked("GET", `/deadletters/${l.seq}?content=true`);
+      text($("letter-content"), content ? JSON.stringify(content, null, 2) : "It cannot be read any more.");
+      $("letter-content").hidden = false;
+    } catch (failure) {
+      toast(failure.message);
+    }
+  };
+  $("letter").showModal();
 }
 
 function showTime(cell, time) {
@@ -420,7 +470,7 @@ $("replay-all").onclick = async () => {
 };
 
 $("discard-all").onclick = async () => {
-  if (await confirmed("Discard dead letters?", `This discards ${whichLetters()}. They will never be delivered.`, "Discard")) {
+  if (await confirmed("Discard dead letters?", `This discards ${whichLetters()}. They will never be delivered. Export them first to keep them.`, "Discard")) {
     act(() => sweep("/deadletters/discard"), "discarded");
   }
 };

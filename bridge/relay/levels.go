@@ -1,0 +1,35 @@
+package relay
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/lane"
+)
+
+// levels are the metrics by which an operator holds us to what we promise.
+type levels struct {
+	log  *slog.Logger
+	dead *prometheus.CounterVec
+}
+
+func newLevels(reg prometheus.Registerer, log *slog.Logger) *levels {
+	l := &levels{
+		log: log,
+		dead: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_dead_letters_total", Help: "Events that became dead letters, by channel, direction and how the last delivery ended.",
+		}, []string{"channel", "direction", "outcome"}),
+	}
+	reg.MustRegister(l.dead)
+	return l
+}
+
+// died tells of an event that needs a decision.
+func (l *levels) died(e *bridge.Entry, v lane.Verdict) {
+	l.dead.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), v.Outcome.String()).Inc()
+	l.log.Warn("dead letter", "channel", e.Lane.Channel, "direction", e.Lane.Direction.String(), "thread", string(e.Lane.Thread),
+		"kind", string(e.Kind), "event", string(e.ID), "seq", e.Seq, "attempts", e.Attempts+1, "outcome", v.Outcome.String(),
+		"poison", v.Poison, "accepted", e.Accepted)
+}
