@@ -78,7 +78,8 @@ type EventLog interface {
 type Backlog interface {
 	// Lanes lists lanes that hold pending entries, in a stable order, after a
 	// given one (the zero LaneKey for the first page), which need not hold any
-	// itself.
+	// itself. All that was committed before the call counts; what is settled
+	// meanwhile may be named or not.
 	Lanes(ctx context.Context, after LaneKey, limit int) ([]LaneKey, error)
 	// PendingOf lists a lane's pending entries with Seq above after, in order.
 	PendingOf(ctx context.Context, lane LaneKey, after int64, limit int) ([]Entry, error)

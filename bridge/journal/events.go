@@ -125,14 +125,12 @@ func (s *settleWrite) apply(t *transaction) error {
 // conclude decides what becomes of the entry. An entry that is not pending
 // stays as it is.
 func (t *transaction) conclude(s *bridge.Settlement) error {
-	t.landed = append(t.landed, s.Seq)
 	var n int64
 	var err error
 	switch {
 	case s.Final == bridge.Pending:
 		doubt, dialogs := t.doubtRow(s.Doubt)
-		_, err = t.exec(retryPending, s.Attempts, t.shift.steady(s.NextTry), s.Outcome.String(), cutReason(s.Reason), doubt, dialogs, s.Seq)
-		return err
+		n, err = t.exec(retryPending, s.Attempts, t.shift.steady(s.NextTry), s.Outcome.String(), cutReason(s.Reason), doubt, dialogs, s.Seq)
 	case s.Final == bridge.Dead:
 		doubt, dialogs := t.doubtRow(s.Doubt)
 		n, err = t.exec(killPending, s.Attempts, s.Outcome.String(), t.stamp, cutReason(s.Reason), doubt, dialogs, s.Seq)
@@ -142,7 +140,12 @@ func (t *transaction) conclude(s *bridge.Settlement) error {
 	default:
 		n, err = t.exec(finishPending, t.stamp, s.Seq)
 	}
-	t.pending -= n
+	if n > 0 {
+		t.landed = append(t.landed, s.Seq)
+	}
+	if s.Final != bridge.Pending {
+		t.pending -= n
+	}
 	return err
 }
 

@@ -290,11 +290,7 @@ func (p *pair) compare() {
 		list, err := j.Lanes(ctx, bridge.LaneKey{}, 100)
 		set := map[bridge.LaneKey]bool{}
 		for _, lane := range list {
-			// A store may name one that holds nothing any more: who comes finds that out.
-			waiting, failed := j.PendingOf(ctx, lane, 0, 1)
-			if err = errors.Join(err, failed); len(waiting) > 0 {
-				set[lane] = true
-			}
+			set[lane] = true
 		}
 		return set, err
 	})

@@ -309,12 +309,13 @@ func (w *writer) commit(writes []write) error {
 
 // settleAfloat notes which entries are afloat after a commit.
 func (w *writer) settleAfloat() {
-	w.j.afloat.remove(w.tx.landed)
 	for i := range w.tx.fresh {
 		if e := &w.tx.fresh[i]; w.tx.floats(e) {
 			w.j.afloat.add(e.Lane, e.Seq)
 		}
 	}
+	// Last, for what came may have landed in the same transaction.
+	w.j.afloat.remove(w.tx.landed)
 }
 
 // refuse deals with the writes of a transaction that was undone.

@@ -1,0 +1,72 @@
+package journal_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"lpbridge/bridge"
+)
+
+// An entry may come and end, or be settled before it comes, in one transaction.
+// What is afloat afterwards is what waits.
+func TestAfloatIsWhatWaits(t *testing.T) {
+	done := func(seq int64, follow ...bridge.Entry) bridge.Settlement {
+		return bridge.Settlement{Seq: seq, Outcome: bridge.Delivered, Final: bridge.Done, Follow: follow}
+	}
+	follower := bridge.Entry{Lane: bridge.LaneKey{Channel: "webhook", Thread: "u"}, ID: "m-2", Kind: bridge.KindMessage, Begun: true}
+	later := done(2)
+	later.Outcome, later.Final = bridge.Retry, bridge.Pending
+	for _, c := range []struct {
+		name    string
+		settled []bridge.Settlement
+		waits   []bridge.LaneKey
+	}{
+		{"comes", []bridge.Settlement{done(1, follower)}, []bridge.LaneKey{follower.Lane}},
+		{"comes and ends", []bridge.Settlement{done(1, follower), done(2)}, nil},
+		{"comes and waits", []bridge.Settlement{done(1, follower), later}, []bridge.LaneKey{follower.Lane}},
+		{"comes, waits and ends", []bridge.Settlement{done(1, follower), later, done(2)}, nil},
+		{"settled before it comes", []bridge.Settlement{done(2), done(1, follower)}, []bridge.LaneKey{follower.Lane}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := open(t, options(filepath.Join(t.TempDir(), "journal.db")))
+			defer j.Close()
+			// While the writer is here, what is handed over waits for one transaction.
+			committing, handedOver := make(chan struct{}, 2), make(chan struct{})
+			err := j.Start(func([]bridge.Entry) {
+				committing <- struct{}{}
+				<-handedOver
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := batch("m-1")
+			first.Entries[0].Begun = true
+			appended := make(chan error, 1)
+			go func() {
+				_, err := j.Append(t.Context(), first)
+				appended <- err
+			}()
+			<-committing
+			for _, s := range c.settled {
+				j.Settle(s)
+			}
+			close(handedOver)
+			if err := <-appended; err != nil {
+				t.Fatal(err)
+			}
+			if err := j.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			lanes, err := j.Lanes(t.Context(), bridge.LaneKey{}, 10)
+			if err != nil || !slices.Equal(lanes, c.waits) || int(j.PendingCount()) != len(c.waits) {
+				t.Errorf("lanes %v, %d entries, error %v; want %v", lanes, j.PendingCount(), err, c.waits)
+			}
+			for _, key := range c.waits {
+				if list, err := j.PendingOf(t.Context(), key, 0, 10); err != nil || len(list) != 1 || list[0].ID != follower.ID {
+					t.Errorf("waiting %v, error %v; want the follower", list, err)
+				}
+			}
+		})
+	}
+}
