@@ -277,3 +277,24 @@ func TestWakeEndsAWait(t *testing.T) {
 		}
 	})
 }
+
+// What comes after a delivery has ended and before its lane is put aside is news
+// as well.
+func TestNewsBeforeTheWaitEndsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, store: newStore()}
+		r.store.handed = func(s bridge.Settlement) {
+			if s.Final == bridge.Pending {
+				r.set.Wake(s.Lane)
+			}
+		}
+		r.start(64, inTurn(Verdict{Outcome: bridge.Retry}, takes))
+		r.say(0)
+		time.Sleep(20 * time.Millisecond)
+		if calls, _, _ := r.count(); calls != 2 {
+			t.Errorf("%d calls after news, want 2", calls)
+		}
+		r.drained(time.Minute)
+		r.stop()
+	})
+}

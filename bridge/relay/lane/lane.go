@@ -102,8 +102,8 @@ type lane struct {
 	// well, nil when it is none of them.
 	expecting *list.Element
 	// now lets the first entry go although its time has not come, news says that
-	// there was news while it was delivered, and probe that its delivery asks how
-	// the far side is.
+	// there was news while it was delivered or on its way there, and probe that its
+	// delivery asks how the far side is.
 	// fixed says that its time is its own: no news of the far side changes it.
 	now, news, probe, fixed bool
 	// waitedFor is the entry that waits, or waited last, for one missing before it.

@@ -96,7 +96,7 @@ func (s *Set) Wake(key bridge.LaneKey) {
 	l := s.byKey[key]
 	switch {
 	case l == nil:
-	case l.state == running:
+	case l.state == running, l.state == queued, l.state == unsettled:
 		l.news = true
 	case l.state == waiting && l.mayHurry():
 		s.unpark(l)

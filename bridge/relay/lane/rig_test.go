@@ -33,6 +33,8 @@ type store struct {
 	seq     int64
 	writes  []func()
 	writing sync.Mutex
+	// handed, unless nil, is told of each settlement before it is written.
+	handed func(bridge.Settlement)
 	// broken refuses to write, unreadable to read.
 	broken, unreadable bool
 	// said are the entries ever appended, by lane, positions where they arrived.
@@ -130,6 +132,9 @@ func (j *store) Lanes(_ context.Context, after bridge.LaneKey, limit int) ([]bri
 }
 
 func (j *store) Settle(s bridge.Settlement) {
+	if j.handed != nil {
+		j.handed(s)
+	}
 	j.write(func() {
 		err := j.apply(s)
 		if s.Durable != nil {

@@ -236,6 +236,8 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.state = running
+	// What came since the last delivery ended must not wait for the next.
+	l.now, l.news = l.now || l.news, false
 	for len(l.queue) == 0 && l.behind && !s.stopping {
 		if !s.load(ctx, l) {
 			s.putAside(l, func() { s.wait(l, time.Now().Add(LoadRetry), false) })
