@@ -101,6 +101,11 @@ func (s *Set) Resume() {
 	s.probe()
 }
 
+// wellSince reports whether the far side is well and has been since a time.
+func (f *farSide) wellSince(began time.Time) bool {
+	return f.health == Well && !began.Before(f.since)
+}
+
 func unchanged() {}
 
 // saw counts a delivery that got through, and moves the far side's state on. What

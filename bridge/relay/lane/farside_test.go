@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,6 +237,33 @@ func TestEchoBeforeTheAnswerGivesTheSecondOpinion(t *testing.T) {
 			t.Errorf("dead letters are %v, want the poison alone", dead)
 		}
 		r.stop()
+	})
+}
+
+// A delivery that began before the far side got well and ends afterwards says
+// nothing of how it is now: its message does not wait longer for it.
+func TestFailureFromBeforeLengthensNoPause(t *testing.T) {
+	var asked atomic.Int64
+	answer := func(context.Context, *bridge.Entry) Verdict {
+		switch asked.Add(1) {
+		case 1, 2:
+			return refuses
+		case 3:
+			time.Sleep(10 * time.Second)
+			return refuses
+		default:
+			return takes
+		}
+	}
+	inBubble(t, 64, answer, func(r *rig) {
+		r.say(0)
+		time.Sleep(time.Millisecond)
+		r.say(1)
+		// The first probe fails ten seconds after it began. The second, of the other
+		// lane, gets through meanwhile.
+		if took := r.drained(time.Minute); took > 11*time.Second+RetryPauses[0]*6/5+100*time.Millisecond {
+			t.Errorf("the message that was under way when the far side got well went out after %v", took)
+		}
 	})
 }
 

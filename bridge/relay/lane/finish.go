@@ -12,7 +12,7 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 	s.mu.Lock()
 	tell := s.saw(v.Sign, began, v.RetryAfter, v.Reason)
 	v.Uncounted = v.Uncounted || v.Sign == SaysThrottled
-	settlements := s.conclude(l, batch, v)
+	settlements := s.conclude(l, batch, v, began)
 	l.news, l.delivering, l.sentTo = false, nil, nil
 	close(l.answered)
 	s.endProbe(l)(v.Sign)
@@ -24,7 +24,7 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 
 // conclude applies a verdict to the lane. An echo may have settled the entry
 // while its answer was awaited; then there is nothing to do.
-func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlement {
+func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict, began time.Time) []bridge.Settlement {
 	second := l.trouble.second && len(l.queue) > 1 && l.queue[1] == batch[0]
 	if !second && (len(l.queue) == 0 || l.queue[0] != batch[0]) {
 		return placed(l, batch[0], v)
@@ -38,7 +38,7 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settl
 		l.trouble.opinionGiven(true)
 		return s.drop(l, 1, 1, v)
 	}
-	if v.Final == bridge.Pending && l.trouble.suffer(v, &s.others, s.far.health == Well, len(l.queue)) {
+	if v.Final == bridge.Pending && l.trouble.suffer(v, &s.others, s.far.wellSince(began), len(l.queue)) {
 		v.Poison = true
 		v = s.GiveUp(batch[0], v)
 	}

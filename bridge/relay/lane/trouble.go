@@ -34,7 +34,7 @@ type trouble struct {
 	// failures counts deliveries that failed, since the first one did.
 	failures int
 	since    time.Time
-	// pauses is how many of them came while the far side was well: only these
+	// pauses is how many of them began while the far side was well: only these
 	// make pauses longer.
 	pauses int
 	// passes is what the set had counted when the last one failed, and evidence
@@ -59,7 +59,7 @@ func (t *trouble) lasting() bool {
 
 // suffer notes that the first entry of a queue of so many failed and stays, and
 // reports whether it is to be given up, for it always fails while others get
-// through. well says how the far side is.
+// through. well says that the far side has been since the delivery began.
 func (t *trouble) suffer(v Verdict, o *others, well bool, queued int) (poison bool) {
 	if v.Uncounted || t.second {
 		t.second = false
