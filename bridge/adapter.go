@@ -203,6 +203,8 @@ var (
 	ErrNoFile = errors.New("the file cannot be had")
 	// ErrNoRecord means that no such record exists.
 	ErrNoRecord = errors.New("no such record")
+	// ErrNoFarSide means that there is no far side of a name.
+	ErrNoFarSide = errors.New("no such far side")
 )
 
 // FieldError names the field of an event that is missing or wrong. Its text

@@ -130,6 +130,12 @@ func (c *Client) DiscardMatching(ctx context.Context, f Filter) (int, error) {
 	return c.sweep(ctx, "discard", f)
 }
 
+// Resume lets a far side be asked at once that is not well: "liveperson" or a
+// channel's name.
+func (c *Client) Resume(ctx context.Context, farSide string) error {
+	return c.call(ctx, "resume", http.MethodPost, "/farsides/"+url.PathEscape(farSide)+"/resume", nil, new(Resumed))
+}
+
 func letterPath(seq int64) string { return "/deadletters/" + strconv.FormatInt(seq, 10) }
 
 func (c *Client) sweep(ctx context.Context, op string, f Filter) (int, error) {

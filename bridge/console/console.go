@@ -22,6 +22,9 @@ const scrapeTimeout = 10 * time.Second
 type Bridge interface {
 	Status() bridge.Status
 	Ready(ctx context.Context) error
+	// Resume lets a far side be asked at once that is not well; its error is
+	// [bridge.ErrNoFarSide] when there is none of that name.
+	Resume(farSide string) error
 }
 
 // DeadLetters are the events that are not delivered by themselves any more,
@@ -115,6 +118,7 @@ type Console struct {
 	readiness *readiness
 	traffic   *trafficReader
 	actions   *prometheus.CounterVec
+	resumes   *prometheus.CounterVec
 	handler   http.Handler
 	checking  sync.WaitGroup
 }
@@ -130,6 +134,9 @@ func New(o Options) *Console {
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",
 		}, []string{"action"}),
+		resumes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_resumes_total", Help: "How often an operator let a far side be asked at once, by far side.",
+		}, []string{"far_side"}),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -151,7 +158,7 @@ func (c *Console) register(reg prometheus.Registerer) {
 		ConstLabels: prometheus.Labels{"version": c.version},
 	})
 	build.Set(1)
-	reg.MustRegister(build, c.actions)
+	reg.MustRegister(build, c.actions, c.resumes)
 }
 
 func (c *Console) routes(o Options) *http.ServeMux {
@@ -174,6 +181,7 @@ func (c *Console) routes(o Options) *http.ServeMux {
 	mux.HandleFunc("POST /deadletters/replay", c.matching(replay))
 	mux.HandleFunc("POST /deadletters/discard", c.matching(discard))
 
+	mux.HandleFunc("POST /farsides/{name}/resume", c.resume)
 	if o.Profiles {
 		serveProfiles(mux)
 	}

@@ -31,9 +31,23 @@ var epoch = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 type runningBridge struct {
 	status bridge.Status
 	ready  func(ctx context.Context) error
+	// resumed are the far sides that were asked at once; stopping refuses all.
+	resumed  []string
+	stopping bool
 }
 
 func (b *runningBridge) Status() bridge.Status { return b.status }
+
+func (b *runningBridge) Resume(farSide string) error {
+	switch {
+	case b.stopping:
+		return errors.New("the bridge is starting or stopping")
+	case farSide != "liveperson" && farSide != "chatwoot":
+		return bridge.ErrNoFarSide
+	}
+	b.resumed = append(b.resumed, farSide)
+	return nil
+}
 
 func (b *runningBridge) Ready(ctx context.Context) error {
 	if b.ready == nil {

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,11 +14,9 @@ import (
 // of their channels.
 const livePersonSide = "liveperson"
 
-// ErrNoFarSide means that there is no far side of a name.
-var ErrNoFarSide = errors.New("no such far side")
-
 // Resume lets a far side be asked at once that is not well, such as one that said
-// to come back much later: "liveperson" or a channel's name.
+// to come back much later: "liveperson" or a channel's name. Its error is
+// [bridge.ErrNoFarSide] when there is none of that name.
 func (b *Bridge) Resume(farSide string) error {
 	if !b.ready.Load() {
 		return errNotRunning
@@ -29,7 +26,7 @@ func (b *Bridge) Resume(farSide string) error {
 		set = b.toLivePerson
 	}
 	if set == nil {
-		return fmt.Errorf("%w: %q", ErrNoFarSide, farSide)
+		return fmt.Errorf("%w: %q", bridge.ErrNoFarSide, farSide)
 	}
 	set.Resume()
 	return nil

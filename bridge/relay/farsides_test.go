@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"lpbridge/bridge"
 	"lpbridge/bridge/relay"
 )
 
@@ -61,7 +62,7 @@ func TestResumeNamesTheFarSide(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if err := r.bridge.Resume("nobody"); !errors.Is(err, relay.ErrNoFarSide) {
+		if err := r.bridge.Resume("nobody"); !errors.Is(err, bridge.ErrNoFarSide) {
 			t.Errorf("resume of an unknown far side: %v", err)
 		}
 	})

@@ -37,6 +37,7 @@ func commandLine(args []string, env environment) *cobra.Command {
 		plain(env, "check", "Say what of the configuration works, without relaying anything", checkHelp, checkCommand),
 		plain(env, "manifest", "Print the app installation that LivePerson needs, as JSON", manifestHelp, manifestCommand),
 		deadLettersCommand(env),
+		resumeCommand(env),
 		plain(env, "healthcheck", "Ask a running lpbridge whether it is ready, for containers", healthCheckHelp, healthCheckCommand),
 		plain(env, "variables", "List every environment variable as Markdown", "", variablesCommand),
 		plain(env, "channels", "List what every channel can do as Markdown", "", channelsCommand),

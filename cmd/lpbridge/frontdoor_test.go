@@ -102,7 +102,7 @@ func TestAdminPagesAreNotPublic(t *testing.T) {
 			t.Errorf("admin %s answered %d: %s", path, a.status, a.body)
 		}
 	}
-	for _, path := range []string{"/deadletters/1/replay", "/deadletters/replay", "/deadletters/discard"} {
+	for _, path := range []string{"/deadletters/1/replay", "/deadletters/replay", "/deadletters/discard", "/farsides/liveperson/resume"} {
 		if a := do(t, http.MethodPost, p.public+path, plainJSON, "{}"); a.status != http.StatusNotFound {
 			t.Errorf("public POST %s answered %d", path, a.status)
 		}

@@ -75,6 +75,41 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// TestResume: LivePerson asked to be left alone for minutes, and an operator knows
+// that it is well.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.run(nil)
+	admin := map[string]string{"LPBRIDGE_ADMIN_LISTEN": strings.TrimPrefix(p.admin, "http://")}
+	s.post(p, message("a", "a1", "one"))
+	s.awaitTexts("a", "one")
+	if err := s.sim.SetFaults(lpsim.Faults{ThrottleRate: lpsim.Everywhere(1), RetryAfterSeconds: 280}); err != nil {
+		t.Fatal(err)
+	}
+	s.post(p, message("a", "a2", "two"))
+	await(t, "LivePerson to be left alone", func() bool { return strings.Contains(get(t, p.admin+"/status").body, `"state":"throttled"`) })
+	if err := s.sim.SetFaults(lpsim.Faults{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		{[]string{"resume"}, exitConfig, "", "liveperson"},
+		{[]string{"resume", "nobody"}, exitFailed, "", "no far side"},
+		{[]string{"resume", "liveperson", "webhook"}, exitOK, "resume: liveperson\nresume: webhook\n", ""},
+	} {
+		if got := outcome(t, admin, test.args...); got.code != test.code || got.stdout != test.stdout || !strings.Contains(got.stderr, test.stderr) {
+			t.Errorf("%v: exit code %d, said %q and %q", test.args, got.code, got.stdout, got.stderr)
+		}
+	}
+	s.awaitTexts("a", "one", "two")
+	p.terminate()
+}
+
 // TestSecretsFromFiles: both sides believe a bridge whose secrets are in files,
 // as editors and orchestrators write them.
 func TestSecretsFromFiles(t *testing.T) {

@@ -204,6 +204,23 @@ function showLivePerson(flow) {
   text($("lp"), ailing(flow) ? states[flow.state] : load(flow));
   $("lp").dataset.tone = ailing(flow) ? "bad" : "";
   text($("lp-detail"), ailing(flow) ? trouble(flow) : throttling(flow) || "deliveries under way");
+  offerResume($("lp-resume"), "liveperson", flow);
+}
+
+// offerResume shows a button while a far side is not well: an operator may know
+// better than the pause it asked for.
+function offerResume(button, name, flow) {
+  button.hidden = !ailing(flow) && throttling(flow) === "";
+  button.onclick = async () => {
+    button.disabled = true;
+    try {
+      await asked("POST", `/farsides/${encodeURIComponent(name)}/resume`);
+      await refreshStatus();
+    } catch (failure) {
+      notice(`${name} was not tried: ${failure.message}`);
+    }
+    button.disabled = false;
+  };
 }
 
 // keyed keeps one node per key below a parent, so that a refresh moves nothing.
@@ -237,6 +254,7 @@ function showChannel(parts, channel, traffic) {
   tone(parts.state, ailing(channel.flow) ? "bad" : wrong ? "warn" : "good", ailing(channel.flow) ? "Trouble" : wrong ? "Throttled" : "Flowing");
   text(parts.throttled, wrong);
   parts.throttled.hidden = wrong === "";
+  offerResume(parts.resume, channel.name, channel.flow);
   showFlow(parts, "in", traffic?.toLivePerson);
   showFlow(parts, "out", traffic?.toChannel);
   text(parts.load, `${load(channel.flow)} deliveries under way`);
