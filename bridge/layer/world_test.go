@@ -108,7 +108,9 @@ func startWorld(t testing.TB, core *bridgetest.Core, cfg Config) *world {
 	server := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(pipes) })
-	transport := &http.Transport{DialContext: pipes.dial, DisableKeepAlives: true}
+	// Connections are kept, as clients do. Where one is closed with its answer, what
+	// of a refused upload nobody read breaks a pipe, which has no buffer.
+	transport := &http.Transport{DialContext: pipes.dial}
 	w.client = &http.Client{Transport: transport}
 	w.stop = sync.OnceFunc(func() {
 		ctx := context.WithoutCancel(t.Context())
@@ -118,10 +120,10 @@ func startWorld(t testing.TB, core *bridgetest.Core, cfg Config) *world {
 		if err := w.layer.Close(ctx); err != nil {
 			t.Error(err)
 		}
+		transport.CloseIdleConnections()
 		if err := server.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
-		transport.CloseIdleConnections()
 		serving.Wait()
 	})
 	t.Cleanup(w.stop)
