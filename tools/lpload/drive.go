@@ -52,6 +52,16 @@ func newLoad(o options, upstream string) *load {
 	return &load{options: o, upstream: upstream, client: newClient(o.connections)}
 }
 
+// introduction is a message that also names its consumer after their thread, as the
+// first in a thread must: the upstream learns from the profile whose conversation is
+// asked for.
+func introduction(b []byte, epoch int64, n, thread int) []byte {
+	name := threadName(thread)
+	b = fmt.Appendf(b, `{"id":"e%d-%d","type":"message","thread":%q,"consumer":{"id":%q,"firstName":%q},"message":{"text":"%s%09d`, epoch, n, name, name, name, mark, n)
+	b = append(b, padding...)
+	return append(b, `"}}`...)
+}
+
 // message is the envelope of one message.
 func message(b []byte, epoch int64, n, thread int) []byte {
 	name := threadName(thread)
@@ -157,7 +167,7 @@ func (l *load) pourOnly(ctx context.Context, s *system, n, threads int) error {
 				if i > from {
 					body = append(body, ',')
 				}
-				body = message(body, epoch, i, i%threads)
+				body = introduction(body, epoch, i, i%threads)
 			}
 			return post(ctx, l.client, s.events, append(body, ']'))
 		})

@@ -60,6 +60,28 @@ func TestJudged(t *testing.T) {
 	}
 }
 
+func TestChangesOfTwoBinaries(t *testing.T) {
+	r := &run{load: &load{}, found: series{}}
+	for range 3 {
+		r.found.add("delivered/s", "before", 1000)
+		r.found.add("delivered/s", "bridge", 1500)
+		r.found.add("CPU per 1000, known threads", "before", 40)
+		r.found.add("CPU per 1000, known threads", "bridge", 30)
+	}
+	var out strings.Builder
+	printChanges(&out, r.changes())
+	table := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"delivered messages/s, saturated 1000 /s 1500 /s 1.50 more",
+		"CPU per 1000, 0 threads 40 ms 30 ms 0.75 less",
+		"cold start to ready 0 s 0 s less",
+	} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table lacks %q:\n%s", want, &out)
+		}
+	}
+}
+
 func TestPercentile(t *testing.T) {
 	values := []time.Duration{4, 1, 3, 2}
 	for p, want := range map[float64]time.Duration{0: 1, 0.5: 3, 0.99: 4, 1: 4} {

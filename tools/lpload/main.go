@@ -32,6 +32,7 @@ type options struct {
 	known       int
 	pending     int
 	bridge      string
+	before      string
 	json        string
 	profile     string
 }
@@ -78,6 +79,7 @@ func parse(args []string, log io.Writer) (options, error) {
 	f.IntVar(&o.known, "known", 20_000, "threads of the run with many threads")
 	f.IntVar(&o.pending, "pending", 100_000, "events pending at the restart")
 	f.StringVar(&o.bridge, "bridge", "", "lpbridge binary (default: built from the source, as for a release)")
+	f.StringVar(&o.before, "before", "", "another lpbridge binary, measured in the same rounds and compared")
 	f.StringVar(&o.json, "json", "", "file to write the numbers to as JSON")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of lpbridge while saturated")
 	if err := f.Parse(args); err != nil {

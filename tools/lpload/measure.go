@@ -37,10 +37,11 @@ func (s series) median(what, system string) float64 {
 // run is one whole comparison.
 type run struct {
 	*load
-	dir    string
-	bridge string // path of the binary
-	found  series
-	notes  []string
+	dir string
+	// bridges are lpbridge and, when asked for, the one it is compared with.
+	bridges []program
+	found   series
+	notes   []string
 }
 
 // measure starts everything, compares, and prints.
@@ -62,12 +63,15 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, up.end()) }()
 	base := up.events[:len(up.events)-len("/event")]
-	r := &run{load: newLoad(o, base), dir: dir, bridge: path, found: series{}}
+	r := &run{load: newLoad(o, base), dir: dir, bridges: []program{{"bridge", path}}, found: series{}}
+	if o.before != "" {
+		r.bridges = append(r.bridges, program{"before", o.before})
+	}
 	began := time.Now()
 	for _, stage := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"floors", r.compare}, {"many threads", r.manyThreads}, {"restart", r.restart}} {
+	}{{"floors", r.compare}, {"many threads", r.each(r.manyThreads)}, {"restart", r.each(r.restart)}} {
 		fmt.Fprintf(out, "%5.0f s  %s\n", time.Since(began).Seconds(), stage.name)
 		if err := stage.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", stage.name, err)
@@ -75,6 +79,9 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	rows := r.rows()
 	printRows(out, rows)
+	if o.before != "" {
+		printChanges(out, r.changes())
+	}
 	fmt.Fprintf(out, "\n%d requests were not answered with 2xx; %.0f s, %d rounds\n", r.failed.Load(), time.Since(began).Seconds(), o.rounds)
 	for _, n := range r.notes {
 		fmt.Fprintln(out, n)
@@ -111,17 +118,21 @@ func (r *run) compare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	bridge := systems[len(systems)-1]
 	if err := pause(ctx, time.Second); err != nil {
 		return err
 	}
-	idle, err := bridge.memory()
-	if err != nil {
-		return err
-	}
-	r.found.add("memory, idle", "bridge", idle)
-	if err := r.meet(ctx, bridge, max(r.threads, 2*lanes*2)); err != nil {
-		return err
+	for _, s := range systems {
+		if !s.isBridge() {
+			continue
+		}
+		idle, err := s.memory()
+		if err != nil {
+			return err
+		}
+		r.found.add("memory, idle", s.name, idle)
+		if err := r.meet(ctx, s, max(r.threads, 2*lanes*2)); err != nil {
+			return err
+		}
 	}
 	for _, s := range systems {
 		if _, err := r.saturate(ctx, s, r.threads, warmUp); err != nil {
@@ -138,7 +149,7 @@ func (r *run) compare(ctx context.Context) (err error) {
 	return r.slowUpstream(ctx, systems)
 }
 
-// start runs the floors and lpbridge, which comes last.
+// start runs the floors, and what is compared with them after these.
 func (r *run) start(ctx context.Context, dir string) ([]*system, error) {
 	var systems []*system
 	for _, name := range []string{"proxy", "relay", "floor"} {
@@ -148,12 +159,23 @@ func (r *run) start(ctx context.Context, dir string) ([]*system, error) {
 		}
 		systems = append(systems, s)
 	}
-	bridge, cold, err := startBridge(ctx, r.bridge, dir, r.upstream)
-	if err != nil {
-		return systems, err
+	for _, p := range r.bridges {
+		own, err := r.journalDir("compare-" + p.name)
+		if err != nil {
+			return systems, err
+		}
+		var more []string
+		if r.profile != "" && p.name == "bridge" {
+			more = []string{"LPBRIDGE_ADMIN_PROFILES=true"}
+		}
+		s, cold, err := startBridge(ctx, p, own, r.upstream, more...)
+		if err != nil {
+			return systems, err
+		}
+		r.found.add("cold start", p.name, cold.Seconds())
+		systems = append(systems, s)
 	}
-	r.found.add("cold start", "bridge", cold.Seconds())
-	return append(systems, bridge), nil
+	return systems, nil
 }
 
 // one takes all measurements of one system once.
@@ -177,7 +199,7 @@ func (r *run) one(ctx context.Context, s *system, round int) error {
 	r.percentiles("arrived", s, even.arrived)
 	r.percentiles("typing", s, even.typing)
 	r.found.add("typing passed on", s.name, float64(len(even.typing))/float64(max(even.typed, 1)))
-	if s.name != "floor" && s.name != "bridge" {
+	if s.name != "floor" && !s.isBridge() {
 		return nil
 	}
 	took, err := r.notifications(ctx, s, r.stage/2)
@@ -246,13 +268,25 @@ func (r *run) slowUpstream(ctx context.Context, systems []*system) error {
 	return r.control(ctx, "latency?d=0s")
 }
 
+// each has one program after the other do something.
+func (r *run) each(do func(context.Context, program) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, p := range r.bridges {
+			if err := do(ctx, p); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+		}
+		return nil
+	}
+}
+
 // manyThreads looks at what threads cost that are only known.
-func (r *run) manyThreads(ctx context.Context) (err error) {
-	dir, err := r.journalDir("known")
+func (r *run) manyThreads(ctx context.Context, p program) (err error) {
+	dir, err := r.journalDir("known-" + p.name)
 	if err != nil {
 		return err
 	}
-	bridge, _, err := startBridge(ctx, r.bridge, dir, r.upstream)
+	bridge, _, err := startBridge(ctx, p, dir, r.upstream)
 	if err != nil {
 		return err
 	}
@@ -297,23 +331,23 @@ func (r *run) manyThreads(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.found.add("memory, known threads", "bridge", after-before)
-	r.found.add("idle CPU, % of a core", "bridge", 100*(later-quiet).Seconds()/r.stage.Seconds())
-	r.found.add("CPU per 1000, few threads", "bridge", few.cpuPer1000.Seconds()*1000)
-	r.found.add("CPU per 1000, known threads", "bridge", many.cpuPer1000.Seconds()*1000)
+	r.found.add("memory, known threads", p.name, after-before)
+	r.found.add("idle CPU, % of a core", p.name, 100*(later-quiet).Seconds()/r.stage.Seconds())
+	r.found.add("CPU per 1000, few threads", p.name, few.cpuPer1000.Seconds()*1000)
+	r.found.add("CPU per 1000, known threads", p.name, many.cpuPer1000.Seconds()*1000)
 	return nil
 }
 
 // restart looks at a backlog: what it takes in memory, and how soon lpbridge is
 // back at work with it.
-func (r *run) restart(ctx context.Context) (err error) {
-	dir, err := r.journalDir("pending")
+func (r *run) restart(ctx context.Context, p program) (err error) {
+	dir, err := r.journalDir("pending-" + p.name)
 	if err != nil {
 		return err
 	}
 	// One delivery at a time, which hangs, leaves the lanes untried and thus
 	// free to start at once after the restart.
-	bridge, _, err := startBridge(ctx, r.bridge, dir, r.upstream, "LPBRIDGE_MAX_IN_FLIGHT=1", "LP_TIMEOUT=200ms", "LPBRIDGE_SHUTDOWN_TIMEOUT=5s")
+	bridge, _, err := startBridge(ctx, p, dir, r.upstream, "LPBRIDGE_MAX_IN_FLIGHT=1", "LP_TIMEOUT=200ms", "LPBRIDGE_SHUTDOWN_TIMEOUT=5s")
 	if err != nil {
 		return err
 	}
@@ -334,18 +368,18 @@ func (r *run) restart(ctx context.Context) (err error) {
 	if err = errors.Join(err, bridge.end(), r.control(ctx, "release"), r.control(ctx, "reset")); err != nil {
 		return err
 	}
-	bridge, ready, err := startBridge(ctx, r.bridge, dir, r.upstream)
+	bridge, ready, err := startBridge(ctx, p, dir, r.upstream)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bridge.end()) }()
 	readyAt := time.Now()
-	p, err := r.drain(ctx, 1)
+	arrived, err := r.drain(ctx, 1)
 	if err != nil {
 		return err
 	}
-	r.found.add("memory, pending", "bridge", filled-before)
-	r.found.add("restart, ready", "bridge", ready.Seconds())
-	r.found.add("restart, first delivery", "bridge", max(0, time.Unix(0, p.First).Sub(readyAt).Seconds()))
+	r.found.add("memory, pending", p.name, filled-before)
+	r.found.add("restart, ready", p.name, ready.Seconds())
+	r.found.add("restart, first delivery", p.name, max(0, time.Unix(0, arrived.First).Sub(readyAt).Seconds()))
 	return nil
 }

@@ -88,9 +88,15 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+// program is an lpbridge binary, and what it is called in the numbers.
+type program struct{ name, path string }
+
+// isBridge tells an lpbridge from a floor.
+func (s *system) isBridge() bool { return s.admin != "" }
+
 // startBridge runs lpbridge on a journal in dir and returns how long it took to
 // be ready.
-func startBridge(ctx context.Context, path, dir, upstream string, more ...string) (*system, time.Duration, error) {
+func startBridge(ctx context.Context, p program, dir, upstream string, more ...string) (*system, time.Duration, error) {
 	public, err := freeAddress()
 	if err != nil {
 		return nil, 0, err
@@ -99,14 +105,14 @@ func startBridge(ctx context.Context, path, dir, upstream string, more ...string
 	if err != nil {
 		return nil, 0, err
 	}
-	cmd := exec.Command(path, "run")
+	cmd := exec.Command(p.path, "run")
 	for _, kv := range os.Environ() {
 		if name, _, _ := strings.Cut(kv, "="); !strings.HasPrefix(name, "LP") && !strings.HasPrefix(name, "WEBHOOK_") {
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
 	cmd.Env = append(append(cmd.Env,
-		"LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPBRIDGE_ADMIN_PROFILES=true", "LPBRIDGE_STORE=sqlite:"+filepath.Join(dir, "lpbridge.db"),
+		"LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPBRIDGE_STORE=sqlite:"+filepath.Join(dir, "lpbridge.db"),
 		"LPBRIDGE_CHANNELS=webhook", "LPBRIDGE_LOG_LEVEL=warn", "LP_ACCOUNT_ID=load", "LP_CLIENT_ID=load", "LP_CLIENT_SECRET="+secret,
 		"LP_DOMAIN_API_URL="+upstream, "LP_NOTIFICATIONS=off", "WEBHOOK_ALLOW_UNSIGNED=true", "WEBHOOK_URL="+upstream+"/sink",
 	), more...)
@@ -115,7 +121,7 @@ func startBridge(ctx context.Context, path, dir, upstream string, more ...string
 	if err := cmd.Start(); err != nil {
 		return nil, 0, fmt.Errorf("start lpbridge: %w", err)
 	}
-	s := &system{name: "bridge", events: "http://" + public + "/channels/webhook", notify: "http://" + public + notifyPath, admin: "http://" + admin, cmd: cmd}
+	s := &system{name: p.name, events: "http://" + public + "/channels/webhook", notify: "http://" + public + notifyPath, admin: "http://" + admin, cmd: cmd}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {

@@ -65,7 +65,7 @@ func (r *run) rows() []row {
 	rows = append(rows, judged(row{
 		What: fmt.Sprintf("CPU per 1000, %d threads against 100", r.known), Value: many, Unit: "ms", Floor: few, Of: "itself",
 	}, target{must: 1.3, aim: 1}))
-	if info, err := os.Stat(r.bridge); err == nil {
+	if info, err := os.Stat(r.bridges[0].path); err == nil {
 		rows = append(rows, judged(row{What: "binary", Value: float64(info.Size()) / (1 << 20), Unit: "MiB"}, target{must: 40, aim: 25}))
 	}
 	for _, name := range []string{"relay", "floor"} {
@@ -75,6 +75,39 @@ func (r *run) rows() []row {
 		}, target{}))
 	}
 	return rows
+}
+
+// change is one measurement of the other binary and of this one.
+type change struct {
+	what, unit   string
+	before, now  float64
+	moreIsBetter bool
+}
+
+// changes has what both binaries were measured for, without regard to floors.
+func (r *run) changes() []change {
+	var list []change
+	for _, t := range r.targets() {
+		list = append(list, change{t.what, t.unit, r.found.median(t.key, "before"), r.found.median(t.key, "bridge"), t.more})
+	}
+	const many = "CPU per 1000, known threads"
+	return append(list, change{fmt.Sprintf("CPU per 1000, %d threads", r.known), "ms", r.found.median(many, "before"), r.found.median(many, "bridge"), false})
+}
+
+func printChanges(out io.Writer, changes []change) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nwhat\tbefore\tnow\tnow/before\tbetter is\t")
+	for _, c := range changes {
+		ratio, better := "", "less"
+		if c.before > 0 {
+			ratio = fmt.Sprintf("%.2f", c.now/c.before)
+		}
+		if c.moreIsBetter {
+			better = "more"
+		}
+		fmt.Fprintf(w, "%s\t%.4g %s\t%.4g %s\t%s\t%s\t\n", c.what, c.before, c.unit, c.now, c.unit, ratio, better)
+	}
+	w.Flush()
 }
 
 func (t target) row(found series) row {

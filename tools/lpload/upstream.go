@@ -181,19 +181,15 @@ func (u *upstream) consumer(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"token":%q}`, token(map[string]any{"lp_consumer_id": in.ID}))
 }
 
-// conversation gives every consumer the conversation named after their thread.
+// conversation gives every consumer the conversation named after their thread, which
+// is also the name in their profile.
 func (u *upstream) conversation(w http.ResponseWriter, r *http.Request) {
 	var in []struct {
 		ID json.RawMessage `json:"id"`
 	}
-	claims := strings.Split(r.Header.Get("X-Lp-On-Behalf"), ".")
-	if json.NewDecoder(r.Body).Decode(&in) != nil || len(in) != 2 || len(claims) != 3 {
-		http.Error(w, "bad request", http.StatusBadRequest)
-		return
-	}
-	who, err := base64.RawURLEncoding.DecodeString(claims[1])
-	t, ok := threadNumber(who)
-	if err != nil || !ok {
+	body, err := io.ReadAll(r.Body)
+	t, named := threadNumber(body)
+	if err != nil || json.Unmarshal(body, &in) != nil || len(in) != 2 || !named {
 		http.Error(w, "bad request", http.StatusBadRequest)
 		return
 	}
