@@ -71,6 +71,9 @@ type Event struct {
 	ID     EventID  `json:"id,omitempty"`
 	Kind   Kind     `json:"type"`
 	Thread ThreadID `json:"thread"`
+	// Inbox is the channel's own id of the inbox, app or brand that the thread belongs
+	// to, where it has such; conversations are routed by it.
+	Inbox string `json:"inbox,omitempty"`
 	// Time is when it happened at the source; acceptance time when unknown.
 	Time time.Time `json:"time,omitzero"`
 

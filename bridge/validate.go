@@ -91,6 +91,11 @@ func (e *Event) validateIdentity() error {
 			return err
 		}
 	}
+	if e.Inbox != "" {
+		if err := validateID("inbox", e.Inbox); err != nil {
+			return err
+		}
+	}
 	if e.Consumer == nil {
 		return &FieldError{"consumer", "is required"}
 	}

@@ -34,7 +34,9 @@ type CampaignInfo struct {
 // ConversationContext is where the consumer comes from ("CONVERSATION" page).
 type ConversationContext struct {
 	// Type may be empty for "SharkContext", that of Monitoring sessions.
+	// "CustomContext" is that of LivePerson's own connectors, with a Name.
 	Type                 string `json:"type"`
+	Name                 string `json:"name,omitempty"`
 	VisitorID            string `json:"visitorId,omitempty"`
 	SessionID            string `json:"sessionId,omitempty"`
 	InteractionContextID string `json:"interactionContextId,omitempty"`

@@ -186,7 +186,11 @@ var alice = bridge.Consumer{
 func TestWebhooks(t *testing.T) {
 	event := func(k bridge.Kind, id string, with func(*bridge.Event)) []bridge.Event {
 		consumer := alice
-		e := bridge.Event{ID: bridge.EventID(id), Kind: k, Thread: "42", Consumer: &consumer}
+		e := bridge.Event{ID: bridge.EventID(id), Kind: k, Thread: "42", Inbox: "3", Consumer: &consumer}
+		if k == bridge.KindProfile {
+			// A contact is of no inbox.
+			e.Inbox = ""
+		}
 		if with != nil {
 			with(&e)
 		}

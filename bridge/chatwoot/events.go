@@ -95,7 +95,7 @@ func (r *report) readTyping(state bridge.TypingState) (news, error) {
 		return news{}, nil
 	}
 	return news{events: []bridge.Event{{
-		Kind: bridge.KindTyping, Thread: threadOf(c.ID), Consumer: &bridge.Consumer{ID: c.consumerID()},
+		Kind: bridge.KindTyping, Thread: threadOf(c.ID), Inbox: c.inbox(), Consumer: &bridge.Consumer{ID: c.consumerID()},
 		Typing: &bridge.Typing{State: state},
 	}}}, nil
 }

@@ -97,7 +97,7 @@ func latest(a, b time.Time) time.Time {
 }
 
 func (p *messagePayload) event(k bridge.Kind, id bridge.EventID) bridge.Event {
-	return bridge.Event{ID: id, Kind: k, Thread: threadOf(p.Conversation.ID), Consumer: p.Conversation.consumer(p.Sender)}
+	return bridge.Event{ID: id, Kind: k, Thread: threadOf(p.Conversation.ID), Inbox: p.Conversation.inbox(), Consumer: p.Conversation.consumer(p.Sender)}
 }
 
 // readAnswer reads what a consumer did with a message from our side: a choice

@@ -51,7 +51,7 @@ func (r *report) readEnd(ctx context.Context, c *conversation) (news, error) {
 		return news{}, err
 	}
 	n := news{events: []bridge.Event{{
-		ID: c.endID(r.delivery), Kind: bridge.KindClose, Thread: threadOf(c.ID), Time: c.UpdatedAt, Consumer: c.consumer(nil),
+		ID: c.endID(r.delivery), Kind: bridge.KindClose, Thread: threadOf(c.ID), Inbox: c.inbox(), Time: c.UpdatedAt, Consumer: c.consumer(nil),
 	}}}
 	if c.Status == statusResolved {
 		return n, r.forget(ctx, c.ID, &n)

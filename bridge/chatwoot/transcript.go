@@ -116,7 +116,7 @@ func (r *report) handOver(ctx context.Context, c *conversation) (news, error) {
 	}
 	newest := t.Lines[len(t.Lines)-1].Message
 	n.events = []bridge.Event{{
-		ID: answerID("transcript", c.ID, t.text()+fmt.Sprint(newest)), Kind: bridge.KindMessage, Thread: threadOf(c.ID),
+		ID: answerID("transcript", c.ID, t.text()+fmt.Sprint(newest)), Kind: bridge.KindMessage, Thread: threadOf(c.ID), Inbox: c.inbox(),
 		Consumer: c.consumer(nil), Message: &bridge.Message{Text: t.text()},
 	}}
 	return n, n.keep(c.ID, transcript{})

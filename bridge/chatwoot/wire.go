@@ -2,6 +2,7 @@ package chatwoot
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -83,6 +84,14 @@ type conversation struct {
 		ID     int64
 		Status string
 	}
+}
+
+// inbox is what conversations are routed by; empty when it is not told.
+func (c *conversation) inbox() string {
+	if c.InboxID <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(c.InboxID, 10)
 }
 
 func conversationOf(o farside.Object) *conversation {

@@ -324,7 +324,7 @@ func (a *people) profileEvents(ctx context.Context, p *visitor) ([]bridge.Event,
 
 // event returns an event of a conversation without its kind's own part.
 func event(id bridge.EventID, kind bridge.Kind, t *conversation, p *visitor, at time.Time) bridge.Event {
-	return bridge.Event{ID: id, Kind: kind, Thread: t.thread(), Time: at, Consumer: p.contact.consumer(t.consumer(p))}
+	return bridge.Event{ID: id, Kind: kind, Thread: t.thread(), Inbox: t.Inbox, Time: at, Consumer: p.contact.consumer(t.consumer(p))}
 }
 
 // eventID makes an id of a word and numbers, such as msg-12.

@@ -26,7 +26,7 @@ func consumerAlice() *bridge.Consumer {
 }
 
 func aliceEvent(id bridge.EventID, kind bridge.Kind) bridge.Event {
-	return bridge.Event{ID: id, Kind: kind, Thread: "1", Time: epoch, Consumer: consumerAlice()}
+	return bridge.Event{ID: id, Kind: kind, Thread: "1", Inbox: "inbox-one", Time: epoch, Consumer: consumerAlice()}
 }
 
 func message1() bridge.Event {

@@ -142,7 +142,7 @@ func (l *Layer) ShowTyping(ctx context.Context, cue bridge.TypingCue) error {
 	}
 	sender := l.shownAs(c, &cue.Agent)
 	for _, s := range u.online() {
-		s.push(packetSignal, view{l.history, s.version, p}.typing(c, sender, &cue))
+		s.push(packetSignal, view{l.history, s.version, p, s.session.app()}.typing(c, sender, &cue))
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func FuzzPatch(f *testing.F) {
 	f.Add("set", "metadata", `{"a":{"b":"c"}}`)
 	f.Add("remove", "participants", `"layer:///identities/agent"`)
 	w := newWorld(f)
-	v := view{w.layer.history, version3, &identity{User: "consumer-1"}}
+	v := view{history: w.layer.history, version: version3, viewer: &identity{User: "consumer-1"}}
 	f.Fuzz(func(t *testing.T, do, property, value string) {
 		s := patchOperation{Operation: do, Property: property}
 		if json.Unmarshal([]byte(value), &s.Value) != nil {

@@ -93,6 +93,7 @@ func (h *history) makeMessage(ctx context.Context, v view, conversation string, 
 func (h *history) tryMessage(ctx context.Context, v view, conversation string, req *messageRequest, clicks bool, done func(messageObject)) error {
 	var made *message
 	return h.inTransaction(ctx, v.viewer.User, func(t *transaction) error {
+		t.app = v.app
 		c, err := h.conversationOf(ctx, t.user.id, conversation)
 		if err != nil {
 			return err

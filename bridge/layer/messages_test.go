@@ -40,7 +40,7 @@ func TestMessageShape(t *testing.T) {
 	}
 	at, _ := time.Parse(timeFormat, sent)
 	event := bridge.Event{
-		ID: bridge.EventID(strings.TrimPrefix(message1, prefixMessage)), Kind: bridge.KindMessage, Thread: thread1, Time: at,
+		ID: bridge.EventID(strings.TrimPrefix(message1, prefixMessage)), Kind: bridge.KindMessage, Thread: thread1, Inbox: "00000000-0000-4000-8000-000000000001", Time: at,
 		Consumer: &bridge.Consumer{ID: "consumer-1", FirstName: "Ana", LastName: "Suite", Email: "ana@suite.example"},
 		Message:  &bridge.Message{Text: "hello é 😀"},
 	}

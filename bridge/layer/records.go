@@ -101,6 +101,9 @@ type session struct {
 	NonceHash string `json:"nonceHash"`
 }
 
+// app is the last part of the id of the app that logged in.
+func (s *session) app() string { return s.App[strings.LastIndexByte(s.App, '/')+1:] }
+
 func (s *session) Record() (bridge.Record, error) {
 	return kindSession.Record(s.ID, s.User, []string{keyToken + s.TokenHash, keyNonce + s.NonceHash}, s.Created, s)
 }

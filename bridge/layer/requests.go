@@ -97,7 +97,7 @@ func (api *socketAPI) prepare(ctx context.Context, a *ask, id *string) error {
 		a.id = *id
 	}
 	p, err := api.identityOf(ctx, a.socket.user)
-	a.view = view{api.history, a.socket.version, p}
+	a.view = view{api.history, a.socket.version, p, a.socket.session.app()}
 	return err
 }
 

@@ -171,7 +171,7 @@ func (api *restAPI) respond(w http.ResponseWriter, r *http.Request, needs access
 		if err != nil {
 			return response{}, err
 		}
-		c.login, c.view = who, view{api.history, c.view.version, who.identity}
+		c.login, c.view = who, view{api.history, c.view.version, who.identity, who.session.app()}
 	}
 	if needs.before != nil {
 		if err := needs.before(r.Context(), c); err != nil {

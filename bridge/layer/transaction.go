@@ -16,6 +16,8 @@ import (
 type transaction struct {
 	user     *user
 	identity *identity
+	// app is that of the client that asks for the change, empty when none does.
+	app string
 	// at is the time of everything in the transaction.
 	at      time.Time
 	events  []bridge.Event
@@ -129,7 +131,7 @@ func (h *history) commit(ctx context.Context, t *transaction) error {
 
 // tell sends a transaction's changes to a socket.
 func (h *history) tell(ctx context.Context, s *socket, t *transaction) {
-	v := view{h, s.version, t.identity}
+	v := view{h, s.version, t.identity, s.session.app()}
 	for _, c := range t.changes {
 		body, err := h.changeBody(ctx, v, c)
 		if err != nil {
@@ -146,7 +148,7 @@ func (h *history) tell(ctx context.Context, s *socket, t *transaction) {
 
 // report adds an event for LivePerson.
 func (t *transaction) report(id bridge.EventID, kind bridge.Kind, thread bridge.ThreadID) *bridge.Event {
-	t.events = append(t.events, bridge.Event{ID: id, Kind: kind, Thread: thread, Time: t.at, Consumer: t.identity.consumer()})
+	t.events = append(t.events, bridge.Event{ID: id, Kind: kind, Thread: thread, Inbox: t.app, Time: t.at, Consumer: t.identity.consumer()})
 	return &t.events[len(t.events)-1]
 }
 

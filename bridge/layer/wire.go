@@ -120,8 +120,9 @@ type contentObject struct {
 type view struct {
 	history *history
 	version version
-	// viewer is the consumer whose client it is.
+	// viewer is the consumer whose client it is, app the app it is.
 	viewer *identity
+	app    string
 }
 
 func (v view) identity(user string) basicIdentity {

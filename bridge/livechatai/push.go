@@ -229,7 +229,7 @@ func (p *push) contactID() string {
 // is told of.
 func (p *push) event(k *known) bridge.Event {
 	e := bridge.Event{
-		Thread: bridge.ThreadID(p.ConversationID), Time: p.CreatedAt.UTC(), Consumer: visitor(k.consumer(), p.Contact),
+		Thread: bridge.ThreadID(p.ConversationID), Inbox: k.Agent, Time: p.CreatedAt.UTC(), Consumer: visitor(k.consumer(), p.Contact),
 	}
 	if p.CreatedAt.IsZero() {
 		e.Time = time.Time{}

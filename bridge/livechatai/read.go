@@ -185,7 +185,7 @@ func (r *reader) close() {
 // such as one without words, is left out: it must not hold up the others.
 func (r *reader) event(ctx context.Context, m message) (bridge.Event, bool) {
 	e := bridge.Event{
-		ID: bridge.EventID(m.ID), Kind: bridge.KindMessage, Thread: bridge.ThreadID(r.conv.ID), Time: m.CreatedAt,
+		ID: bridge.EventID(m.ID), Kind: bridge.KindMessage, Thread: bridge.ThreadID(r.conv.ID), Inbox: r.known.Agent, Time: m.CreatedAt,
 		Consumer: visitor(r.known.consumer(), r.item.Contact), Message: content(m.Type, m.Content),
 	}
 	if err := e.Validate(); err != nil {

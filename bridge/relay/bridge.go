@@ -96,20 +96,13 @@ type Options struct {
 	AttachmentPrivateNetworks bool
 	// AgentProfiles lets agents' names and pictures be looked up for the channels.
 	AgentProfiles bool
-	// Conversation has the routing of new conversations.
-	Conversation ConversationDefaults
-	Logger       *slog.Logger
-	Metrics      prometheus.Registerer
-}
-
-// ConversationDefaults are what every new conversation asks for.
-type ConversationDefaults struct {
-	SkillID      string
-	CampaignID   string
-	EngagementID string
-	// Survey lets a survey follow when the channel closes a conversation; it
-	// needs the feature MULTI_DIALOG.
-	Survey bool
+	// Routing says where new conversations go.
+	Routing Routing
+	// Survey lets a survey follow when the channel closes a conversation; it needs the
+	// feature MULTI_DIALOG.
+	Survey  bool
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
 }
 
 // Bridge relays between channels and one LivePerson account.
@@ -198,12 +191,13 @@ func (b *Bridge) makeRooms() {
 	}
 	b.identity = &identity{consumers: b.journal, key: b.opts.ConsumerKey}
 	b.opener = &opener{
-		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, identity: b.identity, defaults: b.opts.Conversation, log: b.log,
+		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, identity: b.identity, log: b.log,
+		router:    newRouter(b.opts.Routing, b.lp.Engagement, b.metrics, b.log),
 		endTyping: b.endTyping,
 		claimed:   func(ctx context.Context, conversation string) error { return b.news.claim(ctx, conversation) },
 	}
 	b.sender = &sender{
-		lp: b.lp, opener: b.opener, directory: b.directory, profiles: known, uploads: b.uploads, copies: copies, order: b.order, survey: b.opts.Conversation.Survey,
+		lp: b.lp, opener: b.opener, directory: b.directory, profiles: known, uploads: b.uploads, copies: copies, order: b.order, survey: b.opts.Survey,
 		notified: b.notified.Load, log: b.log, metrics: b.metrics, endTyping: b.endTyping, forgetTyping: b.consumerTyping.Forget,
 	}
 	b.news = &news{

@@ -29,6 +29,7 @@ type metrics struct {
 	given         *prometheus.CounterVec
 	lost          prometheus.Counter
 	claimed       prometheus.Counter
+	engagements   *prometheus.CounterVec
 }
 
 // latencyBuckets reach from a journal write to the longest time-out, in seconds.
@@ -90,9 +91,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		claimed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lpbridge_notification_changes_claimed_total", Help: "Changes that came before it was known whose conversation they are about.",
 		}),
+		engagements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_engagements_total", Help: "New conversations by what the Monitoring API said: engaged, none, or failed.",
+		}, []string{"result"}),
 	}
 	reg.MustRegister(m.accepted, m.duplicates, m.refusals, m.deliveries, m.duration, m.lag,
-		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.agents, m.webhookTime, m.given, m.lost, m.claimed)
+		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.agents, m.webhookTime, m.given, m.lost, m.claimed, m.engagements)
 	return m
 }
 

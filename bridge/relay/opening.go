@@ -22,7 +22,7 @@ type opener struct {
 	openings  *openings
 	profiles  *profiles
 	identity  *identity
-	defaults  ConversationDefaults
+	router    *router
 	log       *slog.Logger
 	// opening lets one delivery of a consumer at a time find or open the
 	// conversation; see [directory] for the order of locks.
@@ -47,7 +47,7 @@ func notOpened(err error) error { return connector.NotSent("open a conversation"
 
 // find returns where the thread's next message goes. It opens a conversation when
 // the thread has none.
-func (o *opener) find(ctx context.Context, key bridge.ThreadKey, c *bridge.Consumer) (found, error) {
+func (o *opener) find(ctx context.Context, key bridge.ThreadKey, ev *bridge.Event) (found, error) {
 	guessed := false
 	for range openTries {
 		_, conversation, err := o.directory.current(ctx, key)
@@ -57,7 +57,7 @@ func (o *opener) find(ctx context.Context, key bridge.ThreadKey, c *bridge.Consu
 		if conversation.TakesMessages() {
 			return found{conversation, guessed}, nil
 		}
-		if guessed, err = o.open(ctx, key, c); err != nil {
+		if guessed, err = o.open(ctx, key, ev); err != nil {
 			return found{}, err
 		}
 	}
@@ -67,7 +67,8 @@ func (o *opener) find(ctx context.Context, key bridge.ThreadKey, c *bridge.Consu
 // open begins a conversation for the thread's consumer, or takes over the one
 // the consumer has in another thread: LivePerson allows a consumer one, and it
 // follows the thread in which the consumer writes.
-func (o *opener) open(ctx context.Context, key bridge.ThreadKey, c *bridge.Consumer) (guessed bool, err error) {
+func (o *opener) open(ctx context.Context, key bridge.ThreadKey, ev *bridge.Event) (guessed bool, err error) {
+	c := ev.Consumer
 	t, err := o.directory.thread(ctx, key)
 	if err != nil {
 		return false, notOpened(err)
@@ -103,7 +104,7 @@ func (o *opener) open(ctx context.Context, key bridge.ThreadKey, c *bridge.Consu
 	case held != nil:
 		return false, o.takeOver(ctx, key, held)
 	}
-	return o.begin(ctx, key, ext, consumer, c)
+	return o.begin(ctx, key, ext, consumer, ev)
 }
 
 // meet learns who the consumer is in LivePerson and remembers it before a
@@ -137,13 +138,14 @@ func (o *opener) meet(ctx context.Context, key bridge.ThreadKey, ext string, c *
 }
 
 // begin asks LivePerson for a new conversation.
-func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer string, c *bridge.Consumer) (guessed bool, err error) {
-	profile, err := o.profile(ctx, key, c)
+func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer string, ev *bridge.Event) (guessed bool, err error) {
+	profile, err := o.profile(ctx, key, ev.Consumer)
 	if err != nil {
 		return false, err
 	}
+	request := o.router.request(ctx, key.Channel, ev.Inbox, ext, profile)
 	o.openings.begin(consumer, key)
-	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), o.request(profile))
+	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), request)
 	switch {
 	case err == nil:
 		return false, o.settled(ctx, key, consumer, string(id))
@@ -298,12 +300,4 @@ func (o *opener) ended(ctx context.Context, c *bridge.Conversation, dialog strin
 		return notOpened(err)
 	}
 	return nil
-}
-
-// request says who the consumer is and where the conversation goes.
-func (o *opener) request(profile connector.UserProfile) connector.ConversationRequest {
-	return connector.ConversationRequest{
-		Profile: profile, SkillID: o.defaults.SkillID,
-		CampaignInfo: connector.CampaignInfo{CampaignID: o.defaults.CampaignID, EngagementID: o.defaults.EngagementID},
-	}
 }

@@ -326,7 +326,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		Account: account, ClientID: clientID, Journal: journal, Client: client,
 		VerifySignature: func(header string, body []byte) error { return lpauth.VerifySignature(secret, header, body) },
 		Notifications:   o.notifications, EchoWait: o.echoWait, DeadLetterAfter: 24 * time.Hour, MaxInFlight: 64,
-		Conversation: relay.ConversationDefaults{Survey: o.survey}, ConsumerKey: consumerKey,
+		Survey: o.survey, ConsumerKey: consumerKey,
 		Logger:  logger,
 		Metrics: prometheus.NewRegistry(),
 	}

@@ -119,7 +119,7 @@ func (s *sender) relay(ctx context.Context, batch []*bridge.Entry) (sent, error)
 	case bridge.KindClose:
 		return sent{}, s.close(ctx, e)
 	case bridge.KindReopen:
-		_, err := s.opener.find(ctx, e.ThreadKey(), ev.Consumer)
+		_, err := s.opener.find(ctx, e.ThreadKey(), ev)
 		return sent{}, err
 	case bridge.KindProfile:
 		return sent{}, s.sendProfile(ctx, e, ev)
@@ -139,7 +139,7 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 	}
 	defer release()
 	for again := false; ; again = true {
-		to, err := s.opener.find(ctx, e.ThreadKey(), ev.Consumer)
+		to, err := s.opener.find(ctx, e.ThreadKey(), ev)
 		if err != nil {
 			return sent{}, err
 		}

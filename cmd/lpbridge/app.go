@@ -135,9 +135,7 @@ func (a *app) makeBridge() (err error) {
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
 		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments), Documents: c.Documents,
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AgentProfiles: c.AgentProfiles,
-		Conversation: relay.ConversationDefaults{
-			SkillID: c.SkillID, CampaignID: c.CampaignID, EngagementID: c.EngagementID, Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
-		},
+		Routing: routing(c), Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
 		Logger: s.log, Metrics: a.registry,
 	})
 	if err != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
+	"lpbridge/bridge/relay"
 	"lpbridge/config"
 	"lpbridge/connector"
 	"lpbridge/lpauth"
@@ -58,6 +60,29 @@ func newLivePerson(s *settings) (*livePerson, error) {
 		Transport: transport, UserAgent: userAgent(), Features: features, Documents: c.Documents, Timeout: c.Timeout, Logger: s.log,
 	})
 	return &lp, err
+}
+
+// routing is where new conversations go: as LP_ROUTES says, and where it says nothing
+// as the variables for all do.
+func routing(c config.LivePerson) relay.Routing {
+	routes := map[relay.RouteKey]relay.Route{}
+	for _, r := range c.Routes {
+		key := relay.RouteKey{Channel: r.Channel, Inbox: r.Inbox}
+		if r.Channel == config.AnyChannel {
+			key.Channel = ""
+		}
+		routes[key] = relay.Route{
+			SkillID: r.SkillID, CampaignID: r.CampaignID, EngagementID: r.EngagementID,
+			Language: r.Language, Context: r.Context, EntryPoints: r.EntryPoints,
+		}
+	}
+	all := routes[relay.RouteKey{}]
+	all.SkillID = cmp.Or(all.SkillID, c.SkillID)
+	if all.CampaignID == "" {
+		all.CampaignID, all.EngagementID = c.CampaignID, c.EngagementID
+	}
+	routes[relay.RouteKey{}] = all
+	return relay.Routing{Routes: routes, Monitoring: c.Monitoring}
 }
 
 // clientSecret reads the client secret again: the file it may be in can have

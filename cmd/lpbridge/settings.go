@@ -43,6 +43,7 @@ func loadSettings(env environment) (*settings, error) {
 	s := &settings{lookup: env.lookup}
 	l.Load("", &s.Config)
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
+	l.Add(s.LivePerson.CheckRoutes(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)
 	p := bridge.Parts{
 		Transport: newChannelTransport(s.Bridge.MaxInFlight, env.contained), UserAgent: userAgent(), Log: s.log, PublicURL: s.Bridge.PublicURL,

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -119,7 +121,7 @@ func (m *monitoring) serve(c *call) answer {
 	query := c.URL.Query()
 	session, seen, isNew := m.enter(query.Get("vid"), query.Get("sid"), m.Now())
 	reply := map[string]any{"sessionId": session, "visitorId": seen.visitor, "pageId": seen.page}
-	if c.faults.Engagement == "eligible" {
+	if needs := c.faults.EngagementNeeds; c.faults.Engagement == "eligible" && (needs == "" || slices.Contains(body.EntryPoints, needs)) {
 		reply["engagementDetails"] = []map[string]any{m.details(c, &body)}
 	}
 	data, _ := json.Marshal(reply)
@@ -133,6 +135,9 @@ func (m *monitoring) serve(c *call) answer {
 func (m *monitoring) details(c *call, r *engagementRequest) map[string]any {
 	details := map[string]any{
 		"campaignId": campaignID, "engagementId": engagementID, "engagementRevision": 3, "connectorId": connectorID,
+	}
+	if c.faults.EngagementIDs == "strings" {
+		details["campaignId"], details["engagementId"] = strconv.Itoa(campaignID), strconv.Itoa(engagementID)
 	}
 	for _, name := range r.consumers() {
 		if name == "" {

@@ -208,5 +208,7 @@ type Faults struct {
 	AgentLeavesOnClose     bool   `json:"agentLeavesOnClose" help:"whether a closing notification no longer lists the agent"`
 	AutoCloseMs            int    `json:"autoCloseMs" min:"0" max:"2000000000" help:"close a conversation that waits this long for its consumer, in ms; 0 never"`
 	Engagement             string `json:"engagement" default:"eligible" oneof:"eligible|none|loading|unavailable" help:"what Monitoring answers: an engagement, none, 500 loading account, 503"`
+	EngagementNeeds        string `json:"engagementNeeds" help:"entry point, such as sec://Sport, without which Monitoring finds no engagement for a consumer"`
+	EngagementIDs          string `json:"engagementIds" default:"numbers" oneof:"numbers|strings" help:"whether Monitoring's ids are numbers, as on its page, or strings"`
 	EngagementWord         string `json:"engagementWord" default:"conversation" oneof:"conversation|interaction" help:"status of an engagement that is an active conversation"`
 }

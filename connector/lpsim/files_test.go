@@ -121,6 +121,9 @@ func TestEngagement(t *testing.T) {
 			want(t, name, w.do("POST", path, wrong, "Content-Type", "application/json").status, 400)
 		}
 		want(t, "unknown app", w.do("POST", strings.Replace(path, "-client", "-other", 1), body).status, 404)
+		w.sim.SetFaults(lpsim.Faults{EngagementIDs: "strings", EngagementNeeds: "sec://Sport"})
+		want(t, "ids as text", w.do("POST", path, body).field(t, "engagementDetails.0.campaignId"), any("2695999112"))
+		want(t, "another entry point", w.do("POST", path, `{"entryPoints":["sec://News"]}`).field(t, "engagementDetails"), any(nil))
 		w.sim.SetFaults(lpsim.Faults{Engagement: "none"})
 		want(t, "not eligible", w.do("POST", path, body).field(t, "engagementDetails"), any(nil))
 		w.sim.SetFaults(lpsim.Faults{Engagement: "loading"})
