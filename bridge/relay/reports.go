@@ -156,6 +156,9 @@ func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 		s.metrics.undelivered(e, "conversation_over")
 		return sent{}, nil
 	}
+	if err := s.expectCopy(ctx, e, c.LPConsumer); err != nil {
+		return sent{}, err
+	}
 	dialog := c.Writes()
 	sequence, err := s.uploads.publish(ctx, c.Identity(), c.Target(dialog), &outgoing{entry: e, event: ev, text: ev.Message.Text})
 	switch {
