@@ -37,8 +37,12 @@ func (n *news) takeEcho(in *intake, owner *bridge.Conversation, c *connector.Mes
 // settleEcho settles the delivery an echo proves, and does nothing when the
 // ledger knows whose it is. It returns once the journal has it.
 func (n *news) settleEcho(ctx context.Context, e *echo) error {
-	known, err := n.journal.MessagesAt(ctx, e.dialog, []int64{e.sequence})
-	if len(known) > 0 || err != nil {
+	known := func(ctx context.Context) (bool, error) {
+		there, err := n.journal.MessagesAt(ctx, e.dialog, []int64{e.sequence})
+		return len(there) > 0, err
+	}
+	// Most are known, and then nothing else is to be found out.
+	if known, err := known(ctx); known || err != nil {
 		return err
 	}
 	uploaded, err := n.uploaded(ctx, e.path)
@@ -58,7 +62,7 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 		return err
 	}
 	found, err := n.echoed(ctx, keys, lane.Arrival{
-		Dialog: e.dialog, Sequence: e.sequence,
+		Dialog: e.dialog, Sequence: e.sequence, Known: known,
 		Matches: func(entry *bridge.Entry) bool {
 			return entry.Kind == bridge.KindMessage && e.proves(entry, uploaded)
 		},

@@ -30,6 +30,9 @@ func (s *Set) Sending(e *bridge.Entry, dialog string) (refused func()) {
 type Arrival struct {
 	Dialog   string
 	Sequence int64
+	// Known reports whether the ledger has the position: then it is a message whose
+	// delivery has ended.
+	Known func(ctx context.Context) (bool, error)
 	// Matches compares it with an entry word for word.
 	Matches func(*bridge.Entry) bool
 	// Resembles says whether it may be an entry whose words LivePerson changed, as
@@ -49,30 +52,62 @@ type Finding struct {
 
 // Echo settles the entry that an arrival proves to have been delivered. The keys
 // are those of the lanes of all threads of its consumer. It returns when that is
-// on disk, and at once when no entry is in doubt. The caller has asked the ledger
-// first.
+// on disk, and at once when no entry is in doubt.
+//
+// The ledger is asked once it is known which entry it would be: what it said
+// before, the answer to the message that did arrive may have overtaken, and then
+// the next one with the same words is on its way.
 func (s *Set) Echo(ctx context.Context, keys []bridge.LaneKey, a Arrival) (Finding, error) {
+	var asked *bridge.Entry
+	for {
+		now, err := s.weigh(ctx, keys, a, asked)
+		switch {
+		case err != nil:
+			return Finding{}, err
+		case now.settling != nil:
+			return now.finding, now.settling.wait(ctx)
+		case now.ask == nil:
+			return now.finding, nil
+		}
+		if known, err := a.Known(ctx); known || err != nil {
+			return Finding{}, err
+		}
+		asked = now.ask
+	}
+}
+
+// weighed is what an arrival comes to at a moment: what it led to, the settlement
+// it has or is, or the entry it would be if the ledger does not have it.
+type weighed struct {
+	finding  Finding
+	settling *settling
+	ask      *bridge.Entry
+}
+
+// weigh finds out what an arrival is. It settles the entry that it is when the
+// ledger was asked about it.
+func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked *bridge.Entry) (weighed, error) {
 	s.mu.Lock()
 	lanes, err := s.lanesForEcho(ctx, keys)
 	if err != nil {
 		s.mu.Unlock()
-		return Finding{}, err
+		return weighed{}, err
 	}
 	for _, l := range lanes {
 		if w := l.settlingAt(a); w != nil {
 			s.mu.Unlock()
-			return Finding{}, w.wait(ctx)
+			return weighed{settling: w}, nil
 		}
 	}
 	found, undecided := prove(lanes, a)
-	if found.lane == nil {
+	if found.lane == nil || found.entry != asked {
 		s.mu.Unlock()
-		return Finding{Undecided: undecided}, nil
+		return weighed{finding: Finding{Undecided: undecided}, ask: found.entry}, nil
 	}
 	w, settlements := s.arrived(found, a)
 	s.mu.Unlock()
 	s.settle(settlements)
-	return Finding{Settled: true}, w.wait(ctx)
+	return weighed{finding: Finding{Settled: true}, settling: w}, nil
 }
 
 // arrived takes an entry off its lane that has proved to be there.
@@ -80,6 +115,9 @@ func (s *Set) arrived(c candidate, a Arrival) (*settling, []bridge.Settlement) {
 	l := c.lane
 	if l.trouble.second && c.at == 1 {
 		l.trouble.opinionGiven(c.entry == l.delivering)
+	}
+	if c.entry == l.delivering {
+		l.arrivedAt = position{a.Dialog, a.Sequence}
 	}
 	settlements := s.drop(l, c.at, 1, Verdict{
 		Outcome: bridge.Delivered, Final: bridge.Done, Dialog: a.Dialog, Sequence: a.Sequence, Source: c.entry.ID,
@@ -147,36 +185,43 @@ func (l *lane) candidates(dialog string) []candidate {
 	return all
 }
 
-// lanesForEcho finds the lanes of keys that there are.
+// lanesForEcho finds the lanes of keys that there are, as they are now: reading one
+// takes time in which another may have got a new place in memory.
 func (s *Set) lanesForEcho(ctx context.Context, keys []bridge.LaneKey) ([]*lane, error) {
-	var lanes []*lane
-	for _, key := range keys {
-		l, err := s.laneForEcho(ctx, key)
-		if err != nil {
-			return nil, err
+	for {
+		var lanes []*lane
+		read := false
+		for _, key := range keys {
+			l, took, err := s.laneForEcho(ctx, key)
+			if err != nil {
+				return nil, err
+			}
+			if read = read || took; l != nil && !slices.Contains(lanes, l) {
+				lanes = append(lanes, l)
+			}
 		}
-		if l != nil && !slices.Contains(lanes, l) {
-			lanes = append(lanes, l)
+		if !read {
+			return lanes, nil
 		}
 	}
-	return lanes, nil
 }
 
 // laneForEcho finds a lane, or nil. One that may hold entries of an earlier
 // process is read first: the echo will not come again.
-func (s *Set) laneForEcho(ctx context.Context, key bridge.LaneKey) (*lane, error) {
-	l := s.byKey[key]
+func (s *Set) laneForEcho(ctx context.Context, key bridge.LaneKey) (l *lane, read bool, err error) {
+	l = s.byKey[key]
 	if l == nil && s.sweeper.strays {
 		l = s.newLane(key)
 		s.enqueue(l)
 		s.startWorkers()
 	}
 	for l != nil && l.recovered {
+		read = true
 		if !s.load(ctx, l) {
-			return nil, bridge.ErrStorage
+			return nil, read, bridge.ErrStorage
 		}
 	}
-	return l, nil
+	return l, read, nil
 }
 
 // settlingAt returns the settlement of the entry that got the arrival's position.

@@ -214,7 +214,7 @@ func TestEchoBeforeTheAnswerGivesTheSecondOpinion(t *testing.T) {
 				return says5xx
 			}
 			_, err := r.set.Echo(ctx, []bridge.LaneKey{e.Lane}, Arrival{
-				Dialog: "d", Sequence: e.Seq, Matches: func(o *bridge.Entry) bool { return o == e },
+				Dialog: "d", Sequence: e.Seq, Known: unknown, Matches: func(o *bridge.Entry) bool { return o == e },
 			})
 			if err != nil {
 				t.Error(err)

@@ -13,7 +13,7 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 	tell := s.saw(v.Sign, began, v.RetryAfter, v.Reason)
 	v.Uncounted = v.Uncounted || v.Sign == SaysThrottled
 	settlements := s.conclude(l, batch, v, began)
-	l.news, l.delivering, l.sentTo = false, nil, nil
+	l.news, l.delivering, l.sentTo, l.arrivedAt = false, nil, nil, position{}
 	close(l.answered)
 	s.endProbe(l)(v.Sign)
 	s.startWorkers()
@@ -27,7 +27,7 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict, began time.Time) []bridge.Settlement {
 	second := l.trouble.second && len(l.queue) > 1 && l.queue[1] == batch[0]
 	if !second && (len(l.queue) == 0 || l.queue[0] != batch[0]) {
-		return placed(l, batch[0], v)
+		return s.placed(l, batch[0], v)
 	}
 	if second && v.Sign != SaysWell && v.Final != bridge.Pending {
 		// It needed no call and proved nothing; its time comes.
@@ -48,15 +48,20 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict, began time.Tim
 	return s.drop(l, 0, len(batch), v)
 }
 
-// placed keeps the position of an entry that an echo has settled already: the
-// echo may have been another's with the same words, whose own comes yet.
-func placed(l *lane, e *bridge.Entry, v Verdict) []bridge.Settlement {
-	if v.Dialog == "" {
+// placed keeps the position of an entry that an echo of another position has
+// settled already: that was another's with the same words, whose own comes yet.
+// The lane waits until the ledger has it, for an echo of it asks there.
+func (s *Set) placed(l *lane, e *bridge.Entry, v Verdict) []bridge.Settlement {
+	if v.Dialog == "" || l.arrivedAt == (position{v.Dialog, v.Sequence}) {
 		return nil
 	}
-	return []bridge.Settlement{{
+	w := &settling{done: make(chan struct{})}
+	w.Settlement = bridge.Settlement{
 		Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: bridge.Done, Dialog: v.Dialog, Sequence: v.Sequence, Source: v.Source,
-	}}
+		Durable: func(err error) { s.durable(l, w, err) },
+	}
+	l.open = append(l.open, w)
+	return []bridge.Settlement{w.Settlement}
 }
 
 // keep leaves entries in the lane for another delivery.

@@ -87,9 +87,11 @@ type lane struct {
 	// none.
 	loading chan struct{}
 	// delivering is the entry that is being delivered, sentTo the dialogs it was
-	// sent to meanwhile, and answered is closed when the delivery has ended.
+	// sent to meanwhile, arrivedAt where an echo says it lies, and answered is closed
+	// when the delivery has ended.
 	delivering *bridge.Entry
 	sentTo     []string
+	arrivedAt  position
 	answered   chan struct{}
 	// heard is when the far side first told of something that happened after the
 	// doubt of the first entry began.
@@ -127,6 +129,12 @@ func (l *lane) mayHurry() bool {
 	}
 	last := l.queue[0].Last
 	return !l.fixed && last != bridge.Throttled
+}
+
+// position is where the far side put a message.
+type position struct {
+	dialog   string
+	sequence int64
 }
 
 // settling is a settlement on its way to disk.

@@ -127,11 +127,10 @@ func (w *world) tell() {
 	w.told = nil
 	w.mu.Unlock()
 	for _, a := range told {
-		if w.r.store.knows("d", a.sequence) {
-			continue
-		}
 		_, err := w.r.set.Echo(w.t.Context(), []bridge.LaneKey{a.key}, Arrival{
-			Dialog: "d", Sequence: a.sequence, Matches: func(e *bridge.Entry) bool { return e.Seq == a.seq },
+			Dialog: "d", Sequence: a.sequence,
+			Known:   func(context.Context) (bool, error) { return w.r.store.knows("d", a.sequence), nil },
+			Matches: func(e *bridge.Entry) bool { return e.Seq == a.seq },
 		})
 		if err != nil {
 			// It was not answered 200 and comes again.

@@ -1,0 +1,60 @@
+package relay_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/relay"
+)
+
+// slowLedger is a journal whose ledger takes a while to answer; what it says is
+// as it was when it was asked.
+type slowLedger struct {
+	*bridgetest.Journal
+	takes time.Duration
+}
+
+func (j slowLedger) MessagesAt(ctx context.Context, dialog string, sequences []int64) ([]bridge.LedgerEntry, error) {
+	known, err := j.Journal.MessagesAt(ctx, dialog, sequences)
+	time.Sleep(j.takes)
+	return known, err
+}
+
+// TestEchoIsOvertakenByItsAnswer: while the ledger is asked about an echo, the
+// answer to the message it is of comes, and the consumer's next message, in the
+// same words, is sent and not taken. It must be sent again.
+func TestEchoIsOvertakenByItsAnswer(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true, adjust: func(o *relay.Options) {
+		o.Journal = slowLedger{o.Journal.(*bridgetest.Journal), time.Second}
+	}}, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		n := 0
+		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+			if !strings.Contains(body, `"ok"`) {
+				return nil, nil
+			}
+			switch n++; n {
+			case 1:
+				resp, err := r.applied(req, body)
+				time.Sleep(500 * time.Millisecond)
+				return resp, err
+			case 2:
+				time.Sleep(2 * time.Second)
+				return nil, io.ErrUnexpectedEOF
+			}
+			return nil, nil
+		})
+		r.say("t-1", "e-1", "ok")
+		r.say("t-1", "e-2", "ok")
+		time.Sleep(5 * time.Minute)
+		if got := r.allConsumerTexts(); count(got, "ok") != 2 || r.journal.PendingCount() > 0 {
+			t.Errorf("LivePerson has %q, %d pending, want ok twice", got, r.journal.PendingCount())
+		}
+	})
+}
