@@ -25,6 +25,7 @@ type Journal struct {
 	broken    error
 	started   bool
 	committed func([]bridge.Entry)
+	step      func()
 	boot      int64
 	epoch     int64
 	from, to  time.Time
@@ -161,10 +162,29 @@ func (j *Journal) Break(cause error) {
 	j.broken = cause
 }
 
+// Slow has step called before and after every transaction and read, which takes as
+// long as it wants to. It must be called before the journal is used.
+func (j *Journal) Slow(step func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.step = step
+}
+
+// rest takes the time that something takes.
+func (j *Journal) rest() {
+	j.mu.Lock()
+	step := j.step
+	j.mu.Unlock()
+	if step != nil {
+		step()
+	}
+}
+
 func (j *Journal) run() {
 	defer close(j.done)
 	for range j.wake {
 		for {
+			j.rest()
 			j.mu.Lock()
 			writes, committed, broken := j.queue, j.committed, j.broken
 			j.queue = nil
@@ -176,6 +196,7 @@ func (j *Journal) run() {
 				}
 				break
 			}
+			j.rest()
 			serve(j.mem, writes, committed, broken)
 		}
 	}
@@ -238,6 +259,8 @@ func (j *Journal) do(ctx context.Context, apply func() ([]bridge.Entry, error)) 
 
 // read runs f while nothing changes.
 func (j *Journal) read(f func()) error {
+	j.rest()
+	defer j.rest()
 	j.mu.Lock()
 	closed, broken := j.closed, j.broken
 	j.mu.Unlock()
@@ -245,8 +268,8 @@ func (j *Journal) read(f func()) error {
 		return errors.Join(bridge.ErrStorage, broken)
 	}
 	j.mem.mu.Lock()
-	defer j.mem.mu.Unlock()
 	f()
+	j.mem.mu.Unlock()
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type story struct {
 	notifications relay.Notifications
 	survey        bool
 	steps         []step
+	pacing        sync.Mutex
+	paces         *rand.Rand
 
 	t         *testing.T
 	r         *rig
@@ -86,6 +89,7 @@ func drawStory(number uint64) *story {
 		survey:        r.IntN(2) == 0,
 		accepted:      map[string][]string{},
 		refused:       map[bridge.EventID]bool{},
+		paces:         rand.New(rand.NewPCG(number, 1)),
 	}
 	s.deaf = s.deaf || s.notifications != relay.NotificationsOn
 	for range 4 + r.IntN(37) {

@@ -79,7 +79,7 @@ func (s *story) run(t *testing.T) {
 
 func (s *story) options(journal *bridgetest.Journal) rigOptions {
 	o := rigOptions{
-		journal: journal, notifications: s.notifications, survey: s.survey, chronicle: s.chronicle,
+		journal: journal, notifications: s.notifications, survey: s.survey, chronicle: s.chronicle, pace: s.pace,
 		// Longer than LivePerson's pauses grow while a process is away.
 		echoWait: 2 * time.Minute,
 	}
@@ -154,6 +154,15 @@ func (s *story) offer(events ...bridge.Event) bool {
 		s.wrong("accept: %v", err)
 	}
 	return err == nil
+}
+
+// pace is how long a step of journal and network takes: mostly about as long as on
+// a good day, so that next to nothing happens at the same instant.
+func (s *story) pace() time.Duration {
+	s.pacing.Lock()
+	defer s.pacing.Unlock()
+	most := pick(s.paces, []time.Duration{100 * time.Microsecond, time.Millisecond, time.Millisecond, 10 * time.Millisecond})
+	return time.Duration(s.paces.Int64N(int64(most)))
 }
 
 // say writes n messages at once; some are the same as others.

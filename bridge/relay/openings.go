@@ -41,8 +41,8 @@ type openings struct {
 	// not note.
 	suspect time.Time
 
-	// writing keeps what is written down in order.
-	writing sync.Mutex
+	// writing keeps what is written down in order. It has one key.
+	writing mutexes
 }
 
 func newOpenings(flags bridge.Flags, log *slog.Logger) *openings {
@@ -132,9 +132,14 @@ func (o *openings) known(ctx context.Context, consumer string) {
 
 // note writes down what is in doubt.
 func (o *openings) note(ctx context.Context) {
-	o.writing.Lock()
-	defer o.writing.Unlock()
-	if err := o.flags.SetFlag(context.WithoutCancel(ctx), openingsFlag, o.doubts()); err != nil {
+	// Who asked may be gone; what is in doubt is to be remembered all the same.
+	ctx = context.WithoutCancel(ctx)
+	release, err := o.writing.lock(ctx, openingsFlag)
+	if err == nil {
+		defer release()
+		err = o.flags.SetFlag(ctx, openingsFlag, o.doubts())
+	}
+	if err != nil {
 		o.log.Error("the journal did not remember an opening in doubt", "error", err)
 	}
 }

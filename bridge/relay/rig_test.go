@@ -51,6 +51,15 @@ type rig struct {
 	close   func()
 }
 
+// pace says how long the next step takes.
+type pace func() time.Duration
+
+func (p pace) take() {
+	if p != nil {
+		time.Sleep(p())
+	}
+}
+
 // rigOptions change what a rig is made of.
 type rigOptions struct {
 	journal       *bridgetest.Journal
@@ -64,6 +73,8 @@ type rigOptions struct {
 	quiet    bool
 	// chronicle, when not nil, notes all that happens.
 	chronicle *chronicle
+	// pace is how long each step of journal and network takes; nil is no time.
+	pace pace
 	// adjust changes the bridge's own options.
 	adjust func(*relay.Options)
 }
@@ -73,6 +84,7 @@ type rigOptions struct {
 type wire struct {
 	sim       http.RoundTripper
 	chronicle *chronicle
+	pace      pace
 	began     time.Time
 
 	mu     sync.Mutex
@@ -112,6 +124,8 @@ func (w *wire) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(strings.NewReader(string(body)))
+	w.pace.take()
+	defer w.pace.take()
 	return w.sim.RoundTrip(r)
 }
 
@@ -305,8 +319,9 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	if o.chronicle != nil {
 		r.sim.OnApplied(o.chronicle.applied)
 	}
-	r.door.chronicle, r.channel.chronicle = o.chronicle, o.chronicle
-	r.wire = &wire{sim: r.sim.Transport(), began: time.Now(), chronicle: o.chronicle}
+	r.journal.Slow(o.pace.take)
+	r.door.pace, r.door.chronicle, r.channel.chronicle = o.pace, o.chronicle, o.chronicle
+	r.wire = &wire{sim: r.sim.Transport(), began: time.Now(), chronicle: o.chronicle, pace: o.pace}
 	client, closeClient := newClient(t, r.wire)
 	if o.echoWait == 0 {
 		o.echoWait = 15 * time.Second
@@ -406,6 +421,7 @@ func (r *rig) shutDown() {
 // door brings the simulator's webhooks to whichever bridge is behind it, if any.
 type door struct {
 	chronicle *chronicle
+	pace      pace
 	mu        sync.Mutex
 	handler   http.Handler
 }
@@ -433,6 +449,8 @@ func (d *door) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 		answered := d.chronicle.notified(body)
 		defer func() { answered(resp.StatusCode) }()
 	}
+	d.pace.take()
+	defer d.pace.take()
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	resp = rec.Result()
