@@ -9,9 +9,10 @@ import (
 )
 
 // Adapter is our code for one channel. It turns requests into events and
-// delivers single events; it never retries or starts goroutines, for the core
-// does all of that for every channel alike. It waits in the handlers of its own
-// requests only, where its channel's protocol leaves no other way.
+// delivers single events. It repeats no delivery and starts no goroutine: the
+// engine does both for every channel alike, and sockets have theirs in package
+// served. It waits in the handlers of its own requests only, where its channel's
+// protocol leaves no other way.
 //
 // What an adapter can do beyond this it says by implementing one or more of
 // [Typist], [Settler], [Poller], [Checker] and [Closer].

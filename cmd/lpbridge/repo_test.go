@@ -274,6 +274,27 @@ func TestNothingIsUnfinished(t *testing.T) {
 	}
 }
 
+// TestAdaptersStartNoGoroutines: who starts one must also end it, which engine and
+// served do for every channel alike.
+func TestAdaptersStartNoGoroutines(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || !slices.Contains(adapterNames(), strings.TrimPrefix(s.folder(), "bridge/")) {
+			continue
+		}
+		ast.Inspect(s.tree, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine", s.path)
+			case *ast.CallExpr:
+				if call, ok := n.Fun.(*ast.SelectorExpr); ok && (call.Sel.Name == "Go" || call.Sel.Name == "AfterFunc") {
+					t.Errorf("%s starts a goroutine with %s", s.path, call.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
 // TestForbiddenCalls: tests that are skipped prove nothing, and code that
 // sleeps cannot be stopped.
 func TestForbiddenCalls(t *testing.T) {
