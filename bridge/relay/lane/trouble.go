@@ -38,7 +38,7 @@ type trouble struct {
 	// make pauses longer.
 	pauses int
 	// passes is what the set had counted when the last one failed, and evidence
-	// how unlikely it is that chance alone made it fail.
+	// how unlikely it is that chance alone made it fail as if the far side were down.
 	passes   int
 	evidence float64
 	// second says that the entry behind it is tried in its stead, opinion at how
@@ -65,11 +65,14 @@ func (t *trouble) suffer(v Verdict, o *others, well bool, queued int) (poison bo
 		t.second = false
 		return false
 	}
+	if v.Sign == SaysWell {
+		t.acquitted()
+	}
 	switch t.failures++; {
 	case t.failures == 1:
 		t.since = time.Now()
 		o.failing.add(v.Sign == SaysDown)
-	case o.passes > t.passes:
+	case o.passes > t.passes && v.Sign == SaysDown:
 		t.evidence -= math.Log(max(o.failing.ofOthers(), leastFailing))
 	}
 	t.passes = o.passes
@@ -84,6 +87,12 @@ func (t *trouble) suffer(v Verdict, o *others, well bool, queued int) (poison bo
 	}
 	t.second = queued > 1 && t.needsSecondOpinion(o)
 	return false
+}
+
+// acquitted notes that the far side answered the entry with a decision of its own:
+// it is not what makes deliveries fail.
+func (t *trouble) acquitted() {
+	t.failures, t.evidence, t.alone, t.opinion = 0, 0, false, 0
 }
 
 // needsSecondOpinion says that the first entry has failed so often that it may
