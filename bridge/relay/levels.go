@@ -11,8 +11,9 @@ import (
 
 // levels are the metrics by which an operator holds us to what we promise.
 type levels struct {
-	log  *slog.Logger
-	dead *prometheus.CounterVec
+	log    *slog.Logger
+	dead   *prometheus.CounterVec
+	poison *prometheus.CounterVec
 }
 
 func newLevels(reg prometheus.Registerer, log *slog.Logger) *levels {
@@ -21,14 +22,20 @@ func newLevels(reg prometheus.Registerer, log *slog.Logger) *levels {
 		dead: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letters_total", Help: "Events that became dead letters, by channel, direction and how the last delivery ended.",
 		}, []string{"channel", "direction", "outcome"}),
+		poison: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_poison_total", Help: "Dead letters that always failed while others got through, by channel and direction.",
+		}, []string{"channel", "direction"}),
 	}
-	reg.MustRegister(l.dead)
+	reg.MustRegister(l.dead, l.poison)
 	return l
 }
 
 // died tells of an event that needs a decision.
 func (l *levels) died(e *bridge.Entry, v lane.Verdict) {
 	l.dead.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), v.Outcome.String()).Inc()
+	if v.Poison {
+		l.poison.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String()).Inc()
+	}
 	l.log.Warn("dead letter", "channel", e.Lane.Channel, "direction", e.Lane.Direction.String(), "thread", string(e.Lane.Thread),
 		"kind", string(e.Kind), "event", string(e.ID), "seq", e.Seq, "attempts", e.Attempts+1, "outcome", v.Outcome.String(),
 		"poison", v.Poison, "accepted", e.Accepted)

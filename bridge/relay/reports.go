@@ -145,6 +145,13 @@ func (s *sender) sendRating(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 	return s.lp.UpdateConversation(ctx, c.Identity(), connector.ConversationID(c.ID), rateOf(ev.Rating))
 }
 
+// withoutPlace tells of words that have no conversation left to be said in.
+func (s *sender) withoutPlace(e *bridge.Entry) {
+	s.metrics.undelivered(e, "conversation_over")
+	s.log.Warn("what was said with a rating has no place any more, its conversation is over",
+		"channel", e.Lane.Channel, "thread", string(e.Lane.Thread), "event", string(e.ID), "seq", e.Seq)
+}
+
 // sendRemark says what belongs to one conversation only. When that takes no more
 // messages there is nothing it could be said in.
 func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Event) (sent, error) {
@@ -153,7 +160,7 @@ func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 		return sent{}, notKnown(err)
 	}
 	if !c.TakesMessages() {
-		s.metrics.undelivered(e, "conversation_over")
+		s.withoutPlace(e)
 		return sent{}, nil
 	}
 	if err := s.expectCopy(ctx, e, c.LPConsumer); err != nil {
@@ -166,7 +173,7 @@ func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 		s.order.Saw(dialog, int64(sequence))
 		return sent{dialog, int64(sequence)}, nil
 	case conversationRefused(err):
-		s.metrics.undelivered(e, "conversation_over")
+		s.withoutPlace(e)
 		return sent{}, s.opener.ended(ctx, c, dialog)
 	}
 	return sent{}, err

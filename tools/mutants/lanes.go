@@ -1,0 +1,100 @@
+package main
+
+// ofLanes are about the queues of threads.
+var ofLanes = []mutant{
+	{
+		name: "the next delivery begins before the outcome of the one before is on disk",
+		file: "bridge/relay/lane/set.go", old: "\tif len(l.open) > 0 {\n", broken: "\tif len(l.open) > 1000 {\n",
+		packages: lanes, run: "LanesDeliverOnce|OnDiskBefore",
+	},
+	{
+		name: "a delivery begins before that is on disk",
+		file: "bridge/relay/lane/doubt.go", old: "\tif e.Begun || !doubtful(e) {\n", broken: "\tif e.Begun || doubtful(e) {\n",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "LanesDeliverOnce|CrashInMidAttempt|Absence",
+	},
+	{
+		name: "doubt that stands on disk is not believed",
+		file: "bridge/relay/lane/load.go", old: "\t\ts.hold(l, e)\n", broken: "\t\te.Doubt = nil\n\t\ts.hold(l, e)\n",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "LanesDeliverOnce|CrashInMidAttempt|Doubt",
+	},
+	{
+		name: "doubt ends with the wait, whatever LivePerson's replay has yet to bring",
+		file: "bridge/relay/lane/doubt.go", old: "\t\tuntil = by\n", broken: "\t\tuntil = d.Since\n",
+		packages: engine, run: "Absence",
+	},
+	{
+		name: "a wait for an echo begins anew with each start",
+		file: "bridge/relay/lane/doubt.go", old: "\tuntil := d.Since\n", broken: "\tuntil := x.Replay.Next\n",
+		packages: engine, run: "DoubtEnds",
+	},
+	{
+		name: "news of a conversation does not end the wait for what happened before",
+		file: "bridge/relay/lane/doubt.go", old: "\tl.heard = time.Now()\n", broken: "\tl.heard = time.Time{}\n",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "News|Heard",
+	},
+	{
+		name: "an echo in other words settles one of two",
+		file: "bridge/relay/lane/echo.go", old: "len(all) == 1 && a.Resembles", broken: "len(all) >= 1 && a.Resembles",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "Echo|TwoInDoubt",
+	},
+	{
+		name: "an echo in other words settles nothing",
+		file: "bridge/relay/lane/echo.go", old: "len(all) == 1 && a.Resembles", broken: "len(all) == 1000 && a.Resembles",
+		packages: engine, run: "Masked",
+	},
+	{
+		name: "of messages with the same words the last one is settled",
+		file: "bridge/relay/lane/echo.go", old: "if c.entry.Seq < found.entry.Seq {", broken: "if c.entry.Seq > found.entry.Seq {",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "SameText|SameWords|Echo",
+	},
+	{
+		name: "an echo settles a message that is being answered for another one",
+		file: "bridge/relay/lane/echo.go", old: "if c.lane.delivering == c.entry {", broken: "if c.lane.delivering == c.entry && c.at > 1000 {",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "SameText|SameWords|Echo|TakeOver",
+	},
+	{
+		name: "what an agent wrote and waits goes out in the order in which it came",
+		file: "bridge/relay/lane/order.go", old: "return ok && d == dialog && n > sequence", broken: "return ok && d == dialog && n > 1<<60",
+		packages: lanes, run: "OrderOfItsNumbers",
+	},
+	{
+		name: "nobody waits for a missing number",
+		file: "bridge/relay/lane/order.go", old: "\tl.waitedFor = first.Seq\n\treturn until\n", broken: "\treturn time.Time{}\n",
+		packages: lanes, run: "MissingNumber",
+	},
+	{
+		name: "a 429 makes the pauses of a message longer",
+		file: "bridge/relay/lane/finish.go", old: "v.Uncounted = v.Uncounted || v.Sign == SaysThrottled", broken: "v.Uncounted = v.Uncounted && v.Sign == SaysThrottled",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "Throttles",
+	},
+	{
+		name: "a settlement the journal refused is forgotten",
+		file: "bridge/relay/lane/finish.go", old: "if err != nil && !s.stopping {", broken: "if err != nil && s.stopping {",
+		packages: lanes, run: "LanesDeliverOnce",
+	},
+	{
+		name: "a burst of 429s narrows the limiter once for each",
+		file: "bridge/relay/lane/limiter.go", old: "if began.Before(g.narrowed) {", broken: "if began.Before(time.Time{}) {",
+		packages: lanes, run: "Burst",
+	},
+	{
+		name: "after an outage everything goes out at once",
+		file: "bridge/relay/lane/limiter.go", old: "\tg.width = min(g.width, 2*leastWidth)\n", broken: "\tg.width = float64(g.most)\n",
+		packages: lanes, run: "Outage|Limiter|Restart",
+	},
+	{
+		name: "one message that always fails holds its thread for a day",
+		file: "bridge/relay/lane/trouble.go", old: "\tif t.alone || t.poison() {\n", broken: "\tif t.alone && t.poison() && t.failures > 1000 {\n",
+		packages: lanes, run: "Poison",
+	},
+	{
+		name: "an outage makes dead letters of what everybody's deliveries met",
+		file: "bridge/relay/lane/trouble.go", old: "\tcase o.passes > t.passes:\n", broken: "\tcase o.passes >= t.passes:\n",
+		packages: append([]string{"./bridge/relay"}, lanes...), run: "Outage|NoPoison",
+	},
+	{
+		name: "lanes of an earlier process are not looked for",
+		file: "bridge/relay/lane/sweep.go", old: "if after = key; s.Mine(key) && !w.adopt(ctx, key) {", broken: "if after = key; s.Mine(key) && ctx.Err() != nil {",
+		packages: lanes, run: "Lanes|Backlog",
+	},
+}

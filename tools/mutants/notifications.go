@@ -1,0 +1,80 @@
+package main
+
+// ofNotifications are about what LivePerson tells us.
+var ofNotifications = []mutant{
+	{
+		name: "an echo does not ask the ledger",
+		file: "bridge/relay/echo.go", old: "if len(known) > 0 || err != nil {", broken: "if len(known) > 1000 || err != nil {",
+		packages: engine, run: "Echo",
+	},
+	{
+		name: "the echo of a copy is taken for the next message in other words",
+		file: "bridge/relay/echo.go", old: " && e.sequence > last && !copied\n", broken: " && e.sequence > last && (copied || !copied)\n",
+		packages: engine, run: "Copy",
+	},
+	{
+		name: "that a message is sent again is not written down",
+		file: "bridge/relay/copies.go", old: "\tif e.Doubt == nil {\n\t\treturn nil\n", broken: "\tif e.Doubt == nil || lpConsumer != \"\" {\n\t\treturn nil\n",
+		packages: engine, run: "Copy",
+	},
+	{
+		name: "the echo of a file settles another of the same name",
+		file: "bridge/relay/echo.go", old: "return uploaded != \"\" && entry.ID == uploaded", broken: "return true",
+		packages: engine, run: "EchoOfAFile|LostAnswerOfAFile",
+	},
+	{
+		name: "a consumer's own words come back to them where the role is missing",
+		file: "bridge/relay/notifications.go", old: "return c.FromConsumer() || c.OriginatorID != \"\" && c.OriginatorID == owner.LPConsumer", broken: "return c.FromConsumer()",
+		packages: engine, run: "EchoWithoutARole",
+	},
+	{
+		name: "private notes of agents reach the consumer",
+		file: "bridge/relay/notifications.go", old: "case c.Private():", broken: "case c.Private() && c.Sequence < 0:",
+		packages: engine, run: "Private|ForEverybody",
+	},
+	{
+		name: "changes of one notification are taken in the order in which they stand",
+		file: "connector/decode.go", old: "int(max(-1, min(1, a.Sequence-b.Sequence)))", broken: "0",
+		packages: []string{"./connector", "./bridge/relay"}, run: "BySequence|InSequence",
+	},
+	{
+		name: "what was kept of a conversation is replayed in the order in which it came",
+		file: "bridge/relay/unclaimed.go", old: "\tsortBySequence(events)\n\tvar in intake\n", broken: "\tvar in intake\n",
+		packages: engine, run: "Greeting|Unclaimed|KeptInOrder",
+	},
+	{
+		name: "notifications of foreign conversations are kept although nothing is being opened",
+		file: "bridge/relay/openings.go", old: "return len(o.byConsumer) > 0 || time.Now().Before(o.suspect)", broken: "return true",
+		packages: engine, run: "Foreign",
+	},
+	{
+		name: "what nobody claims is never let go",
+		file: "bridge/relay/unclaimed.go", old: "\t\t\tcase time.Since(u.Received) > keep:\n", broken: "\t\t\tcase time.Since(u.Received) > 1000*keep:\n",
+		packages: engine, run: "WhatNobodyClaims",
+	},
+	{
+		name: "too many unclaimed changes make LivePerson repeat the whole notification",
+		file: "bridge/relay/notifications.go", old: "if err != nil && n.full(err, in) {", broken: "if err != nil && n.full(err, in) && len(in.batch.Entries) > 1000 {",
+		packages: engine, run: "TooMuchUnclaimed",
+	},
+	{
+		name: "a notification is answered before the journal has it",
+		file: "bridge/relay/notifications.go", old: "\tif err := n.take(ctx, body); err != nil {\n", broken: "\tif err := n.take(ctx, body); err != nil && len(body) > 1<<30 {\n",
+		packages: engine, run: "NotAnsweredBefore",
+	},
+	{
+		name: "a notification of another account is believed",
+		file: "bridge/relay/notifications.go", old: "if got := h.Get(header); got != \"\" && got != want {", broken: "if got := h.Get(header); got != \"\" && want == \"\" {",
+		packages: engine, run: "OnlyWhatIsNotLivePersons",
+	},
+	{
+		name: "a state is told again with each repeated notification",
+		file: "bridge/relay/conversations.go", old: "string(s.Conversation), strconv.FormatInt(c.LastUpdate, 10)}", broken: "string(s.Conversation), strconv.FormatInt(time.Now().UnixNano(), 10)}",
+		packages: engine, run: "Joined|Misbehaving|Reordered|CrashInATakeOver|StateIsTold",
+	},
+	{
+		name: "an agent is not told that a channel takes no messages",
+		file: "bridge/relay/agents.go", old: "return in.append(owner.Holder(), bridge.ToLivePerson, receiptFor(owner.Thread, eventID(c), bridge.ReceiptFailed))", broken: "return nil",
+		packages: engine, run: "ChannelTakesNoMessages",
+	},
+}
