@@ -28,7 +28,7 @@ func TestWhatIsPoison(t *testing.T) {
 				var others others
 				var it trouble
 				given := false
-				for _, sign := range strings.Split(ends, "") {
+				for sign := range strings.SplitSeq(ends, "") {
 					time.Sleep(20 * time.Second)
 					others.passed()
 					given = it.suffer(signs[sign], &others, true, 1)
