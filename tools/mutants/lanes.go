@@ -89,7 +89,7 @@ var ofLanes = []mutant{
 	},
 	{
 		name: "an outage makes dead letters of what everybody's deliveries met",
-		file: "bridge/relay/lane/trouble.go", old: "\tcase o.passes > t.passes:\n", broken: "\tcase o.passes >= t.passes:\n",
+		file: "bridge/relay/lane/trouble.go", old: "\tcase o.passes > t.passes && v.Sign == SaysDown:\n", broken: "\tcase o.passes >= t.passes && v.Sign == SaysDown:\n",
 		packages: append([]string{"./bridge/relay"}, lanes...), run: "Outage|NoPoison",
 	},
 	{

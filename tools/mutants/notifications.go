@@ -4,7 +4,7 @@ package main
 var ofNotifications = []mutant{
 	{
 		name: "an echo does not ask the ledger",
-		file: "bridge/relay/echo.go", old: "if len(known) > 0 || err != nil {", broken: "if len(known) > 1000 || err != nil {",
+		file: "bridge/relay/echo.go", old: "return len(there) > 0, err\n", broken: "return len(there) > 1000, err\n",
 		packages: engine, run: "Echo",
 	},
 	{
