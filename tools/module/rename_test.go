@@ -70,8 +70,8 @@ func TestRefusesWhatIsNoPath(t *testing.T) {
 }
 
 // TestRenamedTreeIsWhole renames a copy of this repository and resolves every
-// import of it, those of tests included. That all its tests pass too is seen in
-// .ci/run, where there is time for it.
+// import of it, those of tests included. .ci/run vets all of such a copy, and runs
+// the tests of the packages that others may import.
 func TestRenamedTreeIsWhole(t *testing.T) {
 	const elsewhere = "example.org/elsewhere/lpbridge"
 	dir := t.TempDir()
