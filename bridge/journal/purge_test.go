@@ -121,9 +121,10 @@ func TestPlans(t *testing.T) {
 		"SCAN key_runs":  true,
 		"SCAN composing": true,
 		"SCAN unclaimed": true,
-		"SCAN waiting":   true,
-		"SCAN w":         true,
-		"SCAN named":     true,
+		"SCAN unclaimed USING COVERING INDEX unclaimed_same": true,
+		"SCAN waiting": true,
+		"SCAN w":       true,
+		"SCAN named":   true,
 	}
 	for i, sql := range text {
 		if statement(i) <= rollback {

@@ -77,7 +77,7 @@ const (
 
 // migrations only ever go forward; the schema's version counts those applied.
 // Each runs in the transaction that counts it. nowToken stands for the time.
-var migrations = []string{schema1, schema2}
+var migrations = []string{schema1, schema2, schema3}
 
 const nowToken = "{now}"
 
@@ -356,4 +356,10 @@ DROP TABLE threads_before;
 CREATE INDEX threads_conversation ON threads (conversation) WHERE conversation <> '';
 CREATE INDEX threads_lp_consumer ON threads (lp_consumer) WHERE lp_consumer <> '';
 CREATE INDEX threads_consumer ON threads (channel, consumer);
+`
+
+// schema3 finds a change that is known without comparing it with all others of its
+// conversation.
+const schema3 = `
+CREATE INDEX unclaimed_same ON unclaimed (conversation, body);
 `

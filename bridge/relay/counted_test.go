@@ -72,7 +72,7 @@ func TestPoisonIsCounted(t *testing.T) {
 		r.begin("t-1")
 		r.failing(500, "poison")
 		r.say("t-1", "e-1", "poison")
-		for n := 0; n < 30; n++ {
+		for n := range 30 {
 			r.say("t-2", fmt.Sprint("o-", n), "hello")
 			time.Sleep(20 * time.Second)
 		}

@@ -33,13 +33,12 @@ const harsh = `{"errorRate":0.02,"errorStatus":503,"throttleRate":0.001,"retryAf
 
 // harshWords say what -harsh is.
 const harshWords = "30% of the answers of CONVERSATION lost, 5% of what was applied answered 503, notifications up to 10 s late, " +
-	"3 outages of 1 to 10 min, 30 kills with absences up to 5 s"
+	"3 outages of 1 to 10 min, 30 kills"
 
 // What -harsh sets, where the flag of its own is not given.
 const (
 	harshKills   = 30
 	harshOutages = 3
-	harshAbsence = 5 * time.Second
 	harshDrain   = 8 * time.Minute
 )
 
@@ -51,7 +50,6 @@ func (o *options) harden(f *flag.FlagSet, faults *string) {
 		"faults":  func() { *faults = harsh },
 		"kills":   func() { o.kills = harshKills },
 		"outages": func() { o.outages.number = harshOutages },
-		"absence": func() { o.absence = harshAbsence },
 		"drain":   func() { o.drain = harshDrain },
 	} {
 		if !given[name] {

@@ -78,6 +78,7 @@ func TestDifference(t *testing.T) {
 func TestCheckOrder(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(0, 0).Add(time.Duration(ms) * time.Millisecond) }
 	first, second := position{"d", 1}, position{"d", 2}
+	written := map[position]int{first: 0, second: 1}
 	shown := []arrival{{id: "d:2", position: second}, {id: "d:1", position: first}}
 	for _, tc := range []struct {
 		name   string
@@ -91,15 +92,15 @@ func TestCheckOrder(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var f findings
-			f.checkOrder("someone", shown, tc.taken)
+			f.checkOrder("someone", shown, written, tc.taken)
 			if broken := len(f.violations) > 0; broken != tc.broken {
 				t.Errorf("broken %t, want %t: %v", broken, tc.broken, f.violations)
 			}
 		})
 	}
-	t.Run("put into the order of the dialog", func(t *testing.T) {
+	t.Run("put into the order of writing", func(t *testing.T) {
 		var f findings
-		f.checkOrder("someone", []arrival{shown[1], shown[0]}, map[position]promise{first: {at(2), at(3)}, second: {at(0), at(1)}})
+		f.checkOrder("someone", []arrival{shown[1], shown[0]}, written, map[position]promise{first: {at(2), at(3)}, second: {at(0), at(1)}})
 		if len(f.violations) > 0 {
 			t.Errorf("broken: %v", f.violations)
 		}
@@ -157,7 +158,7 @@ func TestHarshIsOneFlag(t *testing.T) {
 				t.Fatal(err)
 			}
 			if o.kills != tc.kills || o.faults.LostAnswerRate[lpsim.ConversationAPI] != 0.3 || o.faults.AppliedErrorRate[lpsim.SendAPI] != 0.05 ||
-				o.faults.WebhookDelayMaxMs != 10_000 || o.absence != harshAbsence || len(o.faults.Outages) != harshOutages {
+				o.faults.WebhookDelayMaxMs != 10_000 || len(o.faults.Outages) != harshOutages {
 				t.Errorf("got %+v", o)
 			}
 			if o.during < tc.during {
@@ -227,6 +228,16 @@ func TestTally(t *testing.T) {
 		{
 			"twice, the echo withheld", []string{"a"}, []told{{"a", first, at(0)}, {"a", second, at(60)}},
 			knowledge{map[position]time.Time{first: at(61)}, 35 * time.Second}, tally{withheld: 1}, false,
+		},
+		{
+			"of same words the first one twice, its echo withheld", []string{"a", "a"},
+			[]told{{"a", first, at(0)}, {"a", second, at(20)}, {"a", position{"d", 3}, at(60)}},
+			knowledge{map[position]time.Time{second: at(21)}, 35 * time.Second}, tally{withheld: 1}, false,
+		},
+		{
+			"of same words two twice, the echo of one withheld", []string{"a"},
+			[]told{{"a", first, at(0)}, {"a", second, at(60)}, {"a", position{"d", 3}, at(70)}},
+			knowledge{map[position]time.Time{second: at(61)}, 35 * time.Second}, tally{withheld: 1, twice: 1}, true,
 		},
 		{
 			"twice without notifications", []string{"a"}, []told{{"a", first, at(0)}, {"a", second, at(1)}},

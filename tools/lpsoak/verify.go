@@ -145,14 +145,23 @@ type knowledge struct {
 }
 
 // excusable is how many of the copies of one text may have been sent without
-// knowing of the one before: its echo had not come in the time it is waited for.
+// knowing of one before: its echo had not come in the time it is waited for.
 func (k knowledge) excusable(copies []told) (n int) {
 	slices.SortFunc(copies, func(a, b told) int { return a.at.Compare(b.at) })
-	for i, c := range copies[min(1, len(copies)):] {
-		before := copies[i]
-		echo := k.echoes[before.position]
-		unknown := echo.IsZero() || echo.After(c.at)
-		if k.echoes == nil || unknown && c.at.Sub(before.at) >= k.echoWait {
+	for i, c := range copies {
+		if k.echoes == nil {
+			n += min(i, 1)
+			continue
+		}
+		// Each one before that was not known excuses one copy.
+		excuses := 0
+		for _, before := range copies[:i] {
+			echo := k.echoes[before.position]
+			if unknown := echo.IsZero() || echo.After(c.at); unknown && c.at.Sub(before.at) >= k.echoWait {
+				excuses++
+			}
+		}
+		if excuses > n {
 			n++
 		}
 	}
@@ -253,7 +262,7 @@ func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, show
 		f.breaks("%s to the channel: %s", a.person, difference(texts(said), texts(sorted)))
 		return
 	}
-	f.checkOrder(a.person, shown, taken)
+	f.checkOrder(a.person, shown, a.written(), taken)
 }
 
 // countShown counts what the channel does not show, and what it shows twice.
@@ -272,13 +281,14 @@ func (f *findings) countShown(said, shown []told) {
 }
 
 // checkOrder holds lpbridge to the order in which it accepted messages. Two
-// that it accepted at the same time may arrive either way, and what waits may
-// be put in the order of its dialog.
-func (f *findings) checkOrder(person string, shown []arrival, taken map[position]promise) {
+// that it accepted at the same time may arrive either way, and so may those that
+// arrive as they were written: what waits is put in the order of its dialog, and
+// what nobody knew of yet comes when its conversation is known.
+func (f *findings) checkOrder(person string, shown []arrival, written map[position]int, taken map[position]promise) {
 	for i := range shown {
 		for _, later := range shown[i+1:] {
 			first, second := taken[later.position], taken[shown[i].position]
-			if inDialog := shown[i].position.dialog == later.position.dialog && shown[i].position.sequence < later.position.sequence; inDialog {
+			if written[shown[i].position] < written[later.position] {
 				continue
 			}
 			if !first.given.IsZero() && first.given.Before(second.asked) {
@@ -287,6 +297,15 @@ func (f *findings) checkOrder(person string, shown []arrival, taken map[position
 			}
 		}
 	}
+}
+
+// written says which message the agent wrote when.
+func (a *agent) written() map[position]int {
+	order := map[position]int{}
+	for i, t := range a.told {
+		order[t.position] = i
+	}
+	return order
 }
 
 // checkReceipts wants the truth told to agents: all that reached the channel

@@ -5,7 +5,7 @@ var ofConversations = []mutant{
 	{
 		name: "threads of one consumer open conversations at the same time",
 		file: "bridge/relay/opening.go", old: "o.opening.lock(ctx, ext)", broken: "o.opening.lock(ctx, string(key.Thread))",
-		packages: engine, run: "ConsumerInTwoThreads|TwoFirstMessages|ThirdThread|SecondThread",
+		packages: engine, run: "TakeTurns",
 	},
 	{
 		name: "a conversation that was taken over stays with the thread it left",
@@ -20,12 +20,7 @@ var ofConversations = []mutant{
 	{
 		name: "a conversation that ended is believed to be open when the next one begins",
 		file: "bridge/relay/directory.go", old: "if former != nil && former.Open {", broken: "if former != nil && !former.Open {",
-		packages: engine, run: "Rating|LateWords|LastWord|Former|NextConversation",
-	},
-	{
-		name: "what could not be saved is believed to be on disk",
-		file: "bridge/relay/directory.go", old: "\t\te.directory.forget(s)\n", broken: "\t\te.directory.keep(s)\n",
-		packages: engine, run: "NotSaved|Directory|TakeOver",
+		packages: engine, run: "NextConversationEnds",
 	},
 	{
 		name: "who a consumer is in LivePerson is not stored before a conversation is asked for",
@@ -35,17 +30,17 @@ var ofConversations = []mutant{
 	{
 		name: "an opening whose answer was lost is not remembered",
 		file: "bridge/relay/openings.go", old: "\tx.underWay, x.doubted = false, true\n", broken: "\tx.underWay, x.doubted = false, false\n",
-		packages: engine, run: "GreetingOutlives|Greeting",
+		packages: engine, run: "OpeningWhose",
 	},
 	{
 		name: "an opening that LivePerson refused stays in doubt, and foreign notifications are kept",
 		file: "bridge/relay/openings.go", old: "if x.underWay = false; !x.doubted {", broken: "if x.underWay = false; x.doubted {",
-		packages: engine, run: "RefusedOpening|Foreign",
+		packages: engine, run: "RefusedOpening",
 	},
 	{
 		name: "what came before its conversation was known is not taken when it is",
 		file: "bridge/relay/opening.go", old: "\treturn o.claimed(ctx, id)\n", broken: "\treturn nil\n",
-		packages: engine, run: "Greeting",
+		packages: engine, run: "AnswerThatNames",
 	},
 	{
 		name: "a conversation whose answer was lost is not asked for",
@@ -55,7 +50,7 @@ var ofConversations = []mutant{
 	{
 		name: "an older state of a conversation counts",
 		file: "bridge/conversation.go", old: "case n.LastUpdate != 0 && n.LastUpdate < c.Updated:", broken: "case n.LastUpdate != 0 && n.LastUpdate < 0:",
-		packages: engine, run: "Joined|Reordered|OlderState|Stale|ClosedConversation|Survey",
+		packages: engine, run: "OlderState",
 	},
 	{
 		name: "of two conversations the one of which news came last is current",

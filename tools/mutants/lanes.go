@@ -5,7 +5,7 @@ var ofLanes = []mutant{
 	{
 		name: "the next delivery begins before the outcome of the one before is on disk",
 		file: "bridge/relay/lane/set.go", old: "\tif len(l.open) > 0 {\n", broken: "\tif len(l.open) > 1000 {\n",
-		packages: lanes, run: "LanesDeliverOnce|OnDiskBefore",
+		packages: lanes, run: "OutcomeIsOnDisk",
 	},
 	{
 		name: "a delivery begins before that is on disk",
@@ -30,12 +30,12 @@ var ofLanes = []mutant{
 	{
 		name: "news of a conversation does not end the wait for what happened before",
 		file: "bridge/relay/lane/doubt.go", old: "\tl.heard = time.Now()\n", broken: "\tl.heard = time.Time{}\n",
-		packages: append([]string{"./bridge/relay"}, lanes...), run: "News|Heard",
+		packages: lanes, run: "NewsEnds",
 	},
 	{
 		name: "an echo in other words settles one of two",
 		file: "bridge/relay/lane/echo.go", old: "len(all) == 1 && a.Resembles", broken: "len(all) >= 1 && a.Resembles",
-		packages: append([]string{"./bridge/relay"}, lanes...), run: "Echo|TwoInDoubt",
+		packages: lanes, run: "WhichMessage",
 	},
 	{
 		name: "an echo in other words settles nothing",
@@ -45,12 +45,12 @@ var ofLanes = []mutant{
 	{
 		name: "of messages with the same words the last one is settled",
 		file: "bridge/relay/lane/echo.go", old: "if c.entry.Seq < found.entry.Seq {", broken: "if c.entry.Seq > found.entry.Seq {",
-		packages: append([]string{"./bridge/relay"}, lanes...), run: "SameText|SameWords|Echo",
+		packages: lanes, run: "WhichMessage",
 	},
 	{
 		name: "an echo settles a message that is being answered for another one",
 		file: "bridge/relay/lane/echo.go", old: "if c.lane.delivering == c.entry {", broken: "if c.lane.delivering == c.entry && c.at > 1000 {",
-		packages: append([]string{"./bridge/relay"}, lanes...), run: "SameText|SameWords|Echo|TakeOver",
+		packages: lanes, run: "WhichMessage",
 	},
 	{
 		name: "what an agent wrote and waits goes out in the order in which it came",
