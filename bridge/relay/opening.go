@@ -100,7 +100,7 @@ func (o *opener) open(ctx context.Context, key bridge.ThreadKey, ev *bridge.Even
 		return false, notOpened(err)
 	case held != nil && held.Holder() == key:
 		// Somebody was faster.
-		return false, o.opened(ctx, key, held.ID)
+		return false, o.opened(ctx, key, held.ID, false)
 	case held != nil:
 		return false, o.takeOver(ctx, key, held)
 	}
@@ -148,7 +148,7 @@ func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer 
 	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), request)
 	switch {
 	case err == nil:
-		return false, o.settled(ctx, key, consumer, string(id))
+		return false, o.settled(ctx, key, consumer, string(id), false)
 	case errors.Is(err, connector.ErrAlreadyOpen):
 		o.openings.doubt(ctx, consumer)
 		return o.ask(ctx, key, ext, consumer)
@@ -206,16 +206,16 @@ func (o *opener) ask(ctx context.Context, key bridge.ThreadKey, ext, consumer st
 	engagement, err := o.lp.Engagement(ctx, connector.EngagementRequest{ConsumerID: ext})
 	switch {
 	case err == nil && engagement.ConversationID != "":
-		return false, o.settled(ctx, key, consumer, string(engagement.ConversationID))
+		return false, o.settled(ctx, key, consumer, string(engagement.ConversationID), true)
 	case last != nil:
-		return true, o.opened(ctx, key, last.ID)
+		return true, o.opened(ctx, key, last.ID, true)
 	}
 	return false, notOpened(errors.Join(connector.ErrAlreadyOpen, err))
 }
 
-// settled notes what came of an opening.
-func (o *opener) settled(ctx context.Context, key bridge.ThreadKey, consumer, id string) error {
-	if err := o.opened(ctx, key, id); err != nil {
+// settled notes what came of an opening; still is as in opened.
+func (o *opener) settled(ctx context.Context, key bridge.ThreadKey, consumer, id string, still bool) error {
+	if err := o.opened(ctx, key, id, still); err != nil {
 		// It is open, and nobody will know until it is asked for again.
 		o.openings.doubt(ctx, consumer)
 		return err
@@ -225,8 +225,10 @@ func (o *opener) settled(ctx context.Context, key bridge.ThreadKey, consumer, id
 }
 
 // opened notes a thread's conversation. A notification may have brought it to
-// another thread of the consumer before.
-func (o *opener) opened(ctx context.Context, key bridge.ThreadKey, id string) error {
+// another thread of the consumer before, or said that it has ended: that is later
+// than the answer to who began it. still says that LivePerson was asked later still,
+// and that it is open.
+func (o *opener) opened(ctx context.Context, key bridge.ThreadKey, id string, still bool) error {
 	t, err := o.directory.thread(ctx, key)
 	if err != nil {
 		return notOpened(err)
@@ -245,7 +247,9 @@ func (o *opener) opened(ctx context.Context, key bridge.ThreadKey, id string) er
 		c = e.add(t.Begin(id, time.Now()))
 	}
 	c.ExtConsumer, c.LPConsumer = t.ExtConsumer, t.LPConsumer
-	c.Reopen()
+	if still || c.Ended.IsZero() {
+		c.Reopen()
+	}
 	if err := e.hand(ctx, c, key); err != nil {
 		return notOpened(err)
 	}

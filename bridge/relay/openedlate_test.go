@@ -1,0 +1,41 @@
+package relay_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/connector/lpsim"
+)
+
+// TestConversationThatEndedBeforeItsOpeningWasAnswered stays ended: that a
+// conversation was begun is older news than that it was closed.
+func TestConversationThatEndedBeforeItsOpeningWasAnswered(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		first := ""
+		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+			if first != "" || !strings.HasSuffix(req.URL.Path, "/consumer/conversation") {
+				return nil, nil
+			}
+			resp, err := r.applied(req, body)
+			first = r.conversation().ConversationID
+			if err := r.sim.AgentClose(first, lpsim.AgentClose{}); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Second)
+			return resp, err
+		})
+		r.accept(event(bridge.KindReopen, "t-1", "e-1"))
+		time.Sleep(time.Minute)
+		row, err := r.journal.Conversation(t.Context(), first)
+		if err != nil || row == nil || row.Open {
+			t.Errorf("the conversation that ended is kept as %+v, %v", row, err)
+		}
+		current := r.conversation().ConversationID
+		if thread, err := r.journal.Thread(t.Context(), bridge.ThreadKey{Channel: "test", Thread: "t-1"}); err != nil || thread.Conversation != current || current == first {
+			t.Errorf("the thread is at %+v, %v, want the conversation opened after the one that ended", thread, err)
+		}
+	})
+}
