@@ -1,4 +1,4 @@
-.PHONY: help test race docs load soak mutants lint house module
+.PHONY: help test race docs load soak mutants lives lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -20,6 +20,13 @@ soak: ## tries to break the promise, by killing the bridge
 
 mutants: ## breaks promises on purpose, one at a time; the tests must notice
 	go run ./tools/mutants
+
+LIVES ?= 10000
+BASE ?= 0
+
+lives: ## random lives of engine, lanes and typing; LIVES=10000, and BASE=0 draws the first
+	go test ./bridge/relay ./bridge/relay/lane ./bridge/relay/typing -timeout 0 -v -lives $(LIVES) -base $(BASE) \
+		-run 'TestEverythingArrivesOnceAndInOrder|TestLanesDeliverOnceAndInOrderWhateverHappens|TestLives'
 
 lint: ## the linters of .golangci.yml; takes minutes the first time
 	go tool -modfile=tools/lint/go.mod golangci-lint run ./...
