@@ -24,6 +24,8 @@
 //   - entry: an event, or a part of one, as the journal keeps it.
 //   - lane: the ordered queue of one thread in one direction.
 //   - delivery: one try to hand an entry to the far side.
+//   - answer: what a request gets, from a far side or from us. In a survey it is
+//     LivePerson's word for what the consumer says.
 //   - verdict: what the engine decides about an entry after a delivery.
 //   - settlement: that decision on its way to the journal.
 //   - begun: said of an entry that may be sent from now on; written before it is.

@@ -216,7 +216,7 @@ type Click struct {
 	ReplyID   string  `json:"replyId"`
 }
 
-// Rating is how a consumer judges a conversation.
+// Rating is how a consumer rates a conversation.
 type Rating struct {
 	// Conversation is LivePerson's id of the conversation that is rated, as a
 	// state event told it. Without one it is that which ended last, or the

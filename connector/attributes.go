@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// ErrNoPlace is matched when LivePerson has no place for an attribute.
-var ErrNoPlace = errors.New("LivePerson has no place for it")
+// ErrNoField is matched when LivePerson has no field for an attribute.
+var ErrNoField = errors.New("LivePerson has no field for it")
 
 // AttributeNames lists the names [UserProfile.SetAttribute] knows: those of
 // LivePerson's engagement attributes "ctmrinfo" and "personal" that connectors may
 // send ("Engagement Attributes" and "Send API Examples" pages).
 func AttributeNames() []string { return slices.Sorted(maps.Keys(attributes)) }
 
-// SetAttribute puts a value where LivePerson has a place of that name. The error
-// names the attribute and never quotes the value; it matches ErrNoPlace when there
-// is no such place.
+// SetAttribute puts a value where LivePerson has a field of that name. The error
+// names the attribute and never quotes the value; it matches ErrNoField when there
+// is no such field.
 func (p *UserProfile) SetAttribute(name, value string) error {
 	set := attributes[name]
 	if set == nil {
-		return fmt.Errorf("attribute %q: %w", name, ErrNoPlace)
+		return fmt.Errorf("attribute %q: %w", name, ErrNoField)
 	}
 	if p.CustomerInfo == nil {
 		p.CustomerInfo = &CustomerInfo{}
@@ -48,16 +48,16 @@ func (p *UserProfile) SetAttribute(name, value string) error {
 
 type setter func(*CustomerInfo, *PersonalInfo, string) error
 
-func customer(place func(*CustomerInfo) *string) setter {
+func customer(field func(*CustomerInfo) *string) setter {
 	return func(c *CustomerInfo, _ *PersonalInfo, value string) error {
-		*place(c) = value
+		*field(c) = value
 		return nil
 	}
 }
 
-func personal(place func(*PersonalInfo) *string) setter {
+func personal(field func(*PersonalInfo) *string) setter {
 	return func(_ *CustomerInfo, q *PersonalInfo, value string) error {
-		*place(q) = value
+		*field(q) = value
 		return nil
 	}
 }

@@ -124,7 +124,7 @@ func decodeBatch(body []byte) (batch []response, err error) {
 	return either, err
 }
 
-// unmatched judges an answer without an element for our conversation request.
+// unmatched classifies an answer without an element for our conversation request.
 func (c *Client) unmatched(got *answer, batch []response, err error) error {
 	if success(got.status) {
 		if len(batch) == 1 && !batch[0].ok() && batch[0].Code != "" {

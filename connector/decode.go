@@ -104,15 +104,15 @@ func parseMessaging(body json.RawMessage) (Notification, error) {
 }
 
 // inSequence puts the events of each dialog that have a sequence in order, on the
-// places such events have; the others stay where they are.
+// indices such events have; the others stay where they are.
 func inSequence(changes []MessagingChange) {
-	places := make(map[DialogID][]int)
+	indices := make(map[DialogID][]int)
 	for i := range changes {
 		if changes[i].Sequence != NoSequence {
-			places[changes[i].DialogID] = append(places[changes[i].DialogID], i)
+			indices[changes[i].DialogID] = append(indices[changes[i].DialogID], i)
 		}
 	}
-	for _, at := range places {
+	for _, at := range indices {
 		sorted := make([]MessagingChange, 0, len(at))
 		for _, i := range at {
 			sorted = append(sorted, changes[i])

@@ -92,7 +92,7 @@ type ExConversationChangeNotification struct {
 // UnreadableChange is a change that makes no sense, as it came, for whoever keeps
 // such things aside.
 type UnreadableChange struct {
-	// Index is its place within the notification.
+	// Index counts it within the notification.
 	Index int
 	Raw   json.RawMessage
 	Err   error

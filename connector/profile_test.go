@@ -72,7 +72,7 @@ func TestAttributesHaveTheirPlaces(t *testing.T) {
 	for name, value := range map[string]string{"plan": "gold", "balance": "Inf", "companySize": "many", "gender": "x", "age": "old", "lastPaymentDate": "secret"} {
 		var empty UserProfile
 		err := empty.SetAttribute(name, value)
-		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "gold") || strings.Contains(err.Error(), "secret") || errors.Is(err, ErrNoPlace) != (name == "plan") {
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "gold") || strings.Contains(err.Error(), "secret") || errors.Is(err, ErrNoField) != (name == "plan") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if diff := cmp.Diff(UserProfile{}, empty); diff != "" {

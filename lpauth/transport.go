@@ -102,7 +102,7 @@ func Attempts(next http.RoundTripper) http.RoundTripper {
 
 type attempts struct{ next http.RoundTripper }
 
-// RoundTrip sends the request and judges a failure by whether headers were written.
+// RoundTrip sends the request and classifies a failure by whether headers were written.
 func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	var sent atomic.Bool
 	trace := httptrace.ClientTrace{

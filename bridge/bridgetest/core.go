@@ -15,7 +15,7 @@ import (
 // Core is what an adapter sees of the bridge, recording what it is given. It
 // deduplicates as the bridge does and can be told to refuse.
 type Core struct {
-	book *Records
+	records *Records
 
 	mu           sync.Mutex
 	events       []bridge.Event
@@ -30,7 +30,7 @@ var _ bridge.Core = (*Core)(nil)
 
 // NewCore returns a core that accepts everything.
 func NewCore() *Core {
-	return &Core{book: NewRecords(), known: map[bridge.EventID]bool{}}
+	return &Core{records: NewRecords(), known: map[bridge.EventID]bool{}}
 }
 
 // Refuse makes Accept fail with err until it is called with nil.
@@ -53,7 +53,7 @@ func (c *Core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 			return done, err
 		}
 	}
-	if err := c.book.Save(ctx, records...); err != nil {
+	if err := c.records.Save(ctx, records...); err != nil {
 		return done, err
 	}
 	for _, e := range events {
@@ -119,7 +119,7 @@ func (c *Core) LeftOuts() map[string]int {
 }
 
 // Records implements [bridge.Core].
-func (c *Core) Records() bridge.Records { return c.book }
+func (c *Core) Records() bridge.Records { return c.records }
 
 // Events returns what was accepted so far, without duplicates.
 func (c *Core) Events() []bridge.Event {

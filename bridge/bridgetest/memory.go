@@ -25,7 +25,7 @@ type Journal struct {
 	broken    error
 	started   bool
 	committed func([]bridge.Entry)
-	step      func()
+	pause     func()
 	boot      int64
 	epoch     int64
 	from, to  time.Time
@@ -162,21 +162,21 @@ func (j *Journal) Break(cause error) {
 	j.broken = cause
 }
 
-// Slow has step called before and after every transaction and read, which takes as
+// Slow has pause called before and after every transaction and read, which takes as
 // long as it wants to. It must be called before the journal is used.
-func (j *Journal) Slow(step func()) {
+func (j *Journal) Slow(pause func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.step = step
+	j.pause = pause
 }
 
 // rest takes the time that something takes.
 func (j *Journal) rest() {
 	j.mu.Lock()
-	step := j.step
+	pause := j.pause
 	j.mu.Unlock()
-	if step != nil {
-		step()
+	if pause != nil {
+		pause()
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"lpbridge/bridge"
 )
 
-// Records is a channel's book kept in memory.
+// Records are a channel's records kept in memory.
 type Records struct {
 	mu    sync.Mutex
 	kinds map[string]*shelf
@@ -26,7 +26,7 @@ type shelf struct {
 
 var _ bridge.Records = (*Records)(nil)
 
-// NewRecords returns an empty book.
+// NewRecords returns an empty store.
 func NewRecords() *Records { return &Records{kinds: map[string]*shelf{}} }
 
 func (r *Records) shelf(kind string) *shelf {

@@ -81,7 +81,7 @@ func (c *Chatwoot) ours(account, inbox int64) bool {
 // readTyping reads a contact's typing. Users and bots type too, this bridge
 // among them, and what is private is a note between agents.
 func (r *report) readTyping(state bridge.TypingState) (news, error) {
-	c, user := conversationOf(r.Inner("conversation")), personOf(r.Inner("user"))
+	c, user := conversationOf(r.Inner("conversation")), authorOf(r.Inner("user"))
 	switch {
 	case c.ID <= 0:
 		return news{}, &bridge.FieldError{Field: "conversation.id", Reason: "must be the number of a conversation"}
@@ -102,7 +102,7 @@ func (r *report) readTyping(state bridge.TypingState) (news, error) {
 
 // readContact reads that the consumer's profile changed.
 func (r *report) readContact(ctx context.Context) (news, error) {
-	p := contactPayload{person: personOf(r.Object), changed: changesOf(r.Object)}
+	p := contactPayload{author: authorOf(r.Object), changed: changesOf(r.Object)}
 	if p.ID <= 0 {
 		return news{}, &bridge.FieldError{Field: "id", Reason: "must be the number of a contact"}
 	}
@@ -132,7 +132,7 @@ func (p *contactPayload) eventID(delivery string) bridge.EventID {
 
 // describe keeps of a contact what LivePerson shows. A name is not split: where
 // the family name begins nobody can tell.
-func (p *person) describe(id bridge.ConsumerID) *bridge.Consumer {
+func (p *author) describe(id bridge.ConsumerID) *bridge.Consumer {
 	c := &bridge.Consumer{ID: id}
 	if !p.isContact() {
 		return c
@@ -172,7 +172,7 @@ func (c *conversation) contact() int64 {
 
 // consumer describes who writes in a conversation; sender is who wrote, if that
 // is known.
-func (c *conversation) consumer(sender *person) *bridge.Consumer {
+func (c *conversation) consumer(sender *author) *bridge.Consumer {
 	if sender.isContact() {
 		return sender.describe(c.consumerID())
 	}

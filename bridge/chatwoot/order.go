@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// last is the place of what comes after all messages that wait.
+// last is the number of what comes after all messages that wait.
 const last = math.MaxInt64
 
 // order has webhooks of one conversation handled one at a time, and messages by

@@ -34,9 +34,9 @@ const (
 	repliesKey = "lpbridge_replies"
 )
 
-// person is a contact, a user or an agent bot. A contact has no type in
+// author is a contact, a user or an agent bot. A contact has no type in
 // webhooks, and type "contact" within a conversation.
-type person struct {
+type author struct {
 	ID          int64
 	Type        string
 	Name        string
@@ -46,11 +46,11 @@ type person struct {
 	AccountID   int64
 }
 
-func personOf(o farside.Object) *person {
+func authorOf(o farside.Object) *author {
 	if !o.Exists() {
 		return nil
 	}
-	return &person{
+	return &author{
 		ID: o.Number("id"), Type: o.Text("type"), Name: o.Text("name"), Email: o.Text("email"),
 		PhoneNumber: o.Text("phone_number"), Thumbnail: o.Text("thumbnail"), AccountID: o.Inner("account").Number("id"),
 	}
@@ -58,7 +58,7 @@ func personOf(o farside.Object) *person {
 
 // isContact tells a consumer from everybody else. Ids do not: contact 7 and user
 // 7 are different persons.
-func (p *person) isContact() bool {
+func (p *author) isContact() bool {
 	return p != nil && p.ID > 0 && (p.Type == "" || p.Type == "contact")
 }
 
@@ -71,7 +71,7 @@ type conversation struct {
 	Status    string
 	// UpdatedAt is in seconds since 1970, with a fraction.
 	UpdatedAt time.Time
-	Sender    *person
+	Sender    *author
 	// Door is the contact-inbox: one contact in one inbox.
 	Door struct {
 		ID        int64
@@ -97,7 +97,7 @@ func (c *conversation) inbox() string {
 func conversationOf(o farside.Object) *conversation {
 	c := &conversation{
 		ID: o.Number("id"), InboxID: o.Number("inbox_id"), AccountID: o.Inner("account").Number("id"),
-		Status: o.Text("status"), UpdatedAt: o.Moment("updated_at"), Sender: personOf(o.Inner("meta").Inner("sender")),
+		Status: o.Text("status"), UpdatedAt: o.Moment("updated_at"), Sender: authorOf(o.Inner("meta").Inner("sender")),
 	}
 	door := o.Inner("contact_inbox")
 	c.Door.ID, c.Door.ContactID = door.Number("id"), door.Number("contact_id")
@@ -135,7 +135,7 @@ type messagePayload struct {
 	// Status is not there up to 4.15.
 	Status       string
 	Attachments  []attachment
-	Sender       *person
+	Sender       *author
 	InboxID      int64
 	Conversation *conversation
 }
@@ -144,7 +144,7 @@ func messageIn(o farside.Object) *messagePayload {
 	p := &messagePayload{
 		AccountID: o.Inner("account").Number("id"), ID: o.Number("id"), Content: o.Text("content"),
 		MessageType: o.Text("message_type"), Private: o.Flag("private"), CreatedAt: o.Moment("created_at"),
-		Status: o.Text("status"), Sender: personOf(o.Inner("sender")), InboxID: o.Inner("inbox").Number("id"),
+		Status: o.Text("status"), Sender: authorOf(o.Inner("sender")), InboxID: o.Inner("inbox").Number("id"),
 		Conversation: conversationOf(o.Inner("conversation")), ContentAttributes: attributesOf(o),
 	}
 	if word, ok := messageTypes[p.MessageType]; ok {
@@ -254,7 +254,7 @@ func attributesOf(o farside.Object) (c contentAttributes) {
 
 // contactPayload is contact_updated.
 type contactPayload struct {
-	*person
+	*author
 	changed changes
 }
 

@@ -86,7 +86,7 @@ func (c Config) validatePublicURL() error {
 	return nil
 }
 
-// inboxKeys takes HMACTokens apart. Its errors name an entry by its place,
+// inboxKeys takes HMACTokens apart. Its errors name an entry by its number,
 // because a misplaced key must not be quoted.
 func (c Config) inboxKeys() (map[string]config.Secret, error) {
 	keys := map[string]config.Secret{}

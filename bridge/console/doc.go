@@ -3,7 +3,7 @@
 //
 // # Paths
 //
-//	GET    /healthz                    the process turns
+//	GET    /healthz                    the process runs
 //	GET    /readyz                     200, or 503 naming what is not ready
 //	GET    /metrics                    Prometheus and OpenMetrics
 //	GET    /status                     a [Report]

@@ -23,7 +23,7 @@ const (
 
 var errNoAnswer = fmt.Errorf("no answer within %s", readyLimit)
 
-// serveHealth says that the process turns, and nothing about its surroundings:
+// serveHealth says that the process runs, and nothing about its surroundings:
 // a restart mends none of those.
 func serveHealth(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

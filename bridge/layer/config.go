@@ -133,7 +133,7 @@ func (c Config) validateLimits() error {
 // keyName names a key as an identity token does.
 type keyName struct{ provider, key string }
 
-// providerKeys reads the keys. Its errors name an entry by its place.
+// providerKeys reads the keys. Its errors name an entry by its number in the list.
 func (c Config) providerKeys() (map[keyName]*rsa.PublicKey, error) {
 	keys := map[keyName]*rsa.PublicKey{}
 	for i, entry := range c.ProviderKeys {

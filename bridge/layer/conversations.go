@@ -323,8 +323,8 @@ func (t *transaction) leave(c *conversation, mode string) {
 
 // patchConversation answers PATCH /conversations/UUID.
 func (api *restAPI) patchConversation(ctx context.Context, c *call) (response, error) {
-	var steps []patchOperation
-	if err := decodeBody(c.body, &steps); err != nil {
+	var operations []patchOperation
+	if err := decodeBody(c.body, &operations); err != nil {
 		return response{}, err
 	}
 	err := api.inTransaction(ctx, c.view.viewer.User, func(t *transaction) error {
@@ -332,20 +332,20 @@ func (api *restAPI) patchConversation(ctx context.Context, c *call) (response, e
 		if err != nil {
 			return err
 		}
-		return api.patch(t, c.view, found, steps)
+		return api.patch(t, c.view, found, operations)
 	}, nil)
 	return response{status: http.StatusNoContent}, err
 }
 
-// patch applies all steps or none.
-func (h *history) patch(t *transaction, v view, c *conversation, steps []patchOperation) error {
-	if len(steps) > maxPatchOperations {
+// patch applies all operations or none.
+func (h *history) patch(t *transaction, v view, c *conversation, operations []patchOperation) error {
+	if len(operations) > maxPatchOperations {
 		return errTooLarge
 	}
 	metadata := cloneMetadata(c.Metadata)
 	var told []operation
 	leaves := false
-	for _, s := range steps {
+	for _, s := range operations {
 		keys := splitProperty(s.Property)
 		if keys[0] == "participants" {
 			left, err := h.patchParticipants(v, s, keys)
@@ -374,7 +374,7 @@ func (h *history) patch(t *transaction, v view, c *conversation, steps []patchOp
 	return nil
 }
 
-// patchParticipants takes a step about participants. The user may leave; there
+// patchParticipants takes an operation about participants. The user may leave; there
 // is nobody else to add, and without the agent it is no conversation.
 func (h *history) patchParticipants(v view, s patchOperation, keys []string) (leaves bool, err error) {
 	id := s.ID
@@ -405,7 +405,7 @@ func (c *conversation) active() time.Time {
 	return c.LastAt
 }
 
-// setState takes note of a step in the conversation's life and tells apps by a
+// setState takes note of what happened to the conversation and tells apps by a
 // key of the metadata.
 func (h *history) setState(t *transaction, c *conversation, state bridge.ConversationState) {
 	if c.State == state {

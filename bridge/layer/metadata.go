@@ -55,7 +55,7 @@ func sizeOf(metadata map[string]any, depth int) (size int, err error) {
 	return size, nil
 }
 
-// patchMetadata applies one step to metadata that is ours to change.
+// patchMetadata applies one operation to metadata that is ours to change.
 func (h *history) patchMetadata(metadata *map[string]any, s patchOperation, keys []string) error {
 	if keys[0] != "metadata" {
 		return invalidProperty("property", "must be metadata, a key of it, or participants")

@@ -42,7 +42,7 @@ const (
 	keyOnly     = "only"
 )
 
-// person is a consumer as the identity provider described them last.
+// identity is a consumer as the identity provider described them last.
 type identity struct {
 	ID          int64             `json:"id"`
 	User        string            `json:"user"`

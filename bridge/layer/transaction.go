@@ -45,7 +45,7 @@ type change struct {
 	created any
 }
 
-// step is one layer-patch operation. User is the last part of a property that
+// operation is one layer-patch operation. User is the last part of a property that
 // ends with a user.
 type operation struct {
 	Do       string `json:"do"`
@@ -159,8 +159,8 @@ func (t *transaction) tellCreated(object, uuid string, created any) {
 	t.changes = append(t.changes, change{Operation: changeCreate, Object: object, UUID: uuid, created: created})
 }
 
-func (t *transaction) tellUpdated(object, uuid string, steps ...operation) {
-	t.changes = append(t.changes, change{Operation: changeUpdate, Object: object, UUID: uuid, Operations: steps})
+func (t *transaction) tellUpdated(object, uuid string, operations ...operation) {
+	t.changes = append(t.changes, change{Operation: changeUpdate, Object: object, UUID: uuid, Operations: operations})
 }
 
 func (t *transaction) tellDeleted(object, uuid, mode string) {

@@ -334,7 +334,7 @@ func orNull(s string) *string {
 	return &s
 }
 
-// operationObject is one step of a layer-patch list on the wire.
+// operationObject is one operation of a layer-patch list on the wire.
 type operationObject struct {
 	Operation string `json:"operation"`
 	Property  string `json:"property"`
@@ -342,10 +342,10 @@ type operationObject struct {
 	ID        string `json:"id,omitempty"`
 }
 
-// operations shows the steps of a change.
-func (v view) operations(steps []operation) []operationObject {
-	shown := make([]operationObject, len(steps))
-	for i, s := range steps {
+// operations shows the operations of a change.
+func (v view) operations(list []operation) []operationObject {
+	shown := make([]operationObject, len(list))
+	for i, s := range list {
 		shown[i] = operationObject{Operation: s.Do, Property: s.Property, Value: s.Value, ID: s.ID}
 		if s.User != "" {
 			shown[i].Property += "." + escapeKey(v.name(s.User))

@@ -34,7 +34,7 @@ type LiveChatAI struct {
 	log   *slog.Logger
 	far   *client
 	users users
-	book  *book
+	store *store
 	poll  *poller
 	door  *door // nil when nothing can be pushed
 	cfg   Config
@@ -60,7 +60,7 @@ func New(cfg Config, core bridge.Core, client *farside.Client, log *slog.Logger)
 		return nil, fmt.Errorf("livechatai: %w", err)
 	}
 	l := &LiveChatAI{
-		core: core, log: log, far: newClient(cfg, client), users: u, book: newBook(core), cfg: cfg,
+		core: core, log: log, far: newClient(cfg, client), users: u, store: newStore(core), cfg: cfg,
 		flight: flights{texts: map[flight]int{}},
 	}
 	l.poll = newPoller(l)

@@ -71,7 +71,7 @@ type poller struct {
 	prunedUntil int64
 	pruned      time.Time
 
-	lastTraffic atomic.Int64
+	lastTraffic atomic.Pointer[time.Time]
 	pushed      pushed
 }
 
@@ -130,10 +130,14 @@ func newPoller(l *LiveChatAI) *poller {
 }
 
 // traffic says that somebody writes, so that it pays to look often.
-func (p *poller) traffic() { p.lastTraffic.Store(time.Now().UnixNano()) }
+func (p *poller) traffic() {
+	now := time.Now()
+	p.lastTraffic.Store(&now)
+}
 
 func (p *poller) busy() bool {
-	return time.Since(time.Unix(0, p.lastTraffic.Load())) < busyFor
+	last := p.lastTraffic.Load()
+	return last != nil && time.Since(*last) < busyFor
 }
 
 // poll makes one round through the lists of all AI agents.
@@ -184,7 +188,7 @@ func (p *poller) load(ctx context.Context) error {
 	}
 	const page = 500
 	for after := int64(0); ; {
-		list, err := p.book.page(ctx, parentOpen, after, page)
+		list, err := p.store.page(ctx, parentOpen, after, page)
 		if err != nil {
 			return err
 		}
@@ -227,7 +231,7 @@ func (p *poller) cursor(ctx context.Context, agent string) (*cursor, error) {
 	if c := p.cursors[agent]; c != nil {
 		return c, nil
 	}
-	c, err := p.book.cursor(ctx, agent)
+	c, err := p.store.cursor(ctx, agent)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +240,7 @@ func (p *poller) cursor(ctx context.Context, agent string) (*cursor, error) {
 		if !p.cfg.Import {
 			c.Start = time.Now().UTC()
 		}
-		if err := p.book.saveCursor(ctx, c); err != nil {
+		if err := p.store.saveCursor(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -271,13 +275,13 @@ func (c *cursor) since() time.Time {
 // settle keeps that a conversation was read up to a date, so that a restart does
 // not read it again.
 func (p *poller) settle(ctx context.Context, id string, date time.Time) error {
-	defer p.book.lock(id)()
-	k, err := p.book.conversation(ctx, id)
+	defer p.store.lock(id)()
+	k, err := p.store.conversation(ctx, id)
 	if err != nil || k.record == 0 || k.Listed.Equal(date) {
 		return err
 	}
 	k.Listed = date
-	return p.book.save(ctx, k)
+	return p.store.save(ctx, k)
 }
 
 // prune forgets conversations that ended long ago.
@@ -286,7 +290,7 @@ func (p *poller) prune(ctx context.Context) error {
 	if now.Sub(p.pruned) < pruneEvery {
 		return nil
 	}
-	list, err := p.book.page(ctx, parentClosed, p.prunedUntil, prunePage)
+	list, err := p.store.page(ctx, parentClosed, p.prunedUntil, prunePage)
 	if err != nil {
 		return err
 	}
@@ -303,15 +307,15 @@ func (p *poller) prune(ctx context.Context) error {
 }
 
 func (p *poller) forget(ctx context.Context, id string, now time.Time) error {
-	defer p.book.lock(id)()
-	k, err := p.book.conversation(ctx, id)
+	defer p.store.lock(id)()
+	k, err := p.store.conversation(ctx, id)
 	if err != nil || k.record == 0 || k.Open {
 		return err
 	}
 	if now.Sub(later(k.Ended, k.Newest)) < forgetAfter {
 		return nil
 	}
-	return p.book.records().Delete(ctx, conversationRecords, k.record)
+	return p.store.records().Delete(ctx, conversationRecords, k.record)
 }
 
 func later(a, b time.Time) time.Time {

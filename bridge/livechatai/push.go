@@ -263,8 +263,8 @@ func (l *LiveChatAI) takePush(ctx context.Context, p push) (bridge.Accepted, err
 // takePushedMessage accepts a message. Its id is that of polling, so whichever
 // comes second is a duplicate; how far polling got does not change.
 func (l *LiveChatAI) takePushedMessage(ctx context.Context, p push) (bridge.Accepted, error) {
-	defer l.book.lock(p.ConversationID)()
-	k, err := l.book.conversation(ctx, p.ConversationID)
+	defer l.store.lock(p.ConversationID)()
+	k, err := l.store.conversation(ctx, p.ConversationID)
 	if err != nil {
 		return bridge.Accepted{}, err
 	}
@@ -272,7 +272,7 @@ func (l *LiveChatAI) takePushedMessage(ctx context.Context, p push) (bridge.Acce
 		k.Contact = id
 	}
 	k.Open, k.Wrote = true, time.Now()
-	record, err := l.book.recordOf(ctx, k)
+	record, err := l.store.recordOf(ctx, k)
 	if err != nil {
 		return bridge.Accepted{}, err
 	}
@@ -286,8 +286,8 @@ func (l *LiveChatAI) takePushedMessage(ctx context.Context, p push) (bridge.Acce
 
 // takePushedEnd accepts an end, if the visitor has not written since.
 func (l *LiveChatAI) takePushedEnd(ctx context.Context, p push) (bridge.Accepted, error) {
-	defer l.book.lock(p.ConversationID)()
-	k, err := l.book.conversation(ctx, p.ConversationID)
+	defer l.store.lock(p.ConversationID)()
+	k, err := l.store.conversation(ctx, p.ConversationID)
 	if err != nil {
 		return bridge.Accepted{}, err
 	}
@@ -299,7 +299,7 @@ func (l *LiveChatAI) takePushedEnd(ctx context.Context, p push) (bridge.Accepted
 		return accepted, err
 	}
 	k.end(time.Now())
-	return accepted, l.book.save(ctx, k)
+	return accepted, l.store.save(ctx, k)
 }
 
 // takeHint reads the conversation at once, by the rules of polling. When that

@@ -40,8 +40,8 @@ func (l *LiveChatAI) fetch(ctx context.Context, item listed, agent string, c *cu
 // take accepts what is new in a conversation together with how far it was read.
 // c is nil when the conversation was not found in a list.
 func (l *LiveChatAI) take(ctx context.Context, conv conversation, item listed, agent string, c *cursor) (taken, error) {
-	defer l.book.lock(conv.ID)()
-	k, err := l.book.conversation(ctx, conv.ID)
+	defer l.store.lock(conv.ID)()
+	k, err := l.store.conversation(ctx, conv.ID)
 	if err != nil {
 		return taken{}, err
 	}
@@ -55,7 +55,7 @@ func (l *LiveChatAI) take(ctx context.Context, conv conversation, item listed, a
 	if !r.changed || k.record == 0 && len(r.events) == 0 && !r.first {
 		return result, nil
 	}
-	record, err := l.book.recordOf(ctx, k)
+	record, err := l.store.recordOf(ctx, k)
 	if err != nil {
 		return taken{}, err
 	}
@@ -117,7 +117,7 @@ func (r *reader) messages(ctx context.Context, c *cursor) error {
 			r.note(m)
 			continue
 		}
-		reply, err := r.book.isReply(ctx, m.ID)
+		reply, err := r.store.isReply(ctx, m.ID)
 		if err != nil {
 			return err
 		}

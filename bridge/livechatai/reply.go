@@ -41,7 +41,7 @@ func (l *LiveChatAI) say(ctx context.Context, e *bridge.Event) error {
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: errNothingToSay}
 	}
 	for i, part := range parts {
-		done, err := l.book.replied(ctx, e.ID, i)
+		done, err := l.store.replied(ctx, e.ID, i)
 		if err != nil {
 			return &bridge.DeliveryError{Outcome: bridge.Retry, Err: err}
 		}
@@ -63,7 +63,7 @@ func (l *LiveChatAI) reply(ctx context.Context, e *bridge.Event, i int, part rep
 	if failed != nil {
 		return failed
 	}
-	if err := l.book.keepReply(ctx, e.ID, i, string(e.Thread), id); err != nil {
+	if err := l.store.keepReply(ctx, e.ID, i, string(e.Thread), id); err != nil {
 		// The reply is there. Failing now would write it a second time.
 		l.log.WarnContext(ctx, "a reply's id was not kept", "error", err)
 	}
@@ -156,7 +156,7 @@ func inDoubt(err error) error {
 func (l *LiveChatAI) missing(ctx context.Context, e *bridge.Event, parts int) ([]int, error) {
 	var missing []int
 	for i := range parts {
-		done, err := l.book.replied(ctx, e.ID, i)
+		done, err := l.store.replied(ctx, e.ID, i)
 		if err != nil {
 			return nil, err
 		}
@@ -175,12 +175,12 @@ func (l *LiveChatAI) claim(ctx context.Context, e *bridge.Event, i int, part rep
 		if l.isConsumer(m.Role) || strings.TrimSpace(m.Content) != strings.TrimSpace(part.Message) || m.CreatedAt.Before(e.Time.Add(-clockSkew)) {
 			continue
 		}
-		ours, err := l.book.isReply(ctx, m.ID)
+		ours, err := l.store.isReply(ctx, m.ID)
 		if err != nil {
 			return false, err
 		}
 		if !ours {
-			return true, l.book.keepReply(ctx, e.ID, i, conv.ID, m.ID)
+			return true, l.store.keepReply(ctx, e.ID, i, conv.ID, m.ID)
 		}
 	}
 	return false, nil
@@ -189,7 +189,7 @@ func (l *LiveChatAI) claim(ctx context.Context, e *bridge.Event, i int, part rep
 // end resolves the conversation, unless LiveChatAI said first that it ended or
 // the visitor has written since LivePerson closed.
 func (l *LiveChatAI) end(ctx context.Context, e *bridge.Event) error {
-	k, err := l.book.conversation(ctx, string(e.Thread))
+	k, err := l.store.conversation(ctx, string(e.Thread))
 	if err != nil {
 		return &bridge.DeliveryError{Outcome: bridge.Retry, Err: err}
 	}
@@ -209,11 +209,11 @@ func (l *LiveChatAI) end(ctx context.Context, e *bridge.Event) error {
 // keepEnd remembers that LivePerson ended the conversation, so that LiveChatAI's
 // word of it is no news.
 func (l *LiveChatAI) keepEnd(ctx context.Context, e *bridge.Event) error {
-	defer l.book.lock(string(e.Thread))()
-	k, err := l.book.conversation(ctx, string(e.Thread))
+	defer l.store.lock(string(e.Thread))()
+	k, err := l.store.conversation(ctx, string(e.Thread))
 	if err != nil || k.record == 0 || k.Wrote.After(e.Time) {
 		return err
 	}
 	k.end(time.Now())
-	return l.book.save(ctx, k)
+	return l.store.save(ctx, k)
 }

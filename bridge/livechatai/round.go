@@ -49,7 +49,7 @@ func (p *poller) advance(ctx context.Context, c *cursor, list walked, complete b
 		next.Newest = later(c.Newest, list.newest)
 	}
 	if next.Begun != c.Begun || !next.Newest.Equal(c.Newest) || !next.Read.Equal(c.Read) {
-		if err := p.book.saveCursor(ctx, &next); err != nil {
+		if err := p.store.saveCursor(ctx, &next); err != nil {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (r *reading) look(ctx context.Context, item listed) error {
 func (r *reading) watch(ctx context.Context, item listed) (*watch, error) {
 	w := r.watched[item.ID]
 	if w == nil {
-		k, err := r.book.conversation(ctx, item.ID)
+		k, err := r.store.conversation(ctx, item.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +199,7 @@ func (r *reading) visit(ctx context.Context, item listed) error {
 	calm := now.Sub(w.since) >= settleAfter || r.newest.Sub(w.date) > longPast
 	result, err := r.fetch(ctx, item, r.agent, r.cursor)
 	if err != nil {
-		return r.judge(ctx, item, err)
+		return r.endRound(ctx, item, err)
 	}
 	delete(r.failing, item.ID)
 	r.inRow = 0
@@ -211,8 +211,8 @@ func (r *reading) visit(ctx context.Context, item listed) error {
 	return r.settle(ctx, item.ID, w.date)
 }
 
-// judge decides whether a conversation that could not be read ends the round.
-func (r *reading) judge(ctx context.Context, item listed, err error) error {
+// endRound decides whether a conversation that could not be read ends the round.
+func (r *reading) endRound(ctx context.Context, item listed, err error) error {
 	failed, ok := errors.AsType[*bridge.DeliveryError](err)
 	if !ok || ctx.Err() != nil || failed.Outcome == bridge.Throttled || farside.StatusOf(err) == http.StatusUnauthorized {
 		return err

@@ -224,7 +224,7 @@ const ratingsLookedAt = 16
 // ratingParts finds out which conversation a rating is about while that is certain:
 // by the time it is sent the thread may have another. What the consumer says with it
 // is a line of that conversation's transcript, or an answer in its survey, while it is
-// open: LivePerson's rating has no place for words (Send API, CSAT).
+// open: LivePerson's rating has no field for words (Send API, CSAT).
 func (c *core) ratingParts(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
 	key := bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}
 	recent, err := c.bridge.directory.rows.ConversationsOf(ctx, key, ratingsLookedAt)

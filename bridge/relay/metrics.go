@@ -38,66 +38,51 @@ var latencyBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25
 // lagBuckets reach from a healthy relay to a day of waiting, in seconds.
 var lagBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 15, 60, 300, 1800, 7200, 86400}
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(to prometheus.Registerer) *metrics {
+	reg := registry{to}
 	m := &metrics{
-		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_events_accepted_total", Help: "Events made durable, by channel, direction and kind.",
-		}, []string{"channel", "direction", "kind"}),
-		duplicates: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_events_duplicate_total", Help: "Events that were known already.",
-		}, []string{"channel", "direction"}),
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_events_refused_total", Help: "Requests whose events could not be stored, by reason.",
-		}, []string{"channel", "reason"}),
-		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_deliveries_total", Help: "Deliveries by channel, direction, kind and outcome.",
-		}, []string{"channel", "direction", "kind", "outcome"}),
+		accepted:   reg.counters("lpbridge_events_accepted_total", "Events made durable, by channel, direction and kind.", "channel", "direction", "kind"),
+		duplicates: reg.counters("lpbridge_events_duplicate_total", "Events that were known already.", "channel", "direction"),
+		refusals:   reg.counters("lpbridge_events_refused_total", "Requests whose events could not be stored, by reason.", "channel", "reason"),
+		deliveries: reg.counters("lpbridge_deliveries_total", "Deliveries by channel, direction, kind and outcome.", "channel", "direction", "kind", "outcome"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lpbridge_delivery_duration_seconds", Help: "How long deliveries took.", Buckets: latencyBuckets,
 		}, []string{"direction"}),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lpbridge_delivery_lag_seconds", Help: "From acceptance to confirmed delivery.", Buckets: lagBuckets,
 		}, []string{"direction"}),
-		notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_notifications_total", Help: "Requests of LivePerson's webhooks by result.",
-		}, []string{"result"}),
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_notification_changes_dropped_total", Help: "Changes in notifications that are not relayed, by reason.",
-		}, []string{"reason"}),
-		typing: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_typing_total", Help: "Typing by direction and what became of it.",
-		}, []string{"direction", "result"}),
-		echoes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "lpbridge_echoes_settled_total", Help: "Deliveries without an answer that an echo proved.",
-		}),
-		attachments: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_attachments_total", Help: "Consumers' attachments by channel and result: uploaded, or why one went as a link.",
-		}, []string{"channel", "result"}),
-		leftOut: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_channel_left_out_total", Help: "What came from a channel and was not relayed, or not whole, by reason.",
-		}, []string{"channel", "reason"}),
-		agents: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_agent_profiles_total", Help: "Lookups of agents' public profiles by result: known, unknown, failed, or busy where none was made.",
-		}, []string{"result"}),
+		notifications: reg.counters("lpbridge_notifications_total", "Requests of LivePerson's webhooks by result.", "result"),
+		dropped:       reg.counters("lpbridge_notification_changes_dropped_total", "Changes in notifications that are not relayed, by reason.", "reason"),
+		typing:        reg.counters("lpbridge_typing_total", "Typing by direction and what became of it.", "direction", "result"),
+		echoes:        reg.counter("lpbridge_echoes_settled_total", "Deliveries without an answer that an echo proved."),
+		attachments:   reg.counters("lpbridge_attachments_total", "Consumers' attachments by channel and result: uploaded, or why one went as a link.", "channel", "result"),
+		leftOut:       reg.counters("lpbridge_channel_left_out_total", "What came from a channel and was not relayed, or not whole, by reason.", "channel", "reason"),
+		agents:        reg.counters("lpbridge_agent_profiles_total", "Lookups of agents' public profiles by result: known, unknown, failed, or busy where none was made.", "result"),
 		webhookTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lpbridge_notification_duration_seconds", Help: "How long LivePerson waited for our answer.", Buckets: latencyBuckets,
 		}),
-		given: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_events_given_up_total", Help: "Events that are not delivered because there is nothing left to tell, by direction, kind and reason.",
-		}, []string{"direction", "kind", "reason"}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "lpbridge_conversations_lost_total", Help: "Conversations we believed to be open and LivePerson takes nothing for.",
-		}),
-		claimed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "lpbridge_notification_changes_claimed_total", Help: "Changes that came before it was known whose conversation they are about.",
-		}),
-		engagements: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lpbridge_engagements_total", Help: "New conversations by what the Monitoring API said: engaged, none, or failed.",
-		}, []string{"result"}),
+		given:       reg.counters("lpbridge_events_given_up_total", "Events that are not delivered because there is nothing left to tell, by direction, kind and reason.", "direction", "kind", "reason"),
+		lost:        reg.counter("lpbridge_conversations_lost_total", "Conversations we believed to be open and LivePerson takes nothing for."),
+		claimed:     reg.counter("lpbridge_notification_changes_claimed_total", "Changes that came before it was known whose conversation they are about."),
+		engagements: reg.counters("lpbridge_engagements_total", "New conversations by what the Monitoring API said: engaged, none, or failed.", "result"),
 	}
-	reg.MustRegister(m.accepted, m.duplicates, m.refusals, m.deliveries, m.duration, m.lag,
-		m.notifications, m.dropped, m.typing, m.echoes, m.attachments, m.leftOut, m.agents, m.webhookTime, m.given, m.lost, m.claimed, m.engagements)
+	reg.MustRegister(m.duration, m.lag, m.webhookTime)
 	return m
+}
+
+// registry makes counters and registers them.
+type registry struct{ prometheus.Registerer }
+
+func (r registry) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	r.MustRegister(c)
+	return c
+}
+
+func (r registry) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	r.MustRegister(c)
+	return c
 }
 
 // registerGauges adds what is read from the bridge's state at each scrape.

@@ -184,7 +184,7 @@ func overlay(known *bridge.Consumer, told bridge.Consumer) {
 	}
 }
 
-// fitting is what LivePerson has a place for.
+// fitting is what LivePerson has a field for.
 func fitting(c *bridge.Consumer) bridge.Consumer {
 	fit := *c
 	for _, detail := range details(&fit) {
@@ -199,7 +199,7 @@ func fitting(c *bridge.Consumer) bridge.Consumer {
 	return fit
 }
 
-// fits says why LivePerson has no place for an attribute, nil where it has.
+// fits says why LivePerson has no field for an attribute, nil where it has.
 func fits(name, value string) error {
 	return new(connector.UserProfile).SetAttribute(placeOf(name), bounded(value))
 }
@@ -241,7 +241,7 @@ var harmless = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{0,31}[0-9]{0,3}$`)
 // leaveOut counts an attribute LivePerson is not told, and names it once.
 func (p *profiles) leaveOut(channel, name string, why error) {
 	reason := "attribute_unreadable"
-	if errors.Is(why, connector.ErrNoPlace) {
+	if errors.Is(why, connector.ErrNoField) {
 		reason = "attribute_without_place"
 	}
 	p.metrics.leftOut.WithLabelValues(channel, reason).Inc()
@@ -258,13 +258,13 @@ func (p *profiles) leaveOut(channel, name string, why error) {
 	p.log.Warn("LivePerson is not told an attribute of consumers", "channel", channel, "attribute", shown, "reason", reason)
 }
 
-// profileOf is what agents see of the consumer, whose attributes have their places.
+// profileOf is what agents see of the consumer, whose attributes have their fields.
 func profileOf(c *bridge.Consumer) connector.UserProfile {
 	p := connector.UserProfile{
 		FirstName: c.FirstName, LastName: c.LastName, AvatarURL: c.AvatarURL, Email: c.Email, Phone: c.Phone,
 	}
 	for name, value := range c.Attributes {
-		// One whose place is gone was kept by another version.
+		// One whose field is gone was kept by another version.
 		_ = p.SetAttribute(name, value)
 	}
 	return p

@@ -131,7 +131,7 @@ func (s *sender) close(ctx context.Context, e *bridge.Entry) error {
 	return s.opener.ended(ctx, c, c.Writes())
 }
 
-// sendRating reports how the consumer judges a conversation, also after its end
+// sendRating reports how the consumer rates a conversation, also after its end
 // (Send API, CSAT).
 func (s *sender) sendRating(ctx context.Context, e *bridge.Entry, ev *bridge.Event) error {
 	c, err := s.rated(ctx, e.ThreadKey(), ev)

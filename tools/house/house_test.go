@@ -102,13 +102,13 @@ func TestSizesThatWerePromised(t *testing.T) {
 	}
 }
 
-// TestWalksAreRight: every step is where it is said to be, and no file is
+// TestWalksAreRight: every stop is where it is said to be, and no file is
 // entered again and again.
 func TestWalksAreRight(t *testing.T) {
 	h := surveyed(t)
 	for _, w := range walks {
 		visits := map[string]int{}
-		for _, s := range w.steps {
+		for _, s := range w.stops {
 			visits[s.file]++
 			i := slices.IndexFunc(h.files, func(f file) bool { return f.path == s.file })
 			if i < 0 || !slices.ContainsFunc(h.files[i].functions, func(fn function) bool { return fn.name == s.function }) {

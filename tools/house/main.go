@@ -49,8 +49,8 @@ func (h *house) print(to io.Writer) error {
 	}
 	for _, walk := range walks {
 		fmt.Fprintf(to, "\n%s\n", walk.of)
-		for i, step := range walk.steps {
-			fmt.Fprintf(to, "  %2d  %-36s %s\n", i+1, step.file, step.function)
+		for i, stop := range walk.stops {
+			fmt.Fprintf(to, "  %2d  %-36s %s\n", i+1, stop.file, stop.function)
 		}
 	}
 	return nil

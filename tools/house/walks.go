@@ -3,17 +3,17 @@ package main
 // walk is the way of one thing through the files.
 type walk struct {
 	of    string
-	steps []step
+	stops []stop
 }
 
-// step is one function on the way.
-type step struct{ file, function string }
+// stop is one function on the way.
+type stop struct{ file, function string }
 
 // walks are written down, because much is handed on through hooks and lanes,
 // where no call can be followed. The tests find every function where it is said
 // to be.
 var walks = []walk{
-	{"a consumer's message, from the generic webhook to LivePerson", []step{
+	{"a consumer's message, from the generic webhook to LivePerson", []stop{
 		{"bridge/door.go", "accept"},
 		{"bridge/webhook/webhook.go", "take"},
 		{"bridge/relay/accept.go", "Accept"},
@@ -28,7 +28,7 @@ var walks = []walk{
 		{"bridge/relay/lane/finish.go", "finish"},
 		{"bridge/journal/events.go", "Settle"},
 	}},
-	{"a notification, from LivePerson to the generic webhook", []step{
+	{"a notification, from LivePerson to the generic webhook", []stop{
 		{"bridge/relay/notifications.go", "serve"},
 		{"connector/decode.go", "ParseNotification"},
 		{"bridge/relay/notifications.go", "takeEvents"},

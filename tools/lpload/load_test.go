@@ -36,7 +36,7 @@ func TestTextHasItsLength(t *testing.T) {
 	}
 }
 
-func TestJudged(t *testing.T) {
+func TestHeldAgainstTargets(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		row   row
@@ -52,7 +52,7 @@ func TestJudged(t *testing.T) {
 		{"no target", row{Value: 41, Floor: 1}, target{}, 41, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := judged(tc.row, tc.t)
+			got := held(tc.row, tc.t)
 			if got.Ratio != tc.ratio || got.Met != tc.met {
 				t.Errorf("ratio %g, met %t; want %g, %t", got.Ratio, got.Met, tc.ratio, tc.met)
 			}

@@ -62,14 +62,14 @@ func (r *run) rows() []row {
 	}
 	few := r.found.median("CPU per 1000, few threads", "bridge")
 	many := r.found.median("CPU per 1000, known threads", "bridge")
-	rows = append(rows, judged(row{
+	rows = append(rows, held(row{
 		What: fmt.Sprintf("CPU per 1000, %d threads against 100", r.known), Value: many, Unit: "ms", Floor: few, Of: "itself",
 	}, target{must: 1.3, aim: 1}))
 	if info, err := os.Stat(r.bridges[0].path); err == nil {
-		rows = append(rows, judged(row{What: "binary", Value: float64(info.Size()) / (1 << 20), Unit: "MiB"}, target{must: 40, aim: 25}))
+		rows = append(rows, held(row{What: "binary", Value: float64(info.Size()) / (1 << 20), Unit: "MiB"}, target{must: 40, aim: 25}))
 	}
 	for _, name := range []string{"relay", "floor"} {
-		rows = append(rows, judged(row{
+		rows = append(rows, held(row{
 			What: "for comparison: " + name + " delivered/s", Value: r.found.median("delivered/s", name), Unit: "/s",
 			Floor: r.found.median("delivered/s", "proxy"), Of: "proxy",
 		}, target{}))
@@ -115,11 +115,11 @@ func (t target) row(found series) row {
 	if t.of != "" {
 		out.Floor = found.median(t.key, t.of)
 	}
-	return judged(out, t)
+	return held(out, t)
 }
 
-// judged adds the ratio and the targets to a row.
-func judged(out row, t target) row {
+// held adds the ratio and the targets to a row.
+func held(out row, t target) row {
 	held := out.Value
 	if out.Floor > 0 {
 		out.Ratio = out.Value / out.Floor

@@ -27,7 +27,7 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict, began time.Time) []bridge.Settlement {
 	second := l.trouble.second && len(l.queue) > 1 && l.queue[1] == batch[0]
 	if !second && (len(l.queue) == 0 || l.queue[0] != batch[0]) {
-		return s.placed(l, batch[0], v)
+		return s.keepPosition(l, batch[0], v)
 	}
 	if second && v.Sign != SaysWell && v.Final != bridge.Pending {
 		// It needed no call and proved nothing; its time comes.
@@ -48,10 +48,10 @@ func (s *Set) conclude(l *lane, batch []*bridge.Entry, v Verdict, began time.Tim
 	return s.drop(l, 0, len(batch), v)
 }
 
-// placed keeps the position of an entry that an echo of another position has
+// keepPosition keeps the position of an entry that an echo of another position has
 // settled already: that was another's with the same words, whose own comes yet.
 // The lane waits until the ledger has it, for an echo of it asks there.
-func (s *Set) placed(l *lane, e *bridge.Entry, v Verdict) []bridge.Settlement {
+func (s *Set) keepPosition(l *lane, e *bridge.Entry, v Verdict) []bridge.Settlement {
 	if v.Dialog == "" || l.arrivedAt == (position{v.Dialog, v.Sequence}) {
 		return nil
 	}

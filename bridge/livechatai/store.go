@@ -128,21 +128,21 @@ type cursor struct {
 	held time.Time
 }
 
-// book keeps the channel's records.
-type book struct {
+// store keeps the channel's records.
+type store struct {
 	core    bridge.Core
 	seed    maphash.Seed
 	stripes [64]sync.Mutex
 }
 
-func newBook(c bridge.Core) *book { return &book{core: c, seed: maphash.MakeSeed()} }
+func newStore(c bridge.Core) *store { return &store{core: c, seed: maphash.MakeSeed()} }
 
 // records asks the core only when they are needed: an adapter whose abilities are
 // all that is wanted is made with a core that has none.
-func (b *book) records() bridge.Records { return b.core.Records() }
+func (b *store) records() bridge.Records { return b.core.Records() }
 
 // lock keeps others from changing a conversation's record.
-func (b *book) lock(conversation string) (unlock func()) {
+func (b *store) lock(conversation string) (unlock func()) {
 	m := &b.stripes[maphash.String(b.seed, conversation)%uint64(len(b.stripes))]
 	m.Lock()
 	return m.Unlock
@@ -150,7 +150,7 @@ func (b *book) lock(conversation string) (unlock func()) {
 
 // conversation returns what is known of a conversation; its record is 0 when
 // nothing is.
-func (b *book) conversation(ctx context.Context, id string) (*known, error) {
+func (b *store) conversation(ctx context.Context, id string) (*known, error) {
 	r, err := b.records().Find(ctx, conversationRecords, id)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return &known{ID: id}, nil
@@ -171,7 +171,7 @@ func decodeKnown(r bridge.Record) (*known, error) {
 }
 
 // recordOf encodes what is known of a conversation.
-func (b *book) recordOf(ctx context.Context, k *known) (bridge.Record, error) {
+func (b *store) recordOf(ctx context.Context, k *known) (bridge.Record, error) {
 	if k.record == 0 {
 		id, err := b.records().NextID(ctx, conversationRecords)
 		if err != nil {
@@ -191,7 +191,7 @@ func (b *book) recordOf(ctx context.Context, k *known) (bridge.Record, error) {
 }
 
 // save writes what is known of a conversation.
-func (b *book) save(ctx context.Context, k *known) error {
+func (b *store) save(ctx context.Context, k *known) error {
 	r, err := b.recordOf(ctx, k)
 	if err != nil {
 		return err
@@ -201,7 +201,7 @@ func (b *book) save(ctx context.Context, k *known) error {
 
 // page lists conversations below a parent, at most limit, whose records come
 // after the one given.
-func (b *book) page(ctx context.Context, parent string, after int64, limit int) ([]*known, error) {
+func (b *store) page(ctx context.Context, parent string, after int64, limit int) ([]*known, error) {
 	records, err := b.records().List(ctx, conversationRecords, parent, bridge.Page{After: after, Limit: limit})
 	if err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func (b *book) page(ctx context.Context, parent string, after int64, limit int) 
 
 // cursor returns how far an AI agent's list was read; its record is 0 when it
 // never was.
-func (b *book) cursor(ctx context.Context, agent string) (*cursor, error) {
+func (b *store) cursor(ctx context.Context, agent string) (*cursor, error) {
 	r, err := b.records().Find(ctx, cursorRecords, agent)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return &cursor{Agent: agent}, nil
@@ -233,7 +233,7 @@ func (b *book) cursor(ctx context.Context, agent string) (*cursor, error) {
 	return c, nil
 }
 
-func (b *book) saveCursor(ctx context.Context, c *cursor) error {
+func (b *store) saveCursor(ctx context.Context, c *cursor) error {
 	if c.record == 0 {
 		id, err := b.records().NextID(ctx, cursorRecords)
 		if err != nil {
@@ -255,16 +255,16 @@ func replyKey(event bridge.EventID, part int) string { return fmt.Sprintf("e:%s#
 func replyIDKey(messageID string) string { return "m:" + messageID }
 
 // replied reports whether a part of an event was written to the conversation.
-func (b *book) replied(ctx context.Context, event bridge.EventID, part int) (bool, error) {
+func (b *store) replied(ctx context.Context, event bridge.EventID, part int) (bool, error) {
 	return b.hasReply(ctx, replyKey(event, part))
 }
 
 // isReply reports whether a message of LiveChatAI's is a reply of ours.
-func (b *book) isReply(ctx context.Context, messageID string) (bool, error) {
+func (b *store) isReply(ctx context.Context, messageID string) (bool, error) {
 	return b.hasReply(ctx, replyIDKey(messageID))
 }
 
-func (b *book) hasReply(ctx context.Context, key string) (bool, error) {
+func (b *store) hasReply(ctx context.Context, key string) (bool, error) {
 	_, err := b.records().Find(ctx, ReplyRecords, key)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return false, nil
@@ -273,7 +273,7 @@ func (b *book) hasReply(ctx context.Context, key string) (bool, error) {
 }
 
 // keepReply remembers a reply that is there. messageID may be empty.
-func (b *book) keepReply(ctx context.Context, event bridge.EventID, part int, conversation, messageID string) error {
+func (b *store) keepReply(ctx context.Context, event bridge.EventID, part int, conversation, messageID string) error {
 	id, err := b.records().NextID(ctx, ReplyRecords)
 	if err != nil {
 		return err
