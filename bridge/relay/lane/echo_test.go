@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lpbridge/bridge"
@@ -81,6 +82,7 @@ func TestEchoOfAPositionAboutToBeWritten(t *testing.T) {
 		r.say(1)
 		r.say(1)
 		r.drained(time.Hour)
+		synctest.Wait()
 		if second.Settled || calls != 3 {
 			t.Errorf("the echo of the first message led to %+v, %d calls were made", second, calls)
 		}
