@@ -160,7 +160,8 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 	defer s.mu.Unlock()
 	if err != nil && !s.stopping {
 		w.refused++
-		s.Schedule.Set(&w.again, time.Now().Add(RetryPause(w.refused)), func() { s.Journal.Settle(w.Settlement) })
+		w.waits = true
+		s.Schedule.Set(&w.again, time.Now().Add(RetryPause(w.refused)), func() { s.settleAgain(w) })
 		return
 	}
 	w.err = err
@@ -177,5 +178,34 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 		if s.byKey[l.key] == l {
 			s.rest(l)
 		}
+	}
+}
+
+// settleAgain hands a refused settlement over once more, unless somebody did.
+func (s *Set) settleAgain(w *settling) {
+	s.mu.Lock()
+	waits := w.waits
+	w.waits = false
+	s.mu.Unlock()
+	if waits {
+		s.Journal.Settle(w.Settlement)
+	}
+}
+
+// settleRefused hands over at once what waits for another try: the journal is
+// closed next, and may take it by now.
+func (s *Set) settleRefused() {
+	s.mu.Lock()
+	var waiting []*settling
+	for _, l := range s.byKey {
+		for _, w := range l.open {
+			if w.waits {
+				waiting = append(waiting, w)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range waiting {
+		s.settleAgain(w)
 	}
 }

@@ -142,8 +142,10 @@ type settling struct {
 	bridge.Settlement
 	// next is the entry it marks as begun.
 	next *bridge.Entry
-	// refused is how often the journal did not take it.
+	// refused is how often the journal did not take it; waits says that it is handed
+	// over again later.
 	refused int
+	waits   bool
 	again   schedule.Alarm
 	done    chan struct{}
 	err     error

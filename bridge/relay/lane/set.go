@@ -325,7 +325,8 @@ func (s *Set) rest(l *lane) {
 }
 
 // Stop lets deliveries that are under way end and starts no more. It returns
-// when all ended or ctx ends.
+// when all ended or ctx ends, and with it has the journal try again what it
+// refused.
 func (s *Set) Stop(ctx context.Context) error {
 	release := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -333,6 +334,7 @@ func (s *Set) Stop(ctx context.Context) error {
 		s.rested.Broadcast()
 	})
 	defer release()
+	defer s.settleRefused()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping = true

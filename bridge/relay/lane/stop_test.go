@@ -1,0 +1,35 @@
+package lane
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"lpbridge/bridge"
+)
+
+// TestStopSettlesWhatWasRefused: the journal did not take the end of a delivery
+// and is well again when the process ends in order, before the next try. The next
+// process must not deliver once more.
+func TestStopSettlesWhatWasRefused(t *testing.T) {
+	var r *rig
+	inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict {
+		r.store.fail(true, false)
+		return takes
+	}, func(it *rig) {
+		r = it
+		r.say(1)
+		time.Sleep(time.Second)
+		if n := r.store.pending(); n != 1 {
+			t.Errorf("%d are pending, want the one whose settlement was refused", n)
+		}
+		r.store.fail(false, false)
+		if err := r.set.Stop(r.t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if n := r.store.pending(); n > 0 {
+			t.Errorf("%d are pending after an orderly end", n)
+		}
+	})
+}
