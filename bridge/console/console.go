@@ -86,6 +86,9 @@ type Options struct {
 	Checks   []Check
 	Settings []Setting
 	Version  string
+	// Trace tells the way of an event or of a thread, see [bridge.Trace]; nil for
+	// none.
+	Trace func(ctx context.Context, channel, id string) (bridge.Trace, error)
 	// Journal says how the journal is; nil shows nothing of it.
 	Journal func() Journal
 	// Refusals are the kinds of request that were refused, the newest first; nil
@@ -111,6 +114,7 @@ type Console struct {
 	settings []Setting
 	refusals func() []Refusal
 	journal  func() Journal
+	trace    func(ctx context.Context, channel, id string) (bridge.Trace, error)
 	version  string
 	log      *slog.Logger
 
@@ -129,7 +133,7 @@ func New(o Options) *Console {
 	c := &Console{
 		bridge: o.Bridge, letters: o.DeadLetters, version: o.Version,
 		settings: append([]Setting{}, o.Settings...),
-		log:      o.Logger, refusals: o.Refusals, journal: o.Journal,
+		log:      o.Logger, refusals: o.Refusals, journal: o.Journal, trace: o.Trace,
 		traffic: &trafficReader{source: o.Gatherer},
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",
@@ -173,6 +177,9 @@ func (c *Console) routes(o Options) *http.ServeMux {
 	}))
 	mux.HandleFunc("GET /status", c.serveStatus)
 
+	if c.trace != nil {
+		mux.HandleFunc("GET /trace", c.serveTrace)
+	}
 	mux.HandleFunc("GET /deadletters", c.list)
 	mux.HandleFunc("GET /deadletters/export", c.export)
 	mux.HandleFunc("GET /deadletters/{seq}", c.show)

@@ -14,6 +14,7 @@
 //	DELETE /deadletters/{seq}          discard one
 //	POST   /deadletters/replay         deliver all that match a [Filter] again
 //	POST   /deadletters/discard        discard all that match a [Filter]
+//	GET    /trace                      a [bridge.Trace] of the event or thread id; channel
 //	GET    /debug/pprof/               profiles of package net/http/pprof, where they are wanted
 //	POST   /login                      a session for {"token": …}
 //	POST   /logout                     its end

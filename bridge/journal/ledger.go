@@ -82,6 +82,21 @@ func (l *ledger) at(p position) (bridge.LedgerEntry, bool) {
 	return e.LedgerEntry, there
 }
 
+// inMemory copies what is known of a dialog and not sorted in yet.
+func (l *ledger) inMemory(dialog string) map[position]bridge.LedgerEntry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found := map[position]bridge.LedgerEntry{}
+	for _, unsorted := range []map[position]entered{l.fresh, l.moving} {
+		for p, e := range unsorted {
+			if p.dialog == dialog {
+				found[p] = e.LedgerEntry
+			}
+		}
+	}
+	return found
+}
+
 func (l *ledger) lastOf(dialog string) (int64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -81,6 +81,9 @@ const (
 	freshKeys
 	deadLetters
 	deadEntry
+	tracedEvents
+	tracedReceipts
+	ledgerOf
 	brokenEpochs
 	threadByKey
 	threadsOf
@@ -256,6 +259,13 @@ var text = [allStatements]string{
 	freshKeys:     `SELECT lane, id FROM events WHERE seq > ? AND id <> ''`,
 	deadLetters:   `SELECT ` + deadColumns + ` FROM events WHERE state = 2 AND seq > ? ORDER BY seq LIMIT ?`,
 	deadEntry:     `SELECT ` + eventColumns + ` FROM events WHERE seq = ? AND state = 2`,
+
+	// A trace looks for what has an id in it, or is of the thread that is called so;
+	// what exactly is meant it finds out by itself.
+	tracedEvents: `SELECT ` + deadColumns + `, state FROM events WHERE seq > ? AND seq <= ? AND (instr(id, ?) > 0 OR instr(lane, ?) > 0) ORDER BY seq`,
+	tracedReceipts: `SELECT ` + eventColumns + `, state FROM events WHERE seq > ? AND seq <= ? AND kind = 'receipt' AND (lane = ? OR lane = ?)
+		ORDER BY seq`,
+	ledgerOf: `SELECT sequence, source FROM ledger WHERE dialog = ?`,
 
 	brokenEpochs: `SELECT epoch, found FROM epochs`,
 

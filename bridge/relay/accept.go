@@ -13,7 +13,7 @@ import (
 
 // partMark sets the number of a part off from the id of its event. Ids from
 // channels have no control characters, so no other event can have a part's id.
-const partMark = "\x1f"
+const partMark = bridge.PartMark
 
 // core is the bridge as one channel's adapter sees it.
 type core struct {

@@ -272,7 +272,7 @@ func (a *app) console() *console.Console {
 	}
 	return console.New(console.Options{
 		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts,
-		Refusals: a.refusals.list, Journal: a.journalStatus, Profiles: a.settings.Bridge.Doors.AdminProfiles,
+		Refusals: a.refusals.list, Journal: a.journalStatus, Trace: a.journal.Trace, Profiles: a.settings.Bridge.Doors.AdminProfiles,
 		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})

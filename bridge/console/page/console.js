@@ -521,6 +521,49 @@ function toast(words) {
   toastEnd = setTimeout(() => text($("toast"), ""), 4000);
 }
 
+// Traces
+
+$("trace").onsubmit = async (event) => {
+  event.preventDefault();
+  let trace = { events: [], threads: [] };
+  let empty = "";
+  try {
+    trace = await asked("GET", `/trace?${new URLSearchParams({ id: $("trace-id").value.trim() })}`);
+  } catch (failure) {
+    empty = failure.message;
+  }
+  showTrace(trace, empty);
+};
+
+function showTrace(trace, empty) {
+  const events = trace.events ?? [];
+  $("traced-scroll").hidden = events.length === 0;
+  $("trace-empty").hidden = empty === "";
+  text($("trace-empty"), empty);
+  const threads = (trace.threads ?? []).map((t) => `Thread ${t.thread} of ${t.channel}: ${t.conversations.map((c) => `${c.id} (${c.open ? "open" : "over"})`).join(", ") || "no conversation"}`);
+  $("traced-threads").hidden = threads.length === 0;
+  text($("traced-threads"), threads.join(". ") + (trace.older ? ". Older events are left out." : ""));
+  const bySeq = new Map(events.map((e) => [String(e.seq), e]));
+  keyed($("traced"), "traced-row", [...bySeq.keys()], (parts, seq) => showTraced(parts, bySeq.get(seq)));
+}
+
+const tones = { pending: "warn", dead: "bad", done: "good" };
+
+function showTraced(parts, e) {
+  text(parts.seq, e.seq);
+  text(parts.event, `${e.kind} ${e.id ?? ""}${e.part ? ` (${e.part})` : ""}`);
+  showTime(parts.accepted, e.accepted);
+  text(parts.from, e.direction === "to_channel" ? "LivePerson" : e.channel);
+  tone(parts.state, tones[e.state], e.state);
+  const happened = [];
+  if (e.failures > 0) happened.push(`failed ${number.format(e.failures)} times, the last time ${e.last}: ${e.answer ?? ""}`);
+  if (e.inDoubtSince) happened.push("it may have arrived though nobody said so");
+  if (e.settled) happened.push(`${e.state === "dead" ? "given up" : "settled"} at ${clock.format(new Date(e.settled))}`);
+  if (e.nextTry) happened.push(`tried again at ${clock.format(new Date(e.nextTry))}`);
+  text(parts.happened, happened.join(". "));
+  text(parts.place, e.sequence === undefined ? "" : `${e.dialog} at ${e.sequence}`);
+}
+
 // A page nobody looks at asks for nothing; one call is under way at a time.
 async function forever(refresh, every) {
   for (;;) {
