@@ -31,7 +31,7 @@ type Bridge struct {
 	LogFormat        string        `env:"LOG_FORMAT,default=json" oneof:"json,text" desc:"How log lines are written."`
 	ShutdownTimeout  time.Duration `env:"SHUTDOWN_TIMEOUT,default=20s" min:"1s" desc:"How long a stop may take to finish running deliveries and end typing."`
 	MaxInFlight      int           `env:"MAX_IN_FLIGHT,default=512" min:"1" desc:"Deliveries at the same time to LivePerson, and as many to each channel."`
-	MaxPending       int           `env:"MAX_PENDING,default=1000000" min:"1" desc:"Events waiting for delivery at which new ones are answered with 503."`
+	MaxPending       int           `env:"MAX_PENDING,default=1000000" min:"1" desc:"Events waiting for delivery at which new ones are answered with 503. A quarter is set aside for the channels, in equal parts for each and either direction, so that one cannot take all."`
 	Retention        time.Duration `env:"RETENTION,default=24h" min:"1s" desc:"How long the content of a delivered event is kept."`
 	DedupeRetention  time.Duration `env:"DEDUPE_RETENTION,default=72h" min:"72h" desc:"How long a repeated event is recognised. LivePerson repeats notifications for three days."`
 	HistoryRetention time.Duration `env:"HISTORY_RETENTION,default=720h" min:"1s" desc:"How long the history is kept that the channels served by the bridge itself show their consumers; after it conversations that ended, unused threads and the texts of dead letters are forgotten too."`

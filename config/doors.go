@@ -17,6 +17,7 @@ type Doors struct {
 	AdminTLSCert   string `env:"ADMIN_TLS_CERT" desc:"File with the certificate, and those between it and the root, in PEM, with which the admin listener speaks TLS. Read again when it changes."`
 	AdminTLSKey    string `env:"ADMIN_TLS_KEY" desc:"File with the private key of LPBRIDGE_ADMIN_TLS_CERT, in PEM."`
 	TLSCert        string `env:"TLS_CERT" desc:"File with the certificate, and those between it and the root, in PEM, with which the public listener speaks TLS. Read again when it changes. Without it something before the bridge must."`
+	MaxConnections int    `env:"MAX_CONNECTIONS" min:"0" desc:"Connections at the same time to the public listener; 0 for half of the files the system lets the process open. Others wait. One channel may have requests, sockets included, on half of them."`
 	TLSKey         string `env:"TLS_KEY" desc:"File with the private key of LPBRIDGE_TLS_CERT, in PEM."`
 }
 

@@ -41,8 +41,10 @@ var cableProtocols = []string{"actioncable-v1-json", "actioncable-unsupported"}
 // cable is Chatwoot's /cable: ActionCable with the RoomChannel, as far as a
 // contact's client gets to see it.
 type cable struct {
-	log   *slog.Logger
-	lines *served.Sockets
+	log *slog.Logger
+	// newLines bounds how many lines one source may open.
+	newLines *served.Rates
+	lines    *served.Sockets
 	// admit says whether a token is known, presence what update_presence
 	// answers. hungUp is told the conversations somebody was typing in when the
 	// last line of a token went.
@@ -109,6 +111,10 @@ func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte("Page not found"))
+		return
+	}
+	if !c.newLines.Allow(r) {
+		writeRefusal(w, errTooMany)
 		return
 	}
 	socket, err := c.lines.Open()

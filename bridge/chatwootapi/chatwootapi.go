@@ -83,6 +83,7 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 		}
 	}
 	h.cable = newCable(a.log, a.admit, a.presence, a.hungUp)
+	h.cable.newLines = served.NewRates(cfg.NewLines, cfg.ClientHeader)
 	return a, nil
 }
 

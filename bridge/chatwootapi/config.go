@@ -30,6 +30,7 @@ type Config struct {
 	PublicURL     *url.URL      `env:"PUBLIC_URL" desc:"Base URL under which apps and agents reach this service; LPBRIDGE_PUBLIC_URL when empty."`
 	MaxAttachment int64         `env:"MAX_ATTACHMENT,default=3145728" min:"1024" max:"67108864" desc:"Largest file a contact may send, in bytes."`
 	NewContacts   int           `env:"NEW_CONTACTS,default=600" min:"0" desc:"How many contacts one client address may create in a minute; 0 for no limit. Our own host has none, which is where a proxy without CLIENT_HEADER stands."`
+	NewLines      int           `env:"NEW_LINES,default=600" min:"0" desc:"How many connections to /cable one client address may open in a minute; 0 for no limit. Our own host has none, as for CHATWOOTAPI_NEW_CONTACTS."`
 	ClientHeader  string        `env:"CLIENT_HEADER" desc:"Header in which the proxy before the bridge tells its client's address, such as X-Forwarded-For; its last entry counts. Set it only behind a proxy that sets it."`
 	EmptyStrings  bool          `env:"EMPTY_STRINGS,default=false" desc:"Whether a missing e-mail address or phone number is sent as an empty string instead of null, which Chatwoot's Flutter SDK needs."`
 }

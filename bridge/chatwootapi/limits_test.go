@@ -150,3 +150,28 @@ func TestContactsOfOneSourceAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestLinesOfOneSourceAreBounded opens cables as fast as can be.
+func TestLinesOfOneSourceAreBounded(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.NewLines = 5 })
+	dial := func(from string) int {
+		r := httptest.NewRequest("GET", "/cable", nil)
+		r.RemoteAddr = from
+		r.Header.Set("Connection", "Upgrade")
+		r.Header.Set("Upgrade", "websocket")
+		answer := httptest.NewRecorder()
+		w.api.cable.ServeHTTP(answer, r)
+		return answer.Code
+	}
+	for n := range 5 {
+		if got := dial("203.0.113.7:1"); got == http.StatusTooManyRequests {
+			t.Fatalf("line %d: %d", n, got)
+		}
+	}
+	if got := dial("203.0.113.7:2"); got != http.StatusTooManyRequests {
+		t.Errorf("one too many: %d", got)
+	}
+	if got := dial("203.0.113.8:1"); got == http.StatusTooManyRequests {
+		t.Errorf("somebody else: %d", got)
+	}
+}

@@ -27,8 +27,7 @@ func (j *Journal) Append(ctx context.Context, b bridge.Batch) ([]int64, error) {
 	if n == 0 && len(b.Records) == 0 && len(b.Consumers) == 0 && len(b.Unclaimed) == 0 {
 		return nil, nil
 	}
-	if n > 0 && j.pending.Load()+j.queued.Add(n) > j.opts.MaxPending {
-		j.queued.Add(-n)
+	if n > 0 && !j.shares.take(b.Entries) {
 		return nil, fmt.Errorf("journal: append: %w", bridge.ErrBusy)
 	}
 	s := &appendWrite{wait: newWait(), j: j, batch: b}
@@ -69,7 +68,7 @@ func (s *appendWrite) apply(t *transaction) error {
 }
 
 func (s *appendWrite) finish(err error) {
-	s.j.queued.Add(-int64(len(s.batch.Entries)))
+	s.j.shares.give(s.batch.Entries)
 	if err == nil && s.refused == nil {
 		s.j.counters.pass(s.batch.Records)
 	}
@@ -144,7 +143,7 @@ func (t *transaction) conclude(s *bridge.Settlement) error {
 		t.landed = append(t.landed, s.Seq)
 	}
 	if s.Final != bridge.Pending {
-		t.pending -= n
+		t.moved(s.Lane, -n)
 	}
 	return err
 }
@@ -235,7 +234,7 @@ func (s *reviveWrite) apply(t *transaction) error {
 		return err
 	}
 	t.dead--
-	t.pending++
+	t.moved(e.Lane, 1)
 	t.fresh = append(t.fresh, e)
 	return nil
 }

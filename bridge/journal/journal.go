@@ -42,6 +42,9 @@ type Options struct {
 	// MaxPending is how many events may be pending before Append answers
 	// [bridge.ErrBusy]; 0 means [DefaultMaxPending].
 	MaxPending int64
+	// Channels are those that share what may be pending: a quarter of it is set
+	// aside for all of them, in equal parts for each direction. None share nothing.
+	Channels []string
 	// Logger gets what an operator should know; it must not be nil.
 	Logger *slog.Logger
 	// clock reads the machine's clock; tests have their own.
@@ -94,9 +97,8 @@ type Journal struct {
 	clock    *steadyClock
 
 	pending atomic.Int64
-	// queued counts entries on their way to the writer.
-	queued atomic.Int64
-	dead   atomic.Int64
+	dead    atomic.Int64
+	shares  *shares
 
 	mu      sync.Mutex
 	started bool
@@ -137,6 +139,7 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 func newJournal(opts Options, db *database) *Journal {
 	j := &Journal{
 		opts: opts, log: opts.Logger, afloat: newAfloat(), counters: newCounters(), clock: newSteadyClock(opts.clock()),
+		shares: newShares(opts.MaxPending, opts.Channels),
 	}
 	j.access = access{db: db, w: newWriter(j)}
 	j.standings = &standings{access: j.access}
@@ -195,6 +198,9 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 		return start, fmt.Errorf("count dead letters: %w", err)
 	}
 	j.pending.Store(pending)
+	if err := j.shares.load(ctx, j.db); err != nil {
+		return start, err
+	}
 	j.dead.Store(dead)
 	if err := j.db.scan(ctx, countUnclaimed, &start.unclaimed.rows, &start.unclaimed.bytes); err != nil {
 		return start, fmt.Errorf("count unclaimed changes: %w", err)

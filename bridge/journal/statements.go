@@ -107,6 +107,7 @@ const (
 	recordsDown
 	lastEvent
 	countPending
+	pendingByLane
 	countDead
 	countUnclaimed
 	doneBound
@@ -303,6 +304,7 @@ var text = [allStatements]string{
 
 	lastEvent:      `SELECT coalesce(max(seq), 0) FROM events`,
 	countPending:   `SELECT count(*) FROM events WHERE state = 0 AND listed = 1`,
+	pendingByLane:  `SELECT lane, count(*) FROM events WHERE state = 0 AND listed = 1 GROUP BY lane`,
 	countDead:      `SELECT count(*) FROM events WHERE state = 2`,
 	countUnclaimed: `SELECT count(*), coalesce(sum(length(body)), 0) FROM unclaimed`,
 

@@ -28,6 +28,8 @@ type transaction struct {
 	// pending, dead and unclaimed are by how much the counts change.
 	pending, dead int64
 	unclaimed     volume
+	// pendingOf is pending by whose they are.
+	pendingOf map[party]int64
 
 	seq, revision allotted
 	// alive is the last time that was noted.
@@ -59,6 +61,7 @@ func (t *transaction) reset() {
 	// The hook may keep the entries it was given.
 	t.fresh = nil
 	t.pending, t.dead, t.unclaimed = 0, 0, volume{}
+	clear(t.pendingOf)
 	t.landed, t.entered = t.landed[:0], t.entered[:0]
 	t.w.keys.added = t.w.keys.added[:0]
 	t.seq, t.revision, t.alive = t.w.seq, t.w.revision, t.w.alive
@@ -118,9 +121,17 @@ func (t *transaction) add(e bridge.Entry) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	t.pending++
+	t.moved(e.Lane, 1)
 	t.fresh = append(t.fresh, e)
 	return seq, nil
+}
+
+// moved counts entries of a lane that are pending now, or no more.
+func (t *transaction) moved(lane bridge.LaneKey, n int64) {
+	t.pending += n
+	if n != 0 {
+		t.pendingOf[partyOf(lane)] += n
+	}
 }
 
 // floats reports whether an entry begins at once and is left out of the index.

@@ -95,7 +95,7 @@ type state struct {
 
 func newWriter(j *Journal) *writer {
 	w := &writer{j: j, wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan struct{})}
-	w.tx = transaction{w: w}
+	w.tx = transaction{w: w, pendingOf: map[party]int64{}}
 	return w
 }
 
@@ -258,6 +258,7 @@ func (w *writer) serve(writes []write) {
 	if err == nil {
 		w.commits.Add(1)
 		w.j.pending.Add(w.tx.pending)
+		w.j.shares.moved(w.tx.pendingOf)
 		w.j.dead.Add(w.tx.dead)
 	}
 	if w.j.opts.Observe != nil {

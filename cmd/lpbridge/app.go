@@ -115,12 +115,14 @@ func listen(variable, address string) (net.Listener, error) {
 func (a *app) journalOptions() journal.Options {
 	b := a.settings.Bridge
 	expire := map[string][]string{"": relay.ExpiringRecords()}
+	var channels []string
 	for _, ch := range a.settings.channels {
 		expire[ch.name] = ch.history
+		channels = append(channels, ch.name)
 	}
 	return journal.Options{
 		Store: b.Store.String(), Retention: b.Retention, DedupeRetention: b.DedupeRetention,
-		HistoryRetention: b.HistoryRetention, Expire: expire, MaxPending: int64(b.MaxPending), Logger: a.settings.log,
+		HistoryRetention: b.HistoryRetention, Expire: expire, MaxPending: int64(b.MaxPending), Channels: channels, Logger: a.settings.log,
 		Observe: newCommits(a.registry).observe,
 	}
 }
@@ -190,7 +192,9 @@ func (a *app) run(ctx context.Context) error {
 	case <-started:
 	}
 	serve(admin, a.admin)
-	serve(public, a.public)
+	crowd := newConnections(a.public, a.settings.maxConnections(), a.settings.log, a.registry)
+	public.ConnState = crowd.heed
+	serve(public, crowd)
 	a.sayStarted()
 	<-ctx.Done()
 	a.settings.log.Info("stopping")
@@ -258,8 +262,12 @@ func serveOn(s *http.Server, l net.Listener) error {
 
 func (a *app) publicHandler() http.Handler {
 	mux := http.NewServeMux()
+	shares, most := map[string]chan struct{}{}, max(1, a.settings.maxConnections()/channelShare)
 	for _, r := range a.bridge.Routes() {
-		mux.Handle(r.Pattern, a.refusals.watch(r.Channel, r.Handler))
+		if shares[r.Channel] == nil {
+			shares[r.Channel] = make(chan struct{}, most)
+		}
+		mux.Handle(r.Pattern, a.refusals.watch(r.Channel, &share{shares[r.Channel], r.Handler}))
 	}
 	return plainPaths(mux, problems(mux, a.refusals))
 }

@@ -32,10 +32,22 @@ func channelsCommand(_ context.Context, env environment) error {
 	return writeGrid(env.stdout, channels)
 }
 
-// exampleChannels makes every adapter with its example of a configuration and asks it
-// what it can do.
+// exampleChannels are the channels there are, and what each can do.
 func exampleChannels() ([]bridge.Channel, error) {
-	channels := make([]bridge.Channel, 0, len(adapters))
+	made, err := exampleAdapters()
+	if err != nil {
+		return nil, err
+	}
+	channels := make([]bridge.Channel, len(made))
+	for i, a := range made {
+		channels[i] = a.Channel()
+	}
+	return channels, nil
+}
+
+// exampleAdapters makes every adapter with its example of a configuration.
+func exampleAdapters() ([]bridge.Adapter, error) {
+	made := make([]bridge.Adapter, 0, len(adapters))
 	for _, a := range adapters {
 		l := config.NewLoader(envconfig.MapLookuper(a.example))
 		build := a.load(l, bridge.Parts{Transport: newChannelTransport(1, false), UserAgent: userAgent(), Log: slog.New(slog.DiscardHandler), PublicURL: &url.URL{Scheme: "https", Host: "bridge.example"}})
@@ -46,9 +58,9 @@ func exampleChannels() ([]bridge.Channel, error) {
 		if err != nil {
 			return nil, fmt.Errorf("example of %s: %w", a.name, err)
 		}
-		channels = append(channels, adapter.Channel())
+		made = append(made, adapter)
 	}
-	return channels, nil
+	return made, nil
 }
 
 // writeGrid writes the grid: a column for each kind of event, two rows for each

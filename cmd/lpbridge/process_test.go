@@ -65,6 +65,14 @@ type process struct {
 func launch(t *testing.T, settings map[string]string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command("lpbridge", args...), ended: make(chan struct{})}
+	p.start(settings)
+	return p
+}
+
+// start runs the command of a process.
+func (p *process) start(settings map[string]string) {
+	p.t.Helper()
+	t := p.t
 	p.cmd.Dir, p.cmd.Env = t.TempDir(), environ(settings)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
@@ -82,7 +90,6 @@ func launch(t *testing.T, settings map[string]string, args ...string) *process {
 			t.Logf("%s wrote:\n%s%s", strings.Join(p.cmd.Args, " "), p.stdout.String(), p.stderr.String())
 		}
 	})
-	return p
 }
 
 // checkOutput looks for what must be in no output.

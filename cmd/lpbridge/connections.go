@@ -1,0 +1,185 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lpbridge/bridge"
+)
+
+const (
+	// fileShare is the part of the files a process may open that connections of
+	// the public listener may be: the rest is for operators, the journal, and calls
+	// to LivePerson and the channels.
+	fileShare = 2
+	// channelShare is the part of the connections whose requests one channel may
+	// have under way.
+	channelShare = 2
+	// crowdedPause is how long it is not told again that there are too many.
+	crowdedPause = time.Minute
+	// crowdedRetry is when who found no place is to come again.
+	crowdedRetry = 2 * time.Second
+)
+
+// connections are those of the public listener: as many as may be, and no more.
+// One that is needed for another client is taken from who is silent for longest.
+type connections struct {
+	net.Listener
+	most int
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	freed *sync.Cond
+	open  map[net.Conn]bool
+	// silent are those without a request under way, in the order in which they
+	// fell silent.
+	silent []net.Conn
+	closed bool
+	said   time.Time
+	full   prometheus.Counter
+}
+
+func newConnections(l net.Listener, most int, log *slog.Logger, reg prometheus.Registerer) *connections {
+	c := &connections{
+		Listener: l, most: most, log: log, open: map[net.Conn]bool{},
+		full: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lpbridge_connections_full_total", Help: "How often a connection to the public listener waited because there were as many as may be.",
+		}),
+	}
+	c.freed = sync.NewCond(&c.mu)
+	reg.MustRegister(c.full,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "lpbridge_connections", Help: "Connections of the public listener."}, func() float64 {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return float64(len(c.open))
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "lpbridge_connections_limit", Help: "How many connections the public listener may have."},
+			func() float64 { return float64(c.most) }))
+	return c
+}
+
+// Accept implements [net.Listener]. It takes nobody while there is no place; who
+// comes then waits in the system's queue.
+func (c *connections) Accept() (net.Conn, error) {
+	c.awaitPlace()
+	conn, err := c.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	counted := &countedConn{Conn: conn, of: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open[counted] = true
+	return counted, nil
+}
+
+// awaitPlace waits until there is a place, and takes one from who is silent.
+func (c *connections) awaitPlace() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.open) >= c.most {
+		c.full.Inc()
+		c.tell()
+	}
+	for len(c.open) >= c.most && !c.closed {
+		if len(c.silent) == 0 {
+			c.freed.Wait()
+			continue
+		}
+		oldest := c.silent[0]
+		c.silent = c.silent[1:]
+		c.mu.Unlock()
+		// Closing calls back.
+		oldest.Close()
+		c.mu.Lock()
+	}
+}
+
+// tell is called with the lock held.
+func (c *connections) tell() {
+	if now := time.Now(); now.Sub(c.said) >= crowdedPause {
+		c.said = now
+		c.log.Warn("the public listener has as many connections as may be, others wait", "limit", c.most, "variable", "LPBRIDGE_MAX_CONNECTIONS")
+	}
+}
+
+// Close implements [net.Listener].
+func (c *connections) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.freed.Broadcast()
+	c.mu.Unlock()
+	return c.Listener.Close()
+}
+
+// heed is the server's hook: it is told what a connection is doing.
+func (c *connections) heed(conn net.Conn, state http.ConnState) {
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		// With TLS the server sees what is around ours.
+		conn = wrapped.NetConn()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, s := range c.silent {
+		if s == conn {
+			c.silent = append(c.silent[:i:i], c.silent[i+1:]...)
+			break
+		}
+	}
+	if state == http.StateIdle && c.open[conn] {
+		c.silent = append(c.silent, conn)
+		c.freed.Signal()
+	}
+}
+
+// countedConn gives its place back when it is closed.
+type countedConn struct {
+	net.Conn
+	of *connections
+}
+
+// Close implements [net.Conn].
+func (c *countedConn) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.freed.Signal()
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// share lets a channel have so many requests under way, sockets included: one
+// whose clients are slow, or many, must not take the places of all.
+type share struct {
+	places chan struct{}
+	next   http.Handler
+}
+
+var noPlace = &bridge.Problem{
+	Status: http.StatusServiceUnavailable, Title: "Service Unavailable", Detail: "as many requests of this channel are under way as may be",
+	RetryAfter: crowdedRetry,
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *share) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.places <- struct{}{}:
+	default:
+		noPlace.ServeHTTP(w, r)
+		return
+	}
+	defer func() { <-s.places }()
+	s.next.ServeHTTP(w, r)
+}
+
+// maxConnections is how many the public listener may have.
+func (s *settings) maxConnections() int {
+	if n := s.Bridge.Doors.MaxConnections; n > 0 {
+		return n
+	}
+	return max(1, openFiles()/fileShare)
+}
