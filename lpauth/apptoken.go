@@ -93,6 +93,8 @@ type AppTokens struct {
 	failures int
 	retryAt  time.Time
 	lastErr  error
+	// renewed and failed count fetches.
+	renewed, failed int64
 }
 
 // NewAppTokens checks the options; it makes no request.
@@ -173,6 +175,8 @@ type AppTokenStatus struct {
 	// when the next one is allowed.
 	LastError error
 	RetryAt   time.Time
+	// Renewed and Failed count how fetches ended since the start.
+	Renewed, Failed int64
 }
 
 // Status tells how things stand, without a request.
@@ -181,7 +185,7 @@ func (a *AppTokens) Status() AppTokenStatus {
 	defer a.mu.Unlock()
 	return AppTokenStatus{
 		Valid: a.token != "" && time.Now().Before(a.expires), Expires: a.expires,
-		LastError: a.lastErr, RetryAt: a.retryAt,
+		LastError: a.lastErr, RetryAt: a.retryAt, Renewed: a.renewed, Failed: a.failed,
 	}
 }
 
@@ -224,6 +228,7 @@ func (a *AppTokens) settle(ctx context.Context, token string, err error) {
 		a.expires = expiry(token, now)
 		a.renewAt = a.expires.Add(-min(renewEarly, a.expires.Sub(now)/2))
 		a.failures, a.lastErr, a.retryAt = 0, nil, time.Time{}
+		a.renewed++
 		return
 	}
 	first, longest := failedPause, longestFailedPause
@@ -235,6 +240,7 @@ func (a *AppTokens) settle(ctx context.Context, token string, err error) {
 		wait = max(wait, failed.RetryAfter)
 	}
 	a.failures++
+	a.failed++
 	a.lastErr, a.retryAt = err, now.Add(wait)
 	a.log.LogAttrs(ctx, slog.LevelWarn, "app token not renewed", slog.String("account", string(a.account)),
 		slog.Int("attempt", a.failures), slog.Duration("retry_after", wait), slog.Any("error", err))

@@ -391,7 +391,9 @@ func (b *Bridge) poll(ctx context.Context, channel string, p bridge.Poller) {
 		if err != nil && ctx.Err() == nil && !failing {
 			b.log.Warn("channel cannot be polled", "channel", channel, "error", err)
 		}
-		failing = err != nil
+		if failing = err != nil; !failing {
+			b.levels.polled.WithLabelValues(channel).SetToCurrentTime()
+		}
 		pause(ctx, next)
 	}
 }

@@ -14,6 +14,8 @@ type levels struct {
 	log    *slog.Logger
 	dead   *prometheus.CounterVec
 	poison *prometheus.CounterVec
+	// polled is when a channel that is asked for news was last asked well.
+	polled *prometheus.GaugeVec
 }
 
 func newLevels(reg prometheus.Registerer, log *slog.Logger) *levels {
@@ -25,8 +27,11 @@ func newLevels(reg prometheus.Registerer, log *slog.Logger) *levels {
 		poison: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_poison_total", Help: "Dead letters that always failed while others got through, by channel and direction.",
 		}, []string{"channel", "direction"}),
+		polled: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "lpbridge_channel_polled_timestamp_seconds", Help: "When a channel was last asked for news and answered, in seconds since 1970.",
+		}, []string{"channel"}),
 	}
-	reg.MustRegister(l.dead, l.poison)
+	reg.MustRegister(l.dead, l.poison, l.polled)
 	return l
 }
 

@@ -50,7 +50,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		}, []string{"direction"}),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lpbridge_delivery_lag_seconds", Help: "From acceptance to confirmed delivery.", Buckets: lagBuckets,
-		}, []string{"direction"}),
+		}, []string{"channel", "direction"}),
 		notifications: reg.counters("lpbridge_notifications_total", "Requests of LivePerson's webhooks by result.", "result"),
 		dropped:       reg.counters("lpbridge_notification_changes_dropped_total", "Changes in notifications that are not relayed, by reason.", "reason"),
 		typing:        reg.counters("lpbridge_typing_total", "Typing by direction and what became of it.", "direction", "result"),
@@ -115,7 +115,7 @@ func (m *metrics) delivered(e *bridge.Entry, o bridge.Outcome, took time.Duratio
 	m.deliveries.WithLabelValues(e.Lane.Channel, d, string(e.Kind), o.String()).Inc()
 	m.duration.WithLabelValues(d).Observe(took.Seconds())
 	if o == bridge.Delivered {
-		m.lag.WithLabelValues(d).Observe(time.Since(e.Accepted).Seconds())
+		m.lag.WithLabelValues(e.Lane.Channel, d).Observe(time.Since(e.Accepted).Seconds())
 	}
 }
 

@@ -86,6 +86,7 @@ func (a *app) build(ctx context.Context) (err error) {
 		return fmt.Errorf("LPBRIDGE_STORE: %w", err)
 	}
 	registerJournal(a.registry, a.journal)
+	registerToken(a.registry, a.lp.tokens.Status, s.Bridge.MaxPending)
 	return a.makeBridge()
 }
 
@@ -266,6 +267,7 @@ func (a *app) publicHandler() http.Handler {
 	for _, r := range a.bridge.Routes() {
 		if shares[r.Channel] == nil {
 			shares[r.Channel] = make(chan struct{}, most)
+			a.refusals.expect(r.Channel)
 		}
 		mux.Handle(r.Pattern, a.refusals.watch(r.Channel, &share{shares[r.Channel], r.Handler}))
 	}

@@ -52,6 +52,15 @@ func newRefusals(log *slog.Logger, reg prometheus.Registerer) *refusals {
 	return r
 }
 
+// expect makes the counters of a channel, for an alert sees no growth in one that
+// begins with its first refusal.
+func (r *refusals) expect(channel string) {
+	for _, reason := range reasons {
+		r.counter.WithLabelValues(channel, reason)
+	}
+	r.counter.WithLabelValues(channel, "internal")
+}
+
 // watch passes requests of a channel on and notes those that were refused.
 func (r *refusals) watch(channel string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

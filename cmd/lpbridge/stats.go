@@ -5,6 +5,7 @@ import (
 
 	"lpbridge/bridge/console"
 	"lpbridge/bridge/journal"
+	"lpbridge/lpauth"
 )
 
 // commits measures the journal's transactions.
@@ -57,6 +58,26 @@ func registerJournal(reg prometheus.Registerer, j *journal.Journal) {
 	}, nil)
 	gauge("lpbridge_journal_size_bytes", size, func(s journal.Stats) float64 { return float64(s.DatabaseBytes) }, prometheus.Labels{"file": "database"})
 	gauge("lpbridge_journal_size_bytes", size, func(s journal.Stats) float64 { return float64(s.LogBytes) }, prometheus.Labels{"file": "log"})
+}
+
+// registerToken adds what is read of the AppJWT at each scrape.
+func registerToken(reg prometheus.Registerer, status func() lpauth.AppTokenStatus, most int) {
+	counter := func(name, help string, value func(lpauth.AppTokenStatus) int64) {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(status())) }))
+	}
+	counter("lpbridge_app_token_renewals_total", "How often LivePerson gave a new AppJWT.", func(s lpauth.AppTokenStatus) int64 { return s.Renewed })
+	counter("lpbridge_app_token_failures_total", "How often LivePerson was asked for an AppJWT in vain.", func(s lpauth.AppTokenStatus) int64 { return s.Failed })
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "lpbridge_app_token_expiry_timestamp_seconds", Help: "When the AppJWT ends, in seconds since 1970; 0 while there is none.",
+	}, func() float64 {
+		s := status()
+		if !s.Valid {
+			return 0
+		}
+		return float64(s.Expires.Unix())
+	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "lpbridge_events_pending_limit", Help: "Events waiting for delivery at which new ones are refused.",
+	}, func() float64 { return float64(most) }))
 }
 
 // journalStatus is what the status says of the journal.
