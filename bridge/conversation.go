@@ -35,11 +35,6 @@ func (c *Conversation) Writes() string {
 	return c.Dialog
 }
 
-// Has reports whether a dialog is one of the conversation's.
-func (c *Conversation) Has(dialog string) bool {
-	return dialog == c.ID || slices.Contains(c.Dialogs, dialog)
-}
-
 // Reopen notes that LivePerson says that the conversation is open.
 func (c *Conversation) Reopen() { c.Open, c.Ended = true, time.Time{} }
 

@@ -3,8 +3,6 @@ package bridge
 import (
 	"errors"
 	"time"
-
-	"lpbridge/connector"
 )
 
 // Key names the thread.
@@ -12,11 +10,6 @@ func (t *Thread) Key() ThreadKey { return ThreadKey{t.Channel, t.ID} }
 
 // Lane names one of the thread's two lanes.
 func (k ThreadKey) Lane(d Direction) LaneKey { return LaneKey{k.Channel, k.Thread, d} }
-
-// Identity is who the thread's consumer is towards LivePerson.
-func (t *Thread) Identity() connector.ConsumerIdentity {
-	return connector.ConsumerIdentity(t.ExtConsumer)
-}
 
 // ErrNoConsumer means that an event names no consumer and its thread has none.
 var ErrNoConsumer = errors.New("the event names no consumer")

@@ -31,9 +31,6 @@ func NewClient(transport http.RoundTripper, userAgent string) *Client {
 	return &Client{transport: transport, userAgent: userAgent}
 }
 
-// Transport is what carries the calls.
-func (c *Client) Transport() http.RoundTripper { return c.transport }
-
 // Side is one far side.
 type Side struct {
 	Client *Client
