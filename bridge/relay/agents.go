@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 
 	"lpbridge/bridge"
@@ -154,7 +155,7 @@ func messageOf(c *connector.MessagingChange) *bridge.Message {
 		m.Attachments = append(m.Attachments, externalFile(f))
 	}
 	switch {
-	case e.Type == connector.TypeRichContentEvent:
+	case e.Type == connector.TypeRichContentEvent && isObject(e.RichContent):
 		m.Rich = e.RichContent
 	case e.Form != nil:
 		m.Text, m.Placeholder = placeholderForm, true
@@ -182,4 +183,10 @@ func (n *news) takeAgentReceipt(in *intake, owner *bridge.Conversation, c *conne
 		ID: eventID(c), Kind: bridge.KindReceipt, Thread: owner.Thread, Time: c.ServerTimestamp,
 		Agent: new(agentOf(c)), Receipt: &bridge.Receipt{Status: status}, Position: position,
 	})
+}
+
+// isObject reports whether a structured content is one: LivePerson writes some as
+// a string of JSON, and one that cannot be read has nothing to show.
+func isObject(content json.RawMessage) bool {
+	return len(content) > 0 && content[0] == '{'
 }

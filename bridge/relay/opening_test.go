@@ -3,6 +3,7 @@ package relay_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,28 +114,43 @@ func TestNextConversationEndsTheOneBefore(t *testing.T) {
 	})
 }
 
-// An older state of a conversation that comes late says nothing.
+// An older state of a conversation that comes late says nothing: the agent it
+// tells of has left since.
 func TestOlderStateOfAConversationIsNotBelieved(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		id := r.begin("t-1")
 		consumer := r.consumerID()
-		late := time.Now()
-		time.Sleep(time.Second)
-		if err := r.sim.AgentClose(id, lpsim.AgentClose{}); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
+		late := time.Now().Add(time.Second)
+		time.Sleep(2 * time.Second)
+		r.notify(news(id, consumer, time.Now()), nil)
 		told := len(r.channel.events())
-		if s := r.notify(news(id, consumer, late), nil); s != 200 {
+		withAgent := strings.ReplaceAll(news(id, consumer, late), `"state":"ACTIVE"}`, `"state":"ACTIVE"},{"id":"a-9","role":"ASSIGNED_AGENT","state":"ACTIVE"}`)
+		if s := r.notify(withAgent, nil); s != 200 {
 			t.Fatal("status", s)
 		}
 		time.Sleep(time.Second)
-		c, err := r.journal.Conversation(t.Context(), id)
-		if err != nil || c == nil || c.Open {
-			t.Errorf("the conversation that was closed is %+v, %v", c, err)
-		}
 		if now := r.channel.events(); len(now) != told {
 			t.Errorf("the channel was told %+v", now[told:])
+		}
+		if c, err := r.journal.Conversation(t.Context(), id); err != nil || c == nil || c.Joined == "a-9" {
+			t.Errorf("the conversation is %+v, %v", c, err)
+		}
+	})
+}
+
+// News of an older conversation that come late do not bring it back: the thread
+// goes on where it began last.
+func TestOlderConversationDoesNotComeBack(t *testing.T) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+		before := time.Now().Add(-time.Minute)
+		current := r.begin("t-1")
+		if s := r.notify(news("older", r.consumerID(), before), nil); s != 200 {
+			t.Fatal("status", s)
+		}
+		time.Sleep(time.Second)
+		th, err := r.journal.Thread(t.Context(), bridge.ThreadKey{Channel: "test", Thread: "t-1"})
+		if err != nil || th == nil || th.Conversation != current {
+			t.Errorf("the thread is %+v, %v; want it in %s", th, err, current)
 		}
 	})
 }

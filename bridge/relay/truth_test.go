@@ -19,6 +19,8 @@ func TestContentWithoutAFormIsToldToBothSides(t *testing.T) {
 		for i, event := range []string{
 			`{"type":"ContentEvent","message":{"formId":"1","invitationId":"2","title":"Your card"},"contentType":"forms/secure-invitation"}`,
 			`{"type":"ContentEvent","message":{"colour":"red"},"contentType":"hosted/hologram"}`,
+			`{"type":"RichContentEvent","content":"{\"type\":\"vertical\",\"elements\":["}`,
+			`{"type":"ContentEvent","message":{"caption":"a file without a path"},"contentType":"hosted/file"}`,
 		} {
 			body := changed(fmt.Sprintf(`{"sequence":%d,"originatorId":"a-1","originatorMetadata":{"id":"a-1","role":"ASSIGNED_AGENT"},"serverTimestamp":1528371199686,"event":%s,"conversationId":%q,"dialogId":%q,"messageAudience":"ALL"}`, 20+i, event, id, id))
 			if s := r.notify(body, nil); s != 200 {
@@ -26,8 +28,8 @@ func TestContentWithoutAFormIsToldToBothSides(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if got := r.channel.texts(); len(got) != 2 || slices.Contains(got, "") {
-			t.Errorf("of two messages without a form the consumer reads %q", got)
+		if got := r.channel.texts(); len(got) != 4 || slices.Contains(got, "") {
+			t.Errorf("of four messages without a form the consumer reads %q", got)
 		}
 		if seen := receiptsSeen(r); count(seen, "NACK") == 0 || count(seen, "ACCEPT") != 0 {
 			t.Errorf("the agent saw %v", seen)

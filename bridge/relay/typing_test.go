@@ -310,3 +310,26 @@ func TestChannelIsToldTheEndAfterACrash(t *testing.T) {
 		r.sim.Close()
 	})
 }
+
+// LivePerson asks for minutes of rest when it is told of typing: that delays no
+// message, whose own answers say whether LivePerson takes messages.
+func TestThrottledTypingDelaysNoMessage(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		r.wire.fail(about("COMPOSING", answers(http.StatusTooManyRequests, "Retry-After", "280")))
+		for i := range 12 {
+			r.types(fmt.Sprint("t-", i), bridge.Composing)
+		}
+		r.types("t-1", bridge.Composing)
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		r.say("t-1", "e-1", "help me please")
+		r.drained(time.Minute)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("the message took %v", took)
+		}
+		if state := r.bridge.Status().LivePerson.State; state != "well" {
+			t.Errorf("LivePerson is %s", state)
+		}
+	})
+}

@@ -55,16 +55,16 @@ var ofConversations = []mutant{
 	{
 		name: "of two conversations the one of which news came last is current",
 		file: "bridge/relay/conversations.go", old: "if current != nil && current.Open && row.Began.Before(current.Began) {", broken: "if current != nil && !current.Open && row.Began.Before(current.Began) {",
-		packages: engine, run: "LastWord|LateWords|NextConversation|CrashInATakeOver|Former",
+		packages: engine, run: "OlderConversation",
 	},
 	{
 		name: "a conversation that was refused is not left",
 		file: "bridge/relay/verdict.go", old: "case e.Kind != bridge.KindMessage && conversationRefused(err):", broken: "case conversationRefused(err):",
-		packages: engine, run: "Forgot|Replaced|LockedOut|ClosedConversationIsReopened|FollowsIntoANew",
+		packages: engine, run: "Survey|LostConversationId|Forgot",
 	},
 	{
 		name: "a message that a new conversation refuses too is tried without end",
 		file: "bridge/relay/toliveperson.go", old: "\t\tcase again:\n", broken: "\t\tcase again && e.Attempts > 1000:\n",
-		packages: engine, run: "Forgot|LockedOut|RefusedThereToo|Survey|Replaced",
+		packages: engine, run: "ConversationLivePersonForgot|LockedOut",
 	},
 }

@@ -18,11 +18,6 @@ var ofTyping = []mutant{
 		packages: append([]string{"./bridge/relay"}, typing...), run: "TypingTimelines|Lives|CrashWhileComposing",
 	},
 	{
-		name: "what is shown in a conversation that the thread left stays there",
-		file: "bridge/relay/typing/marks.go", old: "\tc.leave(t, now)\n", broken: "",
-		packages: append([]string{"./bridge/relay"}, typing...), run: "TypingTimelines|Lives|TypingGoesWith",
-	},
-	{
 		name: "a composing that began before a message overtakes it",
 		file: "bridge/relay/typing/lease.go", old: "\t\tif l.thread.pending == 0 {\n", broken: "\t\tif l.thread.pending >= 0 {\n",
 		packages: typing, run: "TypingTimelines|Lives",

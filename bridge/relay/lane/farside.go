@@ -84,8 +84,9 @@ type farSide struct {
 	probing int
 }
 
-// Saw takes a sign that came otherwise than by a delivery, such as from typing.
-// began is when the call was made.
+// Saw takes a sign that came otherwise than by a delivery, such as from the trial of
+// the credential. began is when the call was made. What typing meets is no sign: no
+// message is delayed because typing is throttled.
 func (s *Set) Saw(sign Sign, began time.Time, retryAfter time.Duration, reason string) {
 	s.mu.Lock()
 	tell := s.saw(sign, began, retryAfter, reason)
