@@ -35,6 +35,9 @@ type party struct {
 	shown func() []string
 	// describe says in a few words what a channel got.
 	describe func(raw string) string
+	// choose picks something to choose in a message by its title, as the channel's
+	// clients do.
+	choose func(raw, title string)
 }
 
 const greeting = "hello from "
@@ -99,7 +102,18 @@ func (x *everyChannel) call(method, path, body string, into any, header ...strin
 
 func (x *everyChannel) onWebhook() *party {
 	x.post(x.p, message("t-1", "m-1", greeting+"webhook"))
-	return &party{channel: "webhook", describe: describeEnvelope, shown: func() (raw []string) {
+	choose := func(raw, title string) {
+		e := decoded[struct {
+			ID      string
+			Message struct{ QuickReplies []struct{ ID, Title string } }
+		}](x.t, raw)
+		for _, q := range e.Message.QuickReplies {
+			if q.Title == title {
+				x.post(x.p, fmt.Sprintf(`{"id":"click-%s","type":"click","thread":"t-1","consumer":{"id":"consumer-of-t-1"},"click":{"messageId":%q,"replyId":%q}}`, e.ID, e.ID, q.ID))
+			}
+		}
+	}
+	return &party{channel: "webhook", describe: describeEnvelope, choose: choose, shown: func() (raw []string) {
 		x.far.mu.Lock()
 		defer x.far.mu.Unlock()
 		for _, e := range x.far.got {
@@ -114,18 +128,26 @@ func (x *everyChannel) onWebhook() *party {
 // chatwootDoor ends the address of the webhook in this test.
 const chatwootDoor = "the-door-of-the-test"
 
-// webhookOfChatwoot reports a message of a contact as Chatwoot does.
+// webhookOfChatwoot reports a message as Chatwoot does.
 func (x *everyChannel) webhookOfChatwoot(id int, members string) {
 	x.t.Helper()
-	body := fmt.Sprintf(`{"event":"message_created","id":%d,"message_type":"incoming","private":false,"account":{"id":1},
+	body := fmt.Sprintf(`{"id":%d,"private":false,"account":{"id":1},
 		"inbox":{"id":3},"sender":{"id":10,"name":"Ana"},"created_at":"2026-06-17T12:00:00.123Z",
-		"conversation":{"id":42,"inbox_id":3,"status":"open","contact_inbox":{"id":31,"contact_id":10,"source_id":"s-1"}},%s}`, id, members)
+		"conversation":{"id":42,"inbox_id":3,"status":"open","contact_inbox":{"id":31,"contact_id":10,"source_id":"s-1"},
+			"meta":{"sender":{"id":10,"name":"Ana","type":"contact"}}},%s}`, id, members)
 	x.call(http.MethodPost, "/channels/chatwoot/"+chatwootDoor, body, nil)
 }
 
 func (x *everyChannel) onChatwoot() *party {
-	x.webhookOfChatwoot(100, `"content_type":"text","content":`+strconv.Quote(greeting+"chatwoot"))
-	return &party{channel: "chatwoot", describe: describeChatwoot, shown: x.chatwoot.messages}
+	x.webhookOfChatwoot(100, `"event":"message_created","message_type":"incoming","content_type":"text","content":`+strconv.Quote(greeting+"chatwoot"))
+	choose := func(raw, title string) {
+		m := decoded[map[string]json.RawMessage](x.t, raw)
+		// Chatwoot gives the members of content_attributes back, and those chosen.
+		attributes := strings.TrimSuffix(string(m["content_attributes"]), "}") + fmt.Sprintf(`,"submitted_values":[{"title":%q,"value":%q}]}`, title, title)
+		x.webhookOfChatwoot(1001+slices.Index(x.chatwoot.messages(), raw), `"event":"message_updated","message_type":"outgoing","content_type":`+string(m["content_type"])+
+			`,"content":`+string(m["content"])+`,"content_attributes":`+attributes)
+	}
+	return &party{channel: "chatwoot", describe: describeChatwoot, choose: choose, shown: x.chatwoot.messages}
 }
 
 // chatwootStub is as much of Chatwoot's application API as agents' messages need;
@@ -178,7 +200,30 @@ func (x *everyChannel) onChatwootAPI() *party {
 	x.call(http.MethodPost, publicAPI+"/ana/conversations", "{}", &thread)
 	messages := publicAPI + "/ana/conversations/" + strconv.Itoa(thread.ID) + "/messages"
 	x.call(http.MethodPost, messages, `{"content":"`+greeting+`chatwootapi"}`, nil)
-	return &party{channel: "chatwootapi", describe: describeChatwoot, shown: func() (raw []string) {
+	choose := func(raw, title string) {
+		m := decoded[struct {
+			ID         int
+			Attributes struct {
+				Items []struct {
+					Title, Value string
+					Actions      []struct{ Text, Payload string }
+				}
+			} `json:"content_attributes"`
+		}](x.t, raw)
+		value := ""
+		for _, item := range m.Attributes.Items {
+			if item.Title == title && item.Value != "" {
+				value = item.Value
+			}
+			for _, a := range item.Actions {
+				if a.Text == title {
+					value = a.Payload
+				}
+			}
+		}
+		x.call(http.MethodPatch, messages+"/"+strconv.Itoa(m.ID), fmt.Sprintf(`{"submitted_values":[{"title":%q,"value":%q}]}`, title, value), nil)
+	}
+	return &party{channel: "chatwootapi", describe: describeChatwoot, choose: choose, shown: func() (raw []string) {
 		var all []json.RawMessage
 		x.call(http.MethodGet, messages, "", &all)
 		for _, m := range all {
@@ -207,7 +252,23 @@ func (x *everyChannel) onLayer() *party {
 	x.call(http.MethodPost, "/layer/conversations", `{"participants":["layer:///identities/agent"],"distinct":false}`, &conversation, header...)
 	messages := "/layer/conversations/" + strings.TrimPrefix(conversation.ID, "layer:///conversations/") + "/messages"
 	x.call(http.MethodPost, messages, `{"parts":[{"mime_type":"text/plain","body":"`+greeting+`layer"}]}`, nil, header...)
-	return &party{channel: "layer", describe: describeLayer, shown: func() (raw []string) {
+	choose := func(raw, title string) {
+		m := decoded[struct {
+			ID    string
+			Parts []struct{ Body string }
+		}](x.t, raw)
+		for _, p := range m.Parts {
+			for _, c := range layerChoices(p.Body) {
+				if c.Text != title {
+					continue
+				}
+				body := fmt.Sprintf(`{"response_to":%q,"changes":[{"operation":"add","type":"FWW","name":"selection","value":%q,"id":"x"}]}`, m.ID, c.ID)
+				part, _ := json.Marshal(map[string]string{"mime_type": "application/vnd.layer.response-v2+json;role=root", "body": body})
+				x.call(http.MethodPost, messages, `{"parts":[`+string(part)+`]}`, nil, header...)
+			}
+		}
+	}
+	return &party{channel: "layer", describe: describeLayer, choose: choose, shown: func() (raw []string) {
 		var all []json.RawMessage
 		x.call(http.MethodGet, messages+"?page_size=50", "", &all, header...)
 		for _, m := range slices.Backward(all) {
@@ -221,7 +282,8 @@ func (x *everyChannel) onLayer() *party {
 
 func (x *everyChannel) onLiveChatAI(live *livechataitest.Server) *party {
 	live.Say("chat_1", greeting+"livechatai")
-	return &party{channel: "livechatai", describe: describeWords, shown: func() (raw []string) {
+	choose := func(_, title string) { live.Say("chat_1", strings.ToUpper(title)) }
+	return &party{channel: "livechatai", describe: describeWords, choose: choose, shown: func() (raw []string) {
 		for _, line := range live.Messages("chat_1") {
 			if words, ours := strings.CutPrefix(line, live.ReplyRole+": "); ours {
 				raw = append(raw, words)
@@ -229,6 +291,31 @@ func (x *everyChannel) onLiveChatAI(live *livechataitest.Server) *party {
 		}
 		return raw
 	}}
+}
+
+type layerChoice struct{ ID, Text string }
+
+// layerChoices are the choices of a message part, of its own or of its buttons.
+func layerChoices(body string) []layerChoice {
+	var p struct {
+		Choices []layerChoice
+		Buttons []struct{ Choices []layerChoice }
+	}
+	// Other parts have none.
+	_ = json.Unmarshal([]byte(body), &p)
+	for _, b := range p.Buttons {
+		p.Choices = append(p.Choices, b.Choices...)
+	}
+	return p.Choices
+}
+
+// decoded reads what a channel got.
+func decoded[T any](t *testing.T, raw string) (v T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(raw), &v); err != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	return v
 }
 
 // agentSends lets the agent of every party send something, and returns what each
