@@ -139,7 +139,7 @@ func (api *restAPI) allowedPages() *cors.Cors {
 		AllowOriginFunc:  func(origin string) bool { return slices.Contains(api.cfg.Origins, origin) },
 		AllowedMethods:   []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"},
 		AllowedHeaders:   []string{"*"},
-		ExposedHeaders:   []string{"Layer-Count", "Layer-Conversation-Is-Syncing"},
+		ExposedHeaders:   []string{"Layer-Count", "Layer-Conversation-Is-Syncing", "Link"},
 		AllowCredentials: true,
 		MaxAge:           preflightLife,
 	})

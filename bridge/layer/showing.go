@@ -119,13 +119,8 @@ func (s *sheet) addCard(owner string, c served.Card, attributes string) {
 			"name": c.Title, "description": joined(c.Text, c.Caption), "image_urls": []string{c.Image},
 		}))
 	case c.Title != "" || c.Text != "" || len(c.Buttons) == 0:
-		body := map[string]any{"text": joined(c.Text)}
-		if c.Text == "" {
-			body["text"] = c.Title
-		} else if c.Title != "" {
-			body["title"] = c.Title
-		}
-		s.parts = append(s.parts, newPart(typeText+";"+attributes, body))
+		// The SDK shows the title of a text below it.
+		s.parts = append(s.parts, newPart(typeText+";"+attributes, map[string]any{"text": joined(c.Title, c.Text)}))
 	}
 }
 

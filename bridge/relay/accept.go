@@ -119,6 +119,8 @@ func (c *core) parts(ctx context.Context, e *bridge.Event) ([]*bridge.Event, err
 		return c.clickParts(ctx, e)
 	case bridge.KindRating:
 		return c.ratingParts(ctx, e)
+	case bridge.KindReceipt:
+		return c.receiptPart(ctx, e)
 	default:
 		return []*bridge.Event{e}, nil
 	}
@@ -250,6 +252,18 @@ func (c *core) ratingParts(ctx context.Context, e *bridge.Event) ([]*bridge.Even
 		c.bridge.log.Info("what a consumer said with a rating has no place in a conversation that ended", "channel", c.channel)
 	}
 	return append(parts, &part), nil
+}
+
+// receiptPart is a receipt without the messages that the agent was told nobody sees,
+// nil when it is about no other.
+func (c *core) receiptPart(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
+	ids, err := c.bridge.denied.without(ctx, e.Receipt.MessageIDs)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	part, receipt := *e, *e.Receipt
+	receipt.MessageIDs, part.Receipt = ids, &receipt
+	return []*bridge.Event{&part}, nil
 }
 
 // remarks are the texts that say what was said with a rating.

@@ -83,6 +83,13 @@ func (n *news) takeAgentMessage(ctx context.Context, in *intake, owner *bridge.C
 	if err := n.attach(ctx, in, owner, ev, c); err != nil {
 		return err
 	}
+	if message.Placeholder {
+		record, err := n.denied.remember(ctx, ev.ID)
+		if err != nil {
+			return err
+		}
+		in.batch.Records = append(in.batch.Records, record)
+	}
 	in.forgetCues(owner.Holder(), c.OriginatorID)
 	return in.append(owner.Holder(), bridge.ToChannel, ev)
 }
@@ -151,8 +158,11 @@ func messageOf(c *connector.MessagingChange) *bridge.Message {
 	e.ExternalFiles = named
 	m := &bridge.Message{Text: e.FallbackText()}
 	for _, f := range linked {
-		m.Text = joined(m.Text, f.Caption)
-		m.Attachments = append(m.Attachments, externalFile(f))
+		a := externalFile(f)
+		if f.Caption != a.Name {
+			m.Text = joined(m.Text, f.Caption)
+		}
+		m.Attachments = append(m.Attachments, a)
 	}
 	switch {
 	case e.Type == connector.TypeRichContentEvent && isObject(e.RichContent):

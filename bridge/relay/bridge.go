@@ -120,6 +120,7 @@ type Bridge struct {
 	sender    *sender
 	news      *news
 	offers    *offers
+	denied    *denied
 	identity  *identity
 	uploads   *uploads
 	files     *files
@@ -181,6 +182,7 @@ func (b *Bridge) makeRooms() {
 	b.order = lane.NewOrder(positionInDialog)
 	copies := &copies{records}
 	b.offers = &offers{records: records, metrics: b.metrics}
+	b.denied = &denied{records: records}
 	b.files = &files{lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), log: b.log}
 	b.uploads = &uploads{
 		lp: b.lp, records: records, previews: picture.NewPreviews(), log: b.log, metrics: b.metrics,
@@ -202,7 +204,7 @@ func (b *Bridge) makeRooms() {
 	}
 	b.news = &news{
 		account: b.opts.Account, clientID: b.opts.ClientID, verify: b.opts.VerifySignature, journal: b.journal,
-		directory: b.directory, openings: b.openings, files: b.files, copies: copies, uploaded: b.uploads.of, offers: b.offers,
+		directory: b.directory, openings: b.openings, files: b.files, copies: copies, uploaded: b.uploads.of, offers: b.offers, denied: b.denied,
 		wants: b.wants, notified: b.notifiedNow, consumerTyping: b.consumerTyping, agentTyping: b.agentTyping,
 		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin, order: b.order,
 		heard: func(key bridge.LaneKey, happened time.Time) { b.toLivePerson.Heard(key, happened) },

@@ -20,6 +20,9 @@ func TestFilesThatLieElsewhereAreFiles(t *testing.T) {
 		{"with a caption and a type", `{"url":"https://x.test/7","caption":"Manual","fileType":"PDF"}`, bridge.Message{
 			Text: "Manual", Attachments: []bridge.Attachment{{URL: "https://x.test/7", ContentType: "application/pdf", Name: "Manual.pdf"}},
 		}},
+		{"whose caption is its name", `{"url":"https://x.test/7/manual.pdf","caption":"manual.pdf"}`, bridge.Message{
+			Attachments: []bridge.Attachment{{URL: "https://x.test/7/manual.pdf", ContentType: "application/pdf", Name: "manual.pdf"}},
+		}},
 		{"whose address says what it is", `{"url":"https://x.test/a/shoe.PNG?size=2"}`, bridge.Message{
 			Attachments: []bridge.Attachment{{URL: "https://x.test/a/shoe.PNG?size=2", ContentType: "image/png", Name: "shoe.PNG"}},
 		}},

@@ -44,7 +44,7 @@ const (
 // ExpiringRecords are the kinds of the core's own records that are of use only
 // as long as history is kept. The core's channel name is empty.
 func ExpiringRecords() []string {
-	return []string{OfferRecords, UploadRecords, FileRecords, UnreadableRecords, CopyRecords}
+	return []string{OfferRecords, UploadRecords, FileRecords, UnreadableRecords, DeniedRecords, CopyRecords}
 }
 
 // agentFile is the data of a file record.
@@ -92,7 +92,10 @@ func (s *files) share(ctx context.Context, owner *bridge.Conversation, f *connec
 		return nil, err
 	}
 	token := rand.Text()
-	m.Text = joined(m.Text, f.Caption)
+	if f.Caption != file.Name {
+		// A caption that is the file's name says no more than that.
+		m.Text = joined(m.Text, f.Caption)
+	}
 	m.Attachments = append(m.Attachments, bridge.Attachment{
 		URL: s.publicURL.JoinPath("files", token).String(), ContentType: mediaTypeOf(f.FileType), Name: file.Name,
 	})

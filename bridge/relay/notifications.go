@@ -47,6 +47,7 @@ type news struct {
 	openings  *openings
 	files     *files
 	offers    *offers
+	denied    *denied
 	copies    *copies
 	// uploaded is the event whose file lies at a path of LivePerson's.
 	uploaded func(ctx context.Context, at string) (bridge.EventID, error)

@@ -34,6 +34,9 @@ func (b *Bridge) recall(ctx context.Context) (lane.Replay, error) {
 	if err != nil {
 		return lane.Replay{}, err
 	}
+	if err := b.denied.recall(ctx); err != nil {
+		return lane.Replay{}, fmt.Errorf("read the journal: %w", err)
+	}
 	if err := b.openings.recall(ctx, b.opts.UnclaimedFor); err != nil {
 		return lane.Replay{}, fmt.Errorf("read the journal: %w", err)
 	}

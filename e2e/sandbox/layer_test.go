@@ -40,6 +40,16 @@ func TestLayerSDKs(t *testing.T) {
 	checkLeftBehind(t, s, len(scripts))
 }
 
+// TestContentInLayersFormerSDK sends what an agent can send to the SDK that knows no
+// message types.
+func TestContentInLayersFormerSDK(t *testing.T) {
+	public := freeAddress(t)
+	base, ca := secure(t, public)
+	s := start(t, public, "LAYER_PUBLIC_URL="+base, "LAYER_ORIGINS="+origin)
+	node(t, "../layer", "websdk-content.js", "BASE_URL="+base+"/layer", "IDENTITY_URL="+base+"/layer/sandbox/identity_token",
+		"APP_ID=layer:///apps/staging/sandbox", "ORIGIN="+origin, "SIM_URL="+s.simulator, "CONSUMER_KEY="+consumerKey, "NODE_EXTRA_CA_CERTS="+ca)
+}
+
 // secure puts a proxy that ends TLS before an address, because web-xdk speaks
 // https only, and returns where it is and the file of its certificate.
 func secure(t *testing.T, address string) (base, ca string) {

@@ -106,4 +106,5 @@ func node(t *testing.T, dir, script string, env ...string) {
 func TestChatwootClients(t *testing.T) {
 	s := start(t, freeAddress(t))
 	node(t, "../chatwootapi", "drive.mjs", "BASE_URL="+s.public, "INBOX=sandbox", "SIM_URL="+s.simulator)
+	node(t, "../chatwootapi", "content.mjs", "BASE_URL="+s.public, "INBOX=sandbox", "SIM_URL="+s.simulator)
 }

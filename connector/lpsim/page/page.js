@@ -181,16 +181,47 @@ async function stopTyping() {
   await attempt(() => agent("typing", { chatState: "ACTIVE" }));
 }
 
+// written is what the form holds, as messages of one kind each: LivePerson sends text, files and structured content apart.
+async function written() {
+  const messages = [];
+  const text = $("text").value.trim();
+  if (text) messages.push({ text });
+  const [file] = $("file").files;
+  if (file) messages.push({ file: await attached(file) });
+  const rich = $("rich").value.trim();
+  if (rich) messages.push({ rich: JSON.parse(rich) });
+  const titles = $("replies").value.split(",").map((t) => t.trim()).filter(Boolean);
+  const offering = messages.findLast((m) => !m.file);
+  if (titles.length && offering) offering.quickReplies = titles;
+  return messages;
+}
+
+async function attached(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return { caption: file.name, fileType: file.name.split(".").pop().toUpperCase(), contentBase64: btoa(text) };
+}
+
 async function reply(event) {
   event.preventDefault();
-  const text = $("text").value.trim();
-  if (!text) return;
-  const titles = $("replies").value.split(",").map((t) => t.trim()).filter(Boolean);
-  const sent = await attempt(() => agent("messages", { text, private: $("private").checked, ...(titles.length ? { quickReplies: titles } : {}) }));
+  const sent = await attempt(async () => {
+    const messages = await written();
+    for (const m of messages) await agent("messages", { ...m, private: $("private").checked });
+    return messages.length > 0;
+  });
   if (!sent) return;
-  $("text").value = "";
-  $("replies").value = "";
+  $("reply").reset();
   await stopTyping();
+}
+
+// writeCard gives the agent something to begin with.
+function writeCard() {
+  const button = (title, text) => ({ type: "button", title, tooltip: title, click: { metadata: [{ type: "ExternalId", id: title }], actions: [{ type: "publishText", text }] } });
+  $("rich").value = JSON.stringify({
+    type: "vertical",
+    elements: [{ type: "text", text: "Running shoes", tag: "title" }, { type: "text", text: "Which colour?" }, button("Red", "I want red"), button("Blue", "I want blue")],
+  }, null, 1);
 }
 
 function showFaults(f) {
@@ -243,6 +274,7 @@ $("show-faults").addEventListener("click", async () => {
 });
 $("knobs").addEventListener("submit", applyFaults);
 $("calm").addEventListener("click", () => attempt(async () => showFaults(await call("PUT", "sim/faults", {}))));
+$("card").addEventListener("click", writeCard);
 $("reply").addEventListener("submit", reply);
 $("text").addEventListener("input", () => ($("text").value ? startTyping() : stopTyping()));
 $("text").addEventListener("keydown", (event) => {

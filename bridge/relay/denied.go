@@ -1,0 +1,59 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"lpbridge/bridge"
+)
+
+// DeniedRecords is the kind of records that remember of which messages the agent was
+// told that the consumer does not see them.
+const DeniedRecords = "denied"
+
+// denied remembers messages in whose stead a sentence is shown. A device takes the
+// sentence like any other message, and the agent must not be told then that the
+// message arrived after all.
+type denied struct {
+	records bridge.Records
+	// some says that there may be such messages, which is seldom.
+	some atomic.Bool
+}
+
+// recall finds out whether an earlier process denied something.
+func (d *denied) recall(ctx context.Context) error {
+	known, err := d.records.List(ctx, DeniedRecords, "", bridge.Page{Limit: 1})
+	if len(known) > 0 {
+		d.some.Store(true)
+	}
+	return err
+}
+
+// remember makes the record of a message, to be kept with its event.
+func (d *denied) remember(ctx context.Context, id bridge.EventID) (bridge.ChannelRecord, error) {
+	number, err := d.records.NextID(ctx, DeniedRecords)
+	if err != nil {
+		return bridge.ChannelRecord{}, err
+	}
+	d.some.Store(true)
+	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: DeniedRecords, ID: number, Keys: []string{string(id)}}}, nil
+}
+
+// without leaves denied messages out of those that a receipt is about.
+func (d *denied) without(ctx context.Context, ids []bridge.EventID) ([]bridge.EventID, error) {
+	if !d.some.Load() {
+		return ids, nil
+	}
+	var kept []bridge.EventID
+	for _, id := range ids {
+		_, err := d.records.Find(ctx, DeniedRecords, string(id))
+		switch {
+		case errors.Is(err, bridge.ErrNoRecord):
+			kept = append(kept, id)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return kept, nil
+}
