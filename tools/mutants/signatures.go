@@ -29,7 +29,7 @@ var ofSignatures = []mutant{
 	},
 	{
 		name: "any bearer token is believed",
-		file: "bridge/webhook/signature.go", old: "subtle.ConstantTimeCompare(got[:], want[:]) != 1) {", broken: "len(got) != len(want)) {",
+		file: "bridge/webhook/signature.go", old: "subtle.ConstantTimeCompare(got[:], want[:]) != 1) {", broken: "subtle.ConstantTimeCompare(got[:], want[:]) > 1) {",
 		packages: []string{"./bridge/webhook"}, run: "Verify|Token",
 	},
 	{
