@@ -58,6 +58,7 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*bridge.Entry)
 	outcome := outcomeOfLivePerson(e, err)
 	v := b.judge(ctx, e, outcome, err)
 	v.Uncounted = v.Uncounted || errors.Is(err, errFilesBusy)
+	v.Unsent = unsent(outcome, err)
 	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
 		v.Dialog, v.Sequence, v.Source = at.dialog, at.sequence, e.ID
 	}

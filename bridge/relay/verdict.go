@@ -171,6 +171,13 @@ func reached(err error) bool {
 	return e.StatusCode != 0 || called || tried || auth
 }
 
+// unsent reports whether a delivery failed before a call that had the entry in it
+// was answered or may have been.
+func unsent(o bridge.Outcome, err error) bool {
+	e, ok := errors.AsType[*connector.Error](err)
+	return ok && e.StatusCode == 0 && o != bridge.Unknown
+}
+
 func retryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[*connector.Error](err); ok {
 		return e.RetryAfter

@@ -38,6 +38,9 @@ type Verdict struct {
 	// Uncounted keeps the number of attempts: the delivery was cut off by
 	// shutdown or never began. One that was throttled is never counted.
 	Uncounted bool
+	// Unsent says that no call had the entry in it, such as where a conversation
+	// could not be opened for it: it cannot be what made the call fail.
+	Unsent bool
 	// Poison says that the message itself makes its deliveries fail.
 	Poison bool
 	// Dialog, Sequence and Source are as in [bridge.Settlement].

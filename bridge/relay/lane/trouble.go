@@ -31,7 +31,7 @@ func (o *others) passed() {
 
 // trouble is what the first entry of a lane has been through in this process.
 type trouble struct {
-	// failures counts deliveries that failed, since the first one did.
+	// failures counts deliveries that failed with it, since the first one did.
 	failures int
 	since    time.Time
 	// pauses is how many of them began while the far side was well: only these
@@ -68,6 +68,13 @@ func (t *trouble) suffer(v Verdict, o *others, well bool, queued int) (poison bo
 	if v.Sign == SaysWell {
 		t.acquitted()
 	}
+	if well {
+		t.pauses++
+	}
+	if v.Unsent {
+		t.passes = o.passes
+		return false
+	}
 	switch t.failures++; {
 	case t.failures == 1:
 		t.since = time.Now()
@@ -76,9 +83,6 @@ func (t *trouble) suffer(v Verdict, o *others, well bool, queued int) (poison bo
 		t.evidence -= math.Log(max(o.failing.ofOthers(), leastFailing))
 	}
 	t.passes = o.passes
-	if well {
-		t.pauses++
-	}
 	if v.Sign != SaysDown {
 		return false
 	}

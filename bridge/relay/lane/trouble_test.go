@@ -11,17 +11,20 @@ import (
 
 // TestWhatIsPoison has an entry fail again and again while others get through: d
 // as if the far side were down, a with an answer of its own, such as that the
-// conversation has ended, n for a reason of ours.
+// conversation has ended, n for a reason of ours, o where the call that failed was
+// one that opens its conversation.
 func TestWhatIsPoison(t *testing.T) {
 	signs := map[string]Verdict{
 		"d": says5xx,
 		"a": {Outcome: bridge.Closed, Sign: SaysWell},
 		"n": {Outcome: bridge.Retry},
+		"o": {Outcome: bridge.Retry, Sign: SaysDown, Unsent: true},
 	}
 	for ends, poison := range map[string]bool{
 		"dddd": false, "ddddd": true,
 		"dddaddd": false, "dddda": false, "ddddad": false, "addddd": true,
 		"nnnnnnnd": false, "ndndnd": false, "ndndndnd": true,
+		"oooooooo": false, "oooooood": false, "oddddd": true,
 	} {
 		t.Run(ends, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
