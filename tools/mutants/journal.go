@@ -13,11 +13,6 @@ var ofJournal = []mutant{
 		packages: journal, run: "RunsOfKeys|Filter",
 	},
 	{
-		name: "more than the limit is accepted",
-		file: "bridge/journal/events.go", old: "if n > 0 && j.pending.Load()+j.queued.Add(n) > j.opts.MaxPending {", broken: "if n > 0 && j.queued.Add(n) > j.opts.MaxPending {",
-		packages: journal, run: "MaxPending",
-	},
-	{
 		name: "where LivePerson put a message is not written with its outcome",
 		file: "bridge/journal/events.go", old: "\tif s.Dialog != \"\" {\n\t\tif err := t.enter(&s.Settlement); err != nil {", broken: "\tif s.Dialog != \"\" && s.Seq < 0 {\n\t\tif err := t.enter(&s.Settlement); err != nil {",
 		packages: journal, run: "TestJournal/./ledger|Ledger",

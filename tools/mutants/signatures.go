@@ -30,7 +30,7 @@ var ofSignatures = []mutant{
 	{
 		name: "any bearer token is believed",
 		file: "bridge/webhook/signature.go", old: "subtle.ConstantTimeCompare(got[:], want[:]) != 1) {", broken: "subtle.ConstantTimeCompare(got[:], want[:]) > 1) {",
-		packages: []string{"./bridge/webhook"}, run: "Verify|Token",
+		packages: []string{"./bridge/webhook"}, run: "Verify|Token|Refusals|Conformance|Answers",
 	},
 	{
 		name: "a webhook of Chatwoot's that was recorded is believed for ever",
@@ -44,7 +44,7 @@ var ofSignatures = []mutant{
 	},
 	{
 		name: "a visitor proves to be somebody with any hash",
-		file: "bridge/chatwootapi/identity.go", old: "if !hmac.Equal([]byte(hash), []byte(hex.EncodeToString(mac.Sum(nil)))) || len", broken: "if len(hash) == 0 || len",
+		file: "bridge/chatwootapi/identity.go", old: "if !hmac.Equal([]byte(hash), []byte(hex.EncodeToString(mac.Sum(nil)))) || len", broken: "if len(hash) != len(hex.EncodeToString(mac.Sum(nil))) || len",
 		packages: []string{"./bridge/chatwootapi"}, run: "Proof",
 	},
 	{

@@ -23,11 +23,6 @@ var ofVerdicts = []mutant{
 		packages: engine, run: "StopThatCuts|ShutdownCounts|CutOff",
 	},
 	{
-		name: "one consumer's refused conversation parks everybody as if the credential were wrong",
-		file: "bridge/relay/verdict.go", old: "ok && failed.Scope != connector.ScopeAccount {", broken: "ok && failed.Scope == \"nothing\" {",
-		packages: engine, run: "LockedOut|Consumer",
-	},
-	{
 		name: "a long text that is repeated arrives with its parts twice",
 		file: "bridge/relay/accept.go", old: "part.ID = e.ID + bridge.EventID(partMark+strconv.Itoa(i))", broken: "part.ID = \"\"",
 		packages: engine, run: "LongText|Attachments|SameEventTwice|RepeatedLong",
