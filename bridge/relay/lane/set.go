@@ -33,7 +33,7 @@ type Set struct {
 	byKey map[bridge.LaneKey]*lane
 	// newest is the highest Seq that was ever added.
 	newest int64
-	ready  []*lane
+	ready  readyLanes
 	// expecting are the lanes that go on when the far side gets well.
 	expecting expectant
 	far       farSide
@@ -171,16 +171,19 @@ func (s *Set) startWorkers() {
 	}
 	for limit := s.Limiter.limit(); len(s.ready) > 0 && s.running < limit; {
 		s.running++
-		l := s.firstReady()
+		l := s.ready.first()
 		s.Spawn(func(ctx context.Context) { s.work(ctx, l) })
 	}
 }
 
-// firstReady takes the lane that has waited longest for a worker.
-func (s *Set) firstReady() *lane {
-	l := s.ready[0]
-	s.ready[0] = nil
-	s.ready = s.ready[1:]
+// readyLanes wait for a worker.
+type readyLanes []*lane
+
+// first takes the lane that has waited longest.
+func (r *readyLanes) first() *lane {
+	l := (*r)[0]
+	(*r)[0] = nil
+	*r = (*r)[1:]
 	return l
 }
 
@@ -202,7 +205,7 @@ func (s *Set) nextReady() *lane {
 		}
 		return nil
 	}
-	return s.firstReady()
+	return s.ready.first()
 }
 
 // serve delivers from one lane until it must wait, is empty or had its share.
