@@ -34,7 +34,7 @@ type Route struct {
 // Routes is a list of routes, one for each channel and inbox at most.
 type Routes []Route
 
-const routeForm = "such as chatwoot/3:skill=4711 language=pt-PT"
+const routeForm = "such as CHANNEL/3:skill=4711 language=pt-PT"
 
 // UnmarshalText reads routes that are separated by commas: a channel, / and an inbox if not for all, a colon, and what is
 // asked for, separated by blanks.
