@@ -53,6 +53,7 @@ type Chatwoot struct {
 	onOpen    string
 	onClose   string
 	pending   string
+	verified  string
 	markdown  string
 	receipts  bool
 	seen      *memory
@@ -79,7 +80,7 @@ func New(cfg Config, core bridge.Core, client *farside.Client, log *slog.Logger)
 	c := &Chatwoot{
 		core: core, log: log, secrets: cfg.Secrets, urlSecret: cfg.URLSecret, unsigned: cfg.AllowUnsigned,
 		account: cfg.AccountID, inboxes: inboxes, far: newAPI(cfg, client), tokenKind: cfg.tokenKind(),
-		onOpen: cfg.onOpen(), onClose: cfg.onClose(), pending: cfg.pending(), markdown: cfg.markdown(), receipts: cfg.Receipts,
+		onOpen: cfg.onOpen(), onClose: cfg.onClose(), pending: cfg.pending(), verified: cfg.verified(), markdown: cfg.markdown(), receipts: cfg.Receipts,
 		seen: newMemory(), order: order{hold: cfg.OrderHold},
 	}
 	if c.unsigned {

@@ -26,6 +26,8 @@ const (
 	onCloseBot     = "pending"
 	leave          = "leave"
 	relayAll       = "relay"
+	share          = "share"
+	apart          = "apart"
 	auto           = "auto"
 
 	markdownEscape = "escape"
@@ -68,6 +70,8 @@ type Config struct {
 	OnClose string `env:"ON_CLOSE,default=resolve" oneof:"resolve,pending,leave" desc:"What becomes of a conversation in Chatwoot when LivePerson closes it: it is resolved, given back to the bot (pending) or left as it is."`
 	// Pending says who answers while a bot has the conversation.
 	Pending string `env:"PENDING,default=auto" oneof:"auto,leave,relay" desc:"What happens to pending conversations, which a bot has: leave them to the bot until it hands over, with what was said until then as one message, or relay them at once. auto leaves them to the bot unless the token is that of a bot, which is then this bridge."`
+	// Verified says whether a proof makes the inboxes of a contact one consumer.
+	Verified string `env:"VERIFIED,default=share" oneof:"share,apart" desc:"Whether all inboxes of a contact that proved its identity (hmac_verified) are one consumer. Chatwoot joins contacts by an e-mail address or telephone number that a visitor gives, and takes no proof back for that: where visitors can change their own contact, as in the website widget, apart keeps everybody's conversations their own."`
 	// OrderHold is how long a message waits for one with a smaller number; 0 has
 	// none wait.
 	OrderHold time.Duration `env:"ORDER_HOLD,default=100ms" max:"2s" desc:"How long each message of a consumer waits for webhooks that it overtook, and so how much later it arrives."`
@@ -186,6 +190,9 @@ func (c Config) inboxes() (map[int64]bool, error) {
 func (c Config) tokenKind() string { return cmp.Or(c.TokenKind, kindUser) }
 func (c Config) onOpen() string    { return cmp.Or(c.OnOpen, statusOpen) }
 func (c Config) onClose() string   { return cmp.Or(c.OnClose, onCloseResolve) }
+
+// verified is what a proof does.
+func (c Config) verified() string { return cmp.Or(c.Verified, share) }
 
 // pending is what happens to pending conversations.
 func (c Config) pending() string {

@@ -88,6 +88,7 @@ func (r *report) readTyping(state bridge.TypingState) (news, error) {
 	case user == nil || user.ID <= 0:
 		return news{}, &bridge.FieldError{Field: "user.id", Reason: "must be the number of who types"}
 	}
+	r.weighProof(c)
 	if c.AccountID == 0 {
 		c.AccountID = user.AccountID
 	}
@@ -142,6 +143,13 @@ func (p *author) describe(id bridge.ConsumerID) *bridge.Consumer {
 		c.AvatarURL = p.Thumbnail
 	}
 	return c
+}
+
+// weighProof has a proof count for nothing where contacts are kept apart: a
+// contact that was joined with another by an e-mail address keeps Chatwoot's
+// hmac_verified, and no webhook tells of that.
+func (c *Chatwoot) weighProof(conv *conversation) {
+	conv.Door.Verified = conv.Door.Verified && c.verified == share
 }
 
 // consumerID is who writes in a conversation, as far as Chatwoot knows for sure.

@@ -22,6 +22,7 @@ func (r *report) readMessage(ctx context.Context) (news, error) {
 	if err := p.validate(); err != nil || p.Private {
 		return news{}, err
 	}
+	r.weighProof(p.Conversation)
 	if !r.ours(p.AccountID, p.InboxID) {
 		r.core.LeftOut("elsewhere")
 		return news{}, nil

@@ -203,10 +203,13 @@ func TestFilesThatAreAttachedLater(t *testing.T) {
 // TestConversationsOfUnprovenContactsAreKeptApart: who gives somebody's e-mail
 // becomes the same contact in Chatwoot, which proves nothing.
 func TestConversationsOfUnprovenContactsAreKeptApart(t *testing.T) {
+	kept := share
 	who := func(door int, conversation int, verified bool) bridge.ConsumerID {
 		var id bridge.ConsumerID
 		when(t, recordedAt, func(t *testing.T) {
-			c, core, _ := newChatwoot(t, goodConfig(t))
+			cfg := goodConfig(t)
+			cfg.Verified = kept
+			c, core, _ := newChatwoot(t, cfg)
 			send(c, signed(accountSecret, said(t, 100, "hello", func(p map[string]any) {
 				conv := p["conversation"].(map[string]any)
 				conv["id"] = conversation
@@ -228,6 +231,35 @@ func TestConversationsOfUnprovenContactsAreKeptApart(t *testing.T) {
 	if a, b := who(31, 42, true), who(32, 43, true); a != b || a == who(31, 42, false) {
 		t.Errorf("a proven contact is %q and %q", a, b)
 	}
+	kept = apart
+	if a, b := who(31, 42, true), who(32, 43, true); a == b || a != who(31, 42, false) {
+		t.Errorf("kept apart, a proven contact is %q and %q", a, b)
+	}
+}
+
+// TestProofsCountForNothingWhereContactsAreKeptApart: all webhooks of a conversation
+// name the same consumer.
+func TestProofsCountForNothingWhereContactsAreKeptApart(t *testing.T) {
+	proven := func(conv map[string]any) {
+		conv["contact_inbox"].(map[string]any)["hmac_verified"] = true
+	}
+	when(t, recordedAt, func(t *testing.T) {
+		cfg := goodConfig(t)
+		cfg.Verified = apart
+		c, core, _ := newChatwoot(t, cfg)
+		send(c, signed(accountSecret, said(t, 100, "hello", func(p map[string]any) { proven(p["conversation"].(map[string]any)) })))
+		send(c, signed(accountSecret, changed(t, "conversation_typing_on", "conversation.contact_inbox.hmac_verified", true)))
+		send(c, signed(accountSecret, changed(t, "conversation_resolved", "contact_inbox.hmac_verified", true)))
+		got := core.Events()
+		if len(got) != 3 {
+			t.Fatalf("events %+v", got)
+		}
+		for _, e := range got {
+			if !strings.HasPrefix(string(e.Consumer.ID), "contact-inbox:") {
+				t.Errorf("a %s is of %q", e.Kind, e.Consumer.ID)
+			}
+		}
+	})
 }
 
 // TestProfileOfAnOlderRecord has a journal of before contact-inboxes were the

@@ -26,6 +26,7 @@ func (r *report) readStatus(ctx context.Context) (news, error) {
 	if c.ID <= 0 {
 		return news{}, &bridge.FieldError{Field: "id", Reason: "must be the number of a conversation"}
 	}
+	r.weighProof(c)
 	if !r.ours(c.AccountID, c.InboxID) {
 		return news{}, nil
 	}
