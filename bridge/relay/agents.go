@@ -170,8 +170,9 @@ func messageOf(c *connector.MessagingChange) *bridge.Message {
 	case e.Form != nil:
 		m.Text, m.Placeholder = placeholderForm, true
 	}
-	if m.Text == "" && len(e.Files) == 0 && len(m.Attachments) == 0 && m.Rich == nil {
-		m.Text, m.Placeholder = placeholderText, true
+	if m.Text == "" && len(e.Files) == 0 && len(m.Attachments) == 0 {
+		// Structured content without a word has nothing that any channel can show.
+		m.Text, m.Placeholder, m.Rich = placeholderText, true, nil
 	}
 	return m
 }

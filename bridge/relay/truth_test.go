@@ -21,6 +21,9 @@ func TestContentWithoutAFormIsToldToBothSides(t *testing.T) {
 			`{"type":"ContentEvent","message":{"colour":"red"},"contentType":"hosted/hologram"}`,
 			`{"type":"RichContentEvent","content":"{\"type\":\"vertical\",\"elements\":["}`,
 			`{"type":"ContentEvent","message":{"caption":"a file without a path"},"contentType":"hosted/file"}`,
+			`{"type":"RichContentEvent","content":{"type":"vertical","elements":[]}}`,
+			`{"type":"RichContentEvent","content":{"type":"vertical","elements":[{"type":"hologram","beam":7}]}}`,
+			`{"type":"RichContentEvent","content":{}}`,
 		} {
 			body := changed(fmt.Sprintf(`{"sequence":%d,"originatorId":"a-1","originatorMetadata":{"id":"a-1","role":"ASSIGNED_AGENT"},"serverTimestamp":1528371199686,"event":%s,"conversationId":%q,"dialogId":%q,"messageAudience":"ALL"}`, 20+i, event, id, id))
 			if s := r.notify(body, nil); s != 200 {
@@ -28,8 +31,8 @@ func TestContentWithoutAFormIsToldToBothSides(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if got := r.channel.texts(); len(got) != 4 || slices.Contains(got, "") {
-			t.Errorf("of four messages without a form the consumer reads %q", got)
+		if got := r.channel.texts(); len(got) != 7 || slices.Contains(got, "") {
+			t.Errorf("of seven messages without a form the consumer reads %q", got)
 		}
 		if seen := receiptsSeen(r); count(seen, "NACK") == 0 || count(seen, "ACCEPT") != 0 {
 			t.Errorf("the agent saw %v", seen)
