@@ -94,6 +94,9 @@ func TestAgentsFileIsWhatItsBytesSay(t *testing.T) {
 		inline               bool
 	}{
 		{"pdf", "PDF", "%PDF-1.7\n", "application/pdf", "application/pdf", false},
+		{"word", "docx", "PK\x03\x04", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "application/zip", false},
+		{"slides", "PPTX", "PK\x03\x04", "application/vnd.openxmlformats-officedocument.presentationml.presentation", "application/zip", false},
+		{"sheet", "XLSX", "PK\x03\x04", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/zip", false},
 		{"script in disguise", "PNG", "<html><script>alert(1)</script></html>", "image/png", "text/html; charset=utf-8", false},
 		{"svg", "SVG", `<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>`, "application/octet-stream", "image/svg+xml", false},
 		{"unknown type", "../x", "\x00\x01\x02\x03", "application/octet-stream", "application/octet-stream", false},

@@ -115,6 +115,9 @@ func joined(text, more string) string {
 var mediaTypes = map[string]string{
 	"JPG": "image/jpeg", "JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp",
 	"PDF": "application/pdf", "TXT": "text/plain", "MP4": "video/mp4", "MP3": "audio/mpeg",
+	"DOCX": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	"PPTX": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+	"XLSX": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 // mediaTypeOf translates LivePerson's fileType, which need not be one of those.
