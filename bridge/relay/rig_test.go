@@ -202,9 +202,10 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	}
 	if r.channel == nil {
 		r.channel = newChannel()
+		r.channel.chronicle = o.chronicle
 	}
 	if r.door == nil {
-		r.door = &door{}
+		r.door = &door{pace: o.pace, chronicle: o.chronicle}
 	}
 	webhooks := &http.Client{Transport: r.door}
 	if r.sim == nil {
@@ -218,7 +219,6 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		r.sim.OnApplied(o.chronicle.applied)
 	}
 	r.journal.Slow(o.pace.take)
-	r.door.pace, r.door.chronicle, r.channel.chronicle = o.pace, o.chronicle, o.chronicle
 	r.wire = &wire{sim: r.sim.Transport(), began: time.Now(), chronicle: o.chronicle, pace: o.pace}
 	client, closeClient := newClient(t, r.wire)
 	if o.echoWait == 0 {
