@@ -238,7 +238,10 @@ func TestWrongProofIsRefusedEverywhere(t *testing.T) {
 	w.must("POST", base+"/contacts?source_id=s1&"+proofOf("vera"), "")
 	at := w.another("s1")
 	w.deliver(agentSays("a-1", "hi"))
-	for _, proof := range []string{"identifier=vera&identifier_hash=00", proofOf("mallory")} {
+	for _, proof := range []string{
+		"identifier=vera&identifier_hash=00", "identifier=vera&identifier_hash=" + strings.Repeat("0", 64), proofOf("mallory"),
+		strings.Replace(proofOf("mallory"), "identifier=mallory", "identifier=vera", 1),
+	} {
 		for _, r := range []request{
 			{"GET", base + "/contacts/s1", ""}, {"PATCH", base + "/contacts/s1", ""}, {"POST", base + "/contacts?source_id=s1", ""},
 			{"GET", base + "/contacts/s1/conversations", ""}, {"POST", base + "/contacts/s1/conversations", ""},

@@ -137,6 +137,11 @@ func TestNonceEnds(t *testing.T) {
 	})
 }
 
+func TestNonceOfAnotherInstallationIsRefused(t *testing.T) {
+	nonce := newWorld(t).nonce()
+	newWorld(t).must(422, "", "POST", "/sessions", sessionRequest(sign(t, claimsOf("consumer-1", nonce))))
+}
+
 func TestNonceOutlivesRestart(t *testing.T) {
 	w := newWorld(t)
 	nonce := w.nonce()

@@ -27,6 +27,22 @@ func TestPushOfAnOldConversation(t *testing.T) {
 	})
 }
 
+func TestRecordedPushIsRefusedLater(t *testing.T) {
+	l, core := newAdapter(t, livechataitest.New(), nil)
+	for age, status := range map[time.Duration]int{
+		0: 200, tolerance - 10*time.Second: 200, tolerance + 10*time.Second: 401, 24 * time.Hour: 401, -tolerance - 10*time.Second: 401,
+	} {
+		rec := httptest.NewRecorder()
+		l.Routes()[0].Handler.ServeHTTP(rec, pushRequest(pushedMessage, time.Now().Add(-age)))
+		if rec.Code != status {
+			t.Errorf("a push of %v ago: %d, want %d", age, rec.Code, status)
+		}
+	}
+	if n := len(core.Events()); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
 func TestPushAndPollMakeOneEvent(t *testing.T) {
 	for _, first := range []string{"push", "poll"} {
 		t.Run(first+" first", func(t *testing.T) {

@@ -147,13 +147,35 @@ func TestPassingRefusalsOfSomethingInBetweenLoseNothing(t *testing.T) {
 	}
 }
 
-func TestServerErrorAfterApplyingSendsNothingTwice(t *testing.T) {
-	inBubble(t, rigOptions{echoWait: 35 * time.Second}, func(t *testing.T, r *rig) {
+func TestErrorAfterApplyingSendsNothingTwice(t *testing.T) {
+	for name, refusal := range map[string]fault{
+		"server error":         answers(504),
+		"page of a proxy, 403": says(403, "<html>Access Denied. Reference #18.2d</html>"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, rigOptions{echoWait: 35 * time.Second}, func(t *testing.T, r *rig) {
+				r.begin("t-1")
+				r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 10_000, WebhookDelayMaxMs: 10_000})
+				r.wire.fail(about("precious", inTurn(r.appliedThen(refusal))))
+				r.say("t-1", "e-1", "precious")
+				time.Sleep(5 * time.Minute)
+				if n := count(r.allConsumerTexts(), "precious"); n != 1 {
+					t.Errorf("LivePerson has the message %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// TestMessageWaitsWhereLivePersonContradictsItself: it says that a conversation is
+// open, and that it is closed to who writes there.
+func TestMessageWaitsWhereLivePersonContradictsItself(t *testing.T) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
-		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 10_000, WebhookDelayMaxMs: 10_000})
-		r.wire.fail(about("precious", inTurn(r.appliedThen(answers(504)))))
+		closed := says(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"1"}`)
+		r.wire.fail(about("precious", inTurn(closed, closed, closed)))
 		r.say("t-1", "e-1", "precious")
-		time.Sleep(5 * time.Minute)
+		time.Sleep(10 * time.Minute)
 		if n := count(r.allConsumerTexts(), "precious"); n != 1 {
 			t.Errorf("LivePerson has the message %d times", n)
 		}

@@ -60,7 +60,7 @@ var ofConversations = []mutant{
 	{
 		name: "a conversation that was refused is not left",
 		file: "bridge/relay/verdict.go", old: "case e.Kind != bridge.KindMessage && conversationRefused(err):", broken: "case conversationRefused(err):",
-		packages: engine, run: "Survey|LostConversationId|Forgot",
+		packages: engine, run: "Contradicts|Survey|LostConversationId|Forgot",
 	},
 	{
 		name: "a message that a new conversation refuses too is tried without end",

@@ -3,9 +3,9 @@ package main
 // ofVerdicts are about how deliveries end.
 var ofVerdicts = []mutant{
 	{
-		name: "a 5xx that may have been applied is sent again at once",
+		name: "what a proxy refused but may have passed on is sent again at once",
 		file: "bridge/relay/toliveperson.go", old: "if o == bridge.Retry && e.Kind == bridge.KindMessage && mayHaveArrived(err) {", broken: "if o == bridge.Retry && e.Kind == bridge.KindClick && mayHaveArrived(err) {",
-		packages: engine, run: "ServerError",
+		packages: engine, run: "ErrorAfterApplying",
 	},
 	{
 		name: "nobody is told of a message that will not arrive",
