@@ -45,7 +45,7 @@ var ofJournal = []mutant{
 	{
 		name: "the wait of what is in doubt begins anew with each process that dies",
 		file: "bridge/journal/epochs.go", old: "\tat, broken = e.broken[begun]\n", broken: "\t_, broken = e.broken[begun]\n\tat = e.to.UnixMicro()\n",
-		packages: journal, run: "TestJournal/./begun|TestJournal/./doubt|TestJournal/./restart",
+		packages: journal, run: "TestCrashLives",
 	},
 	{
 		name: "a log that lost its end is believed",
