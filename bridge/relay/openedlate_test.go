@@ -3,6 +3,7 @@ package relay_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,13 +15,15 @@ import (
 // conversation was begun is older news than that it was closed.
 func TestConversationThatEndedBeforeItsOpeningWasAnswered(t *testing.T) {
 	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
-		first := ""
+		var begun atomic.Bool
+		var ended atomic.Value
 		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
-			if first != "" || !strings.HasSuffix(req.URL.Path, "/consumer/conversation") {
+			if !strings.HasSuffix(req.URL.Path, "/consumer/conversation") || !begun.CompareAndSwap(false, true) {
 				return nil, nil
 			}
 			resp, err := r.applied(req, body)
-			first = r.conversation().ConversationID
+			first := r.conversation().ConversationID
+			ended.Store(first)
 			if err := r.sim.AgentClose(first, lpsim.AgentClose{}); err != nil {
 				t.Error(err)
 			}
@@ -29,6 +32,7 @@ func TestConversationThatEndedBeforeItsOpeningWasAnswered(t *testing.T) {
 		})
 		r.accept(event(bridge.KindReopen, "t-1", "e-1"))
 		time.Sleep(time.Minute)
+		first, _ := ended.Load().(string)
 		row, err := r.journal.Conversation(t.Context(), first)
 		if err != nil || row == nil || row.Open {
 			t.Errorf("the conversation that ended is kept as %+v, %v", row, err)
