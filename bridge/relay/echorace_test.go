@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,12 +35,12 @@ func TestEchoIsOvertakenByItsAnswer(t *testing.T) {
 		o.Journal = slowLedger{o.Journal.(*bridgetest.Journal), time.Second}
 	}}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
-		n := 0
+		var n atomic.Int64
 		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
 			if !strings.Contains(body, `"ok"`) {
 				return nil, nil
 			}
-			switch n++; n {
+			switch n.Add(1) {
 			case 1:
 				resp, err := r.applied(req, body)
 				time.Sleep(500 * time.Millisecond)
