@@ -2,14 +2,11 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"lpbridge/connector/lpsim"
 )
 
 // TestDeadLettersAreJudged: what an operator needs to decide is there, what it
@@ -17,24 +14,7 @@ import (
 func TestDeadLettersAreJudged(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	p := s.run(nil)
-	admin := map[string]string{"LPBRIDGE_ADMIN_LISTEN": strings.TrimPrefix(p.admin, "http://")}
-	deadletters := func(args ...string) string {
-		t.Helper()
-		got := outcome(t, admin, append([]string{"deadletters"}, args...)...)
-		if got.code != exitOK || got.stderr != "" {
-			t.Fatalf("deadletters %v: exit code %d: %s", args, got.code, got.stderr)
-		}
-		return got.stdout
-	}
-	s.post(p, message("a", "a1", "hello"))
-	s.awaitTexts("a", "hello")
-	s.far.refuseWith(http.StatusGone)
-	for n := range 3 {
-		if _, err := s.sim.AgentMessage(s.conversations("a")[0].ConversationID, lpsim.AgentMessage{Text: fmt.Sprintf("private answer %d", n)}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p, admin, deadletters := s.deadLetters("private answer %d")
 	await(t, "three dead letters", func() bool { return p.status(t).Journal.DeadLetters == 3 })
 	const private = "private answer"
 	seq := regexp.MustCompile(`(?m)^(\d+) +webhook`).FindStringSubmatch(deadletters("list"))[1]

@@ -19,24 +19,7 @@ import (
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	p := s.run(nil)
-	admin := map[string]string{"LPBRIDGE_ADMIN_LISTEN": strings.TrimPrefix(p.admin, "http://")}
-	deadletters := func(args ...string) string {
-		t.Helper()
-		got := outcome(t, admin, append([]string{"deadletters"}, args...)...)
-		if got.code != exitOK || got.stderr != "" {
-			t.Fatalf("deadletters %v: exit code %d: %s", args, got.code, got.stderr)
-		}
-		return got.stdout
-	}
-	s.post(p, message("a", "a1", "hello"))
-	s.awaitTexts("a", "hello")
-	s.far.refuseWith(http.StatusGone)
-	for n := range 3 {
-		if _, err := s.sim.AgentMessage(s.conversations("a")[0].ConversationID, lpsim.AgentMessage{Text: fmt.Sprintf("answer %d", n)}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p, admin, deadletters := s.deadLetters("answer %d")
 	var rows [][]string
 	await(t, "three dead letters", func() bool {
 		rows = regexp.MustCompile(`(?m)^(\d+) +webhook +to_channel +message +a +invalid +1 `).FindAllStringSubmatch(deadletters("list"), -1)
@@ -243,4 +226,29 @@ func TestStopWhileLivePersonIsAway(t *testing.T) {
 	s.agentSeesTyping("a", false)
 	s.awaitTexts("a", "hello", "kept")
 	p.terminate()
+}
+
+// deadLetters runs a bridge to whose channel three messages of an agent are lost
+// for good, each a dead letter by its time. It returns the bridge, the environment
+// of its operator, and what a subcommand of deadletters prints.
+func (s *stage) deadLetters(text string) (p *process, admin map[string]string, deadletters func(args ...string) string) {
+	s.t.Helper()
+	p = s.run(nil)
+	admin = map[string]string{"LPBRIDGE_ADMIN_LISTEN": strings.TrimPrefix(p.admin, "http://")}
+	s.post(p, message("a", "a1", "hello"))
+	s.awaitTexts("a", "hello")
+	s.far.refuseWith(http.StatusGone)
+	for n := range 3 {
+		if _, err := s.sim.AgentMessage(s.conversations("a")[0].ConversationID, lpsim.AgentMessage{Text: fmt.Sprintf(text, n)}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return p, admin, func(args ...string) string {
+		s.t.Helper()
+		got := outcome(s.t, admin, append([]string{"deadletters"}, args...)...)
+		if got.code != exitOK || got.stderr != "" {
+			s.t.Fatalf("deadletters %v: exit code %d: %s", args, got.code, got.stderr)
+		}
+		return got.stdout
+	}
 }
