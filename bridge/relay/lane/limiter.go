@@ -42,8 +42,8 @@ type Limiter struct {
 	round, quiet int
 	// full says that the width was used up during this round.
 	full bool
-	// roof is the width below which it grows by one with each delivery, for so
-	// many were fine before an outage.
+	// roof is the width below which it grows by one with each delivery: so many
+	// were fine before an outage, and before the first sign of too much who knows.
 	roof      float64
 	narrowed  time.Time
 	throttled share
@@ -53,7 +53,7 @@ type Limiter struct {
 // NewLimiter makes a limiter that lets at most so many deliveries run at once.
 func NewLimiter(most int) *Limiter {
 	most = max(most, 1)
-	return &Limiter{most: most, width: float64(min(startWidth, most))}
+	return &Limiter{most: most, width: float64(min(startWidth, most)), roof: float64(most)}
 }
 
 // limit is how many deliveries may run at once.
@@ -102,7 +102,7 @@ func (g *Limiter) pass(began time.Time, running int) {
 	}
 	switch stretched := g.latency.stretched(); {
 	case stretched:
-		g.width = max(g.width*(1-1.0/16), startWidth)
+		g.width, g.roof = max(g.width*(1-1.0/16), startWidth), 0
 	case g.full:
 		g.quiet++
 		g.widen(float64(g.quiet))
