@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // AnyChannel in a route stands for all channels.
@@ -97,23 +99,31 @@ func parseRoute(entry string) (r Route, err error) {
 var (
 	// languageTag is near enough to IETF BCP 47 to find slips.
 	languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
-	contextName = regexp.MustCompile(`^[\p{L}\p{N}_.+-]{1,64}$`)
 	entryPoint  = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://\S+$`)
 )
+
+// isContextName is no regular expression: one with these classes takes megabytes
+// of every process to compile.
+func isContextName(text string) bool {
+	n := utf8.RuneCountInString(text)
+	return 0 < n && n <= 64 && !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !strings.ContainsRune("_.+-", r)
+	})
+}
 
 // set takes one name=value.
 func (r *Route) set(setting string) error {
 	name, value, _ := strings.Cut(setting, "=")
 	known := map[string]struct {
-		into  *string
-		shape *regexp.Regexp
-		want  string
+		into *string
+		fits func(string) bool
+		want string
 	}{
-		"skill":      {&r.SkillID, idText, "an id of letters, digits, - and _"},
-		"campaign":   {&r.CampaignID, idText, "an id of letters, digits, - and _"},
-		"engagement": {&r.EngagementID, idText, "an id of letters, digits, - and _"},
-		"language":   {&r.Language, languageTag, "an IETF tag such as pt-PT"},
-		"context":    {&r.Context, contextName, "a name of at most 64 letters, digits, - _ + and ."},
+		"skill":      {&r.SkillID, idText.MatchString, "an id of letters, digits, - and _"},
+		"campaign":   {&r.CampaignID, idText.MatchString, "an id of letters, digits, - and _"},
+		"engagement": {&r.EngagementID, idText.MatchString, "an id of letters, digits, - and _"},
+		"language":   {&r.Language, languageTag.MatchString, "an IETF tag such as pt-PT"},
+		"context":    {&r.Context, isContextName, "a name of at most 64 letters, digits, - _ + and ."},
 	}
 	if name == "entry" {
 		if !entryPoint.MatchString(value) {
@@ -129,7 +139,7 @@ func (r *Route) set(setting string) error {
 		return fmt.Errorf("%s is not known, there are %s%s", quote(name), strings.Join(names, ", "), didYouMean(name, names))
 	case *to.into != "":
 		return fmt.Errorf("%s is there twice", name)
-	case !to.shape.MatchString(value):
+	case !to.fits(value):
 		return fmt.Errorf("%s must be %s", quote(setting), to.want)
 	}
 	*to.into = value

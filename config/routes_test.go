@@ -65,3 +65,14 @@ func TestRoutesAreCheckedAtTheStart(t *testing.T) {
 		t.Errorf("an unknown name: %v", err)
 	}
 }
+
+func TestContextNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Shop": true, "Loja_1.pt+x-y": true, "Käse2²": true, strings.Repeat("é", 64): true,
+		"": false, strings.Repeat("é", 65): false, "Shop Porto": false, "a/b": false, "a\xff": false, "a\n": false,
+	} {
+		if got := isContextName(name); got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
+}
