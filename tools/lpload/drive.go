@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -33,8 +34,8 @@ const (
 	// typingMatch is how late composing may arrive and still count as what was
 	// sent; composing that changes nothing is rightly not passed on.
 	typingMatch = 900 * time.Millisecond
-	// typingApart is how far apart two composing of a thread are that count:
-	// lpbridge tells LivePerson of at most one a second.
+	// typingApart is for how long after LivePerson was told a thread's state
+	// another one has to wait: LivePerson is told of at most one a second.
 	typingApart = 1200 * time.Millisecond
 )
 
@@ -233,8 +234,11 @@ func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Dura
 
 // latencies at a steady rate.
 type latencies struct {
-	accepted, arrived, typing []time.Duration
-	// typed is how many composing were sent.
+	accepted, arrived []time.Duration
+	// typing is composing that nothing held back, held what the clock kept for the
+	// second between two states of a thread or until a message was through.
+	typing, held []time.Duration
+	// typed is how many composing nothing held back.
 	typed int
 }
 
@@ -248,13 +252,57 @@ type event struct {
 // steady sends at a rate, whatever the answers do, and measures from when each
 // event was due.
 func (l *load) steady(ctx context.Context, s *system, d time.Duration) (latencies, error) {
-	if err := l.control(ctx, "reset"); err != nil {
+	sent, err := l.paced(ctx, s, l.rate, d)
+	if err != nil {
 		return latencies{}, err
 	}
+	if _, err := l.drain(ctx, int64(sent.messages)); err != nil {
+		return latencies{}, err
+	}
+	return l.collect(ctx, sent)
+}
+
+// troubledRate is how many events a second are sent while LivePerson refuses some.
+const troubledRate = 200
+
+// troubled is how many messages a second arrive while LivePerson answers two in a
+// hundred with 429 and two with 500. Nothing is waited for: what a far side's
+// trouble holds up counts as not delivered.
+func (l *load) troubled(ctx context.Context, s *system, d time.Duration) (perSecond float64, err error) {
+	if err := l.control(ctx, "trouble?share=0.02"); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	sent, err := l.paced(ctx, s, troubledRate, d)
+	if err != nil {
+		return 0, err
+	}
+	p, err := l.progress(ctx)
+	took := time.Since(began)
+	if err := errors.Join(err, l.control(ctx, "trouble?share=0")); err != nil {
+		return 0, err
+	}
+	if s.isBridge() {
+		_, err = l.drain(ctx, int64(sent.messages))
+	}
+	return float64(p.Count) / took.Seconds(), err
+}
+
+// sending is what was sent at a rate.
+type sending struct {
+	events   []event
+	accepted []time.Duration
+	messages int
+}
+
+// paced sends at a rate until all was answered.
+func (l *load) paced(ctx context.Context, s *system, rate int, d time.Duration) (sending, error) {
+	if err := l.control(ctx, "reset"); err != nil {
+		return sending{}, err
+	}
 	epoch := l.epoch.Add(1)
-	total := int(d.Seconds() * float64(l.rate))
-	events := make([]event, total)
-	accepted := make([]time.Duration, total)
+	total := int(d.Seconds() * float64(rate))
+	out := sending{events: make([]event, total), accepted: make([]time.Duration, total)}
 	queues := make([]chan int, l.connections)
 	var senders sync.WaitGroup
 	for w := range queues {
@@ -262,28 +310,25 @@ func (l *load) steady(ctx context.Context, s *system, d time.Duration) (latencie
 		senders.Go(func() {
 			body := make([]byte, 0, 512)
 			for i := range queues[w] {
-				e := &events[i]
+				e := &out.events[i]
 				if e.number < 0 {
 					l.say(ctx, s.events, composing(e.thread))
 					continue
 				}
 				body = message(body[:0], epoch, e.number, e.thread)
 				if l.say(ctx, s.events, body) {
-					accepted[i] = time.Since(e.due)
+					out.accepted[i] = time.Since(e.due)
 				}
 			}
 		})
 	}
-	messages := l.schedule(ctx, events, queues)
+	out.messages = l.schedule(ctx, out.events, rate, queues)
 	senders.Wait()
-	if _, err := l.drain(ctx, int64(messages)); err != nil {
-		return latencies{}, err
-	}
-	return l.collect(ctx, events, accepted, messages)
+	return out, ctx.Err()
 }
 
 // schedule hands every event to the connection of its thread when it is due.
-func (l *load) schedule(ctx context.Context, events []event, queues []chan int) (messages int) {
+func (l *load) schedule(ctx context.Context, events []event, rate int, queues []chan int) (messages int) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	began := time.Now()
 	for i := range events {
@@ -293,7 +338,7 @@ func (l *load) schedule(ctx context.Context, events []event, queues []chan int) 
 			e.number = messages
 			messages++
 		}
-		due := began.Add(time.Duration(float64(i) / float64(l.rate) * float64(time.Second)))
+		due := began.Add(time.Duration(float64(i) / float64(rate) * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 && pause(ctx, wait) != nil {
 			break
 		}
@@ -307,8 +352,8 @@ func (l *load) schedule(ctx context.Context, events []event, queues []chan int) 
 }
 
 // collect joins what was sent with what arrived.
-func (l *load) collect(ctx context.Context, events []event, accepted []time.Duration, messages int) (latencies, error) {
-	raw, err := l.read(ctx, fmt.Sprintf("arrivals?n=%d", messages))
+func (l *load) collect(ctx context.Context, sent sending) (latencies, error) {
+	raw, err := l.read(ctx, fmt.Sprintf("arrivals?n=%d", sent.messages))
 	if err != nil {
 		return latencies{}, err
 	}
@@ -320,30 +365,24 @@ func (l *load) collect(ctx context.Context, events []event, accepted []time.Dura
 	if err != nil {
 		return latencies{}, err
 	}
-	shown := map[int][]time.Time{}
+	shown := map[int][]typingArrival{}
 	for _, t := range typed {
-		shown[t.Thread] = append(shown[t.Thread], time.Unix(0, t.At))
+		shown[t.Thread] = append(shown[t.Thread], t)
 	}
 	var out latencies
-	typedLast := map[int]time.Time{}
-	for i, e := range events {
+	// through is when the last message of a thread arrived.
+	through := map[int]time.Time{}
+	for i, e := range sent.events {
 		switch {
 		case e.due.IsZero():
 		case e.number < 0:
-			before := typedLast[e.thread]
-			typedLast[e.thread] = e.due
-			if e.due.Sub(before) < typingApart {
-				continue
-			}
-			out.typed++
-			if at, ok := firstAfter(shown[e.thread], e.due); ok {
-				out.typing = append(out.typing, at)
-			}
+			out.addTyping(e.due, through[e.thread], shown[e.thread])
 		default:
-			if accepted[i] > 0 {
-				out.accepted = append(out.accepted, accepted[i])
+			if sent.accepted[i] > 0 {
+				out.accepted = append(out.accepted, sent.accepted[i])
 			}
 			if at := int64(binary.LittleEndian.Uint64(raw[8*e.number:])); at > 0 {
+				through[e.thread] = time.Unix(0, at)
 				out.arrived = append(out.arrived, time.Unix(0, at).Sub(e.due))
 			}
 		}
@@ -351,13 +390,30 @@ func (l *load) collect(ctx context.Context, events []event, accepted []time.Dura
 	return out, nil
 }
 
-func firstAfter(shown []time.Time, due time.Time) (time.Duration, bool) {
-	for _, at := range shown {
-		if d := at.Sub(due); d > 0 {
-			return d, d < typingMatch
+// addTyping adds how long composing took, with what was free to go or with what
+// had to wait.
+func (l *latencies) addTyping(due, through time.Time, told []typingArrival) {
+	free := !through.After(due)
+	var took time.Duration
+	for _, t := range told {
+		at := time.Unix(0, t.At)
+		if !at.After(due) {
+			free = free && due.Sub(at) >= typingApart
+		} else if t.Composing {
+			took = at.Sub(due)
+			break
 		}
 	}
-	return 0, false
+	arrived := took > 0 && took < typingMatch
+	switch {
+	case free && arrived:
+		l.typed++
+		l.typing = append(l.typing, took)
+	case free:
+		l.typed++
+	case arrived:
+		l.held = append(l.held, took)
+	}
 }
 
 // notifications measures how long LivePerson waits for an answer. The rate is a

@@ -102,3 +102,30 @@ func TestFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestTypingThatHadToWaitIsApart: what LivePerson's second or a message on its way
+// holds back says nothing of how quick typing is.
+func TestTypingThatHadToWaitIsApart(t *testing.T) {
+	due := time.Unix(1000, 0)
+	told := func(after time.Duration, composing bool) typingArrival {
+		return typingArrival{At: due.Add(after).UnixNano(), Composing: composing}
+	}
+	for _, tc := range []struct {
+		name                string
+		through             time.Duration
+		told                []typingArrival
+		typing, held, typed int
+	}{
+		{"told at once", -time.Second, []typingArrival{told(-2*time.Second, true), told(time.Millisecond, true)}, 1, 0, 1},
+		{"an end was told just before", -time.Second, []typingArrival{told(-100*time.Millisecond, false), told(900*time.Millisecond-1, true)}, 0, 1, 0},
+		{"a message is on its way", time.Millisecond, []typingArrival{told(2*time.Millisecond, true)}, 0, 1, 0},
+		{"only an end came after it", -time.Second, []typingArrival{told(time.Millisecond, false)}, 0, 0, 1},
+		{"it came for another", -time.Second, []typingArrival{told(typingMatch, true)}, 0, 0, 1},
+	} {
+		var l latencies
+		l.addTyping(due, due.Add(tc.through), tc.told)
+		if len(l.typing) != tc.typing || len(l.held) != tc.held || l.typed != tc.typed {
+			t.Errorf("%s: %d at once of %d, %d held; want %d of %d, %d", tc.name, len(l.typing), l.typed, len(l.held), tc.typing, tc.typed, tc.held)
+		}
+	}
+}

@@ -198,6 +198,7 @@ func (r *run) one(ctx context.Context, s *system, round int) error {
 	r.percentiles("accepted", s, even.accepted)
 	r.percentiles("arrived", s, even.arrived)
 	r.percentiles("typing", s, even.typing)
+	r.percentiles("held typing", s, even.held)
 	r.found.add("typing passed on", s.name, float64(len(even.typing))/float64(max(even.typed, 1)))
 	if s.name != "floor" && !s.isBridge() {
 		return nil
@@ -207,7 +208,9 @@ func (r *run) one(ctx context.Context, s *system, round int) error {
 		return err
 	}
 	r.percentiles("notified", s, took)
-	return nil
+	delivered, err := r.troubled(ctx, s, r.stage)
+	r.found.add("delivered/s, trouble", s.name, delivered)
+	return err
 }
 
 func (r *run) percentiles(what string, s *system, values []time.Duration) {

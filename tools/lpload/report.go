@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -29,29 +30,33 @@ type target struct {
 	must, aim           float64
 	// more says that more is better.
 	more bool
+	// against is what of the floor it is compared with, where that is something else.
+	against string
 }
 
 // targets are ratios where there is a floor, and values where there is none.
 func (r *run) targets() []target {
 	return []target{
-		{"delivered messages/s, saturated", "delivered/s", "/s", "proxy", 0.6, 1, true},
-		{"CPU per 1000 messages", "CPU per 1000", "ms", "floor", 1.6, 1.1, false},
-		{"event to 2xx, p50", "accepted p50", "ms", "floor", 1.5, 1.1, false},
-		{"event to 2xx, p99", "accepted p99", "ms", "floor", 0, 0, false},
-		{"event to arrival, p50", "arrived p50", "ms", "floor", 1.5, 1.1, false},
-		{"event to arrival, p99", "arrived p99", "ms", "floor", 0, 0, false},
-		{"typing to arrival, p50", "typing p50", "ms", "proxy", 1.3, 1.1, false},
-		{"typing to arrival, p99", "typing p99", "ms", "proxy", 2, 1.5, false},
-		{"notification to 200, p50", "notified p50", "ms", "floor", 1.5, 1.1, false},
-		{"notification to 200, p99", "notified p99", "ms", "floor", 2, 1.1, false},
-		{fmt.Sprintf("delivered/s, upstream of %s", r.slow), "delivered/s, slow upstream", "/s", "floor", 0.8, 1, true},
-		{"memory, idle", "memory, idle", "MiB", "", 40, 25, false},
-		{fmt.Sprintf("memory, %d threads more known", r.known), "memory, known threads", "MiB", "", 60, 20, false},
-		{fmt.Sprintf("memory, %d events pending", r.pending), "memory, pending", "MiB", "", 100, 30, false},
-		{"restart with them: ready", "restart, ready", "s", "", 5, 1, false},
-		{"restart with them: first delivery after", "restart, first delivery", "s", "", 1, 0.2, false},
-		{"idle CPU with the threads known", "idle CPU, % of a core", "%", "", 0.5, 0, false},
-		{"cold start to ready", "cold start", "s", "", 1, 0.2, false},
+		{"delivered messages/s, saturated", "delivered/s", "/s", "proxy", 0.7, 1, true, ""},
+		{"CPU per 1000 messages", "CPU per 1000", "ms", "floor", 1.5, 1.1, false, ""},
+		{"event to 2xx, p50", "accepted p50", "ms", "floor", 1.3, 1.1, false, ""},
+		{"event to 2xx, p99", "accepted p99", "ms", "floor", 0, 0, false, ""},
+		{"event to arrival, p50", "arrived p50", "ms", "floor", 1.3, 1.1, false, ""},
+		{"event to arrival, p99", "arrived p99", "ms", "floor", 0, 0, false, ""},
+		{"typing to arrival, p50", "typing p50", "ms", "floor", 1.3, 1.1, false, "arrived p50"},
+		{"typing to arrival, p99", "typing p99", "ms", "floor", 2, 1.5, false, "arrived p99"},
+		{"typing that had to wait, p50", "held typing p50", "ms", "", 0, 0, false, ""},
+		{"notification to 200, p50", "notified p50", "ms", "floor", 1.3, 1.1, false, ""},
+		{"notification to 200, p99", "notified p99", "ms", "floor", 2, 1.1, false, ""},
+		{fmt.Sprintf("delivered/s, upstream of %s", r.slow), "delivered/s, slow upstream", "/s", "floor", 0.9, 1, true, ""},
+		{fmt.Sprintf("delivered/s, 2 %% of 429 and of 500, %d/s", troubledRate), "delivered/s, trouble", "/s", "floor", 0.9, 1, true, ""},
+		{"memory, idle", "memory, idle", "MiB", "", 25, 25, false, ""},
+		{fmt.Sprintf("memory, %d threads more known", r.known), "memory, known threads", "MiB", "", 60, 20, false, ""},
+		{fmt.Sprintf("memory, %d events pending", r.pending), "memory, pending", "MiB", "", 100, 30, false, ""},
+		{"restart with them: ready", "restart, ready", "s", "", 1, 0.2, false, ""},
+		{"restart with them: first delivery after", "restart, first delivery", "s", "", 0.5, 0.1, false, ""},
+		{"idle CPU with the threads known", "idle CPU, % of a core", "%", "", 0.5, 0, false, ""},
+		{"cold start to ready", "cold start", "s", "", 0.2, 0.1, false, ""},
 	}
 }
 
@@ -64,9 +69,9 @@ func (r *run) rows() []row {
 	many := r.found.median("CPU per 1000, known threads", "bridge")
 	rows = append(rows, held(row{
 		What: fmt.Sprintf("CPU per 1000, %d threads against 100", r.known), Value: many, Unit: "ms", Floor: few, Of: "itself",
-	}, target{must: 1.3, aim: 1}))
+	}, target{must: 1.2, aim: 1}))
 	if info, err := os.Stat(r.bridges[0].path); err == nil {
-		rows = append(rows, held(row{What: "binary", Value: float64(info.Size()) / (1 << 20), Unit: "MiB"}, target{must: 40, aim: 25}))
+		rows = append(rows, held(row{What: "binary", Value: float64(info.Size()) / (1 << 20), Unit: "MiB"}, target{must: 30, aim: 25}))
 	}
 	for _, name := range []string{"relay", "floor"} {
 		rows = append(rows, held(row{
@@ -113,7 +118,7 @@ func printChanges(out io.Writer, changes []change) {
 func (t target) row(found series) row {
 	out := row{What: t.what, Value: found.median(t.key, "bridge"), Unit: t.unit, Of: t.of}
 	if t.of != "" {
-		out.Floor = found.median(t.key, t.of)
+		out.Floor = found.median(cmp.Or(t.against, t.key), t.of)
 	}
 	return held(out, t)
 }

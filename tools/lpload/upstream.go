@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,8 +33,10 @@ const (
 // upstream stands for LivePerson and answers at once. It keeps when each
 // message arrived and nothing else.
 type upstream struct {
-	host     string
-	latency  atomic.Int64
+	host    string
+	latency atomic.Int64
+	// trouble is how many in a million are refused with 429, and as many with 500.
+	trouble  atomic.Int64
 	sequence atomic.Int64
 	count    atomic.Int64
 	first    atomic.Int64
@@ -45,10 +48,12 @@ type upstream struct {
 	stalled chan struct{}
 }
 
-// typingArrival is when composing arrived in a thread, in ns since 1970.
+// typingArrival is when a state arrived in a thread, in ns since 1970.
 type typingArrival struct {
 	Thread int   `json:"t"`
 	At     int64 `json:"a"`
+	// Composing tells the beginning from the end.
+	Composing bool `json:"c"`
 }
 
 func newUpstream(host string) *upstream {
@@ -93,15 +98,18 @@ func (u *upstream) send(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(http.ErrAbortHandler)
 	}
+	if u.refuses(w) {
+		return
+	}
 	if n, ok := messageNumber(body); ok {
 		if u.arrived[n].CompareAndSwap(0, now) {
 			u.first.CompareAndSwap(0, now)
 			u.last.Store(now)
 			u.count.Add(1)
 		}
-	} else if t, ok := threadNumber(body); ok && isComposing(body) {
+	} else if t, ok := threadNumber(body); ok && isState(body) {
 		u.mu.Lock()
-		u.typing = append(u.typing, typingArrival{t, now})
+		u.typing = append(u.typing, typingArrival{t, now, isComposing(body)})
 		u.mu.Unlock()
 	}
 	if d := time.Duration(u.latency.Load()); d > 0 {
@@ -117,6 +125,25 @@ func (u *upstream) send(w http.ResponseWriter, r *http.Request) {
 	answer = append(answer, "}}"...)
 	w.Header()["Content-Type"] = []string{"application/json"}
 	_, _ = w.Write(answer)
+}
+
+// refuses answers some calls as LivePerson does in trouble; nothing of them counts.
+func (u *upstream) refuses(w http.ResponseWriter) bool {
+	share := u.trouble.Load()
+	if share == 0 {
+		return false
+	}
+	status := http.StatusTooManyRequests
+	switch drawn := rand.Int64N(1_000_000); {
+	case drawn >= 2*share:
+		return false
+	case drawn >= share:
+		status = http.StatusInternalServerError
+	}
+	w.Header()["Content-Type"] = []string{"application/json"}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"code":"`+strconv.Itoa(status)+`"}`)
+	return true
 }
 
 // messageNumber finds a message's number in whatever holds its text.
@@ -138,6 +165,11 @@ func threadNumber(body []byte) (int, bool) {
 	}
 	n, err := strconv.Atoi(string(body[i+len(threadMark) : i+threadLen]))
 	return n, err == nil
+}
+
+// isState recognises typing in every system's words.
+func isState(body []byte) bool {
+	return bytes.Contains(body, []byte(`"typing"`)) || bytes.Contains(body, []byte(`"ChatStateEvent"`))
 }
 
 func isComposing(body []byte) bool {
@@ -218,6 +250,13 @@ func (u *upstream) control(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		u.latency.Store(int64(d))
+	case "trouble":
+		share, err := strconv.ParseFloat(r.URL.Query().Get("share"), 64)
+		if err != nil || share < 0 || share > 0.5 {
+			http.Error(w, "share: want 0 to 0.5", http.StatusBadRequest)
+			return
+		}
+		u.trouble.Store(int64(share * 1_000_000))
 	case "stall":
 		u.mu.Lock()
 		u.stalled = make(chan struct{})

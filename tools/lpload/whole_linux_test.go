@@ -28,7 +28,7 @@ func TestMeasuresLpbridge(t *testing.T) {
 	if code := execute(t.Context(), args, &out, &log); code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, &log, &out)
 	}
-	for _, want := range []string{"event to arrival, p50", "typing to arrival, p50", "notification to 200, p50", "\n0 requests were not answered with 2xx"} {
+	for _, want := range []string{"event to arrival, p50", "typing to arrival, p50", "typing that had to wait, p50", "2 % of 429", "notification to 200, p50", "\n0 requests were not answered with 2xx"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &out)
 		}
