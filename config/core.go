@@ -29,7 +29,8 @@ type Bridge struct {
 	PublicURL        *url.URL      `env:"PUBLIC_URL" desc:"Address under which the public listener is reached from outside, for links handed to LivePerson and the channels."`
 	LogLevel         string        `env:"LOG_LEVEL,default=info" oneof:"debug,info,warn,error" desc:"The least important log lines to write."`
 	LogFormat        string        `env:"LOG_FORMAT,default=json" oneof:"json,text" desc:"How log lines are written."`
-	ShutdownTimeout  time.Duration `env:"SHUTDOWN_TIMEOUT,default=20s" min:"1s" desc:"How long a stop may take to finish running deliveries and end typing."`
+	ShutdownTimeout  time.Duration `env:"SHUTDOWN_TIMEOUT,default=20s" min:"1s" desc:"How long a stop may take to finish running deliveries and end typing, after LPBRIDGE_DRAIN_DELAY."`
+	DrainDelay       time.Duration `env:"DRAIN_DELAY,default=0s" min:"0s" desc:"How long a stop waits before it closes the public listener, with /readyz answering 503 already, so that balancers that ask it have taken the bridge out by then. A supervisor's patience must cover it and LPBRIDGE_SHUTDOWN_TIMEOUT."`
 	MaxInFlight      int           `env:"MAX_IN_FLIGHT,default=512" min:"1" desc:"Deliveries at the same time to LivePerson, and as many to each channel."`
 	MaxPending       int           `env:"MAX_PENDING,default=1000000" min:"1" desc:"Events waiting for delivery at which new ones are answered with 503. A quarter is set aside for the channels, in equal parts for each and either direction, so that one cannot take all."`
 	Retention        time.Duration `env:"RETENTION,default=24h" min:"1s" desc:"How long the content of a delivered event is kept."`

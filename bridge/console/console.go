@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -119,6 +120,7 @@ type Console struct {
 	log      *slog.Logger
 
 	access    access
+	draining  atomic.Bool
 	readiness *readiness
 	traffic   *trafficReader
 	actions   *prometheus.CounterVec

@@ -71,7 +71,10 @@ func newReadiness(checks []Check, owner *sync.WaitGroup, log *slog.Logger) *read
 // serveReady says yes or no to everybody, and why to operators: what an error says
 // of the machine is theirs.
 func (c *Console) serveReady(w http.ResponseWriter, req *http.Request) {
-	answer := c.readiness.now(req.Context())
+	answer := Readiness{NotReady: []NotReady{{Name: "stop", Reason: "the process was told to stop"}}}
+	if !c.draining.Load() {
+		answer = c.readiness.now(req.Context())
+	}
 	if !c.access.operates(req) {
 		answer.NotReady = slices.Clone(answer.NotReady)
 		for i := range answer.NotReady {
@@ -84,6 +87,10 @@ func (c *Console) serveReady(w http.ResponseWriter, req *http.Request) {
 	}
 	writeJSON(w, status, answer)
 }
+
+// Drain has /readyz say no from now on, whatever the checks say: the process is
+// about to stop.
+func (c *Console) Drain() { c.draining.Store(true) }
 
 // now returns an answer that is at most a second old. The first who asks for a
 // new one works it out for all who ask meanwhile, even when it goes away.

@@ -162,3 +162,18 @@ func TestHealthDoesNotDependOnReadiness(t *testing.T) {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 }
+
+// TestNotReadyOnceToldToStop: what was found out a moment ago counts no more.
+func TestNotReadyOnceToldToStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := setup(t, fourLetters())
+		if resp := request(c, "GET", "/readyz", ""); resp.StatusCode != 200 {
+			t.Fatalf("status %d", resp.StatusCode)
+		}
+		c.Drain()
+		resp := request(c, "GET", "/readyz", "")
+		if got := bodyOf(t, resp); resp.StatusCode != 503 || !strings.Contains(got, `"stop"`) {
+			t.Errorf("answered %d: %s", resp.StatusCode, got)
+		}
+	})
+}

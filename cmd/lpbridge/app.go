@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,6 +48,7 @@ type app struct {
 	refusals *refusals
 	public   net.Listener
 	admin    net.Listener
+	draining atomic.Bool
 	// publicTLS and adminTLS are nil where a listener speaks plain http.
 	publicTLS, adminTLS *certificate
 }
@@ -167,7 +169,7 @@ func (a *app) run(ctx context.Context) error {
 	defer operating.Close()
 	stopRereading := a.rereadOnSignal(operating)
 	defer stopRereading()
-	admin, public := a.server(a.refusals.watchAdmin(operating), a.adminTLS), a.server(a.publicHandler(), a.publicTLS)
+	admin, public := a.server(a.refusals.watchAdmin(operating), a.adminTLS), a.server(a.leaving(a.publicHandler()), a.publicTLS)
 	var serving sync.WaitGroup
 	serve := func(s *http.Server, l net.Listener) {
 		serving.Go(func() {
@@ -198,6 +200,7 @@ func (a *app) run(ctx context.Context) error {
 	serve(public, crowd)
 	a.sayStarted()
 	<-ctx.Done()
+	a.drain(ctx, operating)
 	a.settings.log.Info("stopping")
 	watchdog := time.AfterFunc(budget+wedged, func() {
 		debug.SetTraceback("all")
@@ -216,6 +219,33 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.settings.log.Info("stopped")
 	return err
+}
+
+// drain makes /readyz say no and serves on for as long as balancers may need to
+// notice. A journal that failed serves nobody, so that nothing is waited for then.
+func (a *app) drain(ctx context.Context, operating *console.Console) {
+	operating.Drain()
+	delay := a.settings.Bridge.DrainDelay
+	if delay == 0 || !errors.Is(context.Cause(ctx), context.Canceled) {
+		return
+	}
+	a.draining.Store(true)
+	a.settings.log.Info("draining", "for", delay.String())
+	select {
+	case <-time.After(delay):
+	case <-a.journal.Failed():
+	}
+}
+
+// leaving has clients open their next connection elsewhere while the bridge
+// drains: a balancer that was told keeps the connections it has.
+func (a *app) leaving(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // watchJournal ends the process when the journal cannot be trusted any more.
