@@ -125,6 +125,8 @@ type Ledger interface {
 	// LastOf returns the highest sequence of ours in a dialog, -1 when there is
 	// none.
 	LastOf(ctx context.Context, dialog string) (int64, error)
+	// LastOfThread is as LastOf for the messages of one thread.
+	LastOfThread(ctx context.Context, dialog string, of ThreadKey) (int64, error)
 }
 
 // UnclaimedChanges keeps what [EventLog.Append] was given as Unclaimed.

@@ -242,6 +242,7 @@ func testClosed(t *testing.T, store JournalStore) {
 		"held by":                second(j.HeldBy(ctx, "lp")),
 		"messages at":            second(j.MessagesAt(ctx, "d", []int64{1})),
 		"last of":                second(j.LastOf(ctx, "d")),
+		"last of thread":         second(j.LastOfThread(ctx, "d", bridge.ThreadKey{})),
 		"unclaimed":              second(j.UnclaimedOf(ctx, "c")),
 		"all unclaimed":          second(j.AllUnclaimed(ctx, 0, 1)),
 		"composing marks":        second(j.Composing(ctx)),

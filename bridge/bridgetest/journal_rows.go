@@ -38,6 +38,11 @@ func testLedger(t *testing.T, store JournalStore) {
 			t.Errorf("last of %q: %d, want %d", dialog, last, want)
 		}
 	}
+	for lane, want := range map[bridge.LaneKey]int64{laneA: 7, laneB: 5, other: -1} {
+		if last := got[int64](t)(j.LastOfThread(t.Context(), "d-1", bridge.ThreadKey{Channel: lane.Channel, Thread: lane.Thread})); last != want {
+			t.Errorf("last of %v: %d, want %d", lane, last, want)
+		}
+	}
 	enter(laneB, "d-1", 7, "again")
 	must(t, j.Check(t.Context()))
 	same(t, "entered twice", at("d-1", 7), []bridge.LedgerEntry{{Sequence: 7, Channel: "webhook", Thread: "t-2", Source: "again"}})

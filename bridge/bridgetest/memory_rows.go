@@ -168,6 +168,19 @@ func (j *Journal) LastOf(_ context.Context, dialog string) (int64, error) {
 	return last, err
 }
 
+// LastOfThread implements [bridge.Journal].
+func (j *Journal) LastOfThread(_ context.Context, dialog string, of bridge.ThreadKey) (int64, error) {
+	last := int64(-1)
+	err := j.read(func() {
+		for p, e := range j.mem.ledger {
+			if p.dialog == dialog && e.Channel == of.Channel && e.Thread == of.Thread {
+				last = max(last, p.sequence)
+			}
+		}
+	})
+	return last, err
+}
+
 func (m *memory) addUnclaimed(list []bridge.Unclaimed) {
 	for _, u := range list {
 		known := slices.ContainsFunc(m.unclaimed, func(o bridge.Unclaimed) bool {

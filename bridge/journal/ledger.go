@@ -242,6 +242,22 @@ func (l *ledger) MessagesAt(ctx context.Context, dialog string, sequences []int6
 	return list, nil
 }
 
+// LastOfThread implements [bridge.Journal].
+func (l *ledger) LastOfThread(ctx context.Context, dialog string, of bridge.ThreadKey) (int64, error) {
+	last := int64(-1)
+	// Memory is asked first: what it forgets is in the table by then.
+	for p, e := range l.inMemory(dialog) {
+		if e.Channel == of.Channel && e.Thread == of.Thread {
+			last = max(last, p.sequence)
+		}
+	}
+	stored := int64(-1)
+	if _, err := l.find(ctx, lastOfThread, []any{dialog, of.Channel, string(of.Thread)}, &stored); err != nil {
+		return 0, fmt.Errorf("journal: last message of a thread in a dialog: %w", err)
+	}
+	return max(last, stored), nil
+}
+
 // LastOf implements [bridge.Journal].
 func (l *ledger) LastOf(ctx context.Context, dialog string) (int64, error) {
 	last := int64(-1)

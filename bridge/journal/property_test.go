@@ -329,6 +329,9 @@ func (p *pair) compareStanding() {
 	for _, dialog := range []string{"d-1", "d-2"} {
 		both(p, "of dialog", func(j bridge.Journal) (*bridge.Conversation, error) { return j.ConversationOfDialog(ctx, dialog) })
 		both(p, "last of", func(j bridge.Journal) (int64, error) { return j.LastOf(ctx, dialog) })
+		both(p, "last of thread", func(j bridge.Journal) (int64, error) {
+			return j.LastOfThread(ctx, dialog, bridge.ThreadKey{Channel: "webhook", Thread: "t-1"})
+		})
 		both(p, "ledger", func(j bridge.Journal) ([]bridge.LedgerEntry, error) {
 			return j.MessagesAt(ctx, dialog, []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
 		})

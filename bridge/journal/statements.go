@@ -95,6 +95,7 @@ const (
 	positions
 	messageAt
 	lastOf
+	lastOfThread
 	unclaimedOf
 	allUnclaimed
 	composingMarks
@@ -282,8 +283,9 @@ var text = [allStatements]string{
 		WHERE c.open = 1 AND c.lp_consumer <> '' AND c.lp_consumer = ? ORDER BY c.saved DESC LIMIT 1`,
 	dialogsOf: `SELECT dialog FROM dialogs WHERE conversation = ? ORDER BY dialog`,
 
-	messageAt: `SELECT channel, thread, source FROM ledger WHERE dialog = ? AND sequence = ?`,
-	lastOf:    `SELECT sequence FROM ledger WHERE dialog = ? ORDER BY sequence DESC LIMIT 1`,
+	messageAt:    `SELECT channel, thread, source FROM ledger WHERE dialog = ? AND sequence = ?`,
+	lastOf:       `SELECT sequence FROM ledger WHERE dialog = ? ORDER BY sequence DESC LIMIT 1`,
+	lastOfThread: `SELECT sequence FROM ledger WHERE dialog = ? AND channel = ? AND thread = ? ORDER BY sequence DESC LIMIT 1`,
 
 	unclaimedOf:  `SELECT ` + unclaimedColumns + ` FROM unclaimed WHERE conversation = ? ORDER BY id`,
 	allUnclaimed: `SELECT ` + unclaimedColumns + ` FROM unclaimed WHERE id > ? ORDER BY id LIMIT ?`,

@@ -180,7 +180,7 @@ func (b *Bridge) makeRooms() {
 	records := b.journal.RecordsOf(coreRecords)
 	known := newProfiles(b.journal, b.log, b.metrics)
 	b.order = lane.NewOrder(positionInDialog)
-	copies := &copies{records}
+	copies := &copies{records: records, log: b.log}
 	b.offers = &offers{records: records, metrics: b.metrics}
 	b.denied = &denied{records: records}
 	b.files = &files{lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), log: b.log}

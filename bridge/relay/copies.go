@@ -2,7 +2,13 @@ package relay
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
 
 	"lpbridge/bridge"
 	"lpbridge/connector"
@@ -12,35 +18,144 @@ import (
 // message twice. The key is the consumer's id at LivePerson.
 const CopyRecords = "copy"
 
-// copies remember consumers whose message was sent again because no echo came. The
-// echo of the second copy is like that of no message we know, and must not be
-// taken for one in other words of the message behind it, which would be lost.
-type copies struct{ records bridge.Records }
+// copiesKept is how many copies of one consumer's messages are known.
+const copiesKept = 32
 
-// expect writes down that a message may be there twice, before it is.
-func (c *copies) expect(ctx context.Context, lpConsumer string) error {
-	if known, err := c.expected(ctx, lpConsumer); known || err != nil {
-		return err
+// copies remember which messages were sent again because no echo came: LivePerson
+// may have each once more. The echo of a copy must not be taken for that of the
+// message behind it, which would be lost: neither for one in other words, nor for
+// one in the same.
+type copies struct {
+	records bridge.Records
+	log     *slog.Logger
+	// changing changes the copies of one consumer at a time.
+	changing mutexes
+}
+
+// copied is one sending of a message that may have arrived before.
+type copied struct {
+	Event bridge.EventID `json:"event"`
+	// Words tell the words of a message from others; a file has none.
+	Words string `json:"words"`
+	// Dialog and Sequence are where it is known to lie, or, when an answer told
+	// where the last one lies, that. They are empty as long as nobody knows.
+	Dialog   string `json:"dialog,omitempty"`
+	Sequence int64  `json:"sequence,omitempty"`
+}
+
+// copiesOf are those of one consumer.
+type copiesOf struct {
+	record bridge.Record
+	list   []copied
+	// unnamed says that there may be others, of which an earlier version did not
+	// write more down.
+	unnamed bool
+}
+
+// wordsOf tells the words of a message from others.
+func wordsOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:12])
+}
+
+// of are the copies of a consumer's messages, nil when there are none. They are
+// kept as long as history is: LivePerson repeats notifications for days.
+func (c *copies) of(ctx context.Context, lpConsumer string) (*copiesOf, error) {
+	record, err := c.records.Find(ctx, CopyRecords, lpConsumer)
+	if errors.Is(err, bridge.ErrNoRecord) {
+		return nil, nil
 	}
-	id, err := c.records.NextID(ctx, CopyRecords)
+	if err != nil {
+		return nil, err
+	}
+	all := &copiesOf{record: record, unnamed: len(record.Data) == 0}
+	if all.unnamed {
+		return all, nil
+	}
+	if err := json.Unmarshal(record.Data, &all.list); err != nil {
+		return nil, fmt.Errorf("read the copies of a consumer's messages: %w", err)
+	}
+	return all, nil
+}
+
+// awaited reports whether there is a copy of which nobody knows whether and where
+// it lies.
+func (c *copiesOf) awaited() bool {
+	return c != nil && (c.unnamed || slices.ContainsFunc(c.list, func(x copied) bool { return x.Dialog == "" }))
+}
+
+// at reports whether one is known to lie at a position.
+func (c *copiesOf) at(dialog string, sequence int64) bool {
+	return c != nil && slices.ContainsFunc(c.list, func(x copied) bool { return x.Dialog == dialog && x.Sequence == sequence })
+}
+
+// another reports whether something in these words may be a copy of another message.
+func (c *copiesOf) another(than bridge.EventID, words string) bool {
+	return c != nil && slices.ContainsFunc(c.list, func(x copied) bool {
+		return x.Dialog == "" && x.Event != than && x.Words == words
+	})
+}
+
+// change changes the copies of a consumer's messages.
+func (c *copies) change(ctx context.Context, lpConsumer string, change func(list []copied) []copied) error {
+	release, err := c.changing.lock(ctx, lpConsumer)
 	if err != nil {
 		return err
 	}
-	err = c.records.Save(ctx, bridge.Record{Kind: CopyRecords, ID: id, Keys: []string{lpConsumer}})
-	if errors.Is(err, bridge.ErrRecordTaken) {
+	defer release()
+	all, err := c.of(ctx, lpConsumer)
+	if err != nil {
+		return err
+	}
+	if all == nil {
+		id, err := c.records.NextID(ctx, CopyRecords)
+		if err != nil {
+			return err
+		}
+		all = &copiesOf{record: bridge.Record{Kind: CopyRecords, ID: id, Keys: []string{lpConsumer}}}
+	}
+	list := change(slices.Clone(all.list))
+	if slices.Equal(list, all.list) {
 		return nil
 	}
-	return err
+	if all.record.Data, err = json.Marshal(list[max(0, len(list)-copiesKept):]); err != nil {
+		return err
+	}
+	return c.records.Save(ctx, all.record)
 }
 
-// expected reports whether an echo of a consumer may be that of a copy. It is so
-// for as long as history is kept: LivePerson repeats notifications for days.
-func (c *copies) expected(ctx context.Context, lpConsumer string) (bool, error) {
-	_, err := c.records.Find(ctx, CopyRecords, lpConsumer)
-	if errors.Is(err, bridge.ErrNoRecord) {
-		return false, nil
+// expect writes down that a message is sent once more, before it is.
+func (c *copies) expect(ctx context.Context, lpConsumer string, event bridge.EventID, words string) error {
+	return c.change(ctx, lpConsumer, func(list []copied) []copied {
+		return append(list, copied{Event: event, Words: words})
+	})
+}
+
+// answered notes where the last copy of a message lies. The others lie before it,
+// where no later message of its thread can.
+func (c *copies) answered(ctx context.Context, lpConsumer string, event bridge.EventID, at sent) {
+	err := c.change(ctx, lpConsumer, func(list []copied) []copied {
+		for i := range list {
+			if list[i].Event == event && list[i].Dialog == "" {
+				list[i].Dialog, list[i].Sequence = at.dialog, at.sequence
+			}
+		}
+		return list
+	})
+	if err != nil {
+		c.log.Warn("the journal did not remember where a message that was sent again lies", "event", string(event), "error", err)
 	}
-	return err == nil, err
+}
+
+// found notes that one in these words lies at a position, if one is awaited.
+func (c *copies) found(ctx context.Context, lpConsumer, words string, at sent) error {
+	return c.change(ctx, lpConsumer, func(list []copied) []copied {
+		i := slices.IndexFunc(list, func(x copied) bool { return x.Dialog == "" && x.Words == words })
+		if i >= 0 {
+			list[i].Dialog, list[i].Sequence = at.dialog, at.sequence
+		}
+		return list
+	})
 }
 
 // expectCopy says, when a message may have arrived before, that it may be there
@@ -49,7 +164,11 @@ func (s *sender) expectCopy(ctx context.Context, e *bridge.Entry, lpConsumer str
 	if e.Doubt == nil {
 		return nil
 	}
-	if err := s.copies.expect(ctx, lpConsumer); err != nil {
+	words := ""
+	if text, ok := textOf(e); ok {
+		words = wordsOf(text)
+	}
+	if err := s.copies.expect(ctx, lpConsumer, e.ID, words); err != nil {
 		return connector.NotSent("remember that a message is sent again", bridge.Retry, err)
 	}
 	return nil

@@ -1,6 +1,8 @@
 package relay_test
 
 import (
+	"fmt"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,4 +39,94 @@ func TestEchoOfACopySettlesNoOtherMessage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The echoes of a message that was sent twice come when the consumer's next one, in
+// the same words, did not arrive and is in doubt: they are not its echo, whichever
+// of them settled the message, and whatever happened in between.
+func TestEchoOfACopySettlesNoLaterMessageInTheSameWords(t *testing.T) {
+	well := func(*http.Request, string) (*http.Response, error) { return nil, nil }
+	for name, tc := range map[string]struct {
+		// second is what becomes of the second copy; before and after are the copies
+		// whose echoes come before the next message is written, and after.
+		second        func(*rig) fault
+		before, after []int
+	}{
+		"the second copy was answered":       {func(*rig) fault { return well }, nil, []int{0, 1}},
+		"the first copy's echo came first":   {func(r *rig) fault { return r.appliedThen(isLost) }, []int{0}, []int{1, 1}},
+		"the second copy's echo came first":  {func(r *rig) fault { return r.appliedThen(isLost) }, []int{1}, []int{0, 0}},
+		"both came before, and then again":   {func(r *rig) fault { return r.appliedThen(isLost) }, []int{0, 1}, []int{0, 1}},
+		"the second copy did not arrive":     {func(*rig) fault { return isLost }, []int{0}, []int{0}},
+		"the second copy's answer took long": {func(r *rig) fault { return r.answeredAfter(6 * time.Second) }, []int{0}, []int{1, 0}},
+	} {
+		for _, between := range []string{"nothing", "a restart", "a new conversation", "a crash"} {
+			t.Run(name+" and then "+between, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := rigOptions{echoWait: 35 * time.Second, quiet: true}
+					r := newRig(t, o)
+					r.begin("t-1")
+					r.door.lead(nil)
+					r.wire.fail(about(`"ok"`, inTurn(r.appliedThen(isLost), tc.second(r))))
+					r.say("t-1", "e-1", "ok")
+					time.Sleep(40 * time.Second)
+					c := r.conversation()
+					r.echo(c, "ok", tc.before...)
+					time.Sleep(10 * time.Second)
+					wanted := count(r.allConsumerTexts(), "ok") + 1
+					if between == "a restart" {
+						r = r.restart(o)
+						r.door.lead(nil)
+					}
+					if between == "a new conversation" {
+						r.sim.AgentClose(c.ConversationID, lpsim.AgentClose{})
+						r.echo(c, "ok")
+					}
+					r.wire.fail(about(`"ok"`, inTurn(isLost)))
+					r.say("t-1", "e-2", "ok")
+					if between == "a crash" {
+						j := r.crash()
+						o.journal, o.sim, o.door, o.channel = j, r.sim, r.door, r.channel
+						r = newRig(t, o)
+						r.door.lead(nil)
+					}
+					time.Sleep(time.Second)
+					r.echo(c, "ok", tc.after...)
+					time.Sleep(20 * time.Minute)
+					if texts := r.allConsumerTexts(); count(texts, "ok") != wanted || r.journal.PendingCount() != 0 {
+						t.Errorf("LivePerson has %q, %d pending; want ok %d times", texts, r.journal.PendingCount(), wanted)
+					}
+					r.shutDown()
+					r.sim.Close()
+				})
+			})
+		}
+	}
+}
+
+// echo brings LivePerson's notifications of a consumer's messages, of those with the
+// same words the ones that stand at places.
+func (r *rig) echo(c lpsim.Conversation, text string, places ...int) {
+	r.t.Helper()
+	var same []lpsim.Entry
+	c, _ = r.sim.Conversation(c.ConversationID)
+	for _, e := range c.Transcript {
+		if e.Role == "CONSUMER" && e.Text == text {
+			same = append(same, e)
+		}
+	}
+	for _, place := range places {
+		if place >= len(same) {
+			r.t.Fatalf("%q is there %d times", text, len(same))
+		}
+		if status := r.notify(echoed(same[place]), nil); status != http.StatusOK {
+			r.t.Errorf("status %d", status)
+		}
+	}
+}
+
+// echoed writes LivePerson's notification of a consumer's message.
+func echoed(e lpsim.Entry) string {
+	return fmt.Sprintf(`{"kind":"notification","body":{"changes":[{"sequence":%d,"originatorId":%q,"originatorMetadata":{"id":%q,"role":"CONSUMER"},`+
+		`"serverTimestamp":1528371199686,"event":{"type":"ContentEvent","message":%q,"contentType":"text/plain"},"dialogId":%q}]},"type":"ms.MessagingEventNotification"}`,
+		e.Sequence, e.OriginatorID, e.OriginatorID, e.Text, e.DialogID)
 }

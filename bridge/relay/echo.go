@@ -57,8 +57,8 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 	if err != nil {
 		return err
 	}
-	copied, err := n.copies.expected(ctx, e.conversation.LPConsumer)
-	if err != nil {
+	copied, err := n.copies.of(ctx, e.conversation.LPConsumer)
+	if copied.at(e.dialog, e.sequence) || err != nil {
 		return err
 	}
 	found, err := n.echoed(ctx, keys, lane.Arrival{
@@ -67,7 +67,10 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 			return entry.Kind == bridge.KindMessage && e.proves(entry, uploaded)
 		},
 		Resembles: func(entry *bridge.Entry) bool {
-			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last && !copied
+			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last
+		},
+		Excludes: func(ctx context.Context, entry *bridge.Entry) (bool, error) {
+			return n.excludes(ctx, e, entry, e.proves(entry, uploaded))
 		},
 	})
 	switch {
@@ -75,10 +78,28 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 		return err
 	case found.Settled:
 		n.metrics.echoes.Inc()
+		return nil
 	case found.Undecided != nil:
 		return n.postpone(ctx, e, found.Undecided)
+	case found.Known || e.path != "" || !copied.awaited():
+		return nil
 	}
-	return nil
+	return n.copies.found(ctx, e.conversation.LPConsumer, wordsOf(e.text), sent{e.dialog, e.sequence})
+}
+
+// excludes reports whether what came back cannot be an entry, in whose words it is
+// or not: it may be a copy of another one, or lies before the message that its lane
+// sent before.
+func (n *news) excludes(ctx context.Context, e *echo, entry *bridge.Entry, sameWords bool) (bool, error) {
+	copied, err := n.copies.of(ctx, e.conversation.LPConsumer)
+	if err != nil {
+		return false, err
+	}
+	if !sameWords && copied.awaited() || e.path == "" && copied.another(entry.ID, wordsOf(e.text)) {
+		return true, nil
+	}
+	before, err := n.journal.LastOfThread(ctx, e.dialog, entry.ThreadKey())
+	return before >= e.sequence, err
 }
 
 // postpone keeps an echo that may be of several messages until the answer to one
@@ -127,13 +148,18 @@ func (e *echo) proves(entry *bridge.Entry, uploaded bridge.EventID) bool {
 	if e.path != "" {
 		return uploaded != "" && entry.ID == uploaded
 	}
-	ev, err := entry.Decoded()
-	if err != nil {
-		return false
+	text, ok := textOf(entry)
+	return ok && text == e.text
+}
+
+// textOf are the words of a message as they are sent where it is one of words.
+func textOf(e *bridge.Entry) (text string, ok bool) {
+	ev, err := e.Decoded()
+	if err != nil || ev.Message == nil {
+		return "", false
 	}
-	text := ev.Message.Text
 	if len(ev.Message.Attachments) > 0 {
-		text = linkOf(ev.Message.Attachments[0])
+		return linkOf(ev.Message.Attachments[0]), true
 	}
-	return text == e.text
+	return ev.Message.Text, true
 }

@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,9 +67,7 @@ func echoOf(t *testing.T, c lpsim.Conversation, text string) string {
 	t.Helper()
 	for _, e := range c.Transcript {
 		if e.Text == text {
-			return fmt.Sprintf(`{"kind":"notification","body":{"changes":[{"sequence":%d,"originatorId":%q,"originatorMetadata":{"id":%q,"role":"CONSUMER"},`+
-				`"serverTimestamp":1528371199686,"event":{"type":"ContentEvent","message":%q,"contentType":"text/plain"},"dialogId":%q}]},"type":"ms.MessagingEventNotification"}`,
-				e.Sequence, e.OriginatorID, e.OriginatorID, text, e.DialogID)
+			return echoed(e)
 		}
 	}
 	t.Fatal("the message is not in the transcript")

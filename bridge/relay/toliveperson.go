@@ -154,7 +154,11 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 		switch {
 		case err == nil:
 			s.order.Saw(dialog, int64(sequence))
-			return sent{dialog, int64(sequence)}, nil
+			at := sent{dialog, int64(sequence)}
+			if e.Doubt != nil {
+				s.copies.answered(ctx, to.LPConsumer, e.ID, at)
+			}
+			return at, nil
 		case !conversationRefused(err):
 			return sent{}, err
 		case again:

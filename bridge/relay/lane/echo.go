@@ -33,6 +33,9 @@ type Arrival struct {
 	// Known reports whether the ledger has the position: then it is a message whose
 	// delivery has ended.
 	Known func(ctx context.Context) (bool, error)
+	// Excludes reports whether it cannot be an entry: it lies before the message
+	// that was delivered before that one, or is a copy of another.
+	Excludes func(ctx context.Context, e *bridge.Entry) (bool, error)
 	// Matches compares it with an entry word for word.
 	Matches func(*bridge.Entry) bool
 	// Resembles says whether it may be an entry whose words LivePerson changed, as
@@ -48,6 +51,15 @@ type Finding struct {
 	// arrived, and one of them is being delivered, whose answer will tell. It is
 	// nil otherwise.
 	Undecided <-chan struct{}
+	// Known says that the ledger has it.
+	Known bool
+}
+
+func (a *Arrival) excludes(ctx context.Context, e *bridge.Entry) (bool, error) {
+	if a.Excludes == nil {
+		return false, nil
+	}
+	return a.Excludes(ctx, e)
 }
 
 // Echo settles the entry that an arrival proves to have been delivered. The keys
@@ -59,8 +71,9 @@ type Finding struct {
 // the next one with the same words is on its way.
 func (s *Set) Echo(ctx context.Context, keys []bridge.LaneKey, a Arrival) (Finding, error) {
 	var asked *bridge.Entry
+	var excluded []*bridge.Entry
 	for {
-		now, err := s.weigh(ctx, keys, a, asked)
+		now, err := s.weigh(ctx, keys, a, asked, excluded)
 		switch {
 		case err != nil:
 			return Finding{}, err
@@ -70,9 +83,15 @@ func (s *Set) Echo(ctx context.Context, keys []bridge.LaneKey, a Arrival) (Findi
 			return now.finding, nil
 		}
 		if known, err := a.Known(ctx); known || err != nil {
-			return Finding{}, err
+			return Finding{Known: known}, err
 		}
 		asked = now.ask
+		switch another, err := a.excludes(ctx, asked); {
+		case err != nil:
+			return Finding{}, err
+		case another:
+			excluded = append(excluded, asked)
+		}
 	}
 }
 
@@ -86,7 +105,7 @@ type weighed struct {
 
 // weigh finds out what an arrival is. It settles the entry that it is when the
 // ledger was asked about it.
-func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked *bridge.Entry) (weighed, error) {
+func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked *bridge.Entry, excluded []*bridge.Entry) (weighed, error) {
 	s.mu.Lock()
 	lanes, err := s.lanesForEcho(ctx, keys)
 	if err != nil {
@@ -96,10 +115,10 @@ func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked
 	for _, l := range lanes {
 		if w := l.settlingAt(a); w != nil {
 			s.mu.Unlock()
-			return weighed{settling: w}, nil
+			return weighed{finding: Finding{Known: true}, settling: w}, nil
 		}
 	}
-	found, undecided := prove(lanes, a)
+	found, undecided := prove(lanes, a, excluded)
 	if found.lane == nil || found.entry != asked {
 		s.mu.Unlock()
 		return weighed{finding: Finding{Undecided: undecided}, ask: found.entry}, nil
@@ -142,11 +161,12 @@ type candidate struct {
 // one that was accepted first, once none of them is about to be answered: the
 // answer names its own position. One whose words differ is it only when there is
 // no other it could be.
-func prove(lanes []*lane, a Arrival) (found candidate, undecided <-chan struct{}) {
+func prove(lanes []*lane, a Arrival, excluded []*bridge.Entry) (found candidate, undecided <-chan struct{}) {
 	var all, same []candidate
 	for _, l := range lanes {
 		all = append(all, l.candidates(a.Dialog)...)
 	}
+	all = slices.DeleteFunc(all, func(c candidate) bool { return slices.Contains(excluded, c.entry) })
 	for _, c := range all {
 		if a.Matches(c.entry) {
 			same = append(same, c)

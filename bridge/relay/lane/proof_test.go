@@ -90,6 +90,7 @@ func TestWhichMessageAnEchoIs(t *testing.T) {
 		arrival   Arrival
 		want      *bridge.Entry
 		undecided bool
+		excluded  []*bridge.Entry
 	}{
 		{name: "the only one with these words", lanes: []*lane{{queue: []*bridge.Entry{later, doubted(8, "no")}}}, arrival: says("yes"), want: later},
 		{name: "the one accepted first, in whatever lane", lanes: []*lane{{queue: []*bridge.Entry{later}}, {queue: []*bridge.Entry{earlier}}}, arrival: says("yes"), want: earlier},
@@ -99,11 +100,15 @@ func TestWhichMessageAnEchoIs(t *testing.T) {
 			name: "perhaps one whose answer will say", lanes: []*lane{{queue: []*bridge.Entry{sending}, delivering: sending, sentTo: []string{"d"}, answered: answered}, {queue: []*bridge.Entry{earlier}}},
 			arrival: says("yes"), undecided: true,
 		},
+		{
+			name:  "the other one, where the first cannot be it",
+			lanes: []*lane{{queue: []*bridge.Entry{later}}, {queue: []*bridge.Entry{earlier}}}, arrival: says("yes"), excluded: []*bridge.Entry{earlier}, want: later,
+		},
 		{name: "one that cannot lie there", lanes: []*lane{{queue: []*bridge.Entry{elsewhere}}}, arrival: says("other")},
 		{name: "one that was not sent", lanes: []*lane{{queue: []*bridge.Entry{{Seq: 2, Payload: []byte("yes")}}}}, arrival: says("yes")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			found, undecided := prove(c.lanes, c.arrival)
+			found, undecided := prove(c.lanes, c.arrival, c.excluded)
 			if found.entry != c.want || (undecided != nil) != c.undecided {
 				t.Errorf("it is %+v, undecided: %t", found.entry, undecided != nil)
 			}
