@@ -24,10 +24,15 @@ type sweeper struct {
 	// the last sweep began, oldest since when the oldest known to be there waits.
 	strays, strayed bool
 	oldest          time.Time
+
+	// came is sent to when there are strays where there were none.
+	came chan struct{}
 }
 
 // newSweeper makes one that knows nothing of what an earlier process left.
-func newSweeper(s *Set) sweeper { return sweeper{set: s, strays: true, strayed: true} }
+func newSweeper(s *Set) sweeper {
+	return sweeper{set: s, strays: true, strayed: true, came: make(chan struct{}, 1)}
+}
 
 // Run finds the lanes that are in the journal only until ctx ends.
 func (s *Set) Run(ctx context.Context) { s.sweeper.run(ctx) }
@@ -41,6 +46,10 @@ func (w *sweeper) run(ctx context.Context) {
 // and since when the oldest may have waited.
 func (w *sweeper) stray(oldest time.Time) {
 	w.strays, w.strayed = true, true
+	select {
+	case w.came <- struct{}{}:
+	default:
+	}
 	if !oldest.IsZero() && (w.oldest.IsZero() || oldest.Before(w.oldest)) {
 		w.oldest = oldest
 	}
@@ -112,7 +121,7 @@ func (w *sweeper) adopt(ctx context.Context, key bridge.LaneKey) bool {
 // awaitStrays returns true when a sweep is worth while.
 func (w *sweeper) awaitStrays(ctx context.Context) bool {
 	s := w.set
-	for rest(ctx, sweepPause) {
+	for w.awaitStray(ctx) && rest(ctx, sweepPause) {
 		s.mu.Lock()
 		worth := w.strays && s.far.health == Well && len(s.byKey) < maxLanes/2
 		s.mu.Unlock()
@@ -121,6 +130,23 @@ func (w *sweeper) awaitStrays(ctx context.Context) bool {
 		}
 	}
 	return false
+}
+
+// awaitStray returns when there are strays, and false when ctx has ended.
+func (w *sweeper) awaitStray(ctx context.Context) bool {
+	for {
+		w.set.mu.Lock()
+		strays := w.strays
+		w.set.mu.Unlock()
+		if strays {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-w.came:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 func rest(ctx context.Context, pause time.Duration) bool {
