@@ -190,16 +190,14 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 	if _, err := j.db.stmts[listAfloat].ExecContext(ctx, low); err != nil {
 		return start, fmt.Errorf("enter what was afloat: %w", err)
 	}
-	var pending, dead int64
-	if err := j.db.scan(ctx, countPending, &pending); err != nil {
-		return start, fmt.Errorf("count pending events: %w", err)
-	}
-	if err := j.db.scan(ctx, countDead, &dead); err != nil {
-		return start, fmt.Errorf("count dead letters: %w", err)
+	pending, err := j.shares.load(ctx, j.db)
+	if err != nil {
+		return start, err
 	}
 	j.pending.Store(pending)
-	if err := j.shares.load(ctx, j.db); err != nil {
-		return start, err
+	var dead int64
+	if err := j.db.scan(ctx, countDead, &dead); err != nil {
+		return start, fmt.Errorf("count dead letters: %w", err)
 	}
 	j.dead.Store(dead)
 	if err := j.db.scan(ctx, countUnclaimed, &start.unclaimed.rows, &start.unclaimed.bytes); err != nil {

@@ -95,11 +95,11 @@ func (s *shares) moved(by map[party]int64) {
 	}
 }
 
-// load counts what an earlier process left.
-func (s *shares) load(ctx context.Context, db *database) error {
+// load counts what an earlier process left, all of it and by party.
+func (s *shares) load(ctx context.Context, db *database) (all int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := db.each(ctx, pendingByLane, nil, func(scan func(...any) error) error {
+	err = db.each(ctx, pendingByLane, nil, func(scan func(...any) error) error {
 		var name string
 		var n int64
 		if err := scan(&name, &n); err != nil {
@@ -107,10 +107,11 @@ func (s *shares) load(ctx context.Context, db *database) error {
 		}
 		lane, err := parseLane(name)
 		s.used[partyOf(lane)] += n
+		all += n
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("count pending events by channel: %w", err)
+		return 0, fmt.Errorf("count pending events: %w", err)
 	}
-	return nil
+	return all, nil
 }

@@ -107,7 +107,6 @@ const (
 	recordsUp
 	recordsDown
 	lastEvent
-	countPending
 	pendingByLane
 	countDead
 	countUnclaimed
@@ -305,7 +304,6 @@ var text = [allStatements]string{
 		AND id > ? AND id < ? ORDER BY id DESC LIMIT ?`,
 
 	lastEvent:      `SELECT coalesce(max(seq), 0) FROM events`,
-	countPending:   `SELECT count(*) FROM events WHERE state = 0 AND listed = 1`,
 	pendingByLane:  `SELECT lane, count(*) FROM events WHERE state = 0 AND listed = 1 GROUP BY lane`,
 	countDead:      `SELECT count(*) FROM events WHERE state = 2`,
 	countUnclaimed: `SELECT count(*), coalesce(sum(length(body)), 0) FROM unclaimed`,
