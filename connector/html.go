@@ -13,6 +13,13 @@ var blocks = map[atom.Atom]bool{
 	atom.H1: true, atom.H2: true, atom.H3: true, atom.H4: true, atom.H5: true, atom.H6: true, atom.Blockquote: true, atom.Hr: true,
 }
 
+// unseen are the elements whose text no browser shows, or only one that cannot run
+// scripts. A head is none of them: any words in it end it, whether it is closed or
+// not (HTML standard, "in head" insertion mode).
+var unseen = map[atom.Atom]bool{
+	atom.Script: true, atom.Style: true, atom.Title: true, atom.Noscript: true, atom.Iframe: true, atom.Noembed: true, atom.Noframes: true,
+}
+
 // wordsOfHTML gives what a person would read: text, with a line for each block and
 // the address of a link behind its words. A consumer's channel shows markup as it
 // is, or worse, obeys it.
@@ -58,7 +65,7 @@ func (w *htmlWords) text(data string) {
 
 func (w *htmlWords) begin(t html.Token, alone bool) {
 	switch {
-	case t.DataAtom == atom.Script || t.DataAtom == atom.Style || t.DataAtom == atom.Head:
+	case unseen[t.DataAtom]:
 		if !alone {
 			w.hidden++
 		}
@@ -73,7 +80,7 @@ func (w *htmlWords) begin(t html.Token, alone bool) {
 
 func (w *htmlWords) end(t html.Token) {
 	switch {
-	case t.DataAtom == atom.Script || t.DataAtom == atom.Style || t.DataAtom == atom.Head:
+	case unseen[t.DataAtom]:
 		w.hidden = max(0, w.hidden-1)
 	case t.DataAtom == atom.A && w.link != "":
 		if words := strings.TrimSpace(w.out.String()[min(w.shown, w.out.Len()):]); words != w.link && !strings.HasPrefix(w.link, "#") {
