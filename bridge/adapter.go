@@ -53,9 +53,6 @@ type Channel struct {
 	// reached a device of the consumer. LivePerson is told ACCEPT then, and
 	// otherwise as soon as Deliver has ended well.
 	ReportsDelivery bool
-	// ChoicesTyped says that the channel shows what can be chosen as words only: what
-	// a consumer writes is taken for a choice when it names one, or its number.
-	ChoicesTyped bool
 	// TypingIn is how the channel reports a consumer's typing.
 	TypingIn TypingSource
 	// TypingOut is how the channel wants to be told of an agent's typing.

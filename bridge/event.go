@@ -151,6 +151,10 @@ type Message struct {
 	Rich json.RawMessage `json:"rich,omitempty"`
 	// Survey is set when the message belongs to a post-conversation survey.
 	Survey bool `json:"survey,omitempty"`
+	// TypedChoice says that the consumer could only write where this was written: Text
+	// counts as a [Click] when it is the title of a choice that still stands, or its
+	// number in a list. It is for the direction ToLivePerson.
+	TypedChoice bool `json:"typedChoice,omitempty"`
 	// Placeholder says that Text stands for content that cannot be shown outside
 	// LivePerson, such as a form. The agent is told that it did not arrive.
 	Placeholder bool `json:"placeholder,omitempty"`
@@ -169,6 +173,9 @@ type Attachment struct {
 type QuickReply struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
+	// Label tells the reply from others of the message with the same title, for
+	// clients that show nothing but titles; empty where the title does.
+	Label string `json:"label,omitempty"`
 	// Text is what choosing the reply publishes; empty when it publishes nothing.
 	Text string `json:"text,omitempty"`
 }

@@ -3,6 +3,7 @@ package connector
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 )
 
 // Clickable is something a consumer can choose in a message: a quick reply, or an
@@ -16,6 +17,9 @@ type Clickable struct {
 	ID string
 	// Title is what the consumer reads; it may be empty on pictures and maps.
 	Title string
+	// Heading is what stands above it in the message, such as the name of a product;
+	// empty where nothing does.
+	Heading string
 	// PublishText is what the click says in the consumer's name, empty when it
 	// says nothing.
 	PublishText string
@@ -42,7 +46,7 @@ func (c *MessagingChange) Clickables() []Clickable {
 			w.element(reply)
 		}
 	}
-	w.quick = false
+	w.quick, w.heading = false, ""
 	w.element(readElement(c.Event.RichContent))
 	return w.found
 }
@@ -51,12 +55,17 @@ type clickWalk struct {
 	sequence Sequence
 	quick    bool
 	found    []Clickable
+	// heading is what stands above the next element, and spent says that something
+	// stands below it already.
+	heading string
+	spent   bool
 }
 
 func (w *clickWalk) element(e *richElement) {
 	if e == nil {
 		return
 	}
+	w.read(e)
 	metadata := notNull(e.Click.Metadata)
 	text, link := e.publishText(), e.target()
 	// A quick reply is one by where it is; an element needs something to click for.
@@ -68,17 +77,44 @@ func (w *clickWalk) element(e *richElement) {
 			w.add(Clickable{Title: string(choice), PublishText: string(choice), Metadata: metadata})
 		}
 	}
-	for _, child := range e.Elements {
+	w.inside(e.Elements)
+	w.inside(e.Replies)
+}
+
+// read takes words that can be a heading for what follows.
+func (w *clickWalk) read(e *richElement) {
+	switch e.Type {
+	case "button", "submitButton", "checkbox", "image", "map":
+		return
+	}
+	words, _, _ := strings.Cut(strings.TrimSpace(first(e.Title, e.Text)), "\n")
+	if words != "" && (w.heading == "" || w.spent) {
+		w.heading, w.spent = strings.TrimSpace(words), false
+	}
+}
+
+// inside walks what an element contains. Its own heading stands above what has none
+// of its own, and what has one does not lend it to what follows.
+func (w *clickWalk) inside(elements []*richElement) {
+	if len(elements) == 0 {
+		return
+	}
+	heading, spent, before := w.heading, w.spent, len(w.found)
+	w.spent = true
+	for _, child := range elements {
 		w.element(child)
 	}
-	for _, child := range e.Replies {
-		w.element(child)
+	if nothing := len(w.found) == before; nothing && (heading == "" || spent) && w.heading != heading {
+		w.spent = false
+		return
 	}
+	w.heading, w.spent = heading, spent || len(w.found) > before
 }
 
 func (w *clickWalk) add(c Clickable) {
 	if len(w.found) < maxClickables {
-		c.ID, c.Sequence, c.QuickReply = strconv.Itoa(len(w.found)), w.sequence, w.quick
+		c.ID, c.Sequence, c.QuickReply, c.Heading = strconv.Itoa(len(w.found)), w.sequence, w.quick, w.heading
+		w.spent = true
 		w.found = append(w.found, c)
 	}
 }

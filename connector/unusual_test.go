@@ -254,11 +254,11 @@ func TestClickables(t *testing.T) {
 	want := []Clickable{
 		{ID: "0", Title: "Later", Sequence: 5, QuickReply: true},
 		{ID: "1", Title: "Red", PublishText: "I want red", Metadata: redMetadata, Sequence: 5, QuickReply: true},
-		{ID: "2", Title: "Red", PublishText: "I want red", Metadata: redMetadata, Sequence: 5},
+		{ID: "2", Title: "Red", Heading: "Pick", PublishText: "I want red", Metadata: redMetadata, Sequence: 5},
 		{ID: "3", Title: "Shop", Link: "https://x.test/", Sequence: 5},
 		{ID: "4", Title: "A shoe", Link: "1.5, 2", Sequence: 5},
-		{ID: "5", Title: "Yes", PublishText: "Yes", Sequence: 5},
-		{ID: "6", Title: "No", PublishText: "No", Sequence: 5},
+		{ID: "5", Title: "Yes", Heading: "Sure?", PublishText: "Yes", Sequence: 5},
+		{ID: "6", Title: "No", Heading: "Sure?", PublishText: "No", Sequence: 5},
 	}
 	if diff := cmp.Diff(want, change.Clickables()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -55,8 +55,8 @@ func TestDeliver(t *testing.T) {
 	}{
 		{"text", nil, agentSays("Hello"), []string{"0.0 message:Hello"}},
 		{"escaped text", func(c *Config) { c.Markdown = markdownEscape }, agentSays("*a*"), []string{`0.0 message:\*a\*`}},
-		{"choice", nil, choice, []string{"0.0 message:Shall we? [Yes=Yes] [No=No]"}},
-		{"choice without words", nil, silent, []string{"0.0 message: [Yes=Yes]"}},
+		{"choice", nil, choice, []string{"0.0 message:Shall we?\n1. Yes\n2. No [Yes=Yes] [No=No]"}},
+		{"choice without words", nil, silent, []string{"0.0 message:1. Yes [Yes=Yes]"}},
 		{"open", nil, state(bridge.StateOpen, ""), []string{"0.0 status:open"}},
 		{"joined", nil, state(bridge.StateJoined, "agent"), []string{"0.0 status:open"}},
 		{"transferred", nil, state(bridge.StateTransferred, "agent"), nil},

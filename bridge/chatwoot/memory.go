@@ -22,13 +22,15 @@ type memory struct {
 	changes map[int64]change
 	// silence says of conversations that nothing was overheard in them.
 	silence map[int64]bool
+	// clicks says of conversations that choices come back as clicks in them.
+	clicks map[int64]bool
 	// bare are messages that came without files.
 	bare map[int64]bool
 }
 
 func newMemory() *memory {
 	return &memory{
-		writers: map[int64]wrote{}, going: map[int64]time.Time{}, changes: map[int64]change{}, silence: map[int64]bool{}, bare: map[int64]bool{},
+		writers: map[int64]wrote{}, going: map[int64]time.Time{}, changes: map[int64]change{}, silence: map[int64]bool{}, clicks: map[int64]bool{}, bare: map[int64]bool{},
 	}
 }
 
@@ -80,6 +82,12 @@ func (m *memory) silent(conversation int64) bool { return lookUp(m, m.silence, c
 func (m *memory) overheard(conversation int64, something bool) {
 	remember(m, m.silence, conversation, !something)
 }
+
+// reportsClicks reports whether a choice is known to come back as one from a
+// conversation, and reporting notes whether it does.
+func (m *memory) reportsClicks(conversation int64) bool { return lookUp(m, m.clicks, conversation) }
+
+func (m *memory) reporting(c *conversation) { remember(m, m.clicks, c.ID, c.reportsClicks()) }
 
 // cameBare reports whether a message is known to have come without files, and
 // comeBare notes it.

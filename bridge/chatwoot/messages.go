@@ -23,6 +23,7 @@ func (r *report) readMessage(ctx context.Context) (news, error) {
 		return news{}, err
 	}
 	r.weighProof(p.Conversation)
+	r.seen.reporting(p.Conversation)
 	if !r.ours(p.AccountID, p.InboxID) {
 		r.core.LeftOut("elsewhere")
 		return news{}, nil
@@ -154,7 +155,7 @@ func (p *messagePayload) chosen(s submitted, titles map[bridge.EventID]string) b
 
 // messageOf is the message as LivePerson can show it, nil when there is nothing.
 func (r *report) messageOf(ctx context.Context, p *messagePayload) *bridge.Message {
-	m := &bridge.Message{Text: p.Content}
+	m := &bridge.Message{Text: p.Content, TypedChoice: p.Conversation.Channel != "" && !p.Conversation.reportsClicks()}
 	if strings.TrimSpace(m.Text) == "" {
 		m.Text = ""
 	}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"strconv"
-	"strings"
 	"time"
 
 	"lpbridge/bridge"
@@ -52,7 +51,7 @@ func (c *Chatwoot) post(ctx context.Context, id int64, e *bridge.Event) error {
 		return err
 	}
 	defer files.close()
-	m := c.compose(e, links)
+	m := c.compose(id, e, links)
 	if len(files) == 0 {
 		return c.create(ctx, id, m)
 	}
@@ -61,14 +60,19 @@ func (c *Chatwoot) post(ctx context.Context, id int64, e *bridge.Event) error {
 		return err
 	}
 	c.log.InfoContext(ctx, "files of an agent are too large for Chatwoot and go as links", "thread", id, "error", err)
-	return c.create(ctx, id, c.compose(e, e.Message.Attachments))
+	return c.create(ctx, id, c.compose(id, e, e.Message.Attachments))
 }
 
 // compose writes an event as a message of Chatwoot's. Its content is the whole of
-// it in words, because clients show that where they cannot show the rest.
-func (c *Chatwoot) compose(e *bridge.Event, links []bridge.Attachment) newMessage {
+// it in words, because clients show that where they cannot show the rest: what can be
+// chosen stands there with numbers unless it is known to be clicked.
+func (c *Chatwoot) compose(id int64, e *bridge.Event, links []bridge.Attachment) newMessage {
+	said := e.Message.Text
+	if !c.seen.reportsClicks(id) {
+		said = e.Message.Numbered()
+	}
 	m := newMessage{
-		Content: contentOf(e.Message.Text, links, c.markdown), MessageType: typeOutgoing, ContentType: "text",
+		Content: contentOf(said, links, c.markdown), MessageType: typeOutgoing, ContentType: "text",
 		Attributes: map[string]any{markKey: e.ID},
 	}
 	if replies := e.Message.QuickReplies; len(replies) > 0 {
@@ -81,17 +85,14 @@ func (c *Chatwoot) compose(e *bridge.Event, links []bridge.Attachment) newMessag
 	return m
 }
 
-// selectOf offers replies. The value of each is its title: inboxes such as
-// Telegram's bring it back as what the consumer wrote.
+// selectOf offers replies. The value of each is its name: inboxes such as Telegram's
+// bring it back as what the consumer wrote.
 func selectOf(replies []bridge.QuickReply) (kind string, items []item, ids map[string]string) {
 	ids = make(map[string]string, len(replies))
 	for _, r := range replies {
-		title := strings.TrimSpace(r.Title)
-		if title == "" {
-			title = r.ID
-		}
-		if _, twice := ids[title]; twice {
-			continue
+		title := firstOf(r.Name(), r.ID)
+		for n := 2; ids[title] != ""; n++ {
+			title = firstOf(r.Name(), r.ID) + " (" + strconv.Itoa(n) + ")"
 		}
 		ids[title] = r.ID
 		items = append(items, item{Title: title, Value: title})

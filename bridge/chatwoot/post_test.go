@@ -19,23 +19,55 @@ import (
 // item back as what the consumer wrote, and the widget as a submitted value.
 func TestChoicesComeBackAsWords(t *testing.T) {
 	e := agentSays("Well?")
-	e.Message.QuickReplies = []bridge.QuickReply{{ID: "0", Title: "Yes", Text: "yes please"}, {ID: "1", Title: "No"}, {ID: "2", Title: "No"}}
+	e.Message.QuickReplies = []bridge.QuickReply{
+		{ID: "0", Title: "Yes", Text: "yes please"}, {ID: "1", Title: "No"}, {ID: "2", Title: "No", Label: "Never"}, {ID: "3", Title: "No"},
+	}
 	c, core, far := newChatwoot(t, goodConfig(t))
 	if err := c.Deliver(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"0.0 message:Well? [Yes=Yes] [No=No]"}, far.timeline()); diff != "" {
+	if diff := cmp.Diff([]string{"0.0 message:Well?\n1. Yes\n2. No\n3. Never\n4. No [Yes=Yes] [No=No] [Never=Never] [No (2)=No (2)]"}, far.timeline()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
-	for _, choice := range []map[string]any{{"title": "No", "value": "No"}, {"value": "Yes"}, {"title": "Another", "value": "x"}} {
+	for _, choice := range []map[string]any{{"title": "No", "value": "No"}, {"value": "Yes"}, {"value": "Never"}, {"value": "No (2)"}, {"title": "Another", "value": "x"}} {
 		p := fixture(t, "message_updated_submitted")
 		attributes := p["content_attributes"].(map[string]any)
 		attributes[repliesKey] = far.messages[0]["content_attributes"].(map[string]any)[repliesKey]
 		attributes["submitted_values"] = []any{choice}
 		send(c, signed(accountSecret, encode(t, p)))
 	}
-	if diff := cmp.Diff([]string{"click 1", "click 0", "Another"}, told(core.Events())); diff != "" {
+	if diff := cmp.Diff([]string{"click 1", "click 0", "click 2", "click 3", "Another"}, told(core.Events())); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// TestWordsChooseWhereAnInboxReportsNoClicks: a button of a messenger comes back as
+// what its owner wrote, and by SMS or e-mail nothing but words can choose.
+func TestWordsChooseWhereAnInboxReportsNoClicks(t *testing.T) {
+	for channel, want := range map[any]bool{
+		"Channel::WebWidget": false, "Channel::Api": false, nil: false, "": false, 7: true,
+		"Channel::Telegram": true, "Channel::Whatsapp": true, "Channel::Sms": true, "Channel::TwilioSms": true, "Channel::Email": true,
+		"Channel::FacebookPage": true, "Channel::Line": true, "Channel::Instagram": true, "Channel::OfTomorrow": true,
+	} {
+		p := fixture(t, "message_created")
+		p["conversation"].(map[string]any)["channel"] = channel
+		c, core, far := newChatwoot(t, goodConfig(t))
+		send(c, signed(accountSecret, encode(t, p)))
+		offer := agentSays("Well?")
+		offer.Message.QuickReplies = []bridge.QuickReply{{ID: "0", Title: "Yes"}}
+		if err := c.Deliver(t.Context(), offer); err != nil {
+			t.Fatal(err)
+		}
+		shown := "0.0 message:Well?\n1. Yes [Yes=Yes]"
+		if channel == "Channel::WebWidget" || channel == "Channel::Api" {
+			shown = "0.0 message:Well? [Yes=Yes]"
+		}
+		if diff := cmp.Diff([]string{shown}, far.timeline()); diff != "" {
+			t.Errorf("%v: calls (-want +got):\n%s", channel, diff)
+		}
+		if e := core.Events(); len(e) != 1 || e[0].Message.TypedChoice != want {
+			t.Errorf("%v: %+v, want words to choose: %t", channel, e, want)
+		}
 	}
 }
 

@@ -69,6 +69,8 @@ type conversation struct {
 	InboxID   int64
 	AccountID int64
 	Status    string
+	// Channel is the kind of inbox, such as Channel::WebWidget.
+	Channel string
 	// UpdatedAt is in seconds since 1970, with a fraction.
 	UpdatedAt time.Time
 	Sender    *author
@@ -94,10 +96,17 @@ func (c *conversation) inbox() string {
 	return strconv.FormatInt(c.InboxID, 10)
 }
 
+// reportsClicks reports whether a choice comes back as one. Only the website widget
+// and clients of the public API submit values; a messenger's button comes back as
+// what its owner wrote, and elsewhere there are none.
+func (c *conversation) reportsClicks() bool {
+	return c.Channel == "Channel::WebWidget" || c.Channel == "Channel::Api"
+}
+
 func conversationOf(o farside.Object) *conversation {
 	c := &conversation{
 		ID: o.Number("id"), InboxID: o.Number("inbox_id"), AccountID: o.Inner("account").Number("id"),
-		Status: o.Text("status"), UpdatedAt: o.Moment("updated_at"), Sender: authorOf(o.Inner("meta").Inner("sender")),
+		Status: o.Text("status"), Channel: o.Text("channel"), UpdatedAt: o.Moment("updated_at"), Sender: authorOf(o.Inner("meta").Inner("sender")),
 	}
 	door := o.Inner("contact_inbox")
 	c.Door.ID, c.Door.ContactID = door.Number("id"), door.Number("contact_id")

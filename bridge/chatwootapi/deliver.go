@@ -167,7 +167,7 @@ func (m *message) offer(replies []bridge.QuickReply) {
 	}
 	items := make([]any, len(replies))
 	for i, r := range replies {
-		items[i] = map[string]any{"title": r.Title, "value": choiceValue(replies, r)}
+		items[i] = map[string]any{"title": r.Name(), "value": choiceValue(replies, r)}
 	}
 	m.ContentType, m.Replies, m.Attributes = contentSelect, replies, map[string]any{"items": items}
 }

@@ -180,7 +180,7 @@ func chosen(replies []bridge.QuickReply, item map[string]any) *bridge.QuickReply
 	title, _ := scalar(item["title"])
 	for _, means := range []func(bridge.QuickReply) bool{
 		func(r bridge.QuickReply) bool { return value == choiceValue(replies, r) },
-		func(r bridge.QuickReply) bool { return title != "" && title == r.Title },
+		func(r bridge.QuickReply) bool { return title != "" && (title == r.Label || title == r.Title) },
 		func(r bridge.QuickReply) bool { return value != "" && (value == r.ID || value == r.Title) },
 	} {
 		if i := slices.IndexFunc(replies, means); i >= 0 {

@@ -81,8 +81,8 @@ func (l *Layer) choiceSheet(owner, text string, replies []bridge.QuickReply) she
 	}
 	choices, said := []any{}, map[string]string{}
 	for _, q := range replies {
-		lines = append(lines, "• "+q.Title)
-		choices = append(choices, map[string]any{"id": q.ID, "text": q.Title})
+		lines = append(lines, "• "+q.Name())
+		choices = append(choices, map[string]any{"id": q.ID, "text": q.Name()})
 		said[q.ID] = served.Button{Title: q.Title, Says: q.Text}.Said()
 	}
 	return sheet{plain: strings.Join(lines, "\n"), choices: said, parts: []part{rootPart(typeChoice, map[string]any{

@@ -83,8 +83,6 @@ func (l *LiveChatAI) Channel() bridge.Channel {
 		Name:     name,
 		Reports:  []bridge.Kind{bridge.KindMessage, bridge.KindClose},
 		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindState},
-		// Its replies have no buttons.
-		ChoicesTyped: true,
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: typingEvery, StopUnlimited: true, Refresh: typingEvery, Expiry: typingHidden,
 			PerPerson: len(l.users.byAgent) > 0,

@@ -131,7 +131,7 @@ func TestChannelDeclaresItsCadence(t *testing.T) {
 	l, _ := newAdapter(t, far, func(c *Config) { c.Secret = nil })
 	want := bridge.Channel{
 		Name: "livechatai", Reports: []bridge.Kind{bridge.KindMessage, bridge.KindClose},
-		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindState}, ChoicesTyped: true,
+		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindState},
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: 5 * time.Second, StopUnlimited: true, Refresh: 5 * time.Second, Expiry: 10 * time.Second,
 		},
@@ -369,7 +369,7 @@ func TestAnswersToPushes(t *testing.T) {
 	want := bridge.Event{
 		ID: "msg_1", Kind: bridge.KindMessage, Thread: "chat_1", Time: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC),
 		Consumer: &bridge.Consumer{ID: "contact_1", FirstName: "Ana Silva", Email: "ana@example.com"},
-		Message:  &bridge.Message{Text: "private-hello"},
+		Message:  &bridge.Message{Text: "private-hello", TypedChoice: true},
 	}
 	if diff := cmp.Diff(want, core.Events()[0]); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)

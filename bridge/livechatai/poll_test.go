@@ -204,7 +204,7 @@ func TestVisitorsPictureIsAnAttachment(t *testing.T) {
 		for _, e := range p.core.Events() {
 			got = append(got, *e.Message)
 		}
-		want := []bridge.Message{{Attachments: []bridge.Attachment{{URL: "https://f.example/a.png"}}}, {Text: "file-7"}}
+		want := []bridge.Message{{Attachments: []bridge.Attachment{{URL: "https://f.example/a.png"}}}, {Text: "file-7", TypedChoice: true}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("messages (-want +got):\n%s", diff)
 		}

@@ -209,12 +209,13 @@ func visitor(id bridge.ConsumerID, c *contact) *bridge.Consumer {
 }
 
 // content is what a message says. The content of an image is its address, as far
-// as we know; where it is not, it is passed on as words.
+// as we know; where it is not, it is passed on as words. LiveChatAI's replies have no
+// buttons, so words are how visitors choose.
 func content(kind, text string) *bridge.Message {
 	if kind == typeImage && isWebAddress(text) {
 		return &bridge.Message{Attachments: []bridge.Attachment{{URL: text}}}
 	}
-	return &bridge.Message{Text: text}
+	return &bridge.Message{Text: text, TypedChoice: true}
 }
 
 // inOrder returns a conversation's messages as they were written. LiveChatAI

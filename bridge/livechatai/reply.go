@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -79,10 +77,9 @@ func (l *LiveChatAI) parts(e *bridge.Event) []replyRequest {
 	if e.Agent != nil {
 		user = l.users.of(e.Agent.ID)
 	}
-	if e.Message.Text != "" {
-		lines = strings.Split(e.Message.Text, "\n")
+	if text := e.Message.Numbered(); text != "" {
+		lines = append(lines, text)
 	}
-	lines = numbered(lines, e.Message.QuickReplies)
 	for _, a := range e.Message.Attachments {
 		if l.cfg.Images == imagesAsImage && strings.HasPrefix(a.ContentType, "image/") {
 			pictures = append(pictures, replyRequest{Message: a.URL, UserID: user, MessageType: typeImage})
@@ -95,20 +92,6 @@ func (l *LiveChatAI) parts(e *bridge.Event) []replyRequest {
 	}
 	text := replyRequest{Message: strings.Join(lines, "\n"), UserID: user, MessageType: typeText}
 	return append([]replyRequest{text}, pictures...)
-}
-
-// numbered gives what can be chosen its number, by which it may be named: where it
-// stands among the words of structured content, or else below them.
-func numbered(lines []string, replies []bridge.QuickReply) []string {
-	for i, q := range replies {
-		number := strconv.Itoa(i+1) + ". "
-		if at := slices.Index(lines, "- "+q.Title); at >= 0 {
-			lines[at] = number + q.Title
-		} else {
-			lines = append(lines, number+q.Title)
-		}
-	}
-	return lines
 }
 
 // Settled implements [bridge.Settler]: it reads the conversation and looks for

@@ -180,11 +180,11 @@ func (c *core) clickParts(ctx context.Context, e *bridge.Event) ([]*bridge.Event
 	return choiceParts(e, &offer, "", partMark+"text"), nil
 }
 
-// typedChoice takes what was written for a choice, on a channel that shows what can
-// be chosen as words only. Where one can click, what is typed stays what was typed:
+// typedChoice takes what was written for a choice, where what can be chosen was shown
+// as words only. Where one can click, what is typed stays what was typed:
 // LivePerson's own window sends no ACTION for it (Quick Replies Template).
 func (c *core) typedChoice(ctx context.Context, e *bridge.Event) ([]*bridge.Event, error) {
-	if !c.bridge.channels[c.channel].ChoicesTyped || len(e.Message.Attachments) > 0 {
+	if !e.Message.TypedChoice || len(e.Message.Attachments) > 0 {
 		return nil, nil
 	}
 	key := bridge.ThreadKey{Channel: c.channel, Thread: e.Thread}

@@ -68,16 +68,16 @@ func TestWordsChooseWhereNothingCanBeClicked(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			ch := newChannel()
-			ch.about.ChoicesTyped = !test.clicked
-			inBubble(t, rigOptions{channel: ch}, func(t *testing.T, r *rig) {
+			inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+				written := event(bridge.KindMessage, "t-1", "typed")
+				written.Message = &bridge.Message{Text: test.typed, TypedChoice: !test.clicked}
 				id := r.begin("t-1")
 				if _, err := r.sim.AgentMessage(id, lpsim.AgentMessage{Text: "Which?", QuickReplies: json.RawMessage(offer)}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second + test.later)
 				r.wire.restartClock()
-				r.say("t-1", "typed", test.typed)
+				r.accept(written)
 				time.Sleep(time.Second)
 				if diff := cmp.Diff(test.calls, r.wire.timeline()); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
@@ -88,7 +88,7 @@ func TestWordsChooseWhereNothingCanBeClicked(t *testing.T) {
 				}
 				// The channel repeats itself: nothing is said twice.
 				r.wire.restartClock()
-				r.say("t-1", "typed", test.typed)
+				r.accept(written)
 				time.Sleep(time.Second)
 				if calls := r.wire.timeline(); len(calls) > 0 {
 					t.Errorf("said twice: %v", calls)

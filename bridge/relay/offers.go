@@ -52,6 +52,7 @@ func (o *storedOffer) chosen(r *storedReply, words string) offered {
 type storedReply struct {
 	ID       string          `json:"id"`
 	Title    string          `json:"title,omitempty"`
+	Label    string          `json:"label,omitempty"`
 	Text     string          `json:"text,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
@@ -69,13 +70,14 @@ type offers struct {
 func (o *offers) offer(ctx context.Context, key bridge.ThreadKey, ev *bridge.Event, c *connector.MessagingChange) (bridge.ChannelRecord, []bridge.QuickReply, error) {
 	stored := storedOffer{Position: *ev.Position, Offered: time.Now()}
 	var replies []bridge.QuickReply
+	var headings []string
 	for _, choice := range c.Clickables() {
 		title := cmp.Or(choice.Title, choice.PublishText)
 		reported := choice.QuickReply || choice.PublishText != "" || len(choice.Metadata) > 0 && choice.Link == ""
 		if !reported || title == "" || len(replies) >= maxReplies {
 			continue
 		}
-		replies = append(replies, bridge.QuickReply{ID: choice.ID, Title: title, Text: choice.PublishText})
+		replies, headings = append(replies, bridge.QuickReply{ID: choice.ID, Title: title, Text: choice.PublishText}), append(headings, choice.Heading)
 		stored.Replies = append(stored.Replies, storedReply{ID: choice.ID, Title: title, Text: choice.PublishText, Metadata: choice.Metadata})
 	}
 	if len(replies) == 0 {
@@ -83,6 +85,10 @@ func (o *offers) offer(ctx context.Context, key bridge.ThreadKey, ev *bridge.Eve
 			o.metrics.drop("unknown_quick_replies")
 		}
 		return bridge.ChannelRecord{}, nil, nil
+	}
+	tellApart(replies, headings)
+	for i := range replies {
+		stored.Replies[i].Label = replies[i].Label
 	}
 	data, err := json.Marshal(stored)
 	if err != nil {
@@ -122,7 +128,12 @@ func (o *offers) typed(ctx context.Context, key bridge.ThreadKey, conversation, 
 	}
 	text = strings.TrimSpace(text)
 	for i := range stored.Replies {
-		if r := &stored.Replies[i]; r.Title != "" && strings.EqualFold(text, strings.TrimSpace(r.Title)) {
+		if r := &stored.Replies[i]; sameName(text, r.Label) {
+			return new(stored.chosen(r, cmp.Or(r.Text, r.Title))), nil
+		}
+	}
+	for i := range stored.Replies {
+		if r := &stored.Replies[i]; sameName(text, r.Title) {
 			return new(stored.chosen(r, cmp.Or(r.Text, text))), nil
 		}
 	}
@@ -131,6 +142,11 @@ func (o *offers) typed(ctx context.Context, key bridge.ThreadKey, conversation, 
 		return new(stored.chosen(r, cmp.Or(r.Text, r.Title))), nil
 	}
 	return nil, nil
+}
+
+func sameName(text, name string) bool {
+	name = strings.TrimSpace(name)
+	return name != "" && strings.EqualFold(text, name)
 }
 
 // find finds what a click chose.

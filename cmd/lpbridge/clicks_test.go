@@ -44,6 +44,35 @@ func TestClicksOfEveryChannelComeBack(t *testing.T) {
 	}
 }
 
+// TestChoicesOfTheSameNameAreAllReached has the agent show two products with a button
+// each that is called the same, where consumers only see names.
+func TestChoicesOfTheSameNameAreAllReached(t *testing.T) {
+	t.Parallel()
+	x := newEveryChannel(t, nil)
+	product := func(name string) string {
+		return `{"type":"vertical","elements":[{"type":"text","text":"` + name + `"},{"type":"text","text":"9.99"},
+			{"type":"button","title":"Buy","click":{"metadata":[{"type":"ExternalId","id":"` + name + `"}],"actions":[{"type":"publishText","text":"I buy ` + name + `"}]}}]}`
+	}
+	shown, _ := x.agentSends(0, rich(`{"type":"carousel","elements":[`+product("Shoes")+`,`+product("Boots")+`]}`))
+	for _, p := range x.parties {
+		if p.channel != "chatwoot" && p.channel != "livechatai" {
+			continue
+		}
+		for _, name := range []string{"Boots", "Shoes"} {
+			p.choose(shown[p.channel][0], name+": Buy")
+			var last []string
+			says := "I buy " + name
+			await(t, "what was chosen in "+p.channel, func() bool {
+				last = lastSaid(x.sim, p.conversation)
+				return len(last) > 0 && last[len(last)-1] == says
+			})
+			if diff := cmp.Diff([]string{`ACTION [{"type":"ExternalId","id":"` + name + `"}]`, says}, last); diff != "" {
+				t.Errorf("%s: the agent sees (-want +got):\n%s", p.channel, diff)
+			}
+		}
+	}
+}
+
 // lastSaid are the consumer's last two entries of a conversation, receipts apart:
 // actions with their metadata, and texts.
 func lastSaid(sim *lpsim.Sim, conversation string) (said []string) {
