@@ -65,6 +65,7 @@ type rigOptions struct {
 	sim           *lpsim.Sim
 	door          *door
 	channel       *channel
+	others        []bridge.Adapter
 	notifications relay.Notifications
 	survey        bool
 	// echoWait is 15 s unless set.
@@ -252,8 +253,10 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	r.core = r.bridge.Core("test")
-	if err := r.bridge.Attach(r.channel); err != nil {
-		t.Fatal(err)
+	for _, a := range append([]bridge.Adapter{r.channel}, o.others...) {
+		if err := r.bridge.Attach(a); err != nil {
+			t.Fatal(err)
+		}
 	}
 	mux := http.NewServeMux()
 	for _, route := range r.bridge.Routes() {

@@ -156,11 +156,18 @@ func TestNamedTargetsExist(t *testing.T) {
 	if len(rules) < 3 {
 		t.Fatalf("only %d rules were found", len(rules))
 	}
-	for _, phony := range regexp.MustCompile(`(?m)^\.PHONY:(.*)$`).FindAllStringSubmatch(string(makefile), -1) {
-		for name := range strings.FieldsSeq(phony[1]) {
-			if !rules[name] {
-				t.Errorf("the Makefile announces %s and has no rule for it", name)
-			}
+	announced := strings.Fields(regexp.MustCompile(`(?m)^\.PHONY:(.*)$`).FindStringSubmatch(string(makefile))[1])
+	for _, name := range announced {
+		if !rules[name] {
+			t.Errorf("the Makefile announces %s and has no rule for it", name)
+		}
+	}
+	for name := range rules {
+		if !slices.Contains(announced, name) {
+			t.Errorf("the Makefile has a rule for %s, which .PHONY does not announce", name)
+		}
+		if !regexp.MustCompile(`(?m)^` + name + `:[^#\n]*## \S`).Match(makefile) {
+			t.Errorf("make help does not say what %s is for", name)
 		}
 	}
 	// In code marks, or at the beginning of a line to be pasted or run.
@@ -173,6 +180,42 @@ func TestNamedTargetsExist(t *testing.T) {
 				t.Errorf("%s names make %s, for which there is no rule", path, m[1])
 			}
 		}
+	}
+}
+
+// TestNamedStoresAreTaken: what documents, units and texts of the program offer as
+// a store, the configuration accepts.
+func TestNamedStoresAreTaken(t *testing.T) {
+	address := regexp.MustCompile("\\b(?:sqlite3?|postgres(?:ql)?|mysql|redis|memory):[^\\s\"'`,;()|]+")
+	setting := regexp.MustCompile("\\bLPBRIDGE_STORE=\"?([^\\s\"'`,;()|]+)")
+	n := 0
+	check := func(where, store string) {
+		n++
+		if _, err := config.ParseStore(strings.TrimSuffix(store, ".")); err != nil {
+			t.Errorf("%s offers %s, which is refused: %v", where, store, err)
+		}
+	}
+	for path, text := range texts(t, func(path string) bool {
+		return strings.HasSuffix(path, ".md") || strings.HasPrefix(path, "deploy/") || path == "Dockerfile" || strings.HasPrefix(path, ".ci/")
+	}) {
+		for _, store := range address.FindAllString(text, -1) {
+			check(path, store)
+		}
+		for _, m := range setting.FindAllStringSubmatch(text, -1) {
+			check(path, m[1])
+		}
+	}
+	for _, s := range sources(t) {
+		for _, text := range literals(s) {
+			if !s.test {
+				for _, store := range address.FindAllString(text, -1) {
+					check(s.path, store)
+				}
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d addresses of stores were found", n)
 	}
 }
 
