@@ -46,8 +46,8 @@
 //	}
 //
 // Error.Scope tells how far a failure reaches: an Invalid about the conversation
-// is no verdict on the message, and a failure in between LivePerson and us is no
-// verdict at all. Error.Certainty tells whether the request may have been applied,
+// is no refusal of the message, and a failure in between LivePerson and us is no
+// refusal at all. Error.Certainty tells whether the request may have been applied,
 // so that its echo must be looked for first. [Rules] lists every answer.
 //
 // SEND and CONVERSATION have no idempotency key, so each is one HTTP attempt, and

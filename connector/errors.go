@@ -73,10 +73,10 @@ func (s Scope) String() string {
 type Certainty uint8
 
 const (
-	// NotApplied means that it surely was not applied, without a verdict on it:
+	// NotApplied means that it surely was not applied, without a refusal of it:
 	// never sent, or sent back unread.
 	NotApplied Certainty = iota
-	// Refused means LivePerson's own verdict: surely not applied, and it would be
+	// Refused means LivePerson's own refusal: surely not applied, and it would be
 	// refused again.
 	Refused
 	// MaybeApplied means that it may have been applied: look for its echo before

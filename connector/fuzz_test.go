@@ -22,7 +22,7 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Whatever LivePerson, or somebody before it, answers: no call panics, what is
 // repeated in an error are words of LivePerson's own, and only LivePerson's form
-// is a verdict.
+// is a refusal.
 func FuzzAnswers(f *testing.F) {
 	for _, body := range []string{
 		"", "[]", "null", "<html>Access Denied. Reference #18.2d</html>",
@@ -66,7 +66,7 @@ func checkAnswer(t *testing.T, err error, status int, body string) {
 		t.Errorf("%v with %v", failed.Outcome, failed.Certainty)
 	}
 	if status != 0 && failed.Outcome == Invalid && !json.Valid([]byte(strings.TrimSpace(body))) && status/100 != 2 {
-		t.Errorf("status %d with %q is a verdict", status, body)
+		t.Errorf("status %d with %q is a refusal", status, body)
 	}
 }
 

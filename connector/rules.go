@@ -187,7 +187,7 @@ func (r *reading) unauthorized() bool {
 	return r.errorCode/100 == http.StatusUnauthorized || r.is(http.StatusUnauthorized) && !r.page
 }
 
-// functionalRules are LivePerson's own verdicts, also where it gives them with
+// functionalRules are LivePerson's own refusals, also where it gives them with
 // status 200.
 var functionalRules = []rule{
 	{Rule{"LivePerson: \"conversation is close\"", Closed, ScopeConversation, Refused}, func(r *reading) bool { return errors.Is(r.said, ErrClosed) }},
@@ -215,7 +215,7 @@ func (r *reading) functional() bool {
 	return r.form == livePersons && (r.status/100 == 4 || r.status/100 == 2)
 }
 
-// betweenRules are about answers that are nobody's verdict.
+// betweenRules are about answers that are nobody's refusal.
 var betweenRules = []rule{
 	{Rule{"3xx", Retry, ScopeBetween, NotApplied}, func(r *reading) bool { return r.status/100 == 3 }},
 	{Rule{"not in LivePerson's form: 401 with a page, 407, 411, 413, 414, 417, 421, 425, 426, 431, 501, 505, 511", Retry, ScopeBetween, NotApplied}, func(r *reading) bool {

@@ -55,7 +55,7 @@ func TestEveryAnswerHasOneMeaning(t *testing.T) {
 			t.Errorf("%+v: %v and %v", r, got.Outcome, got.Certainty)
 		}
 		if (r.form == otherForm || r.form == noBody) && !r.storage() && r.op != opEngagement && r.errorCode == 0 && r.said == nil && r.stage == answered && got.Outcome == Invalid {
-			t.Errorf("%+v: a verdict on the message by somebody who is not LivePerson", r)
+			t.Errorf("%+v: a refusal of the message by somebody who is not LivePerson", r)
 		}
 	}
 	for i, used := range used[:len(used)-1] {

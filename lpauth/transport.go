@@ -83,7 +83,7 @@ type AttemptError struct {
 	Err error
 }
 
-// Error is the transport's error text with the verdict before it.
+// Error is the transport's error text, after whether the request was sent.
 func (e *AttemptError) Error() string {
 	if e.Sent {
 		return "sent, no answer: " + e.Err.Error()

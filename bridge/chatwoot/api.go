@@ -134,7 +134,7 @@ func (a *api) send(ctx context.Context, r request, c content, answer any) error 
 	return nil
 }
 
-// refusal reads what Chatwoot says of a call it refuses. Its verdict on a message
+// refusal reads what Chatwoot says of a call it refuses. Its refusal of a message
 // is 422, and 404 with its own words for a conversation that is not there; an
 // answer of 404 in Rails' words is about the address.
 func refusal(r *farside.Response) (farside.Refusal, bool) {

@@ -136,7 +136,7 @@ func TestMarkThatCannotBeKept(t *testing.T) {
 		t.Errorf("%v after %v, want a retry and no call", d, far.timeline())
 	}
 	if rec := send(c, signed(accountSecret, recorded(t, "conversation_resolved"))); rec.Code != http.StatusServiceUnavailable {
-		t.Errorf("a resolve that cannot be judged was answered %d, want 503", rec.Code)
+		t.Errorf("a resolve that cannot be looked up was answered %d, want 503", rec.Code)
 	}
 }
 

@@ -200,7 +200,7 @@ func (a attachment) name() string {
 
 // told reports whether an attachment that is no file says anything.
 func (a attachment) told() bool {
-	return a.FallbackTitle != "" || a.Placed || isWebAddress(a.DataURL)
+	return a.FallbackTitle != "" || a.Located || isWebAddress(a.DataURL)
 }
 
 // described puts an attachment that is no file in words: a place with its title
@@ -209,7 +209,7 @@ func (a attachment) told() bool {
 func (a attachment) described() string {
 	words := []string{a.FallbackTitle}
 	switch {
-	case a.Placed:
+	case a.Located:
 		words = append(words, strconv.FormatFloat(a.Latitude, 'f', -1, 64)+", "+strconv.FormatFloat(a.Longitude, 'f', -1, 64))
 	case isWebAddress(a.DataURL):
 		words = append(words, a.DataURL)

@@ -196,8 +196,8 @@ type attachment struct {
 	ContentType   string
 	DataURL       string
 	FallbackTitle string
-	// Placed says that there are coordinates.
-	Placed              bool
+	// Located says that there are coordinates.
+	Located             bool
 	Latitude, Longitude float64
 }
 
@@ -210,7 +210,7 @@ func attachmentOf(o farside.Object) attachment {
 	a.Latitude, north = o.Decimal("coordinates_lat")
 	a.Longitude, east = o.Decimal("coordinates_long")
 	// Zeros are what Chatwoot writes when it knows no place.
-	a.Placed = north && east && (a.Latitude != 0 || a.Longitude != 0)
+	a.Located = north && east && (a.Latitude != 0 || a.Longitude != 0)
 	return a
 }
 

@@ -49,7 +49,7 @@ func Cause(err error) error {
 	return err
 }
 
-// Why a status without words of the channel's own is no verdict on an event.
+// Why a status without words of the channel's own is no refusal of an event.
 const (
 	redirected  = "redirects are not followed, the configured address must be the final one"
 	notItsWords = "in a form that is not its own, so something in between may have answered"

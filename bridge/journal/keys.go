@@ -81,13 +81,13 @@ func newRun(keys map[keyHash]struct{}) *run {
 // probes calls f for each bit of the filter that belongs to a key until it
 // returns false, and reports whether it never did.
 func (r *run) probes(k keyHash, f func(bit uint64) bool) bool {
-	at, step := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])|1
+	at, stride := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])|1
 	bits := uint64(len(r.filter)) * 8
 	for range filterProbes {
 		if !f(at % bits) {
 			return false
 		}
-		at += step
+		at += stride
 	}
 	return true
 }

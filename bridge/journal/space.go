@@ -24,8 +24,8 @@ const (
 	// twice what the log may hold while readers overlap, and half a log for what
 	// is written when nothing is accepted any more.
 	headroom = (2*checkpointPages + checkpointPages/2) * pageSize
-	// reserveStep is how much is set aside at a time.
-	reserveStep = checkpointPages * pageSize / 2
+	// reserveUnit is how much is set aside at a time.
+	reserveUnit = checkpointPages * pageSize / 2
 	// lockReserve is the space of the lock file, which is given up for SQLite's
 	// shared memory when a database is opened.
 	lockReserve = 128 << 10
@@ -103,7 +103,7 @@ func (s *database) reserve(ctx context.Context) error {
 	if s.cannot {
 		return nil
 	}
-	need += reserveStep
+	need += reserveUnit
 	if _, err := preallocate(s.data, need); err != nil {
 		return fmt.Errorf("the database: %w", err)
 	}

@@ -46,7 +46,7 @@ func (t *tracing) follow(ctx context.Context) error {
 		// A thread without an event that is kept is one all the same.
 		t.threads[bridge.ThreadKey{Channel: t.channel, Thread: bridge.ThreadID(t.id)}] = true
 	}
-	if err := t.places(ctx); err != nil {
+	if err := t.positions(ctx); err != nil {
 		return err
 	}
 	if err := t.receipts(ctx); err != nil {
@@ -147,8 +147,8 @@ func (t *tracing) add(r *traced) error {
 	return nil
 }
 
-// places finds the conversations, and where LivePerson has what was delivered.
-func (t *tracing) places(ctx context.Context) error {
+// positions finds the conversations, and where LivePerson has what was delivered.
+func (t *tracing) positions(ctx context.Context) error {
 	keys := make([]bridge.ThreadKey, 0, len(t.threads))
 	for k := range t.threads {
 		keys = append(keys, k)
@@ -176,7 +176,7 @@ func (t *tracing) places(ctx context.Context) error {
 		for _, c := range conversations {
 			shown.Conversations = append(shown.Conversations, bridge.TracedConversation{ID: c.ID, Open: c.Open, Began: c.Began, Ended: c.Ended})
 			for _, dialog := range c.Dialogs {
-				if err := t.placesIn(ctx, dialog); err != nil {
+				if err := t.positionsIn(ctx, dialog); err != nil {
 					return err
 				}
 			}
@@ -186,8 +186,8 @@ func (t *tracing) places(ctx context.Context) error {
 	return nil
 }
 
-// placesIn sets where messages are that lie in a dialog.
-func (t *tracing) placesIn(ctx context.Context, dialog string) error {
+// positionsIn sets where messages are that lie in a dialog.
+func (t *tracing) positionsIn(ctx context.Context, dialog string) error {
 	at := map[bridge.EventID]int64{}
 	for p, e := range t.journal.ledger.inMemory(dialog) {
 		at[e.Source] = p.sequence

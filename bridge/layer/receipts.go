@@ -84,7 +84,7 @@ func (t *transaction) receive(c *conversation, messages []*message, status recei
 	}
 }
 
-// reached is the step that says how far a message got with a user.
+// reached is the operation that says how far a message got with a user.
 func reached(m *message, user string) operation {
 	return operation{Do: "set", Property: "recipient_status", User: user, Value: string(m.Status)}
 }

@@ -117,7 +117,7 @@ type conversation struct {
 	Distinct bool           `json:"distinct,omitempty"`
 	Metadata map[string]any `json:"metadata,omitempty"`
 	Created  time.Time      `json:"created"`
-	// State is the newest step of the conversation's life in LivePerson.
+	// State is the newest state of the conversation in LivePerson.
 	State bridge.ConversationState `json:"state,omitempty"`
 	// Agents are the agents seen, in order; the first one is the participant.
 	// Named are those of them who have a name, and with it an id of their own.

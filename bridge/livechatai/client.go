@@ -64,7 +64,7 @@ func newClient(cfg Config, c *farside.Client) *client {
 }
 
 // refusal reads what LiveChatAI says of a call it refuses (page "Errors"). That a
-// request is wrong or its object not there is its verdict; 401 and 403 are a
+// request is wrong or its object not there is its refusal; 401 and 403 are a
 // matter of the key, and of all else nothing is documented.
 func refusal(r *farside.Response) (farside.Refusal, bool) {
 	_, err := open(r.Body)

@@ -193,7 +193,7 @@ func fitting(c *bridge.Consumer) bridge.Consumer {
 	fit.Attributes = map[string]string{}
 	for name, value := range c.Attributes {
 		if value != "" && fits(name, value) == nil {
-			fit.Attributes[placeOf(name)] = bounded(value)
+			fit.Attributes[attributeOf(name)] = bounded(value)
 		}
 	}
 	return fit
@@ -201,7 +201,7 @@ func fitting(c *bridge.Consumer) bridge.Consumer {
 
 // fits says why LivePerson has no field for an attribute, nil where it has.
 func fits(name, value string) error {
-	return new(connector.UserProfile).SetAttribute(placeOf(name), bounded(value))
+	return new(connector.UserProfile).SetAttribute(attributeOf(name), bounded(value))
 }
 
 // account counts what an event tells of its consumer and LivePerson is not told:
@@ -219,9 +219,9 @@ func (p *profiles) account(e *bridge.Entry, told *bridge.Consumer) {
 	}
 }
 
-// placeOf is LivePerson's name of an attribute. customerType is what its pages call
+// attributeOf is LivePerson's name of an attribute. customerType is what its pages call
 // ctype (Engagement Attributes).
-func placeOf(name string) string {
+func attributeOf(name string) string {
 	if name == "customerType" {
 		return "ctype"
 	}

@@ -145,8 +145,8 @@ func (s *sender) sendRating(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 	return s.lp.UpdateConversation(ctx, c.Identity(), connector.ConversationID(c.ID), rateOf(ev.Rating))
 }
 
-// withoutPlace tells of words that have no conversation left to be said in.
-func (s *sender) withoutPlace(e *bridge.Entry) {
+// withoutConversation tells of words that have no conversation left to be said in.
+func (s *sender) withoutConversation(e *bridge.Entry) {
 	s.metrics.undelivered(e, "conversation_over")
 	s.log.Warn("what was said with a rating has no place any more, its conversation is over",
 		"channel", e.Lane.Channel, "thread", string(e.Lane.Thread), "event", string(e.ID), "seq", e.Seq)
@@ -160,7 +160,7 @@ func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 		return sent{}, notKnown(err)
 	}
 	if !c.TakesMessages() {
-		s.withoutPlace(e)
+		s.withoutConversation(e)
 		return sent{}, nil
 	}
 	if err := s.expectCopy(ctx, e, c.LPConsumer); err != nil {
@@ -173,7 +173,7 @@ func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 		s.order.Saw(dialog, int64(sequence))
 		return sent{dialog, int64(sequence)}, nil
 	case conversationRefused(err):
-		s.withoutPlace(e)
+		s.withoutConversation(e)
 		return sent{}, s.opener.ended(ctx, c, dialog)
 	}
 	return sent{}, err

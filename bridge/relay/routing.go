@@ -120,7 +120,7 @@ func (r *router) request(ctx context.Context, channel, inbox, ext string, profil
 		if ctx.Err() == nil {
 			r.rest()
 			r.metrics.engagements.WithLabelValues("failed").Inc()
-			r.log.Warn("the Monitoring API was not to be had, conversations are routed as configured", "error", err, "again_in", monitoringPause)
+			r.log.Warn("the Monitoring API was not to be had, conversations are routed as configured", "error", err, "retry_after", monitoringPause)
 		}
 		return ask
 	}

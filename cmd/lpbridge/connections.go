@@ -22,7 +22,7 @@ const (
 	channelShare = 2
 	// crowdedPause is how long it is not told again that there are too many.
 	crowdedPause = time.Minute
-	// crowdedRetry is when who found no place is to come again.
+	// crowdedRetry is when who found no slot is to come again.
 	crowdedRetry = 2 * time.Second
 )
 
@@ -63,10 +63,10 @@ func newConnections(l net.Listener, most int, log *slog.Logger, reg prometheus.R
 	return c
 }
 
-// Accept implements [net.Listener]. It takes nobody while there is no place; who
+// Accept implements [net.Listener]. It takes nobody while there is no slot; who
 // comes then waits in the system's queue.
 func (c *connections) Accept() (net.Conn, error) {
-	c.awaitPlace()
+	c.awaitSlot()
 	conn, err := c.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -78,8 +78,8 @@ func (c *connections) Accept() (net.Conn, error) {
 	return counted, nil
 }
 
-// awaitPlace waits until there is a place, and takes one from who is silent.
-func (c *connections) awaitPlace() {
+// awaitSlot waits until there is a slot, and takes one from who is silent.
+func (c *connections) awaitSlot() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.open) >= c.most {
@@ -137,7 +137,7 @@ func (c *connections) heed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// countedConn gives its place back when it is closed.
+// countedConn gives its slot back when it is closed.
 type countedConn struct {
 	net.Conn
 	of *connections
@@ -153,13 +153,13 @@ func (c *countedConn) Close() error {
 }
 
 // share lets a channel have so many requests under way, sockets included: one
-// whose clients are slow, or many, must not take the places of all.
+// whose clients are slow, or many, must not take the slots of all.
 type share struct {
-	places chan struct{}
-	next   http.Handler
+	slots chan struct{}
+	next  http.Handler
 }
 
-var noPlace = &bridge.Problem{
+var noSlot = &bridge.Problem{
 	Status: http.StatusServiceUnavailable, Title: "Service Unavailable", Detail: "as many requests of this channel are under way as may be",
 	RetryAfter: crowdedRetry,
 }
@@ -167,12 +167,12 @@ var noPlace = &bridge.Problem{
 // ServeHTTP implements [http.Handler].
 func (s *share) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
-	case s.places <- struct{}{}:
+	case s.slots <- struct{}{}:
 	default:
-		noPlace.ServeHTTP(w, r)
+		noSlot.ServeHTTP(w, r)
 		return
 	}
-	defer func() { <-s.places }()
+	defer func() { <-s.slots }()
 	s.next.ServeHTTP(w, r)
 }
 

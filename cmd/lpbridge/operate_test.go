@@ -152,7 +152,7 @@ func TestDefaultsAndWarnings(t *testing.T) {
 		"LPBRIDGE_STORE": "", "LP_ACOUNT_ID": "7", "LPSIM_LISTEN": "x", "LPBRIDGE_SERVICE_HOST": "10.0.0.1",
 	})
 	warning := p.awaitLine("a variable has no effect")
-	if warning["variable"] != "LP_ACOUNT_ID" || warning["level"] != "WARN" || !strings.Contains(fmt.Sprint(warning["why"]), "did you mean LP_ACCOUNT_ID?") {
+	if warning["variable"] != "LP_ACOUNT_ID" || warning["level"] != "WARN" || !strings.Contains(fmt.Sprint(warning["reason"]), "did you mean LP_ACCOUNT_ID?") {
 		t.Errorf("warning %v", warning)
 	}
 	if n := strings.Count(p.stderr.String(), "a variable has no effect"); n != 1 {

@@ -111,9 +111,9 @@ func durationsWithUnits(_ []string, a slog.Attr) slog.Attr {
 // not safe.
 func (s *settings) warn(env environment) {
 	for _, w := range s.report.Warnings(env.all) {
-		s.log.Warn("a variable has no effect", "variable", w.Variable, "why", w.Message)
+		s.log.Warn("a variable has no effect", "variable", w.Variable, "reason", w.Message)
 	}
 	for _, d := range s.adminDangers() {
-		s.log.Warn("this is dangerous", "variable", d.variable, "why", d.why)
+		s.log.Warn("this is dangerous", "variable", d.variable, "reason", d.why)
 	}
 }

@@ -276,7 +276,7 @@ func (a *agents) attach(c *conversation, f *AgentFile, field string) (json.RawMe
 		return nil, &FieldError{field + ".contentBase64", "want base64 of at least one byte"}
 	}
 	photo := slices.Contains(uploadTypes, strings.ToUpper(f.FileType)) && c.has("PHOTO_SHARING")
-	if a.faults().FileFeatureGate == "enforce" && !photo && !c.has("FILE_SHARING") {
+	if a.faults().DeclaredFiles == "enforce" && !photo && !c.has("FILE_SHARING") {
 		return nil, &FieldError{field, "the consumer's client did not declare FILE_SHARING"}
 	}
 	return a.files.keepAgents(c.consumer.LPConsumerID, f, data), nil

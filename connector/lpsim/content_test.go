@@ -58,7 +58,7 @@ func TestFilesNeedTheirFeature(t *testing.T) {
 	if _, err = w.sim.AgentMessage(c.id, lpsim.AgentMessage{File: &lpsim.AgentFile{FileType: "PDF", ContentBase64: "aGk="}}); err == nil {
 		t.Error("a document with PHOTO_SHARING only")
 	}
-	set(t, w, lpsim.Faults{FileFeatureGate: "ignore"})
+	set(t, w, lpsim.Faults{DeclaredFiles: "ignore"})
 	if _, err = w.sim.AgentMessage(c.id, lpsim.AgentMessage{File: &lpsim.AgentFile{FileType: "PDF", ContentBase64: "aGk="}}); err != nil {
 		t.Errorf("a document where nothing is enforced: %v", err)
 	}

@@ -194,8 +194,8 @@ type Faults struct {
 	SurveyBotDelayMs       int    `json:"surveyBotDelayMs" min:"0" max:"600000" help:"time the survey bot takes, in ms"`
 	SurveyGreetingEarly    bool   `json:"surveyGreetingEarly" help:"send the survey's greeting before the notification that announces its dialog"`
 	ContentEchoMetadata    bool   `json:"contentEchoMetadata" help:"whether the echo of a ContentEvent carries its metadata"`
-	FeatureGate            string `json:"featureGate" default:"enforce" oneof:"enforce|ignore" help:"whether rich content and quick replies are withheld from clients that did not declare them in Client-Properties"`
-	FileFeatureGate        string `json:"fileFeatureGate" default:"enforce" oneof:"enforce|ignore" help:"whether an agent can attach files only for clients that declared FILE_SHARING, or PHOTO_SHARING for pictures"`
+	DeclaredFeatures       string `json:"declaredFeatures" default:"enforce" oneof:"enforce|ignore" help:"whether rich content and quick replies are withheld from clients that did not declare them in Client-Properties"`
+	DeclaredFiles          string `json:"declaredFiles" default:"enforce" oneof:"enforce|ignore" help:"whether an agent can attach files only for clients that declared FILE_SHARING, or PHOTO_SHARING for pictures"`
 	LockedAnswer           string `json:"lockedAnswer" default:"closed" oneof:"closed|bad_request" help:"undocumented answer for a message into a LOCKED conversation"`
 	ConsumerFileTypes      string `json:"consumerFileTypes" default:"pictures" oneof:"pictures|documents" help:"what consumers may upload: pictures as the connector pages say, or PDF, DOCX, PPTX and XLSX too, as the mobile SDK's do"`
 	UploadLimitBytes       int    `json:"uploadLimitBytes" default:"3145728" min:"1" max:"104857600" help:"largest file a consumer may upload"`

@@ -79,7 +79,7 @@ func (m *messaging) watchSilence(c *conversation, e Entry) {
 
 // withholds tells whether content is kept from a client that did not declare its feature.
 func (m *messaging) withholds(c *conversation, feature string) bool {
-	return !c.has(feature) && m.faults().FeatureGate == "enforce"
+	return !c.has(feature) && m.faults().DeclaredFeatures == "enforce"
 }
 
 func (m *messaging) openDialog(c *conversation, dialogType string) string {

@@ -145,14 +145,14 @@ func printRows(out io.Writer, rows []row) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nwhat\tlpbridge\tfloor\tratio\tmust\taim\t")
 	for _, r := range rows {
-		floor, ratio, verdict := "", "", ""
+		floor, ratio, missed := "", "", ""
 		if r.Floor > 0 {
 			floor, ratio = fmt.Sprintf("%.4g %s", r.Floor, r.Of), fmt.Sprintf("%.2f", r.Ratio)
 		}
 		if !r.Met {
-			verdict = "MISSED"
+			missed = "MISSED"
 		}
-		fmt.Fprintf(w, "%s\t%.4g %s\t%s\t%s\t%s\t%s\t%s\n", r.What, r.Value, r.Unit, floor, ratio, r.Must, r.Aim, verdict)
+		fmt.Fprintf(w, "%s\t%.4g %s\t%s\t%s\t%s\t%s\t%s\n", r.What, r.Value, r.Unit, floor, ratio, r.Must, r.Aim, missed)
 	}
 	w.Flush()
 }

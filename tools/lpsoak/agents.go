@@ -38,7 +38,7 @@ func (a *agents) watch(ctx context.Context) {
 		open := map[string]string{}
 		for _, s := range all {
 			if s.State == "OPEN" {
-				open[personOf(s)] = s.ConversationID
+				open[consumerOf(s)] = s.ConversationID
 			}
 		}
 		a.mu.Lock()
@@ -47,17 +47,17 @@ func (a *agents) watch(ctx context.Context) {
 	}
 }
 
-func (a *agents) conversationOf(person string) string {
+func (a *agents) conversationOf(consumer string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.open[person]
+	return a.open[consumer]
 }
 
 // agent serves one consumer.
 type agent struct {
-	all    *agents
-	rng    *rand.Rand
-	person string
+	all      *agents
+	rng      *rand.Rand
+	consumer string
 	// told is what the consumer must see, in order.
 	told []told
 	// closes says that the agent closes one conversation on the way.
@@ -89,7 +89,7 @@ func (a *agent) serve(ctx context.Context, n int, every time.Duration, gone <-ch
 		if err := pause(ctx, time.Duration(a.rng.Int64N(int64(2*every)+1))); err != nil {
 			return err
 		}
-		conversation := a.all.conversationOf(a.person)
+		conversation := a.all.conversationOf(a.consumer)
 		if conversation == "" {
 			select {
 			case <-gone:
@@ -128,7 +128,7 @@ func (a *agent) answer(ctx context.Context, conversation string, i int) (bool, e
 			return false, err
 		}
 	}
-	m := agentMessage{Text: fmt.Sprintf("answer %d to %s", i, a.person), Private: a.rng.IntN(20) == 0}
+	m := agentMessage{Text: fmt.Sprintf("answer %d to %s", i, a.consumer), Private: a.rng.IntN(20) == 0}
 	if a.rng.IntN(6) == 0 {
 		m.Text = "one moment"
 	}

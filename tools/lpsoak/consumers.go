@@ -52,7 +52,7 @@ func newConsumers(o options, secret string, d *daemon, k *killer) (*consumers, e
 	}, nil
 }
 
-// consumer is one person writing in one thread.
+// consumer writes in one thread.
 type consumer struct {
 	all    *consumers
 	rng    *rand.Rand
@@ -64,10 +64,10 @@ type consumer struct {
 }
 
 func newConsumer(all *consumers, rng *rand.Rand, i int) *consumer {
-	return &consumer{all: all, rng: rng, thread: fmt.Sprintf("thread-%d", i), id: personName(i)}
+	return &consumer{all: all, rng: rng, thread: fmt.Sprintf("thread-%d", i), id: consumerName(i)}
 }
 
-func personName(i int) string { return fmt.Sprintf("person-%d", i) }
+func consumerName(i int) string { return fmt.Sprintf("consumer-%d", i) }
 
 // write says n messages, with the given time between two of them on average.
 func (c *consumer) write(ctx context.Context, n int, every time.Duration) error {

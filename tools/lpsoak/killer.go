@@ -86,13 +86,13 @@ func (k *killer) shoot(m moment) {
 	k.shot = nil
 }
 
-// run kills n times, each when progress has come as far as its turn.
+// run kills n times, each when progress has come far enough.
 func (k *killer) run(ctx context.Context, rng *rand.Rand, n int, progress func() float64) error {
 	// Another order each time, or the last ones never come to a run of few kills.
 	first := rng.IntN(int(moments))
 	for i := range n {
-		turn := (float64(i) + 0.2 + 0.6*rng.Float64()) / float64(n)
-		for progress() < turn {
+		due := (float64(i) + 0.2 + 0.6*rng.Float64()) / float64(n)
+		for progress() < due {
 			if err := pause(ctx, 5*time.Millisecond); err != nil {
 				return err
 			}

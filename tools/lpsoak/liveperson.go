@@ -62,7 +62,7 @@ func (l *livePerson) own(ctx context.Context) ([]lpsim.Summary, error) {
 	if _, err := l.call(ctx, http.MethodGet, "/sim/conversations", nil, &all); err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(s lpsim.Summary) bool { return s.Foreign || personOf(s) == "" })
+	all = slices.DeleteFunc(all, func(s lpsim.Summary) bool { return s.Foreign || consumerOf(s) == "" })
 	slices.SortStableFunc(all, func(a, b lpsim.Summary) int { return a.Started.Compare(b.Started) })
 	return all, nil
 }
@@ -77,14 +77,14 @@ const mostConsumers = 50_000
 var known = sync.OnceValue(func() map[string]string {
 	known := make(map[string]string, mostConsumers)
 	for i := range mostConsumers {
-		known[bridge.ExtConsumerID([]byte(consumerKey), "webhook", bridge.ConsumerID(personName(i)))] = personName(i)
+		known[bridge.ExtConsumerID([]byte(consumerKey), "webhook", bridge.ConsumerID(consumerName(i)))] = consumerName(i)
 	}
 	return known
 })
 
-// personOf is the channel's id of the consumer of a conversation, empty when it is
+// consumerOf is the channel's id of the consumer of a conversation, empty when it is
 // none of ours.
-func personOf(s lpsim.Summary) string { return known()[s.ExtConsumerID] }
+func consumerOf(s lpsim.Summary) string { return known()[s.ExtConsumerID] }
 
 func (l *livePerson) conversation(ctx context.Context, id string) (lpsim.Conversation, error) {
 	var c lpsim.Conversation
@@ -102,7 +102,7 @@ func (l *livePerson) typing(ctx context.Context) ([]string, error) {
 	var typing []string
 	for _, s := range all {
 		if s.ConsumerTyping && s.Stage == "OPEN" {
-			typing = append(typing, personOf(s)+" in "+s.ConversationID)
+			typing = append(typing, consumerOf(s)+" in "+s.ConversationID)
 		}
 	}
 	return typing, nil

@@ -15,9 +15,9 @@ import (
 // never hears of and so repeats.
 const forgottenAnswers = 0.002
 
-// gate stands where LivePerson's webhooks go, because lpbridge is elsewhere
+// proxy stands where LivePerson's webhooks go, because lpbridge is elsewhere
 // after each start. It knows when lpbridge promised to keep which message.
-type gate struct {
+type proxy struct {
 	daemon *daemon
 	killer *killer
 	client *http.Client
@@ -41,36 +41,36 @@ type position struct {
 // promise is the time between a request and its 200.
 type promise struct{ asked, given time.Time }
 
-func newGate(d *daemon, k *killer, rng *rand.Rand) *gate {
-	return &gate{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[position]promise{}, echoes: map[position]time.Time{}}
+func newProxy(d *daemon, k *killer, rng *rand.Rand) *proxy {
+	return &proxy{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[position]promise{}, echoes: map[position]time.Time{}}
 }
 
-func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
 	asked := time.Now()
-	status := g.forward(r, body)
+	status := p.forward(r, body)
 	if status != http.StatusOK {
-		g.mu.Lock()
-		g.refused++
-		g.mu.Unlock()
+		p.mu.Lock()
+		p.refused++
+		p.mu.Unlock()
 		w.WriteHeader(status)
 		return
 	}
-	if g.note(body, promise{asked, time.Now()}) {
-		g.killer.reached(whileNotified)
+	if p.note(body, promise{asked, time.Now()}) {
+		p.killer.reached(whileNotified)
 	}
-	if g.forgets() {
+	if p.forgets() {
 		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(http.StatusOK)
 }
 
 // forward passes a notification on and returns lpbridge's answer.
-func (g *gate) forward(r *http.Request, body []byte) int {
-	address := g.daemon.address()
+func (p *proxy) forward(r *http.Request, body []byte) int {
+	address := p.daemon.address()
 	if address == "" {
 		return http.StatusBadGateway
 	}
@@ -79,7 +79,7 @@ func (g *gate) forward(r *http.Request, body []byte) int {
 		return http.StatusBadGateway
 	}
 	req.Header = r.Header.Clone()
-	resp, err := g.client.Do(req)
+	resp, err := p.client.Do(req)
 	if err != nil {
 		return http.StatusBadGateway
 	}
@@ -90,7 +90,7 @@ func (g *gate) forward(r *http.Request, body []byte) int {
 
 // note remembers the promise for each message in a notification and reports
 // whether there was one of an agent.
-func (g *gate) note(body []byte, p promise) bool {
+func (p *proxy) note(body []byte, made promise) bool {
 	n, err := connector.ParseNotification(body)
 	if err != nil {
 		return false
@@ -100,8 +100,8 @@ func (g *gate) note(body []byte, p promise) bool {
 		return false
 	}
 	found := false
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for i := range messages.Changes {
 		c := &messages.Changes[i]
 		at := position{string(c.DialogID), int64(c.Sequence)}
@@ -109,25 +109,25 @@ func (g *gate) note(body []byte, p promise) bool {
 			continue
 		}
 		if c.FromConsumer() {
-			if g.echoes[at].IsZero() {
-				g.echoes[at] = p.given
+			if p.echoes[at].IsZero() {
+				p.echoes[at] = made.given
 			}
 			continue
 		}
 		found = true
-		if _, known := g.taken[at]; !known {
-			g.taken[at] = p
+		if _, known := p.taken[at]; !known {
+			p.taken[at] = made
 		}
 	}
 	return found
 }
 
-func (g *gate) forgets() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	forgets := g.rng.Float64() < forgottenAnswers
+func (p *proxy) forgets() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	forgets := p.rng.Float64() < forgottenAnswers
 	if forgets {
-		g.forgotten++
+		p.forgotten++
 	}
 	return forgets
 }

@@ -33,7 +33,7 @@ type world struct {
 	dir       string
 	daemon    *daemon
 	killer    *killer
-	gate      *gate
+	proxy     *proxy
 	channel   *channel
 	consumers *consumers
 	agents    *agents
@@ -105,12 +105,12 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 }
 
 // assemble puts the actors together and starts LivePerson and the listener of
-// gate and channel.
+// proxy and channel.
 func (w *world) assemble(log *os.File) (*simulator, *frontDoor, error) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte("a secret of the soak, 32 bytes!!"))
 	w.daemon = &daemon{path: w.bridge, log: log, died: func(err error) { w.breaks("lpbridge: %v", err) }}
 	w.killer = &killer{daemon: w.daemon, absence: w.absence, kills: map[moment]int{}}
-	w.gate = newGate(w.daemon, w.killer, w.rng("gate", 0))
+	w.proxy = newProxy(w.daemon, w.killer, w.rng("proxy", 0))
 	var err, err2 error
 	w.channel, err = newChannel(secret, w.killer, w.rng("channel", 0))
 	w.consumers, err2 = newConsumers(w.options, secret, w.daemon, w.killer)
@@ -125,10 +125,10 @@ func (w *world) assemble(log *os.File) (*simulator, *frontDoor, error) {
 	w.agents = &agents{lp: w.lp}
 	for i := range w.threads {
 		w.people = append(w.people, newConsumer(w.consumers, w.rng("consumer", i), i))
-		w.served = append(w.served, &agent{all: w.agents, rng: w.rng("agent", i), person: w.people[i].id, closes: i < w.closes})
+		w.served = append(w.served, &agent{all: w.agents, rng: w.rng("agent", i), consumer: w.people[i].id, closes: i < w.closes})
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/liveperson", w.gate)
+	mux.Handle("POST /webhooks/liveperson", w.proxy)
 	mux.Handle("POST /channel", w.channel)
 	door, err := open(mux)
 	if err != nil {
@@ -339,12 +339,12 @@ func (w *world) verify(ctx context.Context) error {
 	}
 	k := knowledge{echoWait: w.echoWait}
 	if w.notifications {
-		k.echoes = w.gate.echoed()
+		k.echoes = w.proxy.echoed()
 	}
 	for i, c := range w.people {
 		w.found.checkConsumer(c, by[c.id], k)
 		if w.notifications {
-			w.found.checkAgent(w.served[i], by[c.id], w.channel.messagesOf(c.thread), w.gate.promises())
+			w.found.checkAgent(w.served[i], by[c.id], w.channel.messagesOf(c.thread), w.proxy.promises())
 			w.found.checkReceipts(w.served[i], by[c.id])
 		}
 	}

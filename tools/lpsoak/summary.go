@@ -129,16 +129,16 @@ func (c *channel) messagesOf(thread string) []arrival {
 	return slices.Clone(c.thread(thread).messages)
 }
 
-func (g *gate) promises() map[position]promise {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return maps.Clone(g.taken)
+func (p *proxy) promises() map[position]promise {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.taken)
 }
 
-func (g *gate) echoed() map[position]time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return maps.Clone(g.echoes)
+func (p *proxy) echoed() map[position]time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.echoes)
 }
 
 // summarise writes down what happened, and first what really went wrong.
@@ -154,9 +154,9 @@ func (w *world) summarise(stats lpsim.Stats) {
 	n("LivePerson: applied and answered 5xx", stats.AppliedErrors)
 	n("LivePerson: applied and lpbridge gone", stats.Abandoned)
 	n("LivePerson: conversations", stats.Conversations)
-	n("LivePerson: notifications, refused, repeated", fmt.Sprintf("%d, %d, %d", stats.Webhooks.Attempts, w.gate.refused, stats.Webhooks.Retried))
+	n("LivePerson: notifications, refused, repeated", fmt.Sprintf("%d, %d, %d", stats.Webhooks.Attempts, w.proxy.refused, stats.Webhooks.Retried))
 	n("LivePerson: duplicated, reordered, delayed", fmt.Sprintf("%d, %d, %d", stats.Webhooks.Duplicated, stats.Webhooks.Reordered, stats.Webhooks.Delayed))
-	n("acceptances LivePerson never heard of", w.gate.forgotten)
+	n("acceptances LivePerson never heard of", w.proxy.forgotten)
 	n("requests consumers had to repeat", w.consumers.retries.Load())
 	n("requests repeated after their acceptance", w.consumers.late.Load())
 	n("channel: answers lost, repeats it dropped", fmt.Sprintf("%d, %d", w.channel.lost, w.channel.repeats))

@@ -85,7 +85,7 @@ func transcripts(ctx context.Context, lp *livePerson) (map[string][]lpsim.Conver
 		if err != nil {
 			return nil, err
 		}
-		by[personOf(s)] = append(by[personOf(s)], c)
+		by[consumerOf(s)] = append(by[consumerOf(s)], c)
 	}
 	return by, nil
 }
@@ -242,27 +242,27 @@ func around(list []string, at int) string {
 // order than the messages were written, that order counts.
 func (f *findings) checkAgent(a *agent, conversations []lpsim.Conversation, shown []arrival, taken map[position]promise) {
 	record := written(conversations, false)
-	byPlace := func(x, y told) int {
+	byPosition := func(x, y told) int {
 		return cmp.Or(cmp.Compare(x.position.dialog, y.position.dialog), cmp.Compare(x.position.sequence, y.position.sequence))
 	}
-	said := slices.SortedFunc(slices.Values(a.told), byPlace)
+	said := slices.SortedFunc(slices.Values(a.told), byPosition)
 	sameWords := func(a, b told) bool { return a.text == b.text && a.position == b.position }
-	if kept := slices.SortedFunc(slices.Values(record), byPlace); !slices.EqualFunc(said, kept, sameWords) {
-		f.breaks("%s: the simulator's transcript is not what its agents were told to write", a.person)
+	if kept := slices.SortedFunc(slices.Values(record), byPosition); !slices.EqualFunc(said, kept, sameWords) {
+		f.breaks("%s: the simulator's transcript is not what its agents were told to write", a.consumer)
 	}
 	got := make([]told, len(shown))
 	for i, s := range shown {
 		got[i] = told{text: s.text, position: s.position}
 		if want := fmt.Sprintf("%s:%d", s.position.dialog, s.position.sequence); s.id != want {
-			f.breaks("%s: the channel got event %s at position %s", a.person, s.id, want)
+			f.breaks("%s: the channel got event %s at position %s", a.consumer, s.id, want)
 		}
 	}
-	if sorted := slices.SortedFunc(slices.Values(got), byPlace); !slices.EqualFunc(said, sorted, sameWords) {
+	if sorted := slices.SortedFunc(slices.Values(got), byPosition); !slices.EqualFunc(said, sorted, sameWords) {
 		f.countShown(said, sorted)
-		f.breaks("%s to the channel: %s", a.person, difference(texts(said), texts(sorted)))
+		f.breaks("%s to the channel: %s", a.consumer, difference(texts(said), texts(sorted)))
 		return
 	}
-	f.checkOrder(a.person, shown, a.written(), taken)
+	f.checkOrder(a.consumer, shown, a.written(), taken)
 }
 
 // countShown counts what the channel does not show, and what it shows twice.
@@ -284,7 +284,7 @@ func (f *findings) countShown(said, shown []told) {
 // that it accepted at the same time may arrive either way, and so may those that
 // arrive as they were written: what waits is put in the order of its dialog, and
 // what nobody knew of yet comes when its conversation is known.
-func (f *findings) checkOrder(person string, shown []arrival, written map[position]int, taken map[position]promise) {
+func (f *findings) checkOrder(consumer string, shown []arrival, written map[position]int, taken map[position]promise) {
 	for i := range shown {
 		for _, later := range shown[i+1:] {
 			first, second := taken[later.position], taken[shown[i].position]
@@ -293,7 +293,7 @@ func (f *findings) checkOrder(person string, shown []arrival, written map[positi
 			}
 			if !first.given.IsZero() && first.given.Before(second.asked) {
 				f.tally.reordered++
-				f.breaks("%s to the channel: %s was accepted before %s was sent and arrived after it", person, later.id, shown[i].id)
+				f.breaks("%s to the channel: %s was accepted before %s was sent and arrived after it", consumer, later.id, shown[i].id)
 			}
 		}
 	}
@@ -325,7 +325,7 @@ func (f *findings) checkReceipts(a *agent, conversations []lpsim.Conversation) {
 	}
 	for _, t := range a.told {
 		if open[t.position.dialog] && !confirmed[t.position] {
-			f.breaks("%s: the agent was never told that message %d of %s arrived", a.person, t.position.sequence, t.position.dialog)
+			f.breaks("%s: the agent was never told that message %d of %s arrived", a.consumer, t.position.sequence, t.position.dialog)
 		}
 	}
 }

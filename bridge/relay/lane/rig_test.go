@@ -40,8 +40,8 @@ type store struct {
 	// said are the entries ever appended, by lane, positions where they arrived.
 	said      map[bridge.LaneKey][]int64
 	positions map[int64]bool
-	// places counts how often an entry's position was written.
-	places map[int64]int
+	// written counts how often an entry's position was written.
+	written map[int64]int
 	// next is what another process finds after this one died.
 	next *store
 }
@@ -84,7 +84,7 @@ func (j *store) die(crashed bool) {
 }
 
 func newStore() *store {
-	return &store{entries: map[int64]*bridge.Entry{}, lanes: map[bridge.LaneKey][]*bridge.Entry{}, begun: map[int64]bool{}, said: map[bridge.LaneKey][]int64{}, positions: map[int64]bool{}, places: map[int64]int{}}
+	return &store{entries: map[int64]*bridge.Entry{}, lanes: map[bridge.LaneKey][]*bridge.Entry{}, begun: map[int64]bool{}, said: map[bridge.LaneKey][]int64{}, positions: map[int64]bool{}, written: map[int64]int{}}
 }
 
 func (j *store) append(entries ...bridge.Entry) []*bridge.Entry {
@@ -181,7 +181,7 @@ func (j *store) apply(s bridge.Settlement) error {
 	}
 	if s.Dialog != "" {
 		j.positions[s.Sequence] = true
-		j.places[s.Seq]++
+		j.written[s.Seq]++
 	}
 	if s.Next != 0 {
 		j.begun[s.Next] = true
@@ -213,7 +213,7 @@ func (j *store) hasBegun(seq int64) bool {
 func (j *store) wrote(seq int64) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.places[seq]
+	return j.written[seq]
 }
 
 func (j *store) pending() int {

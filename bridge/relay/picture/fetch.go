@@ -155,7 +155,7 @@ func (f *Fetcher) File(ctx context.Context, address string) (*File, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, judgeFetch(err)
+		return nil, fetchErrorOf(err)
 	}
 	if f.documents && mayBeDocument(data) {
 		if d := readDocument(data); d != nil {
@@ -188,7 +188,7 @@ func (f *Fetcher) get(ctx context.Context, address string) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if err := judgeStatus(resp.StatusCode); err != nil {
+	if err := errorOfStatus(resp.StatusCode); err != nil {
 		return nil, err
 	}
 	return f.readFile(resp)
@@ -232,7 +232,7 @@ func (f *Fetcher) limit(head []byte) int64 {
 	return 0
 }
 
-func judgeStatus(status int) error {
+func errorOfStatus(status int) error {
 	switch {
 	case status == http.StatusOK:
 		return nil
@@ -242,8 +242,8 @@ func judgeStatus(status int) error {
 	return &FetchError{Reason: fileGone}
 }
 
-// judgeFetch tells a failure that may pass from one that will not.
-func judgeFetch(err error) *FetchError {
+// fetchErrorOf tells a failure that may pass from one that will not.
+func fetchErrorOf(err error) *FetchError {
 	if known, ok := errors.AsType[*FetchError](err); ok {
 		return known
 	}
