@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/connector"
@@ -37,8 +38,12 @@ type copied struct {
 	Event bridge.EventID `json:"event"`
 	// Words tell the words of a message from others; a file has none.
 	Words string `json:"words"`
-	// Dialog and Sequence are where it is known to lie, or, when an answer told
-	// where the last one lies, that. They are empty as long as nobody knows.
+	// Doubted is since when the sending before was in doubt, and Sent when this one
+	// began.
+	Doubted time.Time `json:"doubted"`
+	Sent    time.Time `json:"sent"`
+	// Dialog and Sequence are where it is known to lie, or where a later copy of
+	// the message does. They are empty as long as nobody knows.
 	Dialog   string `json:"dialog,omitempty"`
 	Sequence int64  `json:"sequence,omitempty"`
 }
@@ -108,15 +113,16 @@ func (c *copies) change(ctx context.Context, lpConsumer string, change func(list
 		return err
 	}
 	if all == nil {
-		id, err := c.records.NextID(ctx, CopyRecords)
-		if err != nil {
-			return err
-		}
-		all = &copiesOf{record: bridge.Record{Kind: CopyRecords, ID: id, Keys: []string{lpConsumer}}}
+		all = &copiesOf{record: bridge.Record{Kind: CopyRecords, Keys: []string{lpConsumer}}}
 	}
 	list := change(slices.Clone(all.list))
 	if slices.Equal(list, all.list) {
 		return nil
+	}
+	if all.record.ID == 0 {
+		if all.record.ID, err = c.records.NextID(ctx, CopyRecords); err != nil {
+			return err
+		}
 	}
 	if all.record.Data, err = json.Marshal(list[max(0, len(list)-copiesKept):]); err != nil {
 		return err
@@ -125,19 +131,30 @@ func (c *copies) change(ctx context.Context, lpConsumer string, change func(list
 }
 
 // expect writes down that a message is sent once more, before it is.
-func (c *copies) expect(ctx context.Context, lpConsumer string, event bridge.EventID, words string) error {
-	return c.change(ctx, lpConsumer, func(list []copied) []copied {
-		return append(list, copied{Event: event, Words: words})
+func (c *copies) expect(ctx context.Context, lpConsumer string, copy copied) error {
+	return c.change(ctx, lpConsumer, func(list []copied) []copied { return append(list, copy) })
+}
+
+// answered notes where the last copy of a message lies.
+func (c *copies) answered(ctx context.Context, lpConsumer string, event bridge.EventID, at sent) {
+	c.lies(ctx, lpConsumer, event, at, func(*copied) bool { return true })
+}
+
+// echoed notes where a copy of a message lies, which LivePerson took at a time by
+// its own clock. Two sendings are further apart than clocks are.
+func (c *copies) echoed(ctx context.Context, lpConsumer string, event bridge.EventID, at sent, taken time.Time) {
+	c.lies(ctx, lpConsumer, event, at, func(x *copied) bool {
+		return !taken.Before(x.Doubted.Add(x.Sent.Sub(x.Doubted) / 2))
 	})
 }
 
-// answered notes where the last copy of a message lies. The others lie before it,
-// where no later message of its thread can.
-func (c *copies) answered(ctx context.Context, lpConsumer string, event bridge.EventID, at sent) {
+// lies notes where the last of some copies of a message lies. The others lie before
+// it, where no later message of its thread can.
+func (c *copies) lies(ctx context.Context, lpConsumer string, event bridge.EventID, at sent, these func(*copied) bool) {
 	err := c.change(ctx, lpConsumer, func(list []copied) []copied {
 		for i := range list {
-			if list[i].Event == event && list[i].Dialog == "" {
-				list[i].Dialog, list[i].Sequence = at.dialog, at.sequence
+			if x := &list[i]; x.Event == event && x.Dialog == "" && these(x) {
+				x.Dialog, x.Sequence = at.dialog, at.sequence
 			}
 		}
 		return list
@@ -164,11 +181,11 @@ func (s *sender) expectCopy(ctx context.Context, e *bridge.Entry, lpConsumer str
 	if e.Doubt == nil {
 		return nil
 	}
-	words := ""
+	copy := copied{Event: e.ID, Doubted: e.Doubt.Since.UTC(), Sent: time.Now().UTC()}
 	if text, ok := textOf(e); ok {
-		words = wordsOf(text)
+		copy.Words = wordsOf(text)
 	}
-	if err := s.copies.expect(ctx, lpConsumer, e.ID, words); err != nil {
+	if err := s.copies.expect(ctx, lpConsumer, copy); err != nil {
 		return connector.NotSent("remember that a message is sent again", bridge.Retry, err)
 	}
 	return nil

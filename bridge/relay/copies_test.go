@@ -103,6 +103,22 @@ func TestEchoOfACopySettlesNoLaterMessageInTheSameWords(t *testing.T) {
 	}
 }
 
+// The first sending of a message did not arrive, the second one did: there is no copy
+// whose echo could be confused with that of the next message in the same words.
+func TestMessageThatWasSentAgainBecauseItDidNotArriveHasNoCopy(t *testing.T) {
+	inBubble(t, rigOptions{echoWait: 35 * time.Second, quiet: true}, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		r.wire.fail(about(`"ok"`, inTurn(isLost, r.appliedThen(isLost), r.appliedThen(isLost), isLost, r.appliedThen(isLost))))
+		r.say("t-1", "e-1", "ok")
+		r.say("t-1", "e-2", "ok")
+		r.say("t-1", "e-3", "ok")
+		time.Sleep(10 * time.Minute)
+		if texts := r.allConsumerTexts(); count(texts, "ok") != 3 || r.journal.PendingCount() != 0 {
+			t.Errorf("LivePerson has %q, %d pending; want ok three times", texts, r.journal.PendingCount())
+		}
+	})
+}
+
 // echo brings LivePerson's notifications of a consumer's messages, of those with the
 // same words the ones that stand at places.
 func (r *rig) echo(c lpsim.Conversation, text string, places ...int) {
@@ -127,6 +143,6 @@ func (r *rig) echo(c lpsim.Conversation, text string, places ...int) {
 // echoed writes LivePerson's notification of a consumer's message.
 func echoed(e lpsim.Entry) string {
 	return fmt.Sprintf(`{"kind":"notification","body":{"changes":[{"sequence":%d,"originatorId":%q,"originatorMetadata":{"id":%q,"role":"CONSUMER"},`+
-		`"serverTimestamp":1528371199686,"event":{"type":"ContentEvent","message":%q,"contentType":"text/plain"},"dialogId":%q}]},"type":"ms.MessagingEventNotification"}`,
-		e.Sequence, e.OriginatorID, e.OriginatorID, e.Text, e.DialogID)
+		`"serverTimestamp":%d,"event":{"type":"ContentEvent","message":%q,"contentType":"text/plain"},"dialogId":%q}]},"type":"ms.MessagingEventNotification"}`,
+		e.Sequence, e.OriginatorID, e.OriginatorID, e.Time.UnixMilli(), e.Text, e.DialogID)
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
@@ -18,6 +19,8 @@ type echo struct {
 	path string
 	// raw is the change as it came.
 	raw []byte
+	// taken is when LivePerson took it, by its own clock.
+	taken time.Time
 }
 
 // takeEcho notes a message of our own consumer; their other events tell us
@@ -27,7 +30,7 @@ func (n *news) takeEcho(in *intake, owner *bridge.Conversation, c *connector.Mes
 		n.metrics.drop("own")
 		return
 	}
-	e := echo{conversation: owner, dialog: string(c.DialogID), sequence: int64(c.Sequence), text: c.Event.Text, raw: c.Raw}
+	e := echo{conversation: owner, dialog: string(c.DialogID), sequence: int64(c.Sequence), text: c.Event.Text, raw: c.Raw, taken: c.ServerTimestamp}
 	if c.Event.File != nil {
 		e.path = c.Event.File.RelativePath
 	}
@@ -61,6 +64,7 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 	if copied.at(e.dialog, e.sequence) || err != nil {
 		return err
 	}
+	var asked *bridge.Entry
 	found, err := n.echoed(ctx, keys, lane.Arrival{
 		Dialog: e.dialog, Sequence: e.sequence, Known: known,
 		Matches: func(entry *bridge.Entry) bool {
@@ -70,6 +74,7 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last
 		},
 		Excludes: func(ctx context.Context, entry *bridge.Entry) (bool, error) {
+			asked = entry
 			return n.excludes(ctx, e, entry, e.proves(entry, uploaded))
 		},
 	})
@@ -78,6 +83,7 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 		return err
 	case found.Settled:
 		n.metrics.echoes.Inc()
+		n.copies.echoed(ctx, e.conversation.LPConsumer, asked.ID, sent{e.dialog, e.sequence}, e.taken)
 		return nil
 	case found.Undecided != nil:
 		return n.postpone(ctx, e, found.Undecided)

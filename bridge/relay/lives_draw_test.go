@@ -40,12 +40,9 @@ type story struct {
 	said     []lpsim.Sent
 	private  []string
 	refused  map[bridge.EventID]bool
-	// shaken says that the journal refused something since the process began.
-	shaken    bool
-	restarted bool
-	mixed     bool
-	ids       int
-	lost      []string
+	mixed    bool
+	ids      int
+	lost     []string
 }
 
 type step struct {

@@ -23,10 +23,8 @@ func (s *story) judgeConsumers() {
 	for _, of := range storyThreads[:lonelyThreads] {
 		s.judgeTexts(of.consumer, there[ext(bridge.ConsumerID(of.consumer))], s.deaf, s.accepted[of.thread])
 	}
-	// The next process does not know that a message in doubt stands in a
-	// conversation that moved on to the other thread.
 	a, b := storyThreads[lonelyThreads], storyThreads[lonelyThreads+1]
-	s.judgeTexts(a.consumer, there[ext(bridge.ConsumerID(a.consumer))], s.deaf || s.restarted, s.accepted[a.thread], s.accepted[b.thread])
+	s.judgeTexts(a.consumer, there[ext(bridge.ConsumerID(a.consumer))], s.deaf, s.accepted[a.thread], s.accepted[b.thread])
 }
 
 // judgeTexts reports unless got has the texts of all threads, each in order.
@@ -144,7 +142,7 @@ func (s *story) judgeRest() {
 		if held == nil || !held.Open {
 			continue
 		}
-		if other, taken := open[row.Conversation]; taken && !s.restarted {
+		if other, taken := open[row.Conversation]; taken {
 			s.wrong("%s and %s both hold %s", other, row.ID, row.Conversation)
 		}
 		open[row.Conversation] = row.ID

@@ -12,6 +12,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/relay"
 	"lpbridge/connector/lpsim"
 )
 
@@ -19,6 +20,9 @@ var (
 	livesFlag = flag.Int("lives", 200, "how many random lives the engine lives through")
 	baseFlag  = flag.Uint64("base", 1, "number of the first life; 0 draws one")
 )
+
+// defaultEchoWait is the default of LPBRIDGE_ECHO_WAIT.
+const defaultEchoWait = 35 * time.Second
 
 // TestEverythingArrivesOnceAndInOrder lives random lives: consumers write in
 // several threads, agents answer, and both sides, the journal and the process
@@ -64,6 +68,7 @@ func (s *story) run(t *testing.T) {
 	s.t = t
 	s.chronicle = newChronicle()
 	s.r = newRig(t, s.options(nil))
+	s.r.sim.SetWebhooks(lpsim.Webhooks{URL: "http://bridge.test/webhooks/liveperson", RetentionSeconds: 3 * 24 * 3600})
 	for _, step := range s.steps {
 		s.happen(step)
 		time.Sleep(step.pause)
@@ -81,8 +86,9 @@ func (s *story) run(t *testing.T) {
 func (s *story) options(journal *bridgetest.Journal) rigOptions {
 	o := rigOptions{
 		journal: journal, notifications: s.notifications, survey: s.survey, chronicle: s.chronicle, pace: s.pace,
-		// Longer than LivePerson's pauses grow while a process is away.
-		echoWait: 2 * time.Minute,
+		echoWait: defaultEchoWait,
+		// A life may last longer than the default, whose end is not what it is about.
+		adjust: func(o *relay.Options) { o.DeadLetterAfter = 30 * 24 * time.Hour },
 	}
 	if s.r != nil {
 		o.sim, o.door, o.channel = s.r.sim, s.r.door, s.r.channel
@@ -127,14 +133,13 @@ func (s *story) happen(e step) {
 	case "channel":
 		s.trouble(e.n)
 	case "journal":
-		s.shaken = true
 		s.r.journal.Break(errors.New("disk full"))
 		time.Sleep(time.Duration(e.n) * 2 * time.Millisecond)
 		s.r.journal.Break(nil)
 	case "crash":
 		s.restart(true, e.n)
 	case "restart":
-		s.restart(s.shaken, e.n)
+		s.restart(false, e.n)
 	default:
 		s.agent(e)
 	}
@@ -288,10 +293,15 @@ func (s *story) trouble(n int) {
 	})
 }
 
+// absences are how long no process is there.
+var absences = []time.Duration{
+	0, 100 * time.Millisecond, time.Second, 4 * time.Second, 15 * time.Second, 40 * time.Second, 65 * time.Second,
+	3 * time.Minute, 12 * time.Minute, time.Hour, 7 * time.Hour, 30 * time.Hour,
+}
+
 // restart ends the process, in order or not, and starts the next one.
 func (s *story) restart(crash bool, n int) {
 	var journal *bridgetest.Journal
-	s.restarted = true
 	if crash {
 		journal = s.r.crash()
 	} else {
@@ -305,8 +315,7 @@ func (s *story) restart(crash bool, n int) {
 		}
 		journal = s.r.journal.Reopen()
 	}
-	s.shaken = false
-	time.Sleep(time.Duration(n) * 4 * time.Millisecond)
+	time.Sleep(absences[n%len(absences)])
 	s.chronicle.add("process", "starts")
 	s.r = newRig(s.t, s.options(journal))
 }
