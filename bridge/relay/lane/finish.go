@@ -74,12 +74,34 @@ func (s *Set) keep(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlemen
 			e.Attempts++
 		}
 		e.Last, e.NextTry, e.Doubt, e.Begun = v.Outcome, next, l.doubts(e, v), false
-		settlements = append(settlements, bridge.Settlement{
+		st := bridge.Settlement{
 			Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: bridge.Pending, Attempts: e.Attempts, NextTry: next,
 			Reason: v.Reason, Doubt: e.Doubt,
-		})
+		}
+		if e.Doubt != nil {
+			s.keepDoubt(l, &st)
+		}
+		settlements = append(settlements, st)
 	}
 	return settlements
+}
+
+// keepDoubt remembers that an entry is in doubt for as long as the journal refuses
+// to: a process that ends in order says that all it had begun is settled.
+func (s *Set) keepDoubt(l *lane, st *bridge.Settlement) {
+	w := &settling{Settlement: *st}
+	l.doubted = w
+	st.Durable = func(err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case l.doubted != w:
+		case err == nil:
+			l.doubted = nil
+		default:
+			w.waits = true
+		}
+	}
 }
 
 // nextTry is when an entry that stays is tried again, unless it is in doubt for
@@ -202,6 +224,9 @@ func (s *Set) settleRefused() {
 			if w.waits {
 				waiting = append(waiting, w)
 			}
+		}
+		if w := l.doubted; w != nil && w.waits && len(l.queue) > 0 && l.queue[0].Seq == w.Seq {
+			waiting = append(waiting, w)
 		}
 	}
 	s.mu.Unlock()

@@ -102,6 +102,9 @@ type lane struct {
 	wake  schedule.Alarm
 	// open are the settlements that are not on disk yet.
 	open []*settling
+	// doubted says that the first entry is in doubt, as long as the journal does not
+	// know.
+	doubted *settling
 
 	// expecting is its element among the lanes that go on when the far side is
 	// well, nil when it is none of them.

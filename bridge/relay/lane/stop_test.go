@@ -33,3 +33,27 @@ func TestStopSettlesWhatWasRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestStopRemembersDoubtThatWasRefused: the journal did not take that a message may
+// have arrived. When the process then ends in order, the next one must know.
+func TestStopRemembersDoubtThatWasRefused(t *testing.T) {
+	var r *rig
+	inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict {
+		r.store.fail(true, false)
+		return says5xx
+	}, func(it *rig) {
+		r = it
+		r.set.Echoes = Echoes{Come: func() bool { return true }, Wait: 35 * time.Second}
+		e := r.say(1)
+		time.Sleep(time.Second)
+		r.store.fail(false, false)
+		if err := r.set.Stop(r.t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		r.store.die(false)
+		if left := r.store.next.entries[e.Seq]; left == nil || left.Doubt == nil {
+			t.Errorf("the next process finds %+v, want a message in doubt", left)
+		}
+	})
+}
