@@ -145,6 +145,7 @@ type Bridge struct {
 	notified atomic.Bool
 	// replay is that of the absence before this start, until a notification comes.
 	replay  atomic.Pointer[lane.Replay]
+	reach   *lane.Reach
 	ready   atomic.Bool
 	started time.Time
 }
@@ -205,7 +206,7 @@ func (b *Bridge) makeRooms() {
 	b.news = &news{
 		account: b.opts.Account, clientID: b.opts.ClientID, verify: b.opts.VerifySignature, journal: b.journal,
 		directory: b.directory, openings: b.openings, files: b.files, copies: copies, uploaded: b.uploads.of, offers: b.offers, denied: b.denied,
-		wants: b.wants, notified: b.notifiedNow, consumerTyping: b.consumerTyping, agentTyping: b.agentTyping,
+		wants: b.wants, notified: b.notifiedNow, refused: b.refusedNow, consumerTyping: b.consumerTyping, agentTyping: b.agentTyping,
 		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin, order: b.order,
 		heard: func(key bridge.LaneKey, happened time.Time) { b.toLivePerson.Heard(key, happened) },
 		echoed: func(ctx context.Context, keys []bridge.LaneKey, a lane.Arrival) (lane.Finding, error) {
@@ -300,7 +301,8 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 		b.uploads.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors(), b.opts.Documents)
 		defer b.uploads.fetcher.Close()
 	}
-	b.makeLanes(work, replay)
+	b.reach = lane.NewReach(replay)
+	b.makeLanes(work)
 	if err := b.journal.Start(b.committed); err != nil {
 		return fmt.Errorf("start the journal: %w", err)
 	}

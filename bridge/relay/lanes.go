@@ -9,7 +9,7 @@ import (
 
 // makeLanes builds the lanes of both directions. Channels get lanes of their
 // own, so that one that is slow holds up none of the others.
-func (b *Bridge) makeLanes(work context.Context, replay lane.Replay) {
+func (b *Bridge) makeLanes(work context.Context) {
 	base := lane.Work{
 		Spawn:   func(run func(context.Context)) { go run(work) },
 		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.messageOnItsWay, Unloaded: b.messageLeft,
@@ -28,7 +28,7 @@ func (b *Bridge) makeLanes(work context.Context, replay lane.Replay) {
 			b.consumerTyping.Well("")
 		}
 	}
-	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Replay: replay}
+	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Reach: b.reach}
 	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
 	b.toLivePerson = lane.New(lp)
 	for name := range b.adapters {

@@ -55,6 +55,9 @@ type news struct {
 	wants func(channel string, k bridge.Kind) bool
 	// notified is told that LivePerson's webhooks reach us.
 	notified func(context.Context)
+	// refused is told that one of them was not taken: LivePerson repeats it later,
+	// and holds all others back meanwhile.
+	refused func()
 	// echoed settles the delivery an arrival proves.
 	echoed func(ctx context.Context, keys []bridge.LaneKey, a lane.Arrival) (lane.Finding, error)
 	// spawn runs something on a goroutine of its own while the bridge runs.
@@ -109,6 +112,7 @@ func (n *news) serve(w http.ResponseWriter, r *http.Request) *bridge.Problem {
 	defer cancel()
 	if err := n.take(ctx, body); err != nil {
 		n.log.Warn("a notification could not be kept", "error", err)
+		n.refused()
 		return bridge.ProblemOf(err)
 	}
 	n.notified(ctx)

@@ -113,6 +113,25 @@ func (b *Bridge) rememberReplay(ctx context.Context, r lane.Replay) error {
 	return b.journal.SetFlag(ctx, replayFlag, string(value))
 }
 
+// refusedNow notes that a notification was refused. What the next process must know
+// of it is written as soon as the journal takes it.
+func (b *Bridge) refusedNow() {
+	left, news := b.reach.Refused()
+	if !news {
+		return
+	}
+	b.replay.Store(&left)
+	b.background.spawn(func(ctx context.Context) {
+		for over := false; b.replay.Load() == &left; over = !pause(ctx, time.Second) {
+			err := b.rememberReplay(context.WithoutCancel(ctx), left)
+			if err == nil || over {
+				return
+			}
+			b.log.Debug("the journal did not remember that a notification was refused", "error", err)
+		}
+	})
+}
+
 func (b *Bridge) recallNotified(ctx context.Context) error {
 	seen, err := b.journal.Flag(ctx, notifiedFlag)
 	if err != nil {
@@ -125,6 +144,9 @@ func (b *Bridge) recallNotified(ctx context.Context) error {
 // notifiedNow remembers that a notification came: that they come at all, and that
 // LivePerson found somebody after the absence before this start.
 func (b *Bridge) notifiedNow(ctx context.Context) {
+	if b.reach.Taken() {
+		b.toLivePerson.Reached()
+	}
 	b.metByLivePerson(ctx)
 	if b.opts.Notifications != NotificationsAuto || b.notified.Swap(true) {
 		return

@@ -19,13 +19,28 @@ var ofLanes = []mutant{
 	},
 	{
 		name: "doubt ends with the wait, whatever LivePerson's replay has yet to bring",
-		file: "bridge/relay/lane/doubt.go", old: "\t\tuntil = by\n", broken: "\t\tuntil = d.Since\n",
+		file: "bridge/relay/lane/reach.go", old: "\t\tlater(by)\n", broken: "",
 		packages: engine, run: "Absence",
 	},
 	{
 		name: "a wait for an echo begins anew with each start",
-		file: "bridge/relay/lane/doubt.go", old: "\tuntil := d.Since\n", broken: "\tuntil := x.Replay.Next\n",
+		file: "bridge/relay/lane/reach.go", old: "\tuntil := happened\n", broken: "\tuntil := time.Now()\n",
 		packages: engine, run: "DoubtEnds",
+	},
+	{
+		name: "what is sent before LivePerson's next try is not held up by what it kept",
+		file: "bridge/relay/lane/reach.go", old: "\t\tlater(met(by))\n", broken: "",
+		packages: engine, run: "NextTry",
+	},
+	{
+		name: "that we refused a notification holds up none of the others",
+		file: "bridge/relay/lane/reach.go", old: "\t\tlater(met(r.nextTry()))\n", broken: "",
+		packages: engine, run: "Refused",
+	},
+	{
+		name: "the next process does not know that we refused notifications",
+		file: "bridge/relay/recovery.go", old: "\tb.replay.Store(&left)\n", broken: "",
+		packages: engine, run: "Refused",
 	},
 	{
 		name: "news of a conversation does not end the wait for what happened before",

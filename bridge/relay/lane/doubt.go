@@ -23,8 +23,8 @@ type Echoes struct {
 	Come func() bool
 	// Wait is how long after a message arrived it has told us.
 	Wait time.Duration
-	// Replay is what it makes up for.
-	Replay Replay
+	// Reach says what holds up what it tells. Nil stands for nothing.
+	Reach *Reach
 }
 
 // Replay is what LivePerson makes up for after an absence: what happened before
@@ -79,13 +79,35 @@ func (x *Echoes) until(d *bridge.Doubt, heard time.Time) time.Time {
 		return time.Time{}
 	}
 	until := d.Since
-	if by := x.Replay.By; !d.Since.After(x.Replay.Back) && by.After(until) {
-		until = by
-		if !heard.IsZero() && heard.Before(by) {
-			until = heard
-		}
+	if x.Reach != nil {
+		until = x.Reach.until(d.Since)
+	}
+	if !heard.IsZero() && heard.After(d.Since) && heard.Before(until) {
+		until = heard
 	}
 	return until.Add(x.Wait)
+}
+
+// Reached lets lanes in doubt look again how long they have to wait: the far side
+// tells us again of what happens.
+func (s *Set) Reached() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.byKey {
+		if l.state == waiting && len(l.queue) > 0 && l.queue[0].Doubt != nil {
+			s.lookAgain(l)
+		}
+	}
+	s.startWorkers()
+}
+
+// lookAgain has a lane that waits find out for what, without letting anything go
+// before its time.
+func (s *Set) lookAgain(l *lane) {
+	s.unpark(l)
+	s.Schedule.Stop(&l.wake)
+	l.now = false
+	s.enqueue(l)
 }
 
 // Heard says that the far side told us of something in a lane's conversation that
@@ -100,10 +122,7 @@ func (s *Set) Heard(key bridge.LaneKey, happened time.Time) {
 	}
 	l.heard = time.Now()
 	if l.state == waiting {
-		s.unpark(l)
-		s.Schedule.Stop(&l.wake)
-		l.now = false
-		s.enqueue(l)
+		s.lookAgain(l)
 		s.startWorkers()
 	}
 }

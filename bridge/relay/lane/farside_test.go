@@ -204,6 +204,28 @@ func TestPoisonIsGivenUpWithinMinutes(t *testing.T) {
 	}
 }
 
+// The README says so: a far side that gets well just when the message behind is tried
+// in the stead of the first has them in that order, and both of them.
+func TestTwoMessagesAreExchangedOnlyByAFarSideThatGetsWellDuringASecondOpinion(t *testing.T) {
+	var well atomic.Bool
+	inBubble(t, 64, func(_ context.Context, e *bridge.Entry) Verdict {
+		if e.Seq == 2 {
+			well.Store(true)
+		}
+		if well.Load() {
+			return takes
+		}
+		return isDown
+	}, func(r *rig) {
+		r.saying(0, "first")
+		r.saying(0, "second")
+		took := r.drained(time.Hour)
+		if got := r.payloads(); !slices.Equal(got, []string{"second", "first"}) || len(r.store.deadLetters()) > 0 || took < time.Minute {
+			t.Errorf("arrived %q after %v, dead are %v", got, took, r.store.deadLetters())
+		}
+	})
+}
+
 // The echo of what is tried in the poison's stead may come before its answer.
 func TestEchoBeforeTheAnswerGivesTheSecondOpinion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -51,7 +51,7 @@ func TestNewsEndsTheWaitForTheReplay(t *testing.T) {
 				r := &rig{t: t, store: newStore()}
 				r.startWith(64, inTurn(says5xx, takes), Echoes{
 					Come: func() bool { return true }, Wait: 15 * time.Second,
-					Replay: Replay{Back: began.Add(time.Minute), By: began.Add(5 * time.Minute)},
+					Reach: NewReach(Replay{Back: began.Add(time.Minute), By: began.Add(5 * time.Minute)}),
 				})
 				e := r.say(0)
 				if c.news > 0 {

@@ -163,7 +163,7 @@ func (w *world) live(l life) {
 }
 
 func (w *world) echoes(alive time.Time) Echoes {
-	return Echoes{Come: func() bool { return true }, Wait: 35 * time.Second, Replay: Replay{}.After(alive, time.Now())}
+	return Echoes{Come: func() bool { return true }, Wait: 35 * time.Second, Reach: NewReach(Replay{}.After(alive, time.Now()))}
 }
 
 func (w *world) happen(d deed) {

@@ -1,0 +1,88 @@
+package relay_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lpbridge/connector/lpsim"
+)
+
+// keptForDays has LivePerson keep what it cannot tell.
+func (r *rig) keptForDays() {
+	r.sim.SetWebhooks(lpsim.Webhooks{URL: "http://bridge.test/webhooks/liveperson", RetentionSeconds: 259200})
+}
+
+// wantOnce wants a text to be in LivePerson once, and nothing left to do.
+func (r *rig) wantOnce(text string) {
+	r.t.Helper()
+	if n := count(r.allConsumerTexts(), text); n != 1 || r.journal.PendingCount() > 0 {
+		r.t.Errorf("LivePerson has the message %d times, %d pending; want it once", n, r.journal.PendingCount())
+	}
+	r.shutDown()
+	r.sim.Close()
+}
+
+// What is sent after an absence, before LivePerson tries again, is told of behind
+// all that it kept.
+func TestMessageBeforeLivePersonsNextTryIsSentOnce(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Second, time.Minute, 4 * time.Minute, 6 * time.Minute} {
+		t.Run(after.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := rigOptions{echoWait: 35 * time.Second, quiet: true}
+				r := newRig(t, o)
+				r.begin("t-1")
+				r.keptForDays()
+				j := r.crash()
+				r.agentSays(r.conversation().ConversationID, "where are you")
+				time.Sleep(30 * time.Hour)
+				o.journal, o.sim, o.door, o.channel = j, r.sim, r.door, r.channel
+				r = newRig(t, o)
+				time.Sleep(after)
+				r.loseAnswer("precious")
+				r.say("t-1", "e-1", "precious")
+				time.Sleep(20 * time.Minute)
+				r.wantOnce("precious")
+			})
+		})
+	}
+}
+
+// A full disk has lpbridge refuse what LivePerson tells, whose pauses grow; then
+// there is room again.
+func TestMessageWhileNotificationsAreRefusedIsSentOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		full     time.Duration
+		restarts bool
+	}{
+		"for seconds":                        {5 * time.Second, false},
+		"for a minute":                       {time.Minute, false},
+		"for minutes":                        {200 * time.Second, false},
+		"for an hour":                        {time.Hour, false},
+		"for minutes, and a restart follows": {200 * time.Second, true},
+		"for half an hour, and one follows":  {30 * time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, rigOptions{echoWait: 35 * time.Second, quiet: true})
+				r.begin("t-1")
+				r.keptForDays()
+				r.wire.fail(about("precious", inTurn(func(req *http.Request, body string) (*http.Response, error) {
+					r.journal.Break(errors.New("disk full"))
+					return r.appliedThen(isLost)(req, body)
+				})))
+				r.say("t-1", "e-1", "precious")
+				time.Sleep(tc.full)
+				r.journal.Break(nil)
+				time.Sleep(time.Second)
+				if tc.restarts {
+					r = r.restart(rigOptions{echoWait: 35 * time.Second, quiet: true})
+				}
+				time.Sleep(20 * time.Minute)
+				r.wantOnce("precious")
+			})
+		})
+	}
+}
