@@ -53,6 +53,9 @@ type Channel struct {
 	// reached a device of the consumer. LivePerson is told ACCEPT then, and
 	// otherwise as soon as Deliver has ended well.
 	ReportsDelivery bool
+	// Uploads says that the channel passes the bytes of agents' files on, which it gets
+	// by [Core.File]: it needs no address of ours.
+	Uploads bool
 	// TypingIn is how the channel reports a consumer's typing.
 	TypingIn TypingSource
 	// TypingOut is how the channel wants to be told of an agent's typing.
@@ -163,9 +166,9 @@ type Core interface {
 	Disconnected(thread ThreadID)
 	// Records are the channel's own durable records.
 	Records() Records
-	// File opens an agent's file that an event's attachment names. The error is
-	// [ErrNoFile] when there is no such file of LivePerson's or it can no longer
-	// be had; after any other another try may work. The body must be closed.
+	// File opens an agent's file that an event's attachment names, wherever it lies. The
+	// error is [ErrNoFile] when there is no such file, it is too large or it can no
+	// longer be had; after any other another try may work. The body must be closed.
 	File(ctx context.Context, a Attachment) (*File, error)
 	// LeftOut counts what came from the channel and was not relayed, or not whole.
 	// The reason is one of a few words of the adapter's.

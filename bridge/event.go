@@ -160,7 +160,11 @@ type Message struct {
 	Placeholder bool `json:"placeholder,omitempty"`
 }
 
-// Attachment is a file that lies at URL.
+// UnshownFile stands for a file that the consumer cannot be shown.
+const UnshownFile = "[The agent sent a file that cannot be shown here.]"
+
+// Attachment is a file that lies at URL. Towards channels that upload, the URL of a
+// file may be a path of ours where no address leads from outside.
 type Attachment struct {
 	URL         string `json:"url"`
 	ContentType string `json:"contentType,omitempty"`

@@ -100,7 +100,7 @@ func (c *Chatwoot) Channel() bridge.Channel {
 			bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClick,
 			bridge.KindClose, bridge.KindProfile, bridge.KindRating,
 		},
-		Delivers: []bridge.Kind{bridge.KindMessage},
+		Delivers: []bridge.Kind{bridge.KindMessage}, Uploads: true,
 		TypingIn: bridge.TypingSource{Reported: true, Hold: typingHold, PhantomWindow: phantomWindow},
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: typingInterval, StopUnlimited: true, Refresh: typingRefresh, Expiry: typingExpiry,

@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,16 +52,28 @@ func (c *Chatwoot) post(ctx context.Context, id int64, e *bridge.Event) error {
 		return err
 	}
 	defer files.close()
-	m := c.compose(id, e, links)
 	if len(files) == 0 {
-		return c.create(ctx, id, m)
+		return c.tell(ctx, id, e, links)
 	}
-	err = c.upload(ctx, id, m, files)
+	err = c.upload(ctx, id, c.compose(id, e, links), files)
 	if !tooLarge(err) {
 		return err
 	}
 	c.log.InfoContext(ctx, "files of an agent are too large for Chatwoot and go as links", "thread", id, "error", err)
-	return c.create(ctx, id, c.compose(id, e, e.Message.Attachments))
+	return c.tell(ctx, id, e, e.Message.Attachments)
+}
+
+// tell creates the message without files. Where there is not even an address of one,
+// the sentence that stands for them is no delivery.
+func (c *Chatwoot) tell(ctx context.Context, id int64, e *bridge.Event, links []bridge.Attachment) error {
+	if err := c.create(ctx, id, c.compose(id, e, links)); err != nil {
+		return err
+	}
+	addressed := func(a bridge.Attachment) bool { return isWebAddress(a.URL) }
+	if len(links) > 0 && !slices.ContainsFunc(links, addressed) {
+		return invalid("none of the files can be uploaded, and they have no address")
+	}
+	return nil
 }
 
 // compose writes an event as a message of Chatwoot's. Its content is the whole of

@@ -121,6 +121,8 @@ func TestAgentsFilesAreUploads(t *testing.T) {
 			`0.0 message:look ["a \"quoted\".png text/plain; charset=utf-8 picture" "a \"quoted\".png text/plain; charset=utf-8 picture"]`}},
 		{"one cannot be had", "look", []bridge.Attachment{picture, {URL: elsewhere, Name: "b.pdf"}}, 0, []string{
 			`0.0 message:look` + "\n" + `b.pdf https://elsewhere.example/b.pdf ["a \"quoted\".png text/plain; charset=utf-8 picture"]`}},
+		{"no address", "look", []bridge.Attachment{picture, {URL: "/files/gone", Name: "b.pdf"}}, 0, []string{
+			`0.0 message:look` + "\n" + `b.pdf ` + bridge.UnshownFile + ` ["a \"quoted\".png text/plain; charset=utf-8 picture"]`}},
 		{"none can be had", "", []bridge.Attachment{{URL: elsewhere}}, 0, []string{`0.0 message:https://elsewhere.example/b.pdf`}},
 		{"too large for Chatwoot", "look", []bridge.Attachment{picture}, 422, []string{"0.0 message:look\na \"quoted\".png https://bridge.example/files/a"}},
 		{"too large for a proxy", "look", []bridge.Attachment{picture}, 413, []string{"0.0 message:look\na \"quoted\".png https://bridge.example/files/a"}},
@@ -142,6 +144,26 @@ func TestAgentsFilesAreUploads(t *testing.T) {
 				t.Errorf("the message with files is not found: %t, %v", got, err)
 			}
 		})
+	}
+}
+
+// TestFilesWithoutAnAddressThatCannotBeUploaded are told to the consumer by a
+// sentence, and to the agent as not arrived.
+func TestFilesWithoutAnAddressThatCannotBeUploaded(t *testing.T) {
+	for name, status := range map[string]int{"gone": 0, "too large for Chatwoot": 422} {
+		c, core, far := newChatwoot(t, goodConfig(t))
+		if far.uploadStatus = status; status != 0 {
+			core.Share("/files/a", []byte("picture"))
+		}
+		e := agentSays("The shop")
+		e.Message.Attachments = []bridge.Attachment{{URL: "/files/a", Name: "The shop.png"}}
+		d, ok := errors.AsType[*bridge.DeliveryError](c.Deliver(t.Context(), e))
+		if !ok || d.Outcome != bridge.Invalid {
+			t.Errorf("%s: %v, want an end that tells the agent", name, d)
+		}
+		if diff := cmp.Diff([]string{"0.0 message:The shop\nThe shop.png " + bridge.UnshownFile}, far.timeline()); diff != "" {
+			t.Errorf("%s: calls (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

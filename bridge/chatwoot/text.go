@@ -78,7 +78,11 @@ func contentOf(said string, links []bridge.Attachment, markdown string) string {
 		if name == said {
 			name = ""
 		}
-		if line := strings.TrimSpace(name + " " + a.URL); line != "" {
+		address := a.URL
+		if !isWebAddress(address) {
+			address = bridge.UnshownFile
+		}
+		if line := strings.TrimSpace(name + " " + address); line != "" {
 			lines = append(lines, line)
 		}
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -20,18 +21,14 @@ import (
 
 // File implements [bridge.Core].
 func (c *core) File(ctx context.Context, a bridge.Attachment) (*bridge.File, error) {
-	return c.bridge.files.open(ctx, a.URL)
+	return c.bridge.files.open(ctx, a)
 }
 
-// open opens an agent's file. Only what was given an address of ours is opened:
-// an attachment that lies elsewhere is not ours to fetch.
-func (s *files) open(ctx context.Context, address string) (*bridge.File, error) {
-	if s.publicURL == nil {
-		return nil, bridge.ErrNoFile
-	}
-	token, ours := strings.CutPrefix(address, s.publicURL.JoinPath("files").String()+"/")
+// open opens an agent's file.
+func (s *files) open(ctx context.Context, a bridge.Attachment) (*bridge.File, error) {
+	token, ours := s.token(a.URL)
 	if !ours {
-		return nil, bridge.ErrNoFile
+		return s.fetch(ctx, a)
 	}
 	file, p := s.find(ctx, token)
 	if p != nil && p.Status == http.StatusNotFound {
@@ -53,6 +50,35 @@ func (s *files) open(ctx context.Context, address string) (*bridge.File, error) 
 		return nil, err
 	}
 	return peek(source, release)
+}
+
+// fetch gets a file that lies elsewhere. It is held in memory, for only then it is
+// known that it is whole. One that cannot be had at once is not waited for: its
+// address is as good.
+func (s *files) fetch(ctx context.Context, a bridge.Attachment) (*bridge.File, error) {
+	if s.fetcher == nil {
+		return nil, bridge.ErrNoFile
+	}
+	release, p := waitForSlot(ctx, s.elsewhere)
+	if p != nil {
+		return nil, p
+	}
+	data, err := s.fetcher.Whole(ctx, a.URL, maxElsewhere)
+	if err == nil {
+		kind := mimetype.Detect(data)
+		// What is no page and shows one is a login, or says that it is gone.
+		if !kind.Is("text/html") || strings.HasPrefix(a.ContentType, "text/html") {
+			body := &slotCloser{Reader: bytes.NewReader(data), source: io.NopCloser(nil), release: sync.OnceFunc(release)}
+			return &bridge.File{Body: body, Size: int64(len(data)), ContentType: kind.String()}, nil
+		}
+		err = errors.New("a page was answered in its stead")
+	}
+	release()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	s.log.Info("an agent's file that lies elsewhere goes as its address", "error", err)
+	return nil, bridge.ErrNoFile
 }
 
 // peek looks at the first bytes of a file. Closing it frees its slot.

@@ -39,6 +39,44 @@ func TestAdaptersOpenAgentsFiles(t *testing.T) {
 	})
 }
 
+// TestFilesThatLieElsewhereAreFetched for channels that upload, unless they are too
+// large, cannot be had, or turn out to be a page that asks for a login.
+func TestFilesThatLieElsewhereAreFetched(t *testing.T) {
+	opts, m := withFiles(t)
+	m.files["huge.pdf"] = append([]byte("%PDF-1.7\n"), make([]byte, 11<<20)...)
+	m.files["login.pdf"] = []byte("<!doctype html><title>Log in</title>")
+	inBubble(t, opts, func(t *testing.T, r *rig) {
+		file := func(name, kind string) (*bridge.File, error) {
+			return r.core.File(t.Context(), bridge.Attachment{URL: home + "/media/" + name, ContentType: kind})
+		}
+		for range 2 * 4 {
+			f, err := file("doc.pdf", "application/pdf")
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := io.ReadAll(f.Body)
+			if err != nil || string(data) != "%PDF-1.7\n..." || f.ContentType != "application/pdf" || f.Size != int64(len(data)) {
+				t.Errorf("%q of %q, size %d, %v", data, f.ContentType, f.Size, err)
+			}
+			if err := f.Body.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := file("login.pdf", "text/html; charset=utf-8"); err != nil {
+			t.Errorf("a page that was announced as one: %v", err)
+		}
+		for _, name := range []string{"huge.pdf", "login.pdf", "none.pdf"} {
+			if _, err := file(name, "application/pdf"); !errors.Is(err, bridge.ErrNoFile) {
+				t.Errorf("%s: %v, want no file", name, err)
+			}
+		}
+		m.fail = func(int) int { return 500 }
+		if _, err := file("doc.pdf", "application/pdf"); !errors.Is(err, bridge.ErrNoFile) {
+			t.Errorf("from a host that is ill: %v, want no file", err)
+		}
+	})
+}
+
 func TestFileThatMayComeLaterIsNotGone(t *testing.T) {
 	for status, gone := range map[int]bool{400: true, 429: false, 503: false} {
 		inBubble(t, rigOptions{adjust: uploading(t)}, func(t *testing.T, r *rig) {

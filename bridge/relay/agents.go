@@ -71,10 +71,6 @@ func (n *news) takeAgentMessage(ctx context.Context, in *intake, owner *bridge.C
 		return n.deny(in, owner, c)
 	}
 	message := messageOf(c)
-	if message.Placeholder {
-		n.metrics.drop("unknown_content")
-		n.log.Warn("an agent's message has no form the consumer could be shown", "channel", owner.Channel, "dialog", string(c.DialogID), "sequence", int64(c.Sequence))
-	}
 	message.Survey = owner.Survey != "" && owner.Survey == string(c.DialogID)
 	ev := &bridge.Event{
 		ID: eventID(c), Kind: bridge.KindMessage, Thread: owner.Thread, Time: c.ServerTimestamp,
@@ -84,6 +80,8 @@ func (n *news) takeAgentMessage(ctx context.Context, in *intake, owner *bridge.C
 		return err
 	}
 	if message.Placeholder {
+		n.metrics.drop("unknown_content")
+		n.log.Warn("an agent's message has no form the consumer could be shown", "channel", owner.Channel, "dialog", string(c.DialogID), "sequence", int64(c.Sequence))
 		record, err := n.denied.remember(ctx, ev.ID)
 		if err != nil {
 			return err

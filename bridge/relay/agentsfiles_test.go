@@ -126,16 +126,44 @@ func TestAgentsFileIsWhatItsBytesSay(t *testing.T) {
 }
 
 func TestAgentsFileWithoutAPublicAddress(t *testing.T) {
-	for caption, want := range map[string]string{"Rechnung": "Rechnung (file)", "": "(file)"} {
+	for caption, want := range map[string]string{"Rechnung": "Rechnung\n" + bridge.UnshownFile, "": bridge.UnshownFile} {
 		inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 			f := agentPicture(t)
 			f.Caption = caption
+			r.wire.restartClock()
 			got := r.agentSends(f).Message
-			if got.Text != want || len(got.Attachments) != 0 {
-				t.Errorf("%+v, want the text %q", got, want)
+			if got.Text != want || len(got.Attachments) != 0 || !got.Placeholder {
+				t.Errorf("%+v, want the text %q in its stead", got, want)
+			}
+			if calls := r.wire.timeline(); len(calls) == 0 || !strings.HasSuffix(calls[len(calls)-1], "NACK") {
+				t.Errorf("the agent is told %v, want NACK", calls)
 			}
 		})
 	}
+}
+
+// TestChannelsThatUploadNeedNoPublicAddress: they are given the bytes.
+func TestChannelsThatUploadNeedNoPublicAddress(t *testing.T) {
+	ch := newChannel()
+	ch.about.Uploads = true
+	inBubble(t, rigOptions{channel: ch}, func(t *testing.T, r *rig) {
+		r.wire.restartClock()
+		got := r.agentSends(agentPicture(t)).Message
+		if len(got.Attachments) != 1 || got.Placeholder || strings.Contains(got.Attachments[0].URL, "://") {
+			t.Fatalf("%+v, want a file without an address", got)
+		}
+		f, err := r.core.File(t.Context(), got.Attachments[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Body.Close()
+		if data, err := io.ReadAll(f.Body); err != nil || !bytes.Equal(data, pngFile(t)) {
+			t.Errorf("%d bytes, %v", len(data), err)
+		}
+		if calls := r.wire.timeline(); !slices.ContainsFunc(calls, func(c string) bool { return strings.HasSuffix(c, "ACCEPT") }) {
+			t.Errorf("the agent is told %v, want ACCEPT", calls)
+		}
+	})
 }
 
 func TestAgentsFileWithoutACaption(t *testing.T) {

@@ -84,7 +84,7 @@ type Options struct {
 	// channel.
 	MaxInFlight int
 	// PublicURL is where the public listener is reached from outside. It may be
-	// nil: agents' files then reach the channels as their captions only.
+	// nil: agents' files then reach channels only that upload them.
 	PublicURL *url.URL
 	// Attachments is how consumers' files reach LivePerson; as links when empty.
 	Attachments AttachmentHandling
@@ -184,7 +184,10 @@ func (b *Bridge) makeRooms() {
 	copies := &copies{records: records, log: b.log}
 	b.offers = &offers{records: records, metrics: b.metrics}
 	b.denied = &denied{records: records}
-	b.files = &files{lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), log: b.log}
+	b.files = &files{
+		lp: b.lp, records: records, publicURL: b.opts.PublicURL, slots: make(chan struct{}, fileSlots), elsewhere: make(chan struct{}, elsewhereSlots), log: b.log,
+		uploads: func(channel string) bool { return b.channels[channel].Uploads },
+	}
 	b.uploads = &uploads{
 		lp: b.lp, records: records, previews: picture.NewPreviews(), log: b.log, metrics: b.metrics,
 		sending: func(e *bridge.Entry, dialog string) func() { return b.toLivePerson.Sending(e, dialog) },
@@ -298,8 +301,9 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
 	if b.opts.Attachments == AttachmentsUpload {
-		b.uploads.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors(), b.opts.Documents)
-		defer b.uploads.fetcher.Close()
+		b.files.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors(), b.opts.Documents)
+		b.uploads.fetcher = b.files.fetcher
+		defer b.files.fetcher.Close()
 	}
 	b.reach = lane.NewReach(replay)
 	b.makeLanes(work)

@@ -21,6 +21,7 @@ import (
 	"github.com/gabriel-vasile/mimetype"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/relay/picture"
 	"lpbridge/connector"
 )
 
@@ -37,6 +38,10 @@ const (
 	// a request waits for one.
 	fileSlots    = 32
 	fileSlotWait = 5 * time.Second
+	// maxElsewhere is the largest file fetched from elsewhere, in bytes, and
+	// elsewhereSlots how many of them at once.
+	maxElsewhere   = 10 << 20
+	elsewhereSlots = 4
 	// fileSniffed is how much of a file tells what it is.
 	fileSniffed = 3072
 )
@@ -65,18 +70,25 @@ type files struct {
 	// publicURL is where the public listener is reached from outside; it may be
 	// nil.
 	publicURL *url.URL
+	// uploads reports whether a channel takes files themselves.
+	uploads func(channel string) bool
 	// slots bounds how many are passed on at once.
 	slots chan struct{}
-	log   *slog.Logger
+	// fetcher gets files that lie elsewhere, nil when nothing is fetched. They are
+	// held in memory; elsewhere bounds how many.
+	fetcher   *picture.Fetcher
+	elsewhere chan struct{}
+	log       *slog.Logger
 }
 
 // share makes an address for an agent's file that stays good when LivePerson's
 // own, which live a minute, have expired ("File Sharing" page). Without a public
-// address of ours there is none: the caption is all the channel gets.
-// The record must be kept with the event.
+// address of ours only a channel that uploads can be given the file; others get a
+// sentence that says that there was one. The record must be kept with the event.
 func (s *files) share(ctx context.Context, owner *bridge.Conversation, f *connector.ReceivedFile, m *bridge.Message) (*bridge.ChannelRecord, error) {
-	if s.publicURL == nil || owner.ExtConsumer == "" || f.RelativePath == "" {
-		m.Text = joined(m.Text, strings.TrimSpace(f.Caption+" (file)"))
+	if s.publicURL == nil && !s.uploads(owner.Channel) || owner.ExtConsumer == "" || f.RelativePath == "" {
+		m.Text = joined(joined(m.Text, f.Caption), bridge.UnshownFile)
+		m.Placeholder = len(m.Attachments) == 0
 		return nil, nil
 	}
 	file := agentFile{
@@ -97,9 +109,28 @@ func (s *files) share(ctx context.Context, owner *bridge.Conversation, f *connec
 		m.Text = joined(m.Text, f.Caption)
 	}
 	m.Attachments = append(m.Attachments, bridge.Attachment{
-		URL: s.publicURL.JoinPath("files", token).String(), ContentType: mediaTypeOf(f.FileType), Name: file.Name,
+		URL: s.address(token), ContentType: mediaTypeOf(f.FileType), Name: file.Name,
 	})
 	return &bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: FileRecords, ID: id, Keys: []string{token}, Data: data}}, nil
+}
+
+// pathOfFiles is where files lie below the public address.
+const pathOfFiles = "/files/"
+
+// address is where a file of ours lies, a path where no public address is known.
+func (s *files) address(token string) string {
+	if s.publicURL == nil {
+		return pathOfFiles + token
+	}
+	return s.publicURL.JoinPath(pathOfFiles, token).String()
+}
+
+// token is what an address of ours stands for.
+func (s *files) token(address string) (token string, ours bool) {
+	if token, ours = strings.CutPrefix(address, pathOfFiles); ours || s.publicURL == nil {
+		return token, ours
+	}
+	return strings.CutPrefix(address, s.publicURL.JoinPath(pathOfFiles).String())
 }
 
 // joined puts a file's words below what there is.
@@ -199,11 +230,15 @@ func (s *files) find(ctx context.Context, token string) (agentFile, *bridge.Prob
 
 // slot waits for the right to pass a file on.
 func (s *files) slot(ctx context.Context) (release func(), p *bridge.Problem) {
+	return waitForSlot(ctx, s.slots)
+}
+
+func waitForSlot(ctx context.Context, slots chan struct{}) (release func(), p *bridge.Problem) {
 	ctx, cancel := context.WithTimeout(ctx, fileSlotWait)
 	defer cancel()
 	select {
-	case s.slots <- struct{}{}:
-		return func() { <-s.slots }, nil
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
 	case <-ctx.Done():
 		return nil, &bridge.Problem{
 			Status: http.StatusServiceUnavailable, Title: "Service Unavailable",

@@ -71,8 +71,7 @@ func New(cfg Config, core bridge.Core, client *farside.Client, log *slog.Logger)
 // message. The receiver is told composing again and again while it lasts and then
 // how it went on: it keeps the last word until another comes, but composing that
 // is not repeated for three times as long ends by itself. Without a receiver
-// agents' messages are wanted all the same: refusing them is how their authors
-// learn that nobody reads them.
+// nothing is delivered: agents learn that nobody reads their messages.
 func (w *Webhook) Channel() bridge.Channel {
 	c := bridge.Channel{
 		Name: name,
@@ -80,11 +79,10 @@ func (w *Webhook) Channel() bridge.Channel {
 			bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClick,
 			bridge.KindClose, bridge.KindReopen, bridge.KindProfile, bridge.KindRating,
 		},
-		Delivers: []bridge.Kind{bridge.KindMessage},
 		TypingIn: bridge.TypingSource{Reported: true, Hold: w.hold},
 	}
 	if w.url != nil {
-		c.Delivers = append(c.Delivers, bridge.KindReceipt, bridge.KindState)
+		c.Delivers = []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState}
 		c.TypingOut = bridge.TypingTarget{
 			Shown: true, MinInterval: typingInterval, StopUnlimited: true, Refresh: typingRefresh,
 			HasPaused: true, PerPerson: true,

@@ -279,8 +279,8 @@ func TestChannelWithoutURL(t *testing.T) {
 	if ch.TypingOut.Shown {
 		t.Error("a channel without WEBHOOK_URL shows typing")
 	}
-	if diff := cmp.Diff([]bridge.Kind{bridge.KindMessage}, ch.Delivers); diff != "" {
-		t.Errorf("agents are not told that nobody reads them (-want +got):\n%s", diff)
+	if len(ch.Delivers) != 0 {
+		t.Errorf("it takes %v, and nobody reads them", ch.Delivers)
 	}
 	if ch.TypingIn.Hold != defaultHold {
 		t.Errorf("Hold %s, want the default", ch.TypingIn.Hold)

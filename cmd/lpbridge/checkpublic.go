@@ -34,7 +34,7 @@ func (c *checker) checkFeatures(s *settings, features []string) {
 		case slices.Contains(unshown, f):
 			c.warn("feature "+f, "is in LP_FEATURES and no channel can show it")
 		case s.Bridge.PublicURL == nil && (f == connector.FeatureFileSharing || f == connector.FeaturePhotoSharing):
-			c.warn("feature "+f, "is in LP_FEATURES, but without LPBRIDGE_PUBLIC_URL the channels get no files")
+			c.warn("feature "+f, "is in LP_FEATURES, but without LPBRIDGE_PUBLIC_URL only channels that upload get files")
 		}
 	}
 }
@@ -43,7 +43,7 @@ func (c *checker) checkFeatures(s *settings, features []string) {
 // there. Before the bridge runs nobody need be, so that it is no fault then.
 func (c *checker) checkPublicURL(ctx context.Context, s *settings) {
 	if s.Bridge.PublicURL == nil {
-		c.warn("files", "LPBRIDGE_PUBLIC_URL is not set: agents' files reach the channels as captions only")
+		c.warn("files", "LPBRIDGE_PUBLIC_URL is not set: agents' files reach channels that upload them, others get a sentence in their stead")
 		return
 	}
 	err := askPublicURL(ctx, s)

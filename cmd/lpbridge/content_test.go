@@ -3,7 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,8 +36,9 @@ const (
 	leads = `{"type":"button","title":"Shop","click":{"actions":[{"type":"link","uri":"https://shop.example"}]}}`
 )
 
-// allContent is the first column of the table in docs/content.md.
-func allContent() []agentContent {
+// allContent is the first column of the table in docs/content.md; files is where the
+// files of others lie.
+func allContent(files string) []agentContent {
 	return []agentContent{
 		{"text", lpsim.AgentMessage{Text: "Good morning"}},
 		{"text, `text/html`", lpsim.AgentMessage{Text: "<b>Hi</b> there", ContentType: "text/html"}},
@@ -42,7 +46,8 @@ func allContent() []agentContent {
 		{"picture (`hosted/file`)", lpsim.AgentMessage{File: &aPicture}},
 		{"document (`hosted/file`)", lpsim.AgentMessage{File: &aDocument}},
 		{"several files", lpsim.AgentMessage{Files: []lpsim.AgentFile{aPicture, aDocument}}},
-		{"`external/file`", other("external/file", `{"url":"https://files.example/manual.pdf","caption":"Manual"}`)},
+		{"`external/file`", other("external/file", `{"url":"`+files+`/manual.pdf","caption":"Manual"}`)},
+		{"`external/file` that cannot be had", other("external/file", `{"url":"`+files+`/none.pdf","caption":"Manual"}`)},
 		{"card: picture, text, buttons that say something", rich(`{"type":"vertical","elements":[` + picture + `,{"type":"text","text":"Shoes","tag":"title"},{"type":"text","text":"Now 20% off"},` + buttons + `]}`)},
 		{"card: picture, text, button that leads somewhere", rich(`{"type":"vertical","elements":[` + picture + `,{"type":"text","text":"Shoes"},` + leads + `]}`)},
 		{"card: text, button that leads somewhere", rich(`{"type":"vertical","elements":[{"type":"text","text":"Shoes"},` + leads + `]}`)},
@@ -67,7 +72,15 @@ func allContent() []agentContent {
 // contentTable runs everything an agent can send through a bridge that serves all
 // channels and writes what each got.
 func contentTable(t *testing.T, _ string) string {
-	x := newEveryChannel(t, nil)
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/manual.pdf" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, "%PDF-1.4\n%%EOF\n")
+	}))
+	t.Cleanup(files.Close)
+	x := newEveryChannel(t, map[string]string{"LPBRIDGE_ATTACHMENT_PRIVATE_NETWORKS": "true"})
 	var table strings.Builder
 	table.WriteString("| LivePerson's agent sends |")
 	rule := "| --- |"
@@ -76,7 +89,7 @@ func contentTable(t *testing.T, _ string) string {
 		rule += " --- |"
 	}
 	table.WriteString(" the agent is told |\n" + rule + " --- |\n")
-	for n, content := range allContent() {
+	for n, content := range allContent(files.URL) {
 		shown, receipts := x.agentSends(n, content.sent)
 		table.WriteString("| " + content.name + " |")
 		for _, p := range x.parties {

@@ -55,7 +55,7 @@ func newEveryChannel(t *testing.T, changes map[string]string) *everyChannel {
 		"LPBRIDGE_CHANNELS": "webhook,chatwoot,chatwootapi,layer,livechatai", "LPBRIDGE_PUBLIC_URL": x.front,
 		"CHATWOOT_BASE_URL": chatwoot.URL, "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "token", "CHATWOOT_ALLOW_UNSIGNED": "true",
 		"CHATWOOT_URL_SECRET": chatwootDoor, "CHATWOOT_ORDER_HOLD": "0s",
-		"CHATWOOTAPI_INBOXES": "inbox,other", "LAYER_APP_IDS": "sandbox", "LAYER_SANDBOX_IDENTITIES": "true",
+		"CHATWOOTAPI_PUBLIC_URL": x.front, "LAYER_PUBLIC_URL": x.front, "CHATWOOTAPI_INBOXES": "inbox,other", "LAYER_APP_IDS": "sandbox", "LAYER_SANDBOX_IDENTITIES": "true",
 		"LIVECHATAI_API_KEY": livechataitest.Key, "LIVECHATAI_AGENT_IDS": "agent-1", "LIVECHATAI_BASE_URL": liveServer.URL,
 		"LIVECHATAI_POLL_BUSY": "1s", "LIVECHATAI_POLL_IDLE": "1s", "LIVECHATAI_IMPORT": "true",
 	}

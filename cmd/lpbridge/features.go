@@ -13,18 +13,20 @@ import (
 // What LP_FEATURES lists counts; where it lists nothing they follow from the
 // channels. Every channel that takes messages shows all of an agent's content,
 // if need be in words, so only files depend on more: on an address of ours from
-// which they can be had.
+// which they can be had, or on channels that all upload them.
 func (s *settings) features() ([]string, error) {
 	if len(s.LivePerson.Features) > 0 {
 		return s.LivePerson.Features, nil
 	}
-	shown := false
+	shown, files := false, true
 	for _, ch := range s.channels {
 		adapter, err := ch.build(unusedCore{})
 		if err != nil {
 			return nil, fmt.Errorf("channel %s: %w", ch.name, err)
 		}
-		shown = shown || slices.Contains(adapter.Channel().Delivers, bridge.KindMessage)
+		if about := adapter.Channel(); slices.Contains(about.Delivers, bridge.KindMessage) {
+			shown, files = true, files && about.Uploads
+		}
 	}
 	if !shown {
 		return nil, nil
@@ -32,7 +34,7 @@ func (s *settings) features() ([]string, error) {
 	features := []string{
 		connector.FeatureAutoMessages, connector.FeatureRichContent, connector.FeatureQuickReplies, connector.FeatureMultiDialog,
 	}
-	if s.Bridge.PublicURL != nil {
+	if s.Bridge.PublicURL != nil || files {
 		features = append(features, connector.FeaturePhotoSharing, connector.FeatureFileSharing)
 	}
 	return features, nil

@@ -21,6 +21,14 @@ func TestFeaturesFollowFromTheChannels(t *testing.T) {
 	}{
 		{"a channel with a way back", map[string]string{"WEBHOOK_URL": "https://channel.example/events"}, words},
 		{"and an address for files", map[string]string{"WEBHOOK_URL": "https://channel.example/events", "LPBRIDGE_PUBLIC_URL": "https://bridge.example"}, words + " PHOTO_SHARING FILE_SHARING"},
+		{"a channel that uploads", map[string]string{
+			"LPBRIDGE_CHANNELS": "chatwoot", "CHATWOOT_BASE_URL": "https://chat.example", "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "t", "CHATWOOT_SECRETS": "s",
+		}, words + " PHOTO_SHARING FILE_SHARING"},
+		{"and one that does not", map[string]string{
+			"LPBRIDGE_CHANNELS": "webhook,chatwoot", "WEBHOOK_URL": "https://channel.example/events",
+			"CHATWOOT_BASE_URL": "https://chat.example", "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "t", "CHATWOOT_SECRETS": "s",
+		}, words},
+		{"no channel with a way back", nil, ""},
 		{"as the operator says", map[string]string{"WEBHOOK_URL": "https://channel.example/events", "LP_FEATURES": "QUICK_REPLIES"}, "QUICK_REPLIES"},
 	}
 	for _, test := range tests {

@@ -150,7 +150,11 @@ func (f *Fetcher) Slot() (release func(), ok bool) {
 func (f *Fetcher) File(ctx context.Context, address string) (*File, error) {
 	bounded, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	data, err := f.get(bounded, address)
+	accept := accepted
+	if f.documents {
+		accept += ", application/pdf, */*;q=0.5"
+	}
+	data, err := f.get(bounded, address, accept, f.readFile)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -170,7 +174,31 @@ func (f *Fetcher) File(ctx context.Context, address string) (*File, error) {
 	return p, nil
 }
 
-func (f *Fetcher) get(ctx context.Context, address string) ([]byte, error) {
+// Whole fetches a file of any kind that has at most so many bytes. Errors are
+// *[FetchError] or those of ctx.
+func (f *Fetcher) Whole(ctx context.Context, address string, most int64) ([]byte, error) {
+	bounded, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	data, err := f.get(bounded, address, "*/*", func(resp *http.Response) ([]byte, error) {
+		if resp.ContentLength > most {
+			return nil, &FetchError{Reason: tooManyBytes}
+		}
+		data, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+		if err == nil && int64(len(data)) > most {
+			err = &FetchError{Reason: tooManyBytes}
+		}
+		return data, err
+	})
+	switch {
+	case err == nil:
+		return data, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, fetchErrorOf(err)
+}
+
+func (f *Fetcher) get(ctx context.Context, address, accept string, read func(*http.Response) ([]byte, error)) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, &FetchError{Reason: refusedAddress}
@@ -179,10 +207,7 @@ func (f *Fetcher) get(ctx context.Context, address string) ([]byte, error) {
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "lpbridge")
-	req.Header.Set("Accept", accepted)
-	if f.documents {
-		req.Header.Set("Accept", accepted+", application/pdf, */*;q=0.5")
-	}
+	req.Header.Set("Accept", accept)
 	resp, err := f.client.Do(req)
 	if err != nil {
 		return nil, err
@@ -191,7 +216,7 @@ func (f *Fetcher) get(ctx context.Context, address string) ([]byte, error) {
 	if err := errorOfStatus(resp.StatusCode); err != nil {
 		return nil, err
 	}
-	return f.readFile(resp)
+	return read(resp)
 }
 
 // accepted are the types of pictures LivePerson takes ("File Sharing" page).
@@ -348,6 +373,9 @@ func (k *kept) from(h http.Handler, r *http.Request) (err error) {
 		}
 	}()
 	h.ServeHTTP(k, r)
+	if k.body.Len() > k.most {
+		return &FetchError{Reason: tooManyBytes}
+	}
 	return r.Context().Err()
 }
 
