@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 )
 
 // extConsumerDigits is how much of the hash an ext_consumer_id holds: 160 bits.
@@ -18,4 +19,17 @@ func ExtConsumerID(key []byte, channel string, id ConsumerID) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(channel + "\x00" + string(id)))
 	return channel + ":" + hex.EncodeToString(mac.Sum(nil))[:extConsumerDigits]
+}
+
+// external is what [ExtConsumerID] makes.
+var external = regexp.MustCompile(`^([^:]+):[0-9a-f]{40}$`)
+
+// External reports whether an id is one that [ExtConsumerID] made, and of which
+// channel.
+func (id ConsumerID) External() (channel string, ok bool) {
+	parts := external.FindStringSubmatch(string(id))
+	if parts == nil {
+		return "", false
+	}
+	return parts[1], true
 }

@@ -232,15 +232,21 @@ func (c *Chatwoot) lastWrote(ctx context.Context, contact int64) (wrote, error) 
 	if err != nil {
 		return wrote{}, err
 	}
-	thread, consumer, found := strings.Cut(string(r.Data), " ")
-	if !found {
-		consumer = strconv.FormatInt(contact, 10)
-	}
-	number, err := strconv.ParseInt(thread, 10, 64)
+	known, err := readWrote(r)
 	if err != nil {
 		return wrote{}, nil
 	}
-	return wrote{number, bridge.ConsumerID(consumer)}, nil
+	return known, nil
+}
+
+// readWrote reads what record wrote.
+func readWrote(r bridge.Record) (wrote, error) {
+	thread, consumer, found := strings.Cut(string(r.Data), " ")
+	if !found {
+		consumer = strconv.FormatInt(r.ID, 10)
+	}
+	number, err := strconv.ParseInt(thread, 10, 64)
+	return wrote{number, bridge.ConsumerID(consumer)}, err
 }
 
 func threadOf(conversation int64) bridge.ThreadID {

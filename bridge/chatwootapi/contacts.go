@@ -49,7 +49,7 @@ func (p *visitor) consumer() bridge.ConsumerID {
 	if p.inbox.Proven != "" {
 		return consumerID(p.contact.ID)
 	}
-	return bridge.ConsumerID("source-" + formatID(p.inbox.ID))
+	return bridge.ConsumerID(inboxConsumer + formatID(p.inbox.ID))
 }
 
 // people knows who the contacts are, which inboxes they are met in and what they

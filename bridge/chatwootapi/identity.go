@@ -179,5 +179,5 @@ func (c *conversation) consumer(p *visitor) bridge.ConsumerID {
 	case c.FormerContact == p.contact.ID:
 		return consumerID(p.contact.ID)
 	}
-	return bridge.ConsumerID("source-" + formatID(p.inbox.ID))
+	return bridge.ConsumerID(inboxConsumer + formatID(p.inbox.ID))
 }

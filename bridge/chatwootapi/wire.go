@@ -445,8 +445,14 @@ func (c *contact) consumer(id bridge.ConsumerID) *bridge.Consumer {
 	}
 }
 
+// What consumers are called: a contact that is proven, and else a contact-inbox.
+const (
+	contactConsumer = "contact-"
+	inboxConsumer   = "source-"
+)
+
 func consumerID(contact int64) bridge.ConsumerID {
-	return bridge.ConsumerID("contact-" + formatID(contact))
+	return bridge.ConsumerID(contactConsumer + formatID(contact))
 }
 
 // flatAttributes are the custom attributes that are plain values, and the

@@ -90,6 +90,8 @@ type Options struct {
 	// Trace tells the way of an event or of a thread, see [bridge.Trace]; nil for
 	// none.
 	Trace func(ctx context.Context, channel, id string) (bridge.Trace, error)
+	// Consumers shows and erases what is kept of one; nil for none.
+	Consumers Consumers
 	// Journal says how the journal is; nil shows nothing of it.
 	Journal func() Journal
 	// Refusals are the kinds of request that were refused, the newest first; nil
@@ -116,8 +118,10 @@ type Console struct {
 	refusals func() []Refusal
 	journal  func() Journal
 	trace    func(ctx context.Context, channel, id string) (bridge.Trace, error)
-	version  string
-	log      *slog.Logger
+	// consumers is nil where nothing of them is shown.
+	consumers Consumers
+	version   string
+	log       *slog.Logger
 
 	access    access
 	draining  atomic.Bool
@@ -125,8 +129,10 @@ type Console struct {
 	traffic   *trafficReader
 	actions   *prometheus.CounterVec
 	resumes   *prometheus.CounterVec
-	handler   http.Handler
-	checking  sync.WaitGroup
+	// consumerActions counts what was shown and erased of consumers.
+	consumerActions *prometheus.CounterVec
+	handler         http.Handler
+	checking        sync.WaitGroup
 }
 
 // New makes a console. It panics when metrics of the same names are registered
@@ -135,7 +141,7 @@ func New(o Options) *Console {
 	c := &Console{
 		bridge: o.Bridge, letters: o.DeadLetters, version: o.Version,
 		settings: append([]Setting{}, o.Settings...),
-		log:      o.Logger, refusals: o.Refusals, journal: o.Journal, trace: o.Trace,
+		log:      o.Logger, refusals: o.Refusals, journal: o.Journal, trace: o.Trace, consumers: o.Consumers,
 		traffic: &trafficReader{source: o.Gatherer},
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",
@@ -143,6 +149,9 @@ func New(o Options) *Console {
 		resumes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_resumes_total", Help: "How often an operator let a far side be asked at once, by far side.",
 		}, []string{"far_side"}),
+		consumerActions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lpbridge_consumer_actions_total", Help: "How often an operator exported or erased what is kept of a consumer.",
+		}, []string{"action"}),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -164,7 +173,7 @@ func (c *Console) register(reg prometheus.Registerer) {
 		ConstLabels: prometheus.Labels{"version": c.version},
 	})
 	build.Set(1)
-	reg.MustRegister(build, c.actions, c.resumes)
+	reg.MustRegister(build, c.actions, c.resumes, c.consumerActions)
 }
 
 func (c *Console) routes(o Options) *http.ServeMux {
@@ -181,6 +190,10 @@ func (c *Console) routes(o Options) *http.ServeMux {
 
 	if c.trace != nil {
 		mux.HandleFunc("GET /trace", c.serveTrace)
+	}
+	if c.consumers != nil {
+		mux.HandleFunc("POST /consumers/export", c.exportConsumer)
+		mux.HandleFunc("POST /consumers/erase", c.eraseConsumer)
 	}
 	mux.HandleFunc("GET /deadletters", c.list)
 	mux.HandleFunc("GET /deadletters/export", c.export)

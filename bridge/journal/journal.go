@@ -246,6 +246,9 @@ func (j *Journal) Start(committed func([]bridge.Entry)) error {
 	}
 	j.started = true
 	j.purger.start()
+	if err := j.resumeScrub(); err != nil {
+		return fmt.Errorf("journal: start: %w", err)
+	}
 	return nil
 }
 

@@ -73,6 +73,8 @@ const (
 	// was found to have ended out of order.
 	metaForgotten   = "epochs_forgotten"
 	metaForgottenAt = "epochs_forgotten_at"
+	// metaScrub is 1 between an erasure and the end of its scrub.
+	metaScrub = "scrub"
 )
 
 // migrations only ever go forward; the schema's version counts those applied.

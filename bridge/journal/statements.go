@@ -67,6 +67,17 @@ const (
 	forgetConsumer
 	forgetUnclaimed
 	expireDead
+	eraseDone
+	eraseDead
+	eraseThread
+	eraseConversation
+	eraseConsumer
+	erasePosition
+	erasePositions
+	eraseComposing
+	waitsIn
+	openIn
+	openOne
 	newestOldEpoch
 	forgetEpochs
 	writerStatements
@@ -121,6 +132,13 @@ const (
 	oldConsumers
 	oldUnclaimed
 	oldDead
+	consumersPage
+	threadsPage
+	threadsOfConsumer
+	conversationsPage
+	positionsPage
+	eventsPage
+	eventAt
 	allStatements
 )
 
@@ -242,6 +260,17 @@ var text = [allStatements]string{
 	forgetConsumer:         `DELETE FROM consumers WHERE channel = ? AND id = ? AND touched < ? AND ` + consumerUnused,
 	forgetUnclaimed:        `DELETE FROM unclaimed WHERE id = ? AND length(body) = ? AND received < ?`,
 	expireDead:             `UPDATE events SET payload = x'', expired = 1 WHERE seq = ? AND state = 2 AND settled < ?`,
+	eraseDone:              `DELETE FROM events WHERE seq = ? AND state = 1`,
+	eraseDead:              `DELETE FROM events WHERE seq = ? AND state = 2`,
+	eraseThread:            `DELETE FROM threads WHERE channel = ? AND id = ?`,
+	eraseConversation:      `DELETE FROM conversations WHERE id = ?`,
+	eraseConsumer:          `DELETE FROM consumers WHERE channel = ? AND id = ?`,
+	erasePosition:          `DELETE FROM ledger WHERE dialog = ? AND sequence = ?`,
+	erasePositions:         `DELETE FROM positions WHERE channel = ? AND thread = ?`,
+	eraseComposing:         `DELETE FROM composing WHERE direction IN ('>', '<') AND channel = ? AND thread = ?`,
+	waitsIn:                `SELECT 1 FROM events WHERE state = 0 AND listed = 1 AND lane = ? LIMIT 1`,
+	openIn:                 `SELECT 1 FROM conversations WHERE channel = ? AND thread = ? AND open = 1 LIMIT 1`,
+	openOne:                `SELECT 1 FROM conversations WHERE id = ? AND open = 1`,
 	newestOldEpoch:         `SELECT epoch, found FROM epochs WHERE found < ? ORDER BY epoch DESC LIMIT 1`,
 	forgetEpochs:           `DELETE FROM epochs WHERE epoch <= ?`,
 
@@ -319,6 +348,18 @@ var text = [allStatements]string{
 	oldOpenConversations: `SELECT id FROM conversations WHERE id > ? AND touched < ? AND open = 1 ORDER BY id LIMIT ?`,
 	oldConsumers: `SELECT channel, id FROM consumers WHERE (channel, id) > (?, ?) AND touched < ? AND ` + consumerUnused + `
 		ORDER BY channel, id LIMIT ?`,
+	// What is kept of one person is looked for a page at a time: a reader that stays
+	// open keeps the log from being used again.
+	consumersPage: `SELECT channel, id, ext_consumer, lp_consumer FROM consumers WHERE (channel, id) > (?, ?)
+		ORDER BY channel, id LIMIT 1000`,
+	threadsPage: `SELECT channel, id, consumer, ext_consumer FROM threads WHERE (channel, id) > (?, ?)
+		ORDER BY channel, id LIMIT 1000`,
+	threadsOfConsumer: `SELECT ` + threadColumns + ` FROM threads WHERE channel = ? AND consumer = ?`,
+	conversationsPage: `SELECT id, channel, thread, ext_consumer, lp_consumer FROM conversations WHERE id > ? ORDER BY id LIMIT 1000`,
+	positionsPage: `SELECT dialog, sequence, channel, thread, source, saved FROM ledger WHERE (dialog, sequence) > (?, ?)
+		ORDER BY dialog, sequence LIMIT 1000`,
+	eventsPage:     `SELECT seq, lane, instr(payload, ?) > 0 FROM events WHERE seq > ? ORDER BY seq LIMIT 1000`,
+	eventAt:        `SELECT ` + eventColumns + `, state FROM events WHERE seq = ?`,
 	oldUnclaimed:   `SELECT id, length(body) FROM unclaimed WHERE id > ? AND received < ? ORDER BY id LIMIT ?`,
 	oldDead:        `SELECT seq FROM events WHERE state = 2 AND seq > ? AND expired = 0 AND settled < ? ORDER BY seq LIMIT ?`,
 	recordBound:    `SELECT id FROM records WHERE channel = ? AND kind = ? AND id > ? ORDER BY id LIMIT 1 OFFSET 999`,

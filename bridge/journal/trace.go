@@ -120,7 +120,7 @@ func (t *tracing) add(r *traced) error {
 	whole, part := e.ID.Whole()
 	event := bridge.TracedEvent{
 		Seq: e.Seq, Channel: e.Lane.Channel, Thread: e.Lane.Thread, Direction: e.Lane.Direction.String(), Kind: e.Kind, ID: whole, Part: part,
-		Accepted: e.Accepted, State: []string{"pending", "done", "dead"}[r.state], Failures: e.Attempts, Answer: e.Reason,
+		Accepted: e.Accepted, State: states[r.state], Failures: e.Attempts, Answer: e.Reason,
 	}
 	if e.Attempts > 0 {
 		event.Last = r.entry.last

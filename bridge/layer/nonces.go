@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ type nonceStore struct {
 
 	mu  sync.Mutex
 	key []byte
+	// spent are digests of used nonces whose sessions were erased, and when their
+	// time is over at the latest.
+	spent map[string]time.Time
 }
 
 // nonceKey is the key nonces are signed with.
@@ -64,7 +68,26 @@ func (b *nonceStore) valid(ctx context.Context, text string) (bool, error) {
 	}
 	signed, mac := nonce[:nonceEnd+nonceChance], nonce[nonceEnd+nonceChance:]
 	ends := time.UnixMilli(int64(binary.BigEndian.Uint64(nonce)))
-	return hmac.Equal(mac, signNonce(key, signed)) && time.Now().Before(ends), nil
+	return hmac.Equal(mac, signNonce(key, signed)) && time.Now().Before(ends) && !b.isSpent(digest(text)), nil
+}
+
+// spend keeps a nonce used though its session is gone.
+func (b *nonceStore) spend(digest string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(b.spent, func(_ string, over time.Time) bool { return now.After(over) })
+	if b.spent == nil {
+		b.spent = map[string]time.Time{}
+	}
+	b.spent[digest] = now.Add(nonceLife)
+}
+
+func (b *nonceStore) isSpent(digest string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, spent := b.spent[digest]
+	return spent
 }
 
 func signNonce(key, nonce []byte) []byte {

@@ -212,7 +212,7 @@ func (u *uploads) remember(ctx context.Context, e *bridge.Entry, at string) erro
 	if err != nil {
 		return err
 	}
-	return u.records.Save(ctx, bridge.Record{Kind: UploadRecords, ID: id, Keys: []string{at}, Data: []byte(e.ID)})
+	return u.records.Save(ctx, bridge.Record{Kind: UploadRecords, ID: id, Parent: threadParent(e.ThreadKey()), Keys: []string{at}, Data: []byte(e.ID)})
 }
 
 // of is the event whose file lies at a path, empty when none does.

@@ -63,7 +63,10 @@ type Options struct {
 	Account  connector.AccountID
 	ClientID string
 	Journal  bridge.Journal
-	Client   *connector.Client
+	// Archive shows and erases what is kept of one consumer; nil where that is not
+	// wanted.
+	Archive Archive
+	Client  *connector.Client
 	// VerifySignature checks the signature header of a notification.
 	VerifySignature func(header string, body []byte) error
 	// TryCredential gets a token from LivePerson; may be nil. It is called at the

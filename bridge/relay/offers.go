@@ -104,18 +104,18 @@ func (o *offers) offer(ctx context.Context, key bridge.ThreadKey, ev *bridge.Eve
 		return bridge.ChannelRecord{}, nil, err
 	}
 	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{
-		Kind: OfferRecords, ID: id, Parent: offersOf(key), Keys: []string{name}, Data: data,
+		Kind: OfferRecords, ID: id, Parent: threadParent(key), Keys: []string{name}, Data: data,
 	}}, replies, nil
 }
 
-// offersOf groups the offers of a thread.
-func offersOf(key bridge.ThreadKey) string { return key.Channel + partMark + string(key.Thread) }
+// threadParent groups records of a thread.
+func threadParent(key bridge.ThreadKey) string { return key.Channel + partMark + string(key.Thread) }
 
 // typed finds what somebody chose who can only write: in the newest offer of the
 // conversation, by the name of a choice or by its number in the list. Nil when
 // what was written chooses nothing.
 func (o *offers) typed(ctx context.Context, key bridge.ThreadKey, conversation, text string) (*offered, error) {
-	newest, err := o.records.List(ctx, OfferRecords, offersOf(key), bridge.Page{Limit: 1, Newest: true})
+	newest, err := o.records.List(ctx, OfferRecords, threadParent(key), bridge.Page{Limit: 1, Newest: true})
 	if err != nil || len(newest) == 0 {
 		return nil, err
 	}

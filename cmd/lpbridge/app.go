@@ -133,7 +133,7 @@ func (a *app) journalOptions() journal.Options {
 func (a *app) makeBridge() (err error) {
 	s, c := a.settings, a.settings.LivePerson
 	a.bridge, err = relay.New(relay.Options{
-		Account: connector.AccountID(c.AccountID), ClientID: c.ClientID, Journal: a.journal, Client: a.lp.client,
+		Account: connector.AccountID(c.AccountID), ClientID: c.ClientID, Journal: a.journal, Archive: a.journal.Archive(), Client: a.lp.client,
 		VerifySignature: func(header string, body []byte) error { return a.lp.secrets.Verify(header, body) },
 		TryCredential:   a.lp.tryCredential,
 		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait, UnclaimedFor: s.Bridge.UnclaimedFor,
@@ -312,7 +312,7 @@ func (a *app) console() *console.Console {
 	}
 	return console.New(console.Options{
 		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts,
-		Refusals: a.refusals.list, Journal: a.journalStatus, Trace: a.journal.Trace, Profiles: a.settings.Bridge.Doors.AdminProfiles,
+		Refusals: a.refusals.list, Journal: a.journalStatus, Trace: a.journal.Trace, Consumers: a.bridge.Consumers(), Profiles: a.settings.Bridge.Doors.AdminProfiles,
 		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})
