@@ -1,4 +1,4 @@
-.PHONY: help test race docs load soak mutants lives lint house module
+.PHONY: help test race docs chart load soak mutants lives lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -11,6 +11,9 @@ race: ## the same under the race detector; needs a C compiler
 
 docs: ## write the generated parts of README.md and docs/ anew
 	go test ./cmd/lpbridge -run Documents -update
+
+chart: ## write anew what the Helm chart renders to, and test what is in deploy/
+	cd tools/deploy && go test ./... -update
 
 load: ## how fast it is, beside something simpler; docs/performance.md
 	go run ./tools/lpload
