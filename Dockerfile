@@ -1,25 +1,30 @@
-# Builds lpbridge from source into an image that holds nothing but the binary.
-# With --build-arg BINARY=prebuilt the binary is taken from dist/lpbridge instead.
+# Builds the image from source: lpbridge, and lpsim beside it, on nothing. Several
+# platforms at once: docker buildx build --platform linux/amd64,linux/arm64 .
+# With --build-arg BINARY=prebuilt it takes what lies in dist/image instead, which
+# deploy/image-test and `make release` put there.
 ARG BINARY=built
 
-FROM golang:1.26 AS built
+FROM --platform=$BUILDPLATFORM golang:1.26 AS built
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=${VERSION}" -o /out/lpbridge ./cmd/lpbridge \
- && mkdir -p /out/data
+ARG TARGETOS TARGETARCH
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags "-s -w -X main.release=${VERSION}" -o /out/root/ ./cmd/lpbridge ./cmd/lpsim \
+ && mkdir -p /out/data /out/root/tmp && chmod 1777 /out/root/tmp
 
 FROM scratch AS prebuilt
-COPY dist/lpbridge /out/lpbridge
-COPY dist/data /out/data
+ARG TARGETOS TARGETARCH
+COPY dist/image/${TARGETOS}_${TARGETARCH} /out/root
+COPY dist/image/data /out/data
 
-FROM ${BINARY} AS binary
+FROM ${BINARY} AS binaries
 
 FROM scratch
-COPY --from=binary /out/lpbridge /lpbridge
-COPY --from=binary --chown=65532:65532 /out/data /data
+# lpbridge, lpsim, and /tmp for the sandbox.
+COPY --from=binaries /out/root /
+COPY --from=binaries --chown=65532:65532 /out/data /data
 USER 65532:65532
 ENV LPBRIDGE_STORE=sqlite:/data/lpbridge.db
 VOLUME /data
