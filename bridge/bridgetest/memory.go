@@ -155,7 +155,7 @@ func (j *Journal) LimitUnclaimed(n int) {
 }
 
 // Break makes every call from now on fail with [bridge.ErrStorage] and cause,
-// until it is called with nil. [Journal.RecordsOf] goes on working.
+// until it is called with nil.
 func (j *Journal) Break(cause error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -323,5 +323,35 @@ func (j *Journal) Close() error {
 func (j *Journal) RecordsOf(channel string) bridge.Records {
 	j.mem.mu.Lock()
 	defer j.mem.mu.Unlock()
-	return j.mem.store(channel)
+	return records{j.mem.store(channel), j}
+}
+
+// records are those of a journal; they fail when it does.
+type records struct {
+	*Records
+	journal *Journal
+}
+
+// NextID implements [bridge.Records].
+func (r records) NextID(ctx context.Context, kind string) (id int64, err error) {
+	if err := r.journal.read(func() {}); err != nil {
+		return 0, err
+	}
+	return r.Records.NextID(ctx, kind)
+}
+
+// Save implements [bridge.Records].
+func (r records) Save(ctx context.Context, list ...bridge.Record) error {
+	if err := r.journal.read(func() {}); err != nil {
+		return err
+	}
+	return r.Records.Save(ctx, list...)
+}
+
+// Delete implements [bridge.Records].
+func (r records) Delete(ctx context.Context, kind string, ids ...int64) error {
+	if err := r.journal.read(func() {}); err != nil {
+		return err
+	}
+	return r.Records.Delete(ctx, kind, ids...)
 }

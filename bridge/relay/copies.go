@@ -89,15 +89,25 @@ func (c *copiesOf) awaited() bool {
 	return c != nil && (c.unnamed || slices.ContainsFunc(c.list, func(x copied) bool { return x.Dialog == "" }))
 }
 
-// at reports whether one is known to lie at a position.
-func (c *copiesOf) at(dialog string, sequence int64) bool {
-	return c != nil && slices.ContainsFunc(c.list, func(x copied) bool { return x.Dialog == dialog && x.Sequence == sequence })
+// at is the message one of whose copies is known to lie at a position, if there is
+// one.
+func (c *copiesOf) at(dialog string, sequence int64) (of bridge.EventID) {
+	if c == nil {
+		return ""
+	}
+	for _, x := range c.list {
+		if x.Dialog == dialog && x.Sequence == sequence {
+			of = x.Event
+		}
+	}
+	return of
 }
 
-// another reports whether something in these words may be a copy of another message.
-func (c *copiesOf) another(than bridge.EventID, words string) bool {
+// another reports whether something in these words may be a copy of another message
+// than those.
+func (c *copiesOf) another(than []bridge.EventID, words string) bool {
 	return c != nil && slices.ContainsFunc(c.list, func(x copied) bool {
-		return x.Dialog == "" && x.Event != than && x.Words == words
+		return x.Dialog == "" && x.Words == words && !slices.Contains(than, x.Event)
 	})
 }
 

@@ -3,10 +3,14 @@ package relay_test
 import (
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"lpbridge/bridge"
+	"lpbridge/bridge/bridgetest"
+	"lpbridge/bridge/relay"
 	"lpbridge/connector/lpsim"
 )
 
@@ -116,6 +120,61 @@ func TestMessageThatWasSentAgainBecauseItDidNotArriveHasNoCopy(t *testing.T) {
 		if texts := r.allConsumerTexts(); count(texts, "ok") != 3 || r.journal.PendingCount() != 0 {
 			t.Errorf("LivePerson has %q, %d pending; want ok three times", texts, r.journal.PendingCount())
 		}
+	})
+}
+
+// Two threads of a consumer wrote the same, both were sent again, and now both echoes
+// come: what may be a copy of either settles one of them.
+func TestEchoesOfTwoThreadsThatSentAgainSettleBoth(t *testing.T) {
+	inBubble(t, rigOptions{echoWait: 35 * time.Second, quiet: true}, func(t *testing.T, r *rig) {
+		r.sayAs("t-1", "u", "e-1", "hello")
+		time.Sleep(time.Second)
+		r.wire.fail(about(`"ok"`, inTurn(isLost, isLost, r.appliedThen(isLost), r.appliedThen(isLost))))
+		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 15_000, WebhookDelayMaxMs: 15_000})
+		r.sayAs("t-1", "u", "e-2", "ok")
+		time.Sleep(5 * time.Second)
+		r.sayAs("t-2", "u", "e-3", "ok")
+		time.Sleep(10 * time.Minute)
+		if texts := r.allConsumerTexts(); count(texts, "ok") != 2 || r.journal.PendingCount() != 0 {
+			t.Errorf("LivePerson has %q, %d pending; want ok twice", texts, r.journal.PendingCount())
+		}
+	})
+}
+
+// unsettled is a journal that gets no settlement any more once it is cut off.
+type unsettled struct {
+	*bridgetest.Journal
+	cut *atomic.Bool
+}
+
+func (j unsettled) Settle(s bridge.Settlement) {
+	if !j.cut.Load() {
+		j.Journal.Settle(s)
+	}
+}
+
+// The answer to a message that was sent again says where it lies, and the process
+// dies before it is on disk that this settles it. Its echo must.
+func TestEchoSettlesAMessageWhosePlaceIsKnownFromBeforeACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := rigOptions{echoWait: 35 * time.Second, quiet: true}
+		var cut atomic.Bool
+		first := o
+		first.adjust = func(opts *relay.Options) { opts.Journal = unsettled{opts.Journal.(*bridgetest.Journal), &cut} }
+		r := newRig(t, first)
+		r.begin("t-1")
+		r.wire.fail(about(`"ok"`, inTurn(isLost, func(req *http.Request, body string) (*http.Response, error) {
+			cut.Store(true)
+			r.door.lead(nil)
+			return r.applied(req, body)
+		})))
+		r.say("t-1", "e-1", "ok")
+		time.Sleep(36 * time.Second)
+		o.journal = r.crash()
+		o.sim, o.door, o.channel = r.sim, r.door, r.channel
+		r = newRig(t, o)
+		time.Sleep(10 * time.Minute)
+		r.wantOnce("ok")
 	})
 }
 

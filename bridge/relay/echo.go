@@ -61,7 +61,7 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 		return err
 	}
 	copied, err := n.copies.of(ctx, e.conversation.LPConsumer)
-	if copied.at(e.dialog, e.sequence) || err != nil {
+	if err != nil {
 		return err
 	}
 	var asked *bridge.Entry
@@ -73,9 +73,9 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 		Resembles: func(entry *bridge.Entry) bool {
 			return entry.Kind == bridge.KindMessage && e.path == "" && e.sequence > last
 		},
-		Excludes: func(ctx context.Context, entry *bridge.Entry) (bool, error) {
+		Excludes: func(ctx context.Context, entry *bridge.Entry, doubted []bridge.EventID) (bool, error) {
 			asked = entry
-			return n.excludes(ctx, e, entry, e.proves(entry, uploaded))
+			return n.excludes(ctx, e, entry, e.proves(entry, uploaded), doubted)
 		},
 	})
 	switch {
@@ -87,21 +87,25 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 		return nil
 	case found.Undecided != nil:
 		return n.postpone(ctx, e, found.Undecided)
-	case found.Known || e.path != "" || !copied.awaited():
+	case found.Known || e.path != "" || !copied.awaited() || copied.at(e.dialog, e.sequence) != "":
 		return nil
 	}
 	return n.copies.found(ctx, e.conversation.LPConsumer, wordsOf(e.text), sent{e.dialog, e.sequence})
 }
 
 // excludes reports whether what came back cannot be an entry, in whose words it is
-// or not: it may be a copy of another one, or lies before the message that its lane
-// sent before.
-func (n *news) excludes(ctx context.Context, e *echo, entry *bridge.Entry, sameWords bool) (bool, error) {
+// or not: it may be a copy of another one that has been settled, or lies before the
+// message that its lane sent before.
+func (n *news) excludes(ctx context.Context, e *echo, entry *bridge.Entry, sameWords bool, doubted []bridge.EventID) (bool, error) {
 	copied, err := n.copies.of(ctx, e.conversation.LPConsumer)
 	if err != nil {
 		return false, err
 	}
-	if !sameWords && copied.awaited() || e.path == "" && copied.another(entry.ID, wordsOf(e.text)) {
+	if of := copied.at(e.dialog, e.sequence); of != "" {
+		// It may have been known before the journal had that it settles that one.
+		return of != entry.ID, nil
+	}
+	if !sameWords && copied.awaited() || e.path == "" && copied.another(doubted, wordsOf(e.text)) {
 		return true, nil
 	}
 	before, err := n.journal.LastOfThread(ctx, e.dialog, entry.ThreadKey())

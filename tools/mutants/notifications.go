@@ -9,8 +9,28 @@ var ofNotifications = []mutant{
 	},
 	{
 		name: "the echo of a copy is taken for the next message in other words",
-		file: "bridge/relay/echo.go", old: " && e.sequence > last && !copied\n", broken: " && e.sequence > last && (copied || !copied)\n",
+		file: "bridge/relay/echo.go", old: "\tif !sameWords && copied.awaited() || ", broken: "\tif ",
 		packages: engine, run: "Copy",
+	},
+	{
+		name: "the echo of a copy is taken for the next message in the same words",
+		file: "bridge/relay/echo.go", old: " || e.path == \"\" && copied.another(doubted, wordsOf(e.text)) {", broken: " {",
+		packages: engine, run: "Copy",
+	},
+	{
+		name: "what lies before the last message of a thread is taken for a later one",
+		file: "bridge/relay/echo.go", old: "\treturn before >= e.sequence, err\n", broken: "\treturn before < -1, err\n",
+		packages: engine, run: "Copy",
+	},
+	{
+		name: "an echo does not tell which of two sendings arrived",
+		file: "bridge/relay/copies.go", old: "\t\treturn !taken.Before(x.Doubted.Add(x.Sent.Sub(x.Doubted) / 2))\n", broken: "\t\treturn false\n",
+		packages: engine, run: "HasNoCopy",
+	},
+	{
+		name: "doubt that the journal refused is forgotten by an orderly stop",
+		file: "bridge/relay/lane/finish.go", old: "\t\tif e.Doubt != nil {\n\t\t\ts.keepDoubt", broken: "\t\tif e.Doubt == nil {\n\t\t\ts.keepDoubt",
+		packages: lanes, run: "Stop",
 	},
 	{
 		name: "that a message is sent again is not written down",

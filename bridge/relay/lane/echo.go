@@ -34,8 +34,9 @@ type Arrival struct {
 	// delivery has ended.
 	Known func(ctx context.Context) (bool, error)
 	// Excludes reports whether it cannot be an entry: it lies before the message
-	// that was delivered before that one, or is a copy of another.
-	Excludes func(ctx context.Context, e *bridge.Entry) (bool, error)
+	// that was delivered before that one, or is a copy of another. doubted are all
+	// messages of the consumer's lanes that may have arrived.
+	Excludes func(ctx context.Context, e *bridge.Entry, doubted []bridge.EventID) (bool, error)
 	// Matches compares it with an entry word for word.
 	Matches func(*bridge.Entry) bool
 	// Resembles says whether it may be an entry whose words LivePerson changed, as
@@ -55,11 +56,11 @@ type Finding struct {
 	Known bool
 }
 
-func (a *Arrival) excludes(ctx context.Context, e *bridge.Entry) (bool, error) {
+func (a *Arrival) excludes(ctx context.Context, e *bridge.Entry, doubted []bridge.EventID) (bool, error) {
 	if a.Excludes == nil {
 		return false, nil
 	}
-	return a.Excludes(ctx, e)
+	return a.Excludes(ctx, e, doubted)
 }
 
 // Echo settles the entry that an arrival proves to have been delivered. The keys
@@ -86,7 +87,7 @@ func (s *Set) Echo(ctx context.Context, keys []bridge.LaneKey, a Arrival) (Findi
 			return Finding{Known: known}, err
 		}
 		asked = now.ask
-		switch another, err := a.excludes(ctx, asked); {
+		switch another, err := a.excludes(ctx, asked, now.doubted); {
 		case err != nil:
 			return Finding{}, err
 		case another:
@@ -101,6 +102,8 @@ type weighed struct {
 	finding  Finding
 	settling *settling
 	ask      *bridge.Entry
+	// doubted are all messages of the lanes that may have arrived.
+	doubted []bridge.EventID
 }
 
 // weigh finds out what an arrival is. It settles the entry that it is when the
@@ -121,12 +124,23 @@ func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked
 	found, undecided := prove(lanes, a, excluded)
 	if found.lane == nil || found.entry != asked {
 		s.mu.Unlock()
-		return weighed{finding: Finding{Undecided: undecided}, ask: found.entry}, nil
+		return weighed{finding: Finding{Undecided: undecided}, ask: found.entry, doubted: doubtedIn(lanes)}, nil
 	}
 	w, settlements := s.arrived(found, a)
 	s.mu.Unlock()
 	s.settle(settlements)
 	return weighed{finding: Finding{Settled: true}, settling: w}, nil
+}
+
+func doubtedIn(lanes []*lane) (ids []bridge.EventID) {
+	for _, l := range lanes {
+		for _, e := range l.queue {
+			if e.Doubt != nil || e == l.delivering {
+				ids = append(ids, e.ID)
+			}
+		}
+	}
+	return ids
 }
 
 // arrived takes an entry off its lane that has proved to be there.
