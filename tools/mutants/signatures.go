@@ -59,12 +59,12 @@ var ofSignatures = []mutant{
 	},
 	{
 		name: "a nonce of Layer's that nobody issued can be used",
-		file: "bridge/layer/nonces.go", old: "return hmac.Equal(mac, signNonce(key, signed)) && time.Now().Before(ends), nil", broken: "return len(mac) == len(signNonce(key, signed)) && time.Now().Before(ends), nil",
+		file: "bridge/layer/nonces.go", old: "return hmac.Equal(mac, signNonce(key, signed)) && time.Now().Before(ends)", broken: "return len(mac) == len(signNonce(key, signed)) && time.Now().Before(ends)",
 		packages: []string{"./bridge/layer"}, run: "Nonce|Login",
 	},
 	{
 		name: "a nonce of Layer's never ends",
-		file: "bridge/layer/nonces.go", old: "&& time.Now().Before(ends), nil", broken: "&& !ends.IsZero(), nil",
+		file: "bridge/layer/nonces.go", old: "&& time.Now().Before(ends)", broken: "&& !ends.IsZero()",
 		packages: []string{"./bridge/layer"}, run: "Nonce",
 	},
 	{
