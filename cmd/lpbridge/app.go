@@ -202,11 +202,7 @@ func (a *app) run(ctx context.Context) error {
 	<-ctx.Done()
 	a.drain(ctx, operating)
 	a.settings.log.Info("stopping")
-	watchdog := time.AfterFunc(budget+wedged, func() {
-		debug.SetTraceback("all")
-		panic("the stop took longer than LPBRIDGE_SHUTDOWN_TIMEOUT allows")
-	})
-	defer watchdog.Stop()
+	defer endBy(budget + wedged).Stop()
 	a.shutDown(ctx, closing, "public", public)
 	endRelaying()
 	err = <-relayed
@@ -219,6 +215,14 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.settings.log.Info("stopped")
 	return err
+}
+
+// endBy ends the process with all its goroutines' traces unless it is stopped.
+func endBy(limit time.Duration) *time.Timer {
+	return time.AfterFunc(limit, func() {
+		debug.SetTraceback("all")
+		panic("the stop took longer than LPBRIDGE_SHUTDOWN_TIMEOUT allows")
+	})
 }
 
 // drain makes /readyz say no and serves on for as long as balancers may need to

@@ -72,7 +72,7 @@ func variables(t *testing.T) []string {
 			if field, ok := n.(*ast.Field); ok && field.Tag != nil {
 				tag, _ := strconv.Unquote(field.Tag.Value)
 				if name, _, _ := strings.Cut(reflect.StructTag(tag).Get("env"), ","); name != "" {
-					names = append(names, name)
+					names = append(names, "LPSIM_"+name)
 				}
 			}
 			return true

@@ -14,32 +14,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
 
+	"lpbridge/config"
 	"lpbridge/connector/lpsim"
 )
-
-// settings are the environment.
-type settings struct {
-	Listen           string        `env:"LPSIM_LISTEN,default=127.0.0.1:8090"`
-	CAFile           string        `env:"LPSIM_CA_FILE"`
-	Host             string        `env:"LPSIM_HOST"`
-	Account          string        `env:"LPSIM_ACCOUNT_ID,default=sandbox"`
-	ClientID         string        `env:"LPSIM_CLIENT_ID,default=sandbox-client"`
-	ClientSecret     string        `env:"LPSIM_CLIENT_SECRET,default=sandbox-secret"`
-	WebhookURL       string        `env:"LPSIM_WEBHOOK_URL"`
-	WebhookRetries   int           `env:"LPSIM_WEBHOOK_RETRIES,default=0"`
-	WebhookRetention int           `env:"LPSIM_WEBHOOK_RETENTION,default=0"`
-	WebhookSHA256    bool          `env:"LPSIM_WEBHOOK_SHA256,default=false"`
-	Seed             uint64        `env:"LPSIM_SEED,default=0"`
-	Faults           string        `env:"LPSIM_FAULTS"`
-	Survey           bool          `env:"LPSIM_SURVEY,default=false"`
-	EchoTyping       time.Duration `env:"LPSIM_ECHO,default=0s"`
-	MaxTranscript    int           `env:"LPSIM_MAX_TRANSCRIPT,default=2000"`
-}
 
 // stopTime bounds how long requests in progress are waited for at the end.
 const stopTime = 5 * time.Second
@@ -47,55 +31,98 @@ const stopTime = 5 * time.Second
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(exitCode(run(ctx, envconfig.OsLookuper(), os.Stdout, os.Stderr, len(os.Args) > 1)))
+	os.Exit(execute(ctx, os.Args[1:], environment{envconfig.OsLookuper(), os.Environ(), os.Stdout, os.Stderr}))
+}
+
+// environment is what a command sees of the world.
+type environment struct {
+	lookup envconfig.Lookuper
+	all    []string
+	out    io.Writer
+	log    io.Writer
 }
 
 // errUsage marks errors of the caller, which exit with 2.
-var errUsage = errors.New("usage")
+var errUsage = errors.New("wrong arguments")
 
-func exitCode(err error) int {
-	switch {
-	case err == nil:
+// execute runs one command and returns the exit code.
+func execute(ctx context.Context, args []string, env environment) int {
+	err := commandLine(args, env).ExecuteContext(ctx)
+	if err == nil {
 		return 0
-	case errors.Is(err, errUsage):
+	}
+	fmt.Fprintln(env.log, "lpsim:", err)
+	if _, bad := errors.AsType[*config.Error](err); bad || errors.Is(err, errUsage) {
 		return 2
 	}
 	return 1
 }
 
-func run(ctx context.Context, env envconfig.Lookuper, out, log io.Writer, arguments bool) error {
-	logger := slog.New(slog.NewTextHandler(log, nil))
-	config, s, err := load(ctx, env)
-	if arguments {
-		err = errors.New("lpsim takes no arguments, only LPSIM_ variables")
+// commandLine is the program as a tree of commands, about to run with args.
+func commandLine(args []string, env environment) *cobra.Command {
+	root := &cobra.Command{
+		Use: "lpsim", Short: "Play LivePerson for connectors", Version: version(),
+		Long:          "lpsim plays LivePerson for connectors until SIGTERM. It is set up by variables:\n\n" + variables(),
+		SilenceErrors: true, SilenceUsage: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%w: there is no command %q; lpsim --help lists them", errUsage, args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return play(cmd.Context(), env) },
 	}
-	if err != nil {
-		fmt.Fprintln(log, err)
-		return fmt.Errorf("%w: %w", errUsage, err)
+	root.SetArgs(args)
+	root.SetOut(env.out)
+	root.SetErr(env.log)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.AddCommand(runCommand(env))
+	return root
+}
+
+// version is that of the module, as far as the binary knows it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
 	}
-	config.Logger = logger
-	listener, err := net.Listen("tcp", s.Listen)
+	return "unknown"
+}
+
+// play serves the simulator until ctx ends.
+func play(ctx context.Context, env environment) error {
+	c, s, err := load(env)
 	if err != nil {
-		fmt.Fprintln(log, "LPSIM_LISTEN:", err)
 		return err
 	}
-	scheme := "http"
-	if s.CAFile != "" {
-		if listener, err = secure(listener, s); err != nil {
-			fmt.Fprintln(log, "LPSIM_CA_FILE:", err)
-			return err
-		}
-		scheme = "https"
+	logger := slog.New(slog.NewTextHandler(env.log, nil))
+	c.Logger = logger
+	listener, scheme, err := open(s)
+	if err != nil {
+		return err
 	}
-	sim := lpsim.New(config)
-	greet(out, config, scheme, listener.Addr().String())
+	sim := lpsim.New(c)
+	greet(env.out, c, scheme, listener.Addr().String())
 	if s.CAFile != "" {
-		fmt.Fprintln(out, "\nTrust the authority in", s.CAFile+", for example with curl --cacert.")
+		fmt.Fprintln(env.out, "\nTrust the authority in", s.CAFile+", for example with curl --cacert.")
 	}
 	if !loopback(listener.Addr()) {
 		logger.Warn("lpsim has no authentication and is reachable from other machines", "listen", listener.Addr().String())
 	}
 	return serve(ctx, sim, listener, logger)
+}
+
+// open listens where the settings say, and puts TLS around it when they ask for it.
+func open(s settings) (listener net.Listener, scheme string, err error) {
+	if listener, err = net.Listen("tcp", s.Listen); err != nil {
+		return nil, "", fmt.Errorf("LPSIM_LISTEN: %w", err)
+	}
+	if s.CAFile == "" {
+		return listener, "http", nil
+	}
+	if listener, err = secure(listener, s); err != nil {
+		return nil, "", fmt.Errorf("LPSIM_CA_FILE: %w", err)
+	}
+	return listener, "https", nil
 }
 
 // secure puts TLS around a listener, with a certificate of an authority made for this run. The authority is written down
@@ -117,70 +144,13 @@ func secure(listener net.Listener, s settings) (net.Listener, error) {
 	return tls.NewListener(listener, config), os.WriteFile(s.CAFile, authority.PEM(), 0o644)
 }
 
-// source treats a variable that is set but empty as unset, as containers often set them.
-type source struct{ envconfig.Lookuper }
-
-func (s source) Lookup(key string) (string, bool) {
-	value, ok := s.Lookuper.Lookup(key)
-	return value, ok && value != ""
-}
-
-func load(ctx context.Context, env envconfig.Lookuper) (lpsim.Config, settings, error) {
-	var s settings
-	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &s, Lookuper: source{env}}); err != nil {
-		return lpsim.Config{}, s, fmt.Errorf("environment: %w", err)
-	}
-	var faults lpsim.Faults
-	if s.Faults != "" {
-		var err error
-		if faults, err = lpsim.ParseFaults([]byte(s.Faults)); err != nil {
-			return lpsim.Config{}, s, fmt.Errorf("LPSIM_FAULTS: %w", err)
-		}
-	}
-	if s.Seed != 0 {
-		faults.Seed = s.Seed
-	}
-	config := lpsim.Config{
-		Host: s.Host, Account: s.Account, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Faults: faults, MaxTranscript: s.MaxTranscript,
-		Webhooks: lpsim.Webhooks{URL: s.WebhookURL, MaxRetries: s.WebhookRetries, RetentionSeconds: s.WebhookRetention, SHA256: s.WebhookSHA256},
-	}
-	if s.EchoTyping > 0 {
-		config.Script = lpsim.Echo(s.EchoTyping)
-	}
-	if s.Survey {
-		config.Survey = lpsim.DefaultSurvey()
-	}
-	if s.MaxTranscript < 1 {
-		return lpsim.Config{}, s, errors.New("LPSIM_MAX_TRANSCRIPT: want a number above 0")
-	}
-	if err := config.Validate(); err != nil {
-		return lpsim.Config{}, s, fmt.Errorf("%s: %w", variable(err), err)
-	}
-	return config, s, nil
-}
-
-// variable names what an operator must change for an error of the configuration.
-func variable(err error) string {
-	names := map[string]string{
-		"url": "LPSIM_WEBHOOK_URL", "maxRetries": "LPSIM_WEBHOOK_RETRIES", "retentionSeconds": "LPSIM_WEBHOOK_RETENTION",
-		"Account": "LPSIM_ACCOUNT_ID", "ClientID": "LPSIM_CLIENT_ID", "rules[0].typeMs": "LPSIM_ECHO",
-	}
-	if field, ok := errors.AsType[*lpsim.FieldError](err); ok && names[field.Field] != "" {
-		return names[field.Field]
-	}
-	return "environment"
-}
-
 func loopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }
 
 func serve(ctx context.Context, sim *lpsim.Sim, listener net.Listener, logger *slog.Logger) error {
-	server := &http.Server{
-		Handler: sim, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
+	server := newServer(sim, logger)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error
@@ -200,6 +170,13 @@ func serve(ctx context.Context, sim *lpsim.Sim, listener net.Listener, logger *s
 	}
 	<-failed
 	return err
+}
+
+func newServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
 }
 
 func greet(out io.Writer, c lpsim.Config, scheme, addr string) {

@@ -6,16 +6,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"lpbridge/config"
 )
 
 // lines is a writer that can be read while it is written to.
@@ -42,10 +43,10 @@ func (l *lines) String() string {
 func TestItServesUntilItIsTold(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	out := &lines{done: make(chan struct{})}
-	ended := make(chan error, 1)
-	env := envconfig.MapLookuper(map[string]string{"LPSIM_LISTEN": "127.0.0.1:0", "LPSIM_SEED": "7", "LPSIM_CLIENT_SECRET": "not-to-be-printed", "LPSIM_WEBHOOK_URL": ""})
+	ended := make(chan int, 1)
+	env := (map[string]string{"LPSIM_LISTEN": "127.0.0.1:0", "LPSIM_SEED": "7", "LPSIM_CLIENT_SECRET": "not-to-be-printed", "LPSIM_WEBHOOK_URL": ""})
 	var log bytes.Buffer
-	go func() { ended <- run(ctx, env, out, &log, false) }()
+	go func() { ended <- execute(ctx, nil, world(env, out, &log)) }()
 	<-out.done
 	greeting := out.String()
 	_, rest, _ := strings.Cut(greeting, "Agent's page        ")
@@ -72,8 +73,8 @@ func TestItServesUntilItIsTold(t *testing.T) {
 	}
 	defer stream.Body.Close()
 	stop()
-	if err := <-ended; err != nil {
-		t.Errorf("end: %v, log %s", err, log.String())
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d, log %s", code, log.String())
 	}
 }
 
@@ -81,10 +82,10 @@ func TestItServesUntilItIsTold(t *testing.T) {
 func TestItServesHTTPSWithAnAuthorityOfItsOwn(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	out, ca := &lines{done: make(chan struct{})}, filepath.Join(t.TempDir(), "ca.pem")
-	ended := make(chan error, 1)
-	env := envconfig.MapLookuper(map[string]string{"LPSIM_LISTEN": "127.0.0.1:0", "LPSIM_CA_FILE": ca, "LPSIM_HOST": "liveperson.test:8443"})
+	ended := make(chan int, 1)
+	env := (map[string]string{"LPSIM_LISTEN": "127.0.0.1:0", "LPSIM_CA_FILE": ca, "LPSIM_HOST": "liveperson.test:8443"})
 	var log bytes.Buffer
-	go func() { ended <- run(ctx, env, out, &log, false) }()
+	go func() { ended <- execute(ctx, nil, world(env, out, &log)) }()
 	<-out.done
 	_, rest, _ := strings.Cut(out.String(), "Agent's page        ")
 	page, _, _ := strings.Cut(rest, "\n")
@@ -112,8 +113,8 @@ func TestItServesHTTPSWithAnAuthorityOfItsOwn(t *testing.T) {
 		t.Error("somebody trusts the authority already")
 	}
 	stop()
-	if err := <-ended; err != nil {
-		t.Errorf("end: %v, log %s", err, log.String())
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d, log %s", code, log.String())
 	}
 }
 
@@ -124,19 +125,52 @@ func TestBadSettingsNameTheirVariable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, log bytes.Buffer
-			err := run(t.Context(), envconfig.MapLookuper(map[string]string{name: value}), &out, &log, false)
-			if exitCode(err) != 2 || !strings.Contains(log.String(), name) {
-				t.Errorf("code %d, log %q", exitCode(err), log.String())
+			code := execute(t.Context(), nil, world(map[string]string{name: value}, &out, &log))
+			if code != 2 || !strings.Contains(log.String(), name) {
+				t.Errorf("code %d, log %q", code, log.String())
 			}
 		})
 	}
+}
+
+func TestTyposAreRefused(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		env  map[string]string
+		want string
+	}{
+		{[]string{"rum"}, nil, `there is no command "rum"`},
+		{[]string{"--port=1"}, nil, "unknown flag: --port"},
+		{nil, map[string]string{"LPSIM_LISTN": "x"}, "LPSIM_LISTN: has no effect: no such setting; did you mean LPSIM_LISTEN?"},
+		{[]string{"run", "--notifications=http://x/"}, nil, "--connector must be"},
+		{[]string{"run", "nowhere", "--connector=http://x/", "--notifications=http://x/"}, nil, "scenario nowhere: there is no such file"},
+	} {
+		var out, log bytes.Buffer
+		if code := execute(t.Context(), tc.args, world(tc.env, &out, &log)); code != 2 || !strings.Contains(log.String(), tc.want) {
+			t.Errorf("%v %v: code %d, %q", tc.args, tc.env, code, log.String())
+		}
+	}
+}
+
+func TestHelpListsEveryVariable(t *testing.T) {
 	var out, log bytes.Buffer
-	if err := run(t.Context(), envconfig.MapLookuper(nil), &out, &log, true); exitCode(err) != 2 {
-		t.Errorf("arguments: %v", err)
+	if code := execute(t.Context(), []string{"--help"}, world(nil, &out, &log)); code != 0 {
+		t.Fatalf("code %d: %s", code, log.String())
 	}
-	if exitCode(errors.New("x")) != 1 || exitCode(nil) != 0 {
-		t.Error("exit codes")
+	for _, v := range config.Reference(new(settings), prefix) {
+		if !strings.Contains(out.String(), v.Name) {
+			t.Errorf("the help lacks %s", v.Name)
+		}
 	}
+}
+
+// world is an environment of its own.
+func world(env map[string]string, out, log io.Writer) environment {
+	all := make([]string, 0, len(env))
+	for name, value := range env {
+		all = append(all, name+"="+value)
+	}
+	return environment{envconfig.MapLookuper(env), all, out, log}
 }
 
 func TestTheReadmeListsEveryVariableWithItsDefault(t *testing.T) {
@@ -144,11 +178,10 @@ func TestTheReadmeListsEveryVariableWithItsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[settings]()) {
-		name, def, hasDefault := strings.Cut(field.Tag.Get("env"), ",default=")
-		row := "| `" + name + "` | none |"
-		if hasDefault {
-			row = "| `" + name + "` | `" + def + "` |"
+	for _, v := range config.Reference(new(settings), prefix) {
+		row := "| `" + v.Name + "` | none |"
+		if v.Default != "" {
+			row = "| `" + v.Name + "` | `" + v.Default + "` |"
 		}
 		if !strings.Contains(string(readme), row) {
 			t.Errorf("README.md has no row %q", row)
