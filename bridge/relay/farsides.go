@@ -42,6 +42,8 @@ var (
 		"Deliveries that may run at once, as found by the limiter.", []string{"far_side"}, nil)
 	farSideOldest = prometheus.NewDesc("lpbridge_far_side_oldest_waiting_seconds",
 		"How long the oldest event that is not delivered has waited.", []string{"far_side"}, nil)
+	oldestPending = prometheus.NewDesc("lpbridge_events_oldest_pending_seconds",
+		"How long the oldest event that is not delivered has waited, by channel and direction; 0 when none does.", []string{"channel", "direction"}, nil)
 )
 
 // Describe implements [prometheus.Collector].
@@ -49,6 +51,7 @@ func (f farSides) Describe(descs chan<- *prometheus.Desc) {
 	descs <- farSideState
 	descs <- farSideLimit
 	descs <- farSideOldest
+	descs <- oldestPending
 }
 
 // Collect implements [prometheus.Collector].
@@ -57,8 +60,11 @@ func (f farSides) Collect(metrics chan<- prometheus.Metric) {
 		return
 	}
 	collect(metrics, livePersonSide, f.bridge.toLivePerson.Status())
+	waiting := f.bridge.toLivePerson.Oldest()
 	for name, set := range f.bridge.toChannel {
 		collect(metrics, name, set.Status())
+		collectOldest(metrics, name, bridge.ToLivePerson, waiting[name])
+		collectOldest(metrics, name, bridge.ToChannel, set.Oldest()[name])
 	}
 }
 
@@ -74,9 +80,17 @@ func collect(metrics chan<- prometheus.Metric, name string, status bridge.FlowSt
 		gauge(farSideState, value, string(state))
 	}
 	gauge(farSideLimit, float64(status.Limit))
-	oldest := 0.0
-	if !status.OldestWaiting.IsZero() {
-		oldest = time.Since(status.OldestWaiting).Seconds()
+	gauge(farSideOldest, age(status.OldestWaiting))
+}
+
+func collectOldest(metrics chan<- prometheus.Metric, channel string, d bridge.Direction, since time.Time) {
+	metrics <- prometheus.MustNewConstMetric(oldestPending, prometheus.GaugeValue, age(since), channel, d.String())
+}
+
+// age is how long ago something was in seconds, 0 when it never was.
+func age(since time.Time) float64 {
+	if since.IsZero() {
+		return 0
 	}
-	gauge(farSideOldest, oldest)
+	return time.Since(since).Seconds()
 }

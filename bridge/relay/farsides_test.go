@@ -44,7 +44,12 @@ lpbridge_far_side_state{far_side="test",state="down"} 0
 lpbridge_far_side_state{far_side="test",state="throttled"} 0
 lpbridge_far_side_state{far_side="test",state="well"} 1
 `
-		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "lpbridge_far_side_oldest_waiting_seconds", "lpbridge_far_side_state"); err != nil {
+		want += `# HELP lpbridge_events_oldest_pending_seconds How long the oldest event that is not delivered has waited, by channel and direction; 0 when none does.
+# TYPE lpbridge_events_oldest_pending_seconds gauge
+lpbridge_events_oldest_pending_seconds{channel="test",direction="to_channel"} 0
+lpbridge_events_oldest_pending_seconds{channel="test",direction="to_liveperson"} 60
+`
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "lpbridge_far_side_oldest_waiting_seconds", "lpbridge_far_side_state", "lpbridge_events_oldest_pending_seconds"); err != nil {
 			t.Error(err)
 		}
 		r.wire.fail(nil)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"time"
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
@@ -27,6 +28,9 @@ func (b *Bridge) makeLanes(work context.Context) {
 			// All channels' typing goes there.
 			b.consumerTyping.Well("")
 		}
+	}
+	lp.Waited = func(e *bridge.Entry, end lane.WaitEnd, took time.Duration) {
+		b.metrics.echoWaits.WithLabelValues(e.Lane.Channel, string(end)).Observe(took.Seconds())
 	}
 	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Reach: b.reach}
 	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)

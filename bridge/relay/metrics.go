@@ -21,6 +21,8 @@ type metrics struct {
 	notifications *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
 	typing        *prometheus.CounterVec
+	typingTime    *prometheus.HistogramVec
+	echoWaits     *prometheus.HistogramVec
 	echoes        prometheus.Counter
 	attachments   *prometheus.CounterVec
 	leftOut       *prometheus.CounterVec
@@ -54,10 +56,18 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		notifications: reg.counters("lpbridge_notifications_total", "Requests of LivePerson's webhooks by result.", "result"),
 		dropped:       reg.counters("lpbridge_notification_changes_dropped_total", "Changes in notifications that are not relayed, by reason.", "reason"),
 		typing:        reg.counters("lpbridge_typing_total", "Typing by direction and what became of it.", "direction", "result"),
-		echoes:        reg.counter("lpbridge_echoes_settled_total", "Deliveries without an answer that an echo proved."),
-		attachments:   reg.counters("lpbridge_attachments_total", "Consumers' attachments by channel and result: uploaded, or why one went as a link.", "channel", "result"),
-		leftOut:       reg.counters("lpbridge_channel_left_out_total", "What came from a channel and was not relayed, or not whole, by reason.", "channel", "reason"),
-		agents:        reg.counters("lpbridge_agent_profiles_total", "Lookups of agents' public profiles by result: known, unknown, failed, or busy where none was made.", "result"),
+		typingTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lpbridge_typing_change_duration_seconds",
+			Help: "From when typing began or ended until that was told or cleared at the far side, by channel and direction.", Buckets: latencyBuckets,
+		}, []string{"channel", "direction", "change"}),
+		echoWaits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lpbridge_echo_wait_seconds",
+			Help: "How long messages waited for the echo of a delivery without an answer, by how that ended: echoed, sent_again, not_awaited, given_up.", Buckets: lagBuckets,
+		}, []string{"channel", "end"}),
+		echoes:      reg.counter("lpbridge_echoes_settled_total", "Deliveries without an answer that an echo proved."),
+		attachments: reg.counters("lpbridge_attachments_total", "Consumers' attachments by channel and result: uploaded, or why one went as a link.", "channel", "result"),
+		leftOut:     reg.counters("lpbridge_channel_left_out_total", "What came from a channel and was not relayed, or not whole, by reason.", "channel", "reason"),
+		agents:      reg.counters("lpbridge_agent_profiles_total", "Lookups of agents' public profiles by result: known, unknown, failed, or busy where none was made.", "result"),
 		webhookTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lpbridge_notification_duration_seconds", Help: "How long LivePerson waited for our answer.", Buckets: latencyBuckets,
 		}),
@@ -66,7 +76,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		claimed:     reg.counter("lpbridge_notification_changes_claimed_total", "Changes that came before it was known whose conversation they are about."),
 		engagements: reg.counters("lpbridge_engagements_total", "New conversations by what the Monitoring API said: engaged, none, or failed.", "result"),
 	}
-	reg.MustRegister(m.duration, m.lag, m.webhookTime)
+	reg.MustRegister(m.duration, m.lag, m.webhookTime, m.typingTime, m.echoWaits)
 	return m
 }
 

@@ -188,6 +188,13 @@ func (b *Bridge) typingCounts(d bridge.Direction) typing.Counts {
 		Observed: func(bridge.TypingState) { b.metrics.typed(d, "observed") },
 		Sent:     func(s bridge.TypingState, end typing.End) { b.metrics.typed(d, string(s)+"_"+end.String()) },
 		Dropped:  func(why typing.Drop) { b.metrics.typed(d, "dropped_"+string(why)) },
+		Took: func(channel string, s bridge.TypingState, took time.Duration) {
+			change := "cleared"
+			if s == bridge.Composing {
+				change = "told"
+			}
+			b.metrics.typingTime.WithLabelValues(channel, d.String(), change).Observe(took.Seconds())
+		},
 		Failing: func(call typing.Call, end typing.End) {
 			b.log.Info("typing is not shown", "channel", call.Thread.Channel, "direction", d.String(), "end", end.String())
 		},

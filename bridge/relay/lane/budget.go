@@ -98,6 +98,6 @@ func (s *Set) forget(l *lane) bool {
 	s.expecting.remove(l)
 	s.Schedule.Stop(&l.wake)
 	delete(s.byKey, l.key)
-	s.sweeper.stray(l.oldest)
+	s.sweeper.stray(l.key.Channel, l.oldest)
 	return true
 }

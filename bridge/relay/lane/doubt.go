@@ -150,6 +150,30 @@ func (l *lane) doubts(e *bridge.Entry, v Verdict) *bridge.Doubt {
 	return d
 }
 
+// WaitEnd says how the wait for an echo ended. It is a metric label.
+type WaitEnd string
+
+// The ends.
+const (
+	// Echoed says that the echo came, SentAgain that it did not in time, and
+	// NotAwaited that none ever comes.
+	Echoed     WaitEnd = "echoed"
+	SentAgain  WaitEnd = "sent_again"
+	NotAwaited WaitEnd = "not_awaited"
+	// GivenUp says that the entry became a dead letter meanwhile.
+	GivenUp WaitEnd = "given_up"
+)
+
+// waitEnded tells, once for each doubt, how the wait for an echo ended. The channels'
+// lanes wait for none.
+func (l *lane) waitEnded(s *Set, e *bridge.Entry, end WaitEnd) {
+	if e.Doubt == nil || e.Doubt == l.overcome || s.Waited == nil || l.key.Direction != bridge.ToLivePerson {
+		return
+	}
+	l.overcome = e.Doubt
+	s.Waited(e, end, time.Since(e.Doubt.Since))
+}
+
 // doubtful says that delivering an entry twice would be seen.
 func doubtful(e *bridge.Entry) bool { return e.Kind == bridge.KindMessage }
 

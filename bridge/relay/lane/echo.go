@@ -152,6 +152,7 @@ func (s *Set) arrived(c candidate, a Arrival) (*settling, []bridge.Settlement) {
 	if c.entry == l.delivering {
 		l.arrivedAt = position{a.Dialog, a.Sequence}
 	}
+	l.waitEnded(s, c.entry, Echoed)
 	settlements := s.drop(l, c.at, 1, Verdict{
 		Outcome: bridge.Delivered, Final: bridge.Done, Dialog: a.Dialog, Sequence: a.Sequence, Source: c.entry.ID,
 	})

@@ -129,6 +129,9 @@ func (s *Set) nextTry(l *lane, v Verdict) time.Time {
 func (s *Set) drop(l *lane, at, n int, v Verdict) []bridge.Settlement {
 	settlements := make([]bridge.Settlement, 0, n)
 	for i, e := range l.queue[at : at+n] {
+		if v.Final == bridge.Dead {
+			l.waitEnded(s, e, GivenUp)
+		}
 		s.Settled(e, v)
 		st := bridge.Settlement{Seq: e.Seq, Lane: l.key, Outcome: v.Outcome, Final: v.Final, Attempts: e.Attempts, Reason: v.Reason, Doubt: e.Doubt}
 		if v.Final == bridge.Dead {

@@ -114,6 +114,8 @@ type lane struct {
 	// delivery asks how the far side is.
 	// fixed says that its time is its own: no news of the far side changes it.
 	now, news, probe, fixed bool
+	// overcome is the doubt of the first entry whose wait has ended.
+	overcome *bridge.Doubt
 	// waitedFor is the entry that waits, or waited last, for one missing before it.
 	waitedFor int64
 	// trouble is what the first entry has been through.

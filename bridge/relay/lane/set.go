@@ -73,6 +73,9 @@ type Work struct {
 	GiveUp func(e *bridge.Entry, v Verdict) Verdict
 	// Together says whether b can ride in the same delivery as a.
 	Together func(a, b *bridge.Entry) bool
+	// Waited is told how the wait for an entry's echo ended, and how long it was. May
+	// be nil.
+	Waited func(e *bridge.Entry, end WaitEnd, took time.Duration)
 	// Settled is told of every entry that leaves its lane.
 	Settled func(e *bridge.Entry, v Verdict)
 	// Loaded is told of every entry that comes into memory from the journal, and
@@ -123,7 +126,7 @@ func (s *Set) Add(e *bridge.Entry) {
 	l := s.byKey[e.Lane]
 	if l == nil {
 		if len(s.byKey) >= maxLanes {
-			s.sweeper.stray(e.Accepted)
+			s.sweeper.stray(e.Lane.Channel, e.Accepted)
 			s.Unloaded(e)
 			return
 		}
@@ -262,6 +265,11 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 		return nil
 	}
 	s.Order.gapEnded(l)
+	if s.Echoes.Come != nil && s.Echoes.Come() {
+		l.waitEnded(s, batch[0], SentAgain)
+	} else {
+		l.waitEnded(s, batch[0], NotAwaited)
+	}
 	batch[0].Begun = true
 	l.now, l.delivering, l.answered = false, batch[0], make(chan struct{})
 	return batch

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"maps"
 	"time"
 
 	"lpbridge/bridge"
@@ -26,7 +27,7 @@ func (s *Set) Status() bridge.FlowStatus {
 	defer s.mu.Unlock()
 	f := bridge.FlowStatus{
 		Lanes: len(s.byKey), InFlight: s.running, Limit: s.Limiter.limit(),
-		State: string(s.far.health), Since: s.far.since, OldestWaiting: s.oldestWaiting(),
+		State: string(s.far.health), Since: s.far.since, OldestWaiting: oldestIn(s).first(),
 	}
 	if s.far.health != Well {
 		f.LastError = s.far.reason
@@ -37,19 +38,44 @@ func (s *Set) Status() bridge.FlowStatus {
 	return f
 }
 
-// oldestWaiting is when the oldest entry was accepted that is known to wait.
-func (s *Set) oldestWaiting() time.Time {
-	oldest := s.sweeper.oldest
+// oldest is since when the oldest waits, by channel.
+type oldest map[string]time.Time
+
+func (o oldest) note(channel string, since time.Time) {
+	if known, there := o[channel]; !since.IsZero() && (!there || since.Before(known)) {
+		o[channel] = since
+	}
+}
+
+// first is that of all channels, zero when nothing waits.
+func (o oldest) first() (first time.Time) {
+	for _, since := range o {
+		if first.IsZero() || since.Before(first) {
+			first = since
+		}
+	}
+	return first
+}
+
+// Oldest is when the oldest entry was accepted that is known to wait or to be
+// delivered, by channel; those of which there is none are left out.
+func (s *Set) Oldest() map[string]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return oldestIn(s)
+}
+
+// oldestIn is called with the lock held.
+func oldestIn(s *Set) oldest {
+	all := maps.Clone(s.sweeper.oldest)
 	for _, l := range s.byKey {
 		waits := l.oldest
 		if len(l.queue) > 0 {
 			waits = l.queue[0].Accepted
 		}
-		if !waits.IsZero() && (oldest.IsZero() || waits.Before(oldest)) {
-			oldest = waits
-		}
+		all.note(l.key.Channel, waits)
 	}
-	return oldest
+	return all
 }
 
 // Health is the state of the far side.

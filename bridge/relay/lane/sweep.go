@@ -21,9 +21,10 @@ type sweeper struct {
 
 	// The lock of the set guards the rest. strays says that the journal may hold
 	// entries of lanes that are not in memory, strayed that this came to be since
-	// the last sweep began, oldest since when the oldest known to be there waits.
+	// the last sweep began, oldest since when the oldest known to be there waits, by
+	// channel.
 	strays, strayed bool
-	oldest          time.Time
+	oldest          oldest
 
 	// came is sent to when there are strays where there were none.
 	came chan struct{}
@@ -31,7 +32,7 @@ type sweeper struct {
 
 // newSweeper makes one that knows nothing of what an earlier process left.
 func newSweeper(s *Set) sweeper {
-	return sweeper{set: s, strays: true, strayed: true, came: make(chan struct{}, 1)}
+	return sweeper{set: s, strays: true, strayed: true, oldest: oldest{}, came: make(chan struct{}, 1)}
 }
 
 // Run finds the lanes that are in the journal only until ctx ends.
@@ -43,16 +44,14 @@ func (w *sweeper) run(ctx context.Context) {
 }
 
 // stray notes that the journal holds entries of lanes that are not in memory,
-// and since when the oldest may have waited.
-func (w *sweeper) stray(oldest time.Time) {
+// and of a channel since when its oldest may have waited.
+func (w *sweeper) stray(channel string, since time.Time) {
 	w.strays, w.strayed = true, true
 	select {
 	case w.came <- struct{}{}:
 	default:
 	}
-	if !oldest.IsZero() && (w.oldest.IsZero() || oldest.Before(w.oldest)) {
-		w.oldest = oldest
-	}
+	w.oldest.note(channel, since)
 }
 
 // sweep goes through all lanes that hold pending entries, as fast as there is
@@ -87,7 +86,7 @@ func (w *sweeper) sweep(ctx context.Context) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.strays = w.strayed; !w.strays {
-		w.oldest = time.Time{}
+		clear(w.oldest)
 	}
 	return true
 }
@@ -106,7 +105,7 @@ func (w *sweeper) adopt(ctx context.Context, key bridge.LaneKey) bool {
 			s.enqueue(l)
 			s.startWorkers()
 		case !well:
-			w.stray(time.Time{})
+			w.stray(key.Channel, time.Time{})
 		}
 		s.mu.Unlock()
 		if known || !full || !well {

@@ -24,6 +24,9 @@ type lease struct {
 	// clearing), by when it is told at the latest (owing), when it is tried again
 	// by itself (parked; zero: when the far side is well).
 	due time.Time
+	// owed is since when the far side is to be told something else than it was; zero
+	// when it is not.
+	owed time.Time
 	// tries is how often the end was told in vain, and refusals how often in a row
 	// the far side said a definite no to it.
 	tries, refusals int

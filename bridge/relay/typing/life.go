@@ -3,6 +3,8 @@ package typing
 import (
 	"fmt"
 	"time"
+
+	"lpbridge/bridge"
 )
 
 // State is where a lease stands in its life: what the far side is to be told of
@@ -182,10 +184,36 @@ func (l *lease) move(to State) {
 		l.thread.clock.cfg.fault(fmt.Sprintf("a lease went from %v to %v", l.state, to))
 	}
 	l.thread.clock.cfg.moved(l.state, to)
+	l.owe(to)
 	l.state = to
 	if to == Asked {
 		l.due = time.Time{}
 	}
+}
+
+// owe notes since when the far side is to be told something else, as a lease comes
+// into a state.
+func (l *lease) owe(to State) {
+	switch to {
+	case Asked:
+		l.owed = time.Now()
+	case Ending, Clearing:
+		if l.state != Ending && l.state != Clearing && l.state != Parked {
+			l.owed = time.Now()
+		}
+	}
+}
+
+// took is how long the far side was owed what it has taken now; false for what it
+// was told again, or what is not owed any more.
+func (l *lease) took(state bridge.TypingState, now time.Time) (time.Duration, bool) {
+	told := state == bridge.Composing
+	if l.owed.IsZero() || told && l.state != On || !told && l.state != Ending && l.state != Clearing {
+		return 0, false
+	}
+	since := now.Sub(l.owed)
+	l.owed = time.Time{}
+	return since, true
 }
 
 // check reports what is true of a lease and not in the table.

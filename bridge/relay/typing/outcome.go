@@ -12,6 +12,9 @@ type Counts struct {
 	Observed func(bridge.TypingState)
 	Sent     func(bridge.TypingState, End)
 	Dropped  func(Drop)
+	// Took is called with how long it took until a far side that was owed a state
+	// had taken it.
+	Took func(channel string, state bridge.TypingState, took time.Duration)
 	// Failing is called for the first call of a thread that was not applied,
 	// and not again before one was.
 	Failing func(Call, End)
@@ -101,6 +104,9 @@ func (n Counts) complete() Counts {
 	}
 	if n.Dropped == nil {
 		n.Dropped = func(Drop) {}
+	}
+	if n.Took == nil {
+		n.Took = func(string, bridge.TypingState, time.Duration) {}
 	}
 	if n.Failing == nil {
 		n.Failing = func(Call, End) {}

@@ -1,6 +1,7 @@
 package typing
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -178,6 +179,11 @@ func (c *Clock) finish(t *thread, call *call, r Result) {
 	t.age(now)
 	t.calling = nil
 	l := call.lease
+	if owed := cmp.Or(call.left, l); owed != nil && r.End == Applied {
+		if took, ok := owed.took(call.State, now); ok {
+			c.cfg.Counts.Took(call.Thread.Channel, call.State, took)
+		}
+	}
 	switch {
 	case call.left != nil:
 		c.finishLeft(call, r, now)
