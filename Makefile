@@ -1,4 +1,4 @@
-.PHONY: help test race docs chart load soak mutants lives lint house module
+.PHONY: help test race docs chart site release load soak mutants lives lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -14,6 +14,14 @@ docs: ## write the generated parts of README.md and docs/ anew
 
 chart: ## write anew what the Helm chart renders to, and test what is in deploy/
 	cd tools/deploy && go test ./... -update
+
+site: ## the documents as pages for a browser, without a network: dist/site/index.html
+	go run ./tools/site
+
+VERSION ?=
+
+release: ## archives, bills of materials, checksums: make release VERSION=1.2.3; docs/release.md
+	go run ./tools/release -version "$(VERSION)" -cold
 
 load: ## how fast it is, beside something simpler; docs/performance.md
 	go run ./tools/lpload
