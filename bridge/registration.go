@@ -21,7 +21,8 @@ type Registration[C any] struct {
 	// grid of abilities is made from it.
 	Example map[string]string
 	// Sandbox has the variables with which the channel works in the sandbox
-	// without anything outside of it; nil for a channel that cannot.
+	// without anything outside of it; nil for a channel that cannot. {sink} stands
+	// for an address that takes events of the generic webhook and shows them.
 	Sandbox map[string]string
 	// Instead are variables that take the place of those of Sandbox.
 	Instead []string

@@ -97,6 +97,8 @@ type Options struct {
 	// AttachmentPrivateNetworks permits fetching attachments from private and
 	// loopback addresses and from any port.
 	AttachmentPrivateNetworks bool
+	// AttachmentsOfOurOwn fetches those below PublicURL only, which takes no network.
+	AttachmentsOfOurOwn bool
 	// AgentProfiles lets agents' names and pictures be looked up for the channels.
 	AgentProfiles bool
 	// Routing says where new conversations go.
@@ -304,7 +306,11 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
 	if b.opts.Attachments == AttachmentsUpload {
-		b.files.fetcher = picture.NewFetcher(picture.NewGuard(b.opts.AttachmentPrivateNetworks), b.opts.PublicURL, b.frontDoors(), b.opts.Documents)
+		guard := picture.NewGuard(b.opts.AttachmentPrivateNetworks)
+		if b.opts.AttachmentsOfOurOwn {
+			guard = nil
+		}
+		b.files.fetcher = picture.NewFetcher(guard, b.opts.PublicURL, b.frontDoors(), b.opts.Documents)
 		b.uploads.fetcher = b.files.fetcher
 		defer b.files.fetcher.Close()
 	}

@@ -20,7 +20,7 @@ func Registration() bridge.Registration[Config] {
 			return New(c, p.Core, farside.NewClient(p.Transport, p.UserAgent), p.Log)
 		},
 		Example: map[string]string{"TOKEN": "example", "URL": "https://channel.example/events"},
-		Sandbox: map[string]string{"ALLOW_UNSIGNED": "true"},
+		Sandbox: map[string]string{"ALLOW_UNSIGNED": "true", "URL": "{sink}"},
 		Guide:   guide,
 		Instead: []string{"SECRET", "SECRET_FILE", "TOKEN", "TOKEN_FILE"},
 	}

@@ -73,10 +73,8 @@ func (a *app) build(ctx context.Context) (err error) {
 	if err := a.readCertificates(); err != nil {
 		return err
 	}
-	if a.public = s.public; a.public == nil {
-		if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
-			return err
-		}
+	if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
+		return err
 	}
 	if a.admin, err = listen("LPBRIDGE_ADMIN_LISTEN", s.Bridge.AdminListen); err != nil {
 		return err
@@ -139,7 +137,7 @@ func (a *app) makeBridge() (err error) {
 		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait, UnclaimedFor: s.Bridge.UnclaimedFor,
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
 		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments), Documents: c.Documents,
-		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AgentProfiles: c.AgentProfiles,
+		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AttachmentsOfOurOwn: s.contained, AgentProfiles: c.AgentProfiles,
 		Routing: routing(c), Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
 		Logger: s.log, Metrics: a.registry,
 	})

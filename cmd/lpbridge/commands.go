@@ -34,6 +34,7 @@ func commandLine(args []string, env environment) *cobra.Command {
 	root.AddCommand(
 		plain(env, "run", "Relay until SIGTERM", runHelp, runCommand),
 		plain(env, "sandbox", "The same together with a LivePerson simulator, nothing to configure", sandboxHelp, sandboxCommand),
+		hidden(plain(env, sandboxBridge, "Run the bridge of a sandbox", "", sandboxBridgeCommand)),
 		plain(env, "check", "Say what of the configuration works, without relaying anything", checkHelp, checkCommand),
 		plain(env, "manifest", "Print the app installation that LivePerson needs, as JSON", manifestHelp, manifestCommand),
 		deadLettersCommand(env),
@@ -62,6 +63,12 @@ func plain(env environment, name, short, long string, run func(context.Context, 
 	}
 }
 
+// hidden is a command that other commands run.
+func hidden(command *cobra.Command) *cobra.Command {
+	command.Hidden = true
+	return command
+}
+
 // knownCommand refuses a command, or a command's verb, that there is not.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -83,9 +90,10 @@ at once, and the process ends with exit code 2.
 A stop finishes what is under way and ends typing, for at most LPBRIDGE_SHUTDOWN_TIMEOUT;
 a second signal ends the process at once, which loses nothing that was accepted.`
 
-	sandboxHelp = `Run a bridge and a simulated LivePerson in one process, and print what to open and
-what to curl. It honours the variables of run and has a default for every one that is
-required; LPSIM_LISTEN is the simulator's address. Nothing is kept.`
+	sandboxHelp = `Run a bridge, a simulated LivePerson and a page to play both sides and to make them
+misbehave, and print what to open and what to curl. It honours the variables of run and
+has a default for every one that is required; LPSIM_LISTEN is the simulator's address.
+It reaches nothing outside this machine, and nothing is kept.`
 
 	checkHelp = `Say line by line what of the configuration works: the store, LivePerson's domains,
 the AppJWT, every channel. It may run beside a running bridge; it relays and writes

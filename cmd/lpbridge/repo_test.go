@@ -215,6 +215,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		engine + "/picture":  {"connector"},
 		engine + "/schedule": {},
 		engine + "/typing":   {"bridge", engine + "/schedule"},
+		"cmd/lpbridge/front": {"connector/lpsim"},
 		"cmd/lpsim":          {"config", "connector/lpsim", "connector/lpsim/scenario"},
 		"tools/lpload":       {"connector/lpsim"},
 		"tools/module":       {},

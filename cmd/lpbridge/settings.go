@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -8,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"lpbridge/bridge"
@@ -26,8 +26,8 @@ type settings struct {
 	report   config.Report
 	log      *slog.Logger
 	channels []chosenChannel
-	// public is the public listener when it is bound already.
-	public net.Listener
+	// contained lets nothing be called but this machine.
+	contained bool
 }
 
 // chosenChannel is a channel of LPBRIDGE_CHANNELS, ready to be made.
@@ -40,7 +40,7 @@ type chosenChannel struct {
 // once.
 func loadSettings(env environment) (*settings, error) {
 	l := config.NewLoader(env.lookup)
-	s := &settings{lookup: env.lookup}
+	s := &settings{lookup: env.lookup, contained: env.contained}
 	l.Load("", &s.Config)
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	l.Add(s.LivePerson.CheckRoutes(adapterNames()...))
@@ -72,20 +72,28 @@ func newChannelTransport(inFlight int, contained bool) http.RoundTripper {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if contained {
 		transport.Proxy = nil
-		transport.DialContext = (&net.Dialer{Control: onlyThisMachine}).DialContext
+		transport.DialContext = dialHere
 	}
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, inFlight
 	transport.IdleConnTimeout = channelIdle
 	return transport
 }
 
-// onlyThisMachine refuses connections to other machines, whatever name led there.
-func onlyThisMachine(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil || !to.Addr().Unmap().IsLoopback() {
-		return errors.New("the sandbox calls nothing outside this machine")
+// dialHere refuses connections to other machines. It looks no name up, for that asks
+// another machine too.
+func dialHere(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("the sandbox calls nothing outside this machine")}
+	}
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, network, net.JoinHostPort(host, port))
 }
 
 // userAgent is what the bridge calls itself towards channels.

@@ -96,12 +96,12 @@ type Fetcher struct {
 // NewFetcher makes a fetcher. Files under home, our own public address, are asked
 // of own directly: that needs no exemption from the guard, and works where the
 // public address is not reachable from inside. With documents they are fetched too.
+// Without a guard nothing else is fetched, and no name is even looked up.
 func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler, documents bool) *Fetcher {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
 	network := &http.Transport{
 		// With a proxy only the proxy's address would be checked.
 		Proxy:             nil,
-		DialContext:       dialer.DialContext,
+		DialContext:       guarded(guard),
 		ForceAttemptHTTP2: true, DisableCompression: true,
 		TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 10 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: fetchSlots, IdleConnTimeout: 30 * time.Second,
@@ -114,6 +114,17 @@ func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler, documents
 		client: &http.Client{Transport: &atHome{home: home, own: own, elsewhere: network, most: most}, CheckRedirect: followable},
 		slots:  make(chan struct{}, fetchSlots), documents: documents,
 	}
+}
+
+// guarded dials what a guard permits.
+func guarded(guard *ssrf.Guardian) func(context.Context, string, string) (net.Conn, error) {
+	if guard == nil {
+		return func(context.Context, string, string) (net.Conn, error) {
+			return nil, &FetchError{Reason: refusedAddress}
+		}
+	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
+	return dialer.DialContext
 }
 
 // Close ends idle connections.

@@ -49,7 +49,7 @@ function listItem(c) {
   const button = item.querySelector("button");
   item.dataset.id = c.conversationId;
   item.querySelector("strong").textContent = c.extConsumerId;
-  item.querySelector(".last").textContent = c.consumerTyping ? "is typing…" : c.lastText ?? "";
+  item.querySelector(".last").textContent = c.consumerTyping && c.state === "OPEN" ? "is typing…" : c.lastText ?? "";
   item.querySelector("small").textContent = `${stageOf(c)} · ${new Date(c.updateTime).toLocaleTimeString()}${c.foreign ? " · another connector" : ""}`;
   button.setAttribute("aria-current", String(c.conversationId === current));
   button.addEventListener("click", () => choose(c.conversationId));
@@ -83,7 +83,7 @@ function showConversation(c) {
   $("close").disabled = c.stage !== "OPEN";
   $("survey").disabled = !open;
   for (const field of $("reply").elements) field.disabled = !open;
-  $("typing").textContent = c.agentSees.consumerTyping ? "The consumer is typing…" : "";
+  $("typing").textContent = open && c.agentSees.consumerTyping ? "The consumer is typing…" : "";
   showTranscript(c);
   shown = c;
 }

@@ -1,0 +1,132 @@
+package front
+
+import (
+	"time"
+)
+
+// Directions, kinds and steps of a flow, in the words of the page.
+const (
+	toLivePerson = "toLivePerson"
+	toChannel    = "toChannel"
+
+	kindMessage = "message"
+	kindTyping  = "typing"
+
+	stepOnDisk    = "on disk"    // what was said was answered with success
+	stepSent      = "sent"       // LivePerson has it
+	stepEchoed    = "echoed"     // LivePerson's notification of it was taken
+	stepDelivered = "delivered"  // the consumer's client has it
+	stepTold      = "agent told" // LivePerson knows that the consumer has it
+	stepShown     = "shown"      // typing is seen on the other side
+	stepCleared   = "cleared"    // and is no longer
+)
+
+// mostFlows is how many are kept.
+const mostFlows = 200
+
+// Flow is the way of one message, or of one time of typing, through the bridge.
+type Flow struct {
+	ID        int64  `json:"id"`
+	Direction string `json:"direction"`
+	Channel   string `json:"channel,omitempty"`
+	Kind      string `json:"kind"`
+	Text      string `json:"text,omitempty"`
+	Steps     []Step `json:"steps"`
+	// Copies is how often it arrived beyond once.
+	Copies int `json:"copies,omitempty"`
+
+	began time.Time
+	// key is the message's id as its channel knows it, or where it lies in LivePerson.
+	key string
+	// at is where LivePerson has it, once that is known.
+	at position
+}
+
+// Step is something that happened to a flow, and how long after it began.
+type Step struct {
+	Name string  `json:"name"`
+	Ms   float64 `json:"ms"`
+}
+
+// position is where LivePerson keeps an event.
+type position struct {
+	dialog   string
+	sequence int64
+}
+
+// step adds what happened, the first time it did, and says whether that is new.
+func (f *Flow) step(name string, at time.Time) bool {
+	if f.has(name) {
+		return false
+	}
+	f.Steps = append(f.Steps, Step{name, max(0, float64(at.Sub(f.began).Microseconds())/1000)})
+	return true
+}
+
+func (f *Flow) has(name string) bool {
+	for _, s := range f.Steps {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// copied is a flow as it may be told, while this one goes on.
+func (f *Flow) copied() Flow {
+	out := *f
+	out.Steps = append([]Step{}, f.Steps...)
+	return out
+}
+
+// flows are the newest ones, oldest first.
+type flows struct {
+	list []*Flow
+	next int64
+}
+
+func (fs *flows) add(f Flow) *Flow {
+	fs.next++
+	f.ID = fs.next
+	if len(fs.list) >= mostFlows {
+		fs.list = append(fs.list[:0], fs.list[1:]...)
+	}
+	fs.list = append(fs.list, &f)
+	return &f
+}
+
+// oldest is the first flow that fits, newest the last; nil when none does.
+func (fs *flows) oldest(fits func(*Flow) bool) *Flow {
+	for _, f := range fs.list {
+		if fits(f) {
+			return f
+		}
+	}
+	return nil
+}
+
+func (fs *flows) newest(fits func(*Flow) bool) *Flow {
+	for i := len(fs.list) - 1; i >= 0; i-- {
+		if fits(fs.list[i]) {
+			return fs.list[i]
+		}
+	}
+	return nil
+}
+
+func (fs *flows) remove(gone *Flow) {
+	for i, f := range fs.list {
+		if f == gone {
+			fs.list = append(fs.list[:i], fs.list[i+1:]...)
+			return
+		}
+	}
+}
+
+func (fs *flows) copied() []Flow {
+	out := make([]Flow, len(fs.list))
+	for i, f := range fs.list {
+		out[i] = f.copied()
+	}
+	return out
+}
