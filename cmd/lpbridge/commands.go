@@ -36,7 +36,7 @@ func commandLine(args []string, env environment) *cobra.Command {
 		plain(env, "sandbox", "The same together with a LivePerson simulator, nothing to configure", sandboxHelp, sandboxCommand),
 		hidden(plain(env, sandboxBridge, "Run the bridge of a sandbox", "", sandboxBridgeCommand)),
 		plain(env, "check", "Say what of the configuration works, without relaying anything", checkHelp, checkCommand),
-		plain(env, "manifest", "Print the app installation that LivePerson needs, as JSON", manifestHelp, manifestCommand),
+		manifestCommand(env),
 		deadLettersCommand(env),
 		resumeCommand(env),
 		traceCommand(env),

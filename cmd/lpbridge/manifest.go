@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 
 	"lpbridge/config"
 )
@@ -34,17 +38,44 @@ type manifest struct {
 	GrantTypes   []string `json:"grant_types"`
 	Scope        string   `json:"scope"`
 	Capabilities struct {
-		Webhooks map[string]any `json:"webhooks"`
+		Webhooks   map[string]any `json:"webhooks"`
+		Engagement engagement     `json:"engagement"`
 	} `json:"capabilities"`
 }
 
+// engagement is what a campaign may set for engagements of this app. LivePerson's
+// default manifest has these values; with them an engagement can name the app as
+// its source.
+type engagement struct {
+	DesignEngagement  bool     `json:"design_engagement"`
+	DesignWindow      bool     `json:"design_window"`
+	EntryPoint        []string `json:"entry_point"`
+	ConsumerIdentity  []string `json:"consumer_identity"`
+	LanguageSelection bool     `json:"language_selection"`
+}
+
+// longestName is how many characters LivePerson takes of a client_name.
+const longestName = 128
+
 const manifestHelp = `Print the app installation that LivePerson needs, with the addresses of this bridge:
 LPBRIDGE_PUBLIC_URL must be set. Give it to your LivePerson contact or paste it into
-the connector app hub; the answer has LP_CLIENT_ID and LP_CLIENT_SECRET.`
+the connector app hub; the answer has LP_CLIENT_ID and LP_CLIENT_SECRET.
+docs/liveperson.md tells the whole way.`
 
-// manifestCommand prints what LivePerson has to know of this bridge. It needs no
+func manifestCommand(env environment) *cobra.Command {
+	name := "lpbridge"
+	command := plain(env, "manifest", "Print the app installation that LivePerson needs, as JSON", manifestHelp,
+		func(_ context.Context, env environment) error { return printManifest(env, name) })
+	command.Flags().StringVar(&name, "name", name, "client_name, which must be unique in the account")
+	return command
+}
+
+// printManifest says what LivePerson has to know of this bridge. It needs no
 // credential, for there is none before the app is installed.
-func manifestCommand(_ context.Context, env environment) error {
+func printManifest(env environment, name string) error {
+	if n := utf8.RuneCountInString(name); n == 0 || n > longestName {
+		return fmt.Errorf("%w: --name must have 1 to %d characters", errUsage, longestName)
+	}
 	var section struct {
 		Bridge config.Bridge `env:",prefix=LPBRIDGE_"`
 	}
@@ -61,9 +92,10 @@ func manifestCommand(_ context.Context, env environment) error {
 		return err
 	}
 	m := manifest{
-		ClientName: "lpbridge", Description: "Relays between chat channels and LivePerson.",
+		ClientName: name, Description: "Relays between chat channels and LivePerson.",
 		GrantTypes: []string{"client_credentials"}, Scope: "msg.consumer",
 	}
+	m.Capabilities.Engagement = engagement{EntryPoint: []string{"section"}, ConsumerIdentity: []string{"auth"}}
 	m.Capabilities.Webhooks = map[string]any{"retry": map[string]int{"retention_time": retentionTime}}
 	for _, name := range notificationTypes {
 		m.Capabilities.Webhooks[name] = map[string]string{"endpoint": public.JoinPath(notificationsPath).String()}
