@@ -10,6 +10,7 @@ import (
 // agenda does things later: one goroutine and one timer for all of a simulator's delays. What it does must not
 // block.
 type agenda struct {
+	*travel
 	mu    sync.Mutex
 	items appointments
 	count int // breaks ties, so that things due at one instant happen in the order they were asked for
@@ -22,12 +23,12 @@ type appointment struct {
 	do    func()
 }
 
-func newAgenda() *agenda { return &agenda{wake: make(chan struct{}, 1)} }
+func newAgenda(t *travel) *agenda { return &agenda{travel: t, wake: make(chan struct{}, 1)} }
 
 func (a *agenda) after(d time.Duration, do func()) {
 	a.mu.Lock()
 	a.count++
-	heap.Push(&a.items, appointment{time.Now().Add(d), a.count, do})
+	heap.Push(&a.items, appointment{a.due().Add(d), a.count, do})
 	first := a.items[0].order == a.count
 	a.mu.Unlock()
 	if first {
@@ -64,7 +65,7 @@ func (a *agenda) doDue() time.Duration {
 			a.mu.Unlock()
 			return time.Hour
 		}
-		if wait := time.Until(a.items[0].due); wait > 0 {
+		if wait := a.items[0].due.Sub(a.due()); wait > 0 {
 			a.mu.Unlock()
 			return wait
 		}

@@ -142,7 +142,8 @@ type Config struct {
 	// MaxStoredNotifications is how many notifications may wait for delivery; further ones are dropped and counted.
 	// Default 100000.
 	MaxStoredNotifications int
-	// Now is the clock of tokens, URLs and time stamps. Default time.Now. Timers always use real time.
+	// Now is the clock of tokens, URLs and time stamps. Default time.Now. Delays are measured by
+	// real time; see [Sim.Advance].
 	Now func() time.Time
 	// Logger receives lifecycle and webhook failures, never texts or tokens. Default: none.
 	Logger *slog.Logger

@@ -66,17 +66,17 @@ func (h *hooks) launch(n *notification, f *inForce) {
 func (h *hooks) postpone(n *notification, delay time.Duration, inOrder bool) {
 	if inOrder {
 		h.mu.Lock()
-		until := time.Now().Add(delay)
+		until := h.due().Add(delay)
 		if until.Before(h.late[n.conversation]) {
 			until = h.late[n.conversation]
 		}
 		h.late[n.conversation] = until
 		h.mu.Unlock()
-		delay = time.Until(until)
+		delay = until.Sub(h.due())
 	}
 	h.agenda.after(delay, func() {
 		h.mu.Lock()
-		if !h.late[n.conversation].After(time.Now()) {
+		if !h.late[n.conversation].After(h.due()) {
 			delete(h.late, n.conversation)
 		}
 		h.mu.Unlock()
@@ -92,7 +92,7 @@ func (h *hooks) waitsBehind(n *notification) bool {
 	if until.IsZero() {
 		return false
 	}
-	h.postpone(n, time.Until(until), true)
+	h.postpone(n, until.Sub(h.due()), true)
 	return true
 }
 

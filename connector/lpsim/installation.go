@@ -1,17 +1,22 @@
 package lpsim
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // installation is the app installation that is played, and what every part of the simulator knows of it: the
 // configuration, the faults in force, and the counters.
 type installation struct {
 	Config
+	*travel
 	force atomic.Pointer[inForce]
 	stats stats
 }
 
 func newInstallation(config Config) *installation {
-	i := &installation{Config: config}
+	i := &installation{Config: config, travel: &travel{}}
+	i.Now = func() time.Time { return config.Now().Add(i.ahead()) }
 	i.enforce(config.Faults)
 	return i
 }

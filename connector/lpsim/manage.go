@@ -13,6 +13,9 @@ import (
 //go:embed page
 var pageFS embed.FS
 
+//go:embed openapi.yaml
+var openAPI []byte
+
 // problem is an RFC 9457 error of the management API.
 type problem struct {
 	Type   string `json:"type"`
@@ -25,13 +28,8 @@ type problem struct {
 
 // managementAPI is what is below /sim/, and the agent's page. Other sites must not reach it through a browser.
 func managementAPI(s *Sim) http.Handler {
-	mux := http.NewServeMux()
-	m := &management{sim: s, mux: mux}
-	m.conversations()
-	m.agent()
-	m.settings()
-	m.inspection()
-	mux.HandleFunc("GET /sim/events", s.stream.serve)
+	m := newManagement(s)
+	mux := m.mux
 	pages, err := fs.Sub(pageFS, "page")
 	if err != nil {
 		panic("lpsim: page: " + err.Error())
@@ -48,13 +46,34 @@ var errNotFound = errors.New("no such page, or no such method for it")
 type management struct {
 	sim *Sim
 	mux *http.ServeMux
+	// patterns are those registered, which openapi.yaml describes.
+	patterns []string
+}
+
+func newManagement(s *Sim) *management {
+	m := &management{sim: s, mux: http.NewServeMux()}
+	m.conversations()
+	m.agent()
+	m.settings()
+	m.inspection()
+	m.serve("GET /sim/events", s.stream.serve)
+	m.serve("GET /sim/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		w.Write(openAPI)
+	})
+	return m
 }
 
 // operation is what a request asks for: a status and a body, or an error.
 type operation func(r *http.Request) (int, any, error)
 
+func (m *management) serve(pattern string, do http.HandlerFunc) {
+	m.patterns = append(m.patterns, pattern)
+	m.mux.HandleFunc(pattern, do)
+}
+
 func (m *management) handle(pattern string, do operation) {
-	m.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+	m.serve(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 8<<20)
 		status, body, err := do(r)
 		if err != nil {
@@ -215,6 +234,14 @@ func (m *management) inspection() {
 		}
 		return http.StatusOK, m.sim.Requests(api, limit), nil
 	})
+	m.handle("GET /sim/clock", telling(m.sim.clock))
+	m.handle("POST /sim/clock", reading(func(_ *http.Request, body advancing) (int, any, error) {
+		by, err := body.duration()
+		if err == nil {
+			err = m.sim.Advance(by)
+		}
+		return http.StatusOK, m.sim.clock(), err
+	}))
 	m.handle("POST /sim/reset", func(*http.Request) (int, any, error) {
 		m.sim.Reset()
 		return http.StatusOK, map[string]bool{"reset": true}, nil

@@ -133,7 +133,7 @@ func (n *notifier) one(conversationID string, kind EventType, change any, cause 
 		return
 	}
 	data = n.faults().disfigure(kind, data)
-	note := &notification{kind: kind, conversation: conversationID, changes: [][]byte{data}, stored: time.Now()}
+	note := &notification{kind: kind, conversation: conversationID, changes: [][]byte{data}, stored: n.due()}
 	if cause != nil && cause.opensLate {
 		note.late = true
 	}

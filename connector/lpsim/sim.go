@@ -35,7 +35,7 @@ func New(config Config) *Sim {
 		panic("lpsim: " + err.Error())
 	}
 	app := newInstallation(config.withDefaults())
-	agenda := newAgenda()
+	agenda := newAgenda(app.travel)
 	s := &Sim{
 		app: app, registry: newRegistry(app.MaxConversations), tokens: newTokens(app), files: newFiles(app.Config),
 		profiles: &profiles{account: app.Account}, requests: &requests{}, stream: newStream(), hooks: newHooks(app, agenda),

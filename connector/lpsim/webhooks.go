@@ -275,7 +275,7 @@ func (h *hooks) settle(l *lane, n *notification, ok bool, config Webhooks) {
 // stores tells whether a failed event is kept by the time-to-live policy.
 func (h *hooks) stores(n *notification, e Endpoint, config Webhooks) bool {
 	retention := time.Duration(config.RetentionSeconds) * time.Second
-	if retention == 0 || time.Since(n.stored) >= retention || h.state == hooksDisabled {
+	if retention == 0 || h.due().Sub(n.stored) >= retention || h.state == hooksDisabled {
 		return false
 	}
 	return e.MaxRetries == nil || *e.MaxRetries > 0 || h.state == hooksFailed
@@ -379,7 +379,7 @@ func (h *hooks) expire() {
 	limit := time.Duration(h.config.RetentionSeconds) * time.Second
 	for id, l := range h.lanes {
 		l.queue = slices.DeleteFunc(l.queue, func(n *notification) bool {
-			old := time.Since(n.stored) >= limit
+			old := h.due().Sub(n.stored) >= limit
 			if old {
 				h.waiting--
 				h.stats.lost.Add(1)
