@@ -142,6 +142,9 @@ type Finding struct {
 	Err error
 	// Detail says what was found, without secrets.
 	Detail string
+	// Danger says that the subject works as it was configured, and that this is not
+	// what one wants of a bridge that serves people.
+	Danger bool
 }
 
 // Closer is an adapter that holds connections open. Close ends them; it is

@@ -66,7 +66,7 @@ func (c *Chatwoot) checkAuthentication() bridge.Finding {
 	if c.unsigned {
 		ways = append(ways, fmt.Sprintf("unsigned webhooks at %s/ and the secret", path))
 	}
-	return bridge.Finding{Subject: "authentication of webhooks", Detail: strings.Join(ways, ", ")}
+	return bridge.Finding{Subject: "authentication of webhooks", Detail: strings.Join(ways, ", "), Danger: c.unsigned}
 }
 
 // checkPending says who answers while a bot has a conversation: an operator who

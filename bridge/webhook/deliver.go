@@ -79,10 +79,11 @@ func refusal(r *farside.Response) (farside.Refusal, bool) {
 // Check implements [bridge.Checker]. The receiver is connected to and sent
 // nothing: any request, whatever its method, might be taken for a delivery.
 func (w *Webhook) Check(ctx context.Context) []bridge.Finding {
-	f := bridge.Finding{Subject: "WEBHOOK_URL", Detail: "not set: messages of agents do not reach the channel"}
+	f := bridge.Finding{Subject: "WEBHOOK_URL", Detail: "not set: messages of agents do not reach the channel", Danger: w.url == nil}
 	if w.url != nil {
 		f.Detail, f.Err = w.far.Reach(ctx, w.url)
+		f.Danger = farside.Exposed(w.url)
 	}
-	words, _ := w.auth.describe()
-	return []bridge.Finding{{Subject: "authentication", Detail: words}, f}
+	words, challenge := w.auth.describe()
+	return []bridge.Finding{{Subject: "authentication", Detail: words, Danger: challenge == ""}, f}
 }

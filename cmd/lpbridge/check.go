@@ -155,6 +155,10 @@ func (c *checker) checkChannels(ctx context.Context, s *settings) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, checkTime)
 		for _, f := range able.Check(ctx) {
+			if f.Danger && f.Err == nil {
+				c.warn(ch.name+" "+f.Subject, f.Detail)
+				continue
+			}
 			c.report(ch.name+" "+f.Subject, f.Detail, f.Err)
 		}
 		cancel()

@@ -49,7 +49,7 @@ func TestCheck(t *testing.T) {
 			"LP_DOMAIN_API_URL: must be https",
 		}},
 		{"no channel to write to", map[string]string{"WEBHOOK_URL": ""}, exitOK, []string{
-			"ok    webhook WEBHOOK_URL    not set: messages of agents do not reach the channel",
+			"warn  webhook WEBHOOK_URL    not set: messages of agents do not reach the channel",
 		}},
 		{"no notifications", map[string]string{"LP_NOTIFICATIONS": "off"}, exitOK, []string{"warn  notifications "}},
 		{"what is allowed and dangerous", map[string]string{
@@ -61,6 +61,20 @@ func TestCheck(t *testing.T) {
 		}},
 		{"an admin token that can be read on the way", map[string]string{"LPBRIDGE_ADMIN_LISTEN": ":0", "LPBRIDGE_ADMIN_TOKEN": "hunter2hunter2hunter2"}, exitOK, []string{
 			"warn  LPBRIDGE_ADMIN_LISTEN  reaches beyond this machine without LPBRIDGE_ADMIN_TLS_CERT", "warn  LPBRIDGE_ADMIN_TOKEN   looks as if somebody had thought it up",
+		}},
+		{"unsigned, and secrets that are none", map[string]string{
+			"LPBRIDGE_CHANNELS": "webhook,chatwoot,layer", "WEBHOOK_SECRET": "", "WEBHOOK_ALLOW_UNSIGNED": "true", "LPBRIDGE_CONSUMER_KEY": "changeme-changeme-changeme",
+			"CHATWOOT_BASE_URL": nobody, "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "hunter2hunter2hunter2hunter2", "CHATWOOT_ALLOW_UNSIGNED": "true",
+			"CHATWOOT_URL_SECRET": "0123456789abcdef0123456789", "CHATWOOT_SECRETS": "kJ3vX9qLm2RtY7wZ,hunter2hunter2hunter2hunter2",
+			"LAYER_APP_IDS": "app", "LAYER_PUBLIC_URL": "https://bridge.example", "LAYER_SANDBOX_IDENTITIES": "true",
+		}, exitFailed, []string{
+			"warn  webhook authentication none: every request is believed", "warn  chatwoot authentication of webhooks ",
+			"warn  layer identity tokens  signed for anybody who asks", "warn  LPBRIDGE_CONSUMER_KEY  looks as if somebody had thought it up",
+			"warn  CHATWOOT_TOKEN         looks as if", "warn  CHATWOOT_URL_SECRET    looks as if", "warn  CHATWOOT_SECRETS       is also what CHATWOOT_TOKEN is",
+			"warn  CHATWOOT_SECRETS       is short",
+		}},
+		{"a token of the documents", map[string]string{"WEBHOOK_SECRET": "", "WEBHOOK_TOKEN": "0123456789abcdef"}, exitOK, []string{
+			"warn  WEBHOOK_TOKEN          looks as if somebody had thought it up",
 		}},
 		{"anybody for an operator", map[string]string{"LPBRIDGE_ADMIN_LISTEN": ":0"}, exitConfig, []string{"LPBRIDGE_ADMIN_TOKEN: is required"}},
 		{"features nobody is shown", map[string]string{"LP_FEATURES": "CO_BROWSE,FILE_SHARING"}, exitOK, []string{

@@ -17,7 +17,7 @@ const skewAllowed = 30 * time.Second
 
 // warnOfDangers names what is allowed and still dangerous.
 func (c *checker) warnOfDangers(s *settings) {
-	for _, d := range s.adminDangers() {
+	for _, d := range append(s.adminDangers(), s.weakSecrets()...) {
 		c.warn(d.variable, d.why)
 	}
 	if s.Bridge.AttachmentPrivateNetworks {
@@ -45,22 +45,12 @@ func (s *settings) adminDangers() (list []danger) {
 		}
 	}
 	for variable, token := range map[string]config.Secret{"LPBRIDGE_ADMIN_TOKEN": d.AdminToken, "LPBRIDGE_METRICS_TOKEN": d.MetricsToken} {
-		if token.IsSet() && weak(token.Reveal()) {
-			list = append(list, danger{variable, "looks as if somebody had thought it up: take one from a generator, such as `openssl rand -hex 24`"})
+		if why := weakness(token.Reveal()); token.IsSet() && why != "" {
+			list = append(list, danger{variable, why})
 		}
 	}
 	slices.SortFunc(list, func(a, b danger) int { return cmp.Compare(a.variable, b.variable) })
 	return list
-}
-
-// weak reports whether a token is shorter than a generator's, or has few different
-// characters.
-func weak(token string) bool {
-	different := map[rune]bool{}
-	for _, c := range token {
-		different[c] = true
-	}
-	return len(token) < 20 || len(different) < 8
 }
 
 // checkClock compares our clock with that of LivePerson's domain service, whose
