@@ -33,3 +33,10 @@ func (id ConsumerID) External() (channel string, ok bool) {
 	}
 	return parts[1], true
 }
+
+// Alone is the consumer as who it is for certain.
+func (c *Consumer) Alone() *Consumer {
+	alone := *c
+	alone.ID, alone.Apart = c.Apart, ""
+	return &alone
+}

@@ -123,7 +123,11 @@ func (id EventID) Position() (dialog string, sequence int64, ok bool) {
 
 // Consumer is the person on the channel. All but ID may be empty.
 type Consumer struct {
-	ID         ConsumerID        `json:"id"`
+	ID ConsumerID `json:"id"`
+	// Apart is who the consumer is for certain, such as one browser or one telephone,
+	// where ID rests on a proof that may be another's. While a thread of the same ID
+	// has a conversation, this one then gets one of its own.
+	Apart      ConsumerID        `json:"apart,omitempty"`
 	FirstName  string            `json:"firstName,omitempty"`
 	LastName   string            `json:"lastName,omitempty"`
 	Email      string            `json:"email,omitempty"`

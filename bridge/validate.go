@@ -99,6 +99,11 @@ func (e *Event) validateIdentity() error {
 	if e.Consumer == nil {
 		return &FieldError{"consumer", "is required"}
 	}
+	if e.Consumer.Apart != "" {
+		if err := validateID("consumer.apart", string(e.Consumer.Apart)); err != nil {
+			return err
+		}
+	}
 	return validateID("consumer.id", string(e.Consumer.ID))
 }
 

@@ -71,7 +71,7 @@ type Config struct {
 	// Pending says who answers while a bot has the conversation.
 	Pending string `env:"PENDING,default=auto" oneof:"auto,leave,relay" desc:"What happens to pending conversations, which a bot has: leave them to the bot until it hands over, with what was said until then as one message, or relay them at once. auto leaves them to the bot unless the token is that of a bot, which is then this bridge."`
 	// Verified says whether a proof makes the inboxes of a contact one consumer.
-	Verified string `env:"VERIFIED,default=share" oneof:"share,apart" desc:"Whether all inboxes of a contact that proved its identity (hmac_verified) are one consumer. Chatwoot joins contacts by an e-mail address or telephone number that a visitor gives, and takes no proof back for that: where visitors can change their own contact, as in the website widget, apart keeps everybody's conversations their own."`
+	Verified string `env:"VERIFIED,default=share" oneof:"share,apart" desc:"Whether all inboxes of a contact that proved its identity (hmac_verified) are one consumer. Chatwoot joins contacts by an e-mail address or telephone number that a visitor gives, and takes no proof back for that. Nobody is shown another's answers for it, but agents see one person: where visitors can change their own contact, as in the website widget, apart has each contact-inbox be its own consumer."`
 	// OrderHold is how long a message waits for one with a smaller number; 0 has
 	// none wait.
 	OrderHold time.Duration `env:"ORDER_HOLD,default=100ms" max:"2s" desc:"How long each message of a consumer waits for webhooks that it overtook, and so how much later it arrives."`

@@ -181,10 +181,25 @@ func (c *conversation) contact() int64 {
 // consumer describes who writes in a conversation; sender is who wrote, if that
 // is known.
 func (c *conversation) consumer(sender *author) *bridge.Consumer {
-	if sender.isContact() {
-		return sender.describe(c.consumerID())
+	if !sender.isContact() {
+		sender = c.Sender
 	}
-	return c.Sender.describe(c.consumerID())
+	consumer := sender.describe(c.consumerID())
+	consumer.Apart = c.apart()
+	return consumer
+}
+
+// apart is the contact-inbox of a contact that counts as proven, for hmac_verified
+// says that somebody proved an identifier and not that it was this contact's
+// (Chatwoot, public API: contacts), and outlives a merge with another contact.
+func (c *conversation) apart() bridge.ConsumerID {
+	switch {
+	case !c.Door.Verified || c.contact() <= 0:
+		return ""
+	case c.Door.ID > 0:
+		return bridge.ConsumerID("contact-inbox:" + strconv.FormatInt(c.Door.ID, 10))
+	}
+	return bridge.ConsumerID("conversation:" + strconv.FormatInt(c.ID, 10))
 }
 
 // The kinds of record that the channel keeps.

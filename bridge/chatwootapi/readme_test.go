@@ -3,6 +3,7 @@ package chatwootapi
 import (
 	"bytes"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -105,6 +106,8 @@ func TestIdentityPageNamesItsTests(t *testing.T) {
 		_, section, _ := strings.Cut(string(page), "\n## "+channel+"\n")
 		section, _, _ = strings.Cut(section, "\n## ")
 		tests := testsIn(t, "../"+channel)
+		maps.Copy(tests, testsIn(t, "../relay"))
+		maps.Copy(tests, testsIn(t, "../../cmd/lpbridge"))
 		rows := 0
 		for line := range strings.Lines(section) {
 			cells := strings.Split(line, " | ")

@@ -64,10 +64,30 @@ func (o *opener) find(ctx context.Context, key bridge.ThreadKey, ev *bridge.Even
 	return found{}, notOpened(errors.New("another thread has the conversation"))
 }
 
-// open begins a conversation for the thread's consumer, or takes over the one
-// the consumer has in another thread: LivePerson allows a consumer one, and it
-// follows the thread in which the consumer writes.
+// errElsewhere means that the consumer has a conversation which this thread must not
+// take over, see [bridge.Consumer].
+var errElsewhere = errors.New("another thread has the consumer's conversation")
+
+// open begins a conversation for the thread's consumer, or for who writes there for
+// certain while another thread has the conversation of the former.
 func (o *opener) open(ctx context.Context, key bridge.ThreadKey, ev *bridge.Event) (guessed bool, err error) {
+	guessed, err = o.openAs(ctx, key, ev)
+	if errors.Is(err, errElsewhere) {
+		alone := *ev
+		alone.Consumer = ev.Consumer.Alone()
+		return o.openAs(ctx, key, &alone)
+	}
+	return guessed, err
+}
+
+// mayShare reports whether a thread may take over what another one has of the same
+// consumer.
+func mayShare(ev *bridge.Event) bool { return ev.Consumer == nil || ev.Consumer.Apart == "" }
+
+// openAs begins a conversation for a consumer, or takes over the one the consumer has
+// in another thread: LivePerson allows a consumer one, and it follows the thread in
+// which the consumer writes.
+func (o *opener) openAs(ctx context.Context, key bridge.ThreadKey, ev *bridge.Event) (guessed bool, err error) {
 	c := ev.Consumer
 	t, err := o.directory.thread(ctx, key)
 	if err != nil {
@@ -90,6 +110,12 @@ func (o *opener) open(ctx context.Context, key bridge.ThreadKey, ev *bridge.Even
 		return false, notOpened(err)
 	}
 	defer release()
+	if !mayShare(ev) {
+		if err := o.elsewhere(ctx, key, ext); err != nil {
+			return false, err
+		}
+	}
+	known := t.ExtConsumer == ext
 	consumer, err := o.meet(ctx, key, ext, c)
 	if err != nil {
 		return false, err
@@ -104,7 +130,25 @@ func (o *opener) open(ctx context.Context, key bridge.ThreadKey, ev *bridge.Even
 	case held != nil:
 		return false, o.takeOver(ctx, key, held)
 	}
-	return o.begin(ctx, key, ext, consumer, ev)
+	return o.begin(ctx, key, consumer, ev, known)
+}
+
+// elsewhere returns errElsewhere when another thread has a conversation of the
+// consumer, or may have. It is asked before the thread is tied to that consumer.
+func (o *opener) elsewhere(ctx context.Context, key bridge.ThreadKey, ext string) error {
+	id, err := o.lp.ConsumerID(ctx, connector.ConsumerIdentity(ext))
+	if err != nil {
+		return err
+	}
+	held, err := o.directory.rows.HeldBy(ctx, string(id))
+	if err != nil {
+		return notOpened(err)
+	}
+	opening, underWay := o.openings.threadOf(string(id))
+	if held != nil && held.Holder() != key || underWay && opening != key {
+		return errElsewhere
+	}
+	return nil
 }
 
 // meet learns who the consumer is in LivePerson and remembers it before a
@@ -137,8 +181,14 @@ func (o *opener) meet(ctx context.Context, key bridge.ThreadKey, ext string, c *
 	return string(id), nil
 }
 
-// begin asks LivePerson for a new conversation.
-func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer string, ev *bridge.Event) (guessed bool, err error) {
+// begin asks LivePerson for a new conversation. The thread is the consumer's; known
+// says that it was before, so that it may have asked already.
+func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, consumer string, ev *bridge.Event, known bool) (guessed bool, err error) {
+	t, err := o.directory.thread(ctx, key)
+	if err != nil {
+		return false, notOpened(err)
+	}
+	ext := t.ExtConsumer
 	profile, err := o.profile(ctx, key, ev.Consumer)
 	if err != nil {
 		return false, err
@@ -149,6 +199,10 @@ func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, ext, consumer 
 	switch {
 	case err == nil:
 		return false, o.settled(ctx, key, consumer, string(id), false)
+	case errors.Is(err, connector.ErrAlreadyOpen) && !mayShare(ev) && !known:
+		// It is none that this thread asked for, so nobody knows whose words are in it.
+		o.openings.refused(consumer)
+		return false, errElsewhere
 	case errors.Is(err, connector.ErrAlreadyOpen):
 		o.openings.doubt(ctx, consumer)
 		return o.ask(ctx, key, ext, consumer)

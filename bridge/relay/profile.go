@@ -273,7 +273,7 @@ func profileOf(c *bridge.Consumer) connector.UserProfile {
 // sendProfile keeps what is told of the consumer and changes what agents see.
 // Without a conversation nobody sees it: the next one brings it along.
 func (s *sender) sendProfile(ctx context.Context, e *bridge.Entry, ev *bridge.Event) error {
-	_, c, err := s.directory.current(ctx, e.ThreadKey())
+	t, c, err := s.directory.current(ctx, e.ThreadKey())
 	if err != nil {
 		return notKnown(err)
 	}
@@ -281,7 +281,8 @@ func (s *sender) sendProfile(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 		return nil
 	}
 	return s.profiles.merge(ctx, e.Lane.Channel, ev.Consumer, func(ctx context.Context, p connector.UserProfile, _ bool) error {
-		if !c.TakesMessages() {
+		if !c.TakesMessages() || t.Consumer != "" && t.Consumer != ev.Consumer.ID {
+			// The next conversation of this consumer begins with it.
 			return nil
 		}
 		return s.lp.SetUserProfile(ctx, c.Identity(), p)

@@ -4,9 +4,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,6 +157,25 @@ func (x *everyChannel) onChatwoot() *party {
 type chatwootStub struct {
 	mu  sync.Mutex
 	got []string
+	// in has the conversation of each message.
+	in []string
+	// resolved counts the conversations that were ended.
+	resolved int
+}
+
+// heard are the texts of a conversation.
+func (s *chatwootStub) heard(conversation int) (texts []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, raw := range s.got {
+		var m struct{ Content string }
+		// What it was given was JSON.
+		_ = json.Unmarshal([]byte(raw), &m)
+		if s.in[i] == strconv.Itoa(conversation) {
+			texts = append(texts, m.Content)
+		}
+	}
+	return texts
 }
 
 func (s *chatwootStub) messages() []string {
@@ -167,6 +188,12 @@ func (s *chatwootStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	if strings.HasSuffix(r.URL.Path, "/toggle_status") {
+		// It is small, and what cannot be read resolves nothing.
+		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), "resolved") {
+			s.resolved++
+		}
+	}
 	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/messages") {
 		fmt.Fprint(w, `{"payload":[]}`)
 		return
@@ -188,7 +215,7 @@ func (s *chatwootStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A map of what was JSON can be written as JSON.
 	raw, _ := json.Marshal(body)
-	s.got = append(s.got, string(raw))
+	s.got, s.in = append(s.got, string(raw)), append(s.in, path.Base(path.Dir(r.URL.Path)))
 	fmt.Fprintf(w, `{"id":%d}`, 1000+len(s.got))
 }
 
