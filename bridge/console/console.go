@@ -127,6 +127,8 @@ type Console struct {
 	draining  atomic.Bool
 	readiness *readiness
 	traffic   *trafficReader
+	hour      *hour
+	endHour   context.CancelFunc
 	actions   *prometheus.CounterVec
 	resumes   *prometheus.CounterVec
 	// consumerActions counts what was shown and erased of consumers.
@@ -142,7 +144,7 @@ func New(o Options) *Console {
 		bridge: o.Bridge, letters: o.DeadLetters, version: o.Version,
 		settings: append([]Setting{}, o.Settings...),
 		log:      o.Logger, refusals: o.Refusals, journal: o.Journal, trace: o.Trace, consumers: o.Consumers,
-		traffic: &trafficReader{source: o.Gatherer},
+		traffic: &trafficReader{source: o.Gatherer}, hour: newHour(o.Gatherer),
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",
 		}, []string{"action"}),
@@ -160,6 +162,9 @@ func New(o Options) *Console {
 	c.readiness = newReadiness(checks, &c.checking, c.log)
 	c.register(o.Registerer)
 	c.SetTokens(o.AdminToken, o.MetricsToken)
+	var looking context.Context
+	looking, c.endHour = context.WithCancel(context.Background())
+	c.checking.Go(func() { c.hour.run(looking) })
 	c.handler = secure(o.Hosts, c.guard(plainErrorsAsProblems(c.routes(o))))
 	return c
 }
@@ -187,6 +192,7 @@ func (c *Console) routes(o Options) *http.ServeMux {
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelWarn), Timeout: scrapeTimeout,
 	}))
 	mux.HandleFunc("GET /status", c.serveStatus)
+	mux.HandleFunc("GET /hour", c.serveHour)
 
 	if c.trace != nil {
 		mux.HandleFunc("GET /trace", c.serveTrace)
@@ -227,6 +233,9 @@ func serveProfiles(mux *http.ServeMux) {
 // ServeHTTP implements [http.Handler].
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
-// Close waits for readiness checks that still run. No request may be served
-// any more.
-func (c *Console) Close() { c.checking.Wait() }
+// Close waits for readiness checks that still run and ends the sampling of the last
+// hour. No request may be served any more.
+func (c *Console) Close() {
+	c.endHour()
+	c.checking.Wait()
+}

@@ -7,6 +7,7 @@
 //	GET    /readyz                     200, or 503 naming what is not ready
 //	GET    /metrics                    Prometheus and OpenMetrics
 //	GET    /status                     a [Report]
+//	GET    /hour                       an [Hour]
 //	GET    /deadletters                a [Page]; after, limit, channel, direction, outcome
 //	GET    /deadletters/{seq}          a [Letter]; content=true shows what it says
 //	GET    /deadletters/export         all that match, a [Letter] a line; the same parameters
@@ -14,6 +15,8 @@
 //	DELETE /deadletters/{seq}          discard one
 //	POST   /deadletters/replay         deliver all that match a [Filter] again
 //	POST   /deadletters/discard        discard all that match a [Filter]
+//	POST   /consumers/export           all that is kept of a [Subject], a [bridge.Kept] a line
+//	POST   /consumers/erase            remove it; a [bridge.Erased]
 //	GET    /trace                      a [bridge.Trace] of the event or thread id; channel
 //	GET    /debug/pprof/               profiles of package net/http/pprof, where they are wanted
 //	POST   /login                      a session for {"token": …}

@@ -20,7 +20,7 @@ import (
 
 // sandbox is a running `lpbridge sandbox`.
 type sandbox struct {
-	public, simulator string
+	public, simulator, admin string
 }
 
 // start builds and runs a sandbox that listens on public, with more environment,
@@ -49,7 +49,7 @@ func start(t *testing.T, public string, env ...string) sandbox {
 		}
 	})
 	awaitReady(t, "http://"+admin+"/readyz")
-	return sandbox{public: "http://" + public, simulator: "http://" + simulator}
+	return sandbox{public: "http://" + public, simulator: "http://" + simulator, admin: "http://" + admin}
 }
 
 func freeAddress(t *testing.T) string {

@@ -2,6 +2,7 @@
 
 const statusEvery = 2000;
 const lettersEvery = 5000;
+const hourEvery = 10000;
 const patience = 8000;
 const pageSize = 50;
 
@@ -564,6 +565,130 @@ function showTraced(parts, e) {
   text(parts.place, e.sequence === undefined ? "" : `${e.dialog} at ${e.sequence}`);
 }
 
+// The last hour
+
+const directions = { to_liveperson: (channel) => `${channel} → LivePerson`, to_channel: (channel) => `LivePerson → ${channel}` };
+const oclock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const decimal = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
+const tableSpan = 600;
+
+// seconds says a short time in words that fit below a chart.
+function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value < 1) return `${decimal.format(value * 1000)} ms`;
+  return value < 120 ? `${decimal.format(value)} s` : duration(value * 1000);
+}
+
+async function refreshHour() {
+  try {
+    showHour(await asked("GET", "/hour"));
+  } catch {
+    // That nothing answers the status says.
+  }
+}
+
+// flowCharts are what is drawn of one direction of one channel.
+const flowCharts = (flow) => [
+  { title: "Accepted, delivered", first: flow.accepted, second: flow.delivered, words: count, sums: true, heads: ["Accepted", "Delivered"] },
+  { title: "Lag, 95 of 100", first: flow.lag, words: seconds, heads: ["Slowest lag"] },
+  { title: "429", first: flow.throttled, words: count, sums: true, trouble: true, heads: ["429"] },
+  { title: "Typing told", first: flow.typing, words: count, sums: true, heads: ["Typing told"] },
+];
+
+function count(value) {
+  return number.format(Math.round(value ?? 0));
+}
+
+function showHour(hour) {
+  const cards = new Map(hour.flows.map((flow) => [`${flow.channel} ${flow.direction}`, { name: directions[flow.direction]?.(flow.channel) ?? flow.channel, charts: flowCharts(flow) }]));
+  if (hour.answers.some((value) => value !== null)) {
+    cards.set("answers", { name: "LivePerson’s notifications", charts: [{ title: "Answered within, 95 of 100", first: hour.answers, words: seconds, heads: ["Slowest answer"] }] });
+  }
+  $("no-hour").hidden = cards.size > 0 && hour.times.length > 0;
+  keyed($("hour"), "hour-card", hour.times.length > 0 ? [...cards.keys()] : [], (parts, key) => showHourCard(parts, cards.get(key), hour));
+}
+
+function showHourCard(parts, card, hour) {
+  text(parts.name, card.name);
+  parts.region.setAttribute("aria-label", `${card.name}, the last hour`);
+  const byTitle = new Map(card.charts.map((chart) => [chart.title, chart]));
+  keyed(parts.charts, "chart", [...byTitle.keys()], (drawn, title) => drawChart(drawn, byTitle.get(title), hour));
+  tabulate(parts, card, hour);
+}
+
+function drawChart(parts, chart, hour) {
+  const series = chart.second ? [chart.first, chart.second] : [chart.first];
+  const values = series.flat().filter((value) => value !== null);
+  const most = Math.max(0, ...values);
+  const last = series.map((list) => chart.words(list.at(-1)));
+  const since = new Date((hour.times[0] - hour.every) * 1000);
+  text(parts.title, chart.title);
+  text(parts.now, last.join(" · "));
+  text(parts.from, oclock.format(since));
+  text(parts.most, `most ${chart.words(most)}`);
+  parts.picture.setAttribute("aria-label", `${chart.title}: now ${last.join(" and ")} in ${hour.every} s, at most ${chart.words(most)} since ${oclock.format(since)}`);
+  parts.picture.parentNode.toggleAttribute("data-trouble", Boolean(chart.trouble) && most > 0);
+  parts.first.setAttribute("d", line(chart.first, most, hour));
+  parts.second.setAttribute("d", chart.second ? line(chart.second, most, hour) : "");
+}
+
+// line draws values by their times; where there is none the line breaks.
+function line(values, most, hour) {
+  const from = hour.times[0] - hour.every;
+  const span = Math.max(hour.times.at(-1) - from, 1);
+  let path = "";
+  let broken = true;
+  values.forEach((value, i) => {
+    if (value === null) {
+      broken = true;
+      return;
+    }
+    const x = ((hour.times[i] - from) / span) * 240;
+    const y = 46 - (most > 0 ? (value / most) * 44 : 0);
+    path += `${broken ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    // One value alone is a dot.
+    if (broken) path += "h.1";
+    broken = false;
+  });
+  return path;
+}
+
+// tabulate says the same in numbers, ten minutes a row.
+function tabulate(parts, card, hour) {
+  const columns = card.charts.flatMap((chart) => [chart.first, chart.second].filter(Boolean).map((list, i) => ({ list, chart, head: chart.heads[i] })));
+  const rows = new Map();
+  hour.times.forEach((time, i) => {
+    const start = time - (time % tableSpan);
+    const row = rows.get(start) ?? columns.map(() => null);
+    columns.forEach(({ list, chart }, c) => {
+      if (list[i] !== null) row[c] = chart.sums ? (row[c] ?? 0) + list[i] : Math.max(row[c] ?? 0, list[i]);
+    });
+    rows.set(start, row);
+  });
+  const state = JSON.stringify([...rows]);
+  if (parts.rows.dataset.state === state) return;
+  parts.rows.dataset.state = state;
+  parts.heads.replaceChildren(...["From", ...columns.map(({ head }) => head)].map((head) => {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = head;
+    return cell;
+  }));
+  parts.rows.replaceChildren(...[...rows].map(([start, row]) => {
+    const line = document.createElement("tr");
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = oclock.format(new Date(start * 1000));
+    line.append(head);
+    row.forEach((value, c) => {
+      const cell = line.insertCell();
+      cell.className = "number";
+      cell.textContent = columns[c].chart.words(value);
+    });
+    return line;
+  }));
+}
+
 // A page nobody looks at asks for nothing; one call is under way at a time.
 async function forever(refresh, every) {
   for (;;) {
@@ -578,3 +703,4 @@ document.addEventListener("visibilitychange", () => {
 
 forever(refreshStatus, statusEvery);
 forever(refreshLetters, lettersEvery);
+forever(refreshHour, hourEvery);
