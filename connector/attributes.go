@@ -3,7 +3,6 @@ package connector
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -13,11 +12,6 @@ import (
 
 // ErrNoField is matched when LivePerson has no field for an attribute.
 var ErrNoField = errors.New("LivePerson has no field for it")
-
-// AttributeNames lists the names [UserProfile.SetAttribute] knows: those of
-// LivePerson's engagement attributes "ctmrinfo" and "personal" that connectors may
-// send ("Engagement Attributes" and "Send API Examples" pages).
-func AttributeNames() []string { return slices.Sorted(maps.Keys(attributes)) }
 
 // SetAttribute puts a value where LivePerson has a field of that name. The error
 // names the attribute and never quotes the value; it matches ErrNoField when there

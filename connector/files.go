@@ -32,9 +32,9 @@ var (
 	documentTypes = []string{"PDF", "DOCX", "PPTX", "XLSX"}
 )
 
-// Uploadable tells whether the consumer may send a file of a type, LivePerson's
+// uploadable tells whether the consumer may send a file of a type, LivePerson's
 // fileType, and of a size in bytes.
-func (c *Client) Uploadable(fileType string, size int64) bool {
+func (c *Client) uploadable(fileType string, size int64) bool {
 	fileType = strings.ToUpper(fileType)
 	switch {
 	case size < 1:
@@ -53,7 +53,7 @@ type fileURL struct {
 }
 
 // Upload stores a file for a message and gives the relativePath a [HostedFile]
-// needs ("File Sharing" page). What may be uploaded, [Client.Uploadable] tells.
+// needs ("File Sharing" page). What may be uploaded, [Client.uploadable] tells.
 // Nothing is seen by the agent until the message is sent, so every failure may be
 // repeated.
 func (c *Client) Upload(ctx context.Context, consumer ConsumerIdentity, fileType string, data []byte) (relativePath string, err error) {
@@ -62,9 +62,9 @@ func (c *Client) Upload(ctx context.Context, consumer ConsumerIdentity, fileType
 		return "", invalid(opUpload, "fileType is empty")
 	case len(data) == 0:
 		return "", invalid(opUpload, "file is empty")
-	case len(data) > MaxUploadBytes && !c.Uploadable(fileType, int64(len(data))):
+	case len(data) > MaxUploadBytes && !c.uploadable(fileType, int64(len(data))):
 		return "", &Error{Op: opUpload, Outcome: Invalid, Err: ErrTooLarge}
-	case !c.Uploadable(fileType, int64(len(data))):
+	case !c.uploadable(fileType, int64(len(data))):
 		return "", invalid(opUpload, "fileType is none of those a consumer may send")
 	}
 	fileType = strings.ToUpper(fileType)

@@ -3,6 +3,7 @@ package connector
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func TestAttributesHaveTheirPlaces(t *testing.T) {
 	values := map[string]string{
 		"balance": "12.5", "companySize": "7", "lastPaymentDate": "2026-01-31", "registrationDate": "2020-02-29", "gender": "female", "age": "42",
 	}
-	for _, name := range AttributeNames() {
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		value := values[name]
 		if value == "" {
 			value = name + "-1"
@@ -142,10 +143,10 @@ func TestWhatConsumersMayUpload(t *testing.T) {
 		{"PNG", 1, true, true}, {"png", MaxUploadBytes, true, true}, {"PNG", MaxUploadBytes + 1, false, false}, {"PNG", 0, false, false},
 		{"PDF", 1, false, true}, {"DOCX", MaxDocumentBytes, false, true}, {"XLSX", MaxDocumentBytes + 1, false, false}, {"EXE", 1, false, false},
 	} {
-		if got := pictures.Uploadable(c.kind, c.size); got != c.picture {
+		if got := pictures.uploadable(c.kind, c.size); got != c.picture {
 			t.Errorf("%s of %d: %v", c.kind, c.size, got)
 		}
-		if got := documents.Uploadable(c.kind, c.size); got != c.documents {
+		if got := documents.uploadable(c.kind, c.size); got != c.documents {
 			t.Errorf("%s of %d where documents may be sent: %v", c.kind, c.size, got)
 		}
 	}

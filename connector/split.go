@@ -7,16 +7,16 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// DefaultTextBudget leaves room for the rest of the request below LivePerson's
+// defaultTextBudget leaves room for the rest of the request below LivePerson's
 // limit of 5000 characters for a whole request.
-const DefaultTextBudget = 4000
+const defaultTextBudget = 4000
 
 // leastBudget lets any single rune fit, however it is escaped.
 const leastBudget = 16
 
 // SplitText cuts a text into parts that LivePerson takes, in order. budget is
 // the most bytes a part may have inside a JSON string, escapes included; zero
-// or less means DefaultTextBudget. LivePerson's guide counts "characters" and
+// or less means 4000. LivePerson's guide counts "characters" and
 // does not say of which kind: bytes hold for all of them.
 //
 // Cuts are made after white space where there is some, which stays at the end
@@ -26,7 +26,7 @@ const leastBudget = 16
 // An empty text has no parts.
 func SplitText(text string, budget int) []string {
 	if budget <= 0 {
-		budget = DefaultTextBudget
+		budget = defaultTextBudget
 	}
 	budget = max(budget, leastBudget)
 	var parts []string

@@ -253,7 +253,7 @@ func (a *AppTokens) fetch(ctx context.Context) (token string, err error) {
 	if err != nil {
 		return "", err
 	}
-	for _, secret := range a.secrets.Present() {
+	for _, secret := range a.secrets.inForce() {
 		if token, err = a.trade(ctx, base, secret); !errors.Is(err, ErrCredentialsRefused) {
 			break
 		}

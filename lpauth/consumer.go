@@ -13,9 +13,9 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// DefaultConsumerCache is how many consumers' tokens are kept unless told
+// defaultConsumerCache is how many consumers' tokens are kept unless told
 // otherwise; each takes about a kilobyte.
-const DefaultConsumerCache = 10_000
+const defaultConsumerCache = 10_000
 
 const consumerTokenOp = "consumer token"
 
@@ -47,7 +47,7 @@ type ConsumerTokensOptions struct {
 	Transport http.RoundTripper
 	// UserAgent may be empty for DefaultUserAgent.
 	UserAgent string
-	// CacheSize is how many consumers are remembered; zero means DefaultConsumerCache.
+	// CacheSize is how many consumers are remembered; zero means 10 000.
 	CacheSize int
 }
 
@@ -83,7 +83,7 @@ func NewConsumerTokens(o ConsumerTokensOptions) (*ConsumerTokens, error) {
 		return nil, errors.New("consumer tokens: app tokens are missing")
 	}
 	if o.CacheSize <= 0 {
-		o.CacheSize = DefaultConsumerCache
+		o.CacheSize = defaultConsumerCache
 	}
 	return &ConsumerTokens{
 		account: o.AccountID, domains: o.Domains, app: o.AppTokens, agent: orDefault(o.UserAgent), client: NewRetryClient(o.Transport),
@@ -117,15 +117,6 @@ func (c *ConsumerTokens) Invalidate(identity ConsumerIdentity, token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.cached[identity]; ok && e.Value.(*cachedConsumer).consumer.Token == token {
-		c.forget(e)
-	}
-}
-
-// ForgetConsumer drops all we remember of a consumer.
-func (c *ConsumerTokens) ForgetConsumer(identity ConsumerIdentity) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.cached[identity]; ok {
 		c.forget(e)
 	}
 }

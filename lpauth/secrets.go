@@ -89,9 +89,9 @@ func usable(found []string, err error) ([]string, error) {
 	return found, nil
 }
 
-// Present reads the source again, at most once a second, and gives the secrets in
+// inForce reads the source again, at most once a second, and gives the secrets in
 // force. A source that fails, or has none at the moment, changes nothing.
-func (s *Secrets) Present() []string {
+func (s *Secrets) inForce() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reread()

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// DefaultMaxIdleConnsPerHost keeps a connection for each of as many lanes as
+// defaultMaxIdleConnsPerHost keeps a connection for each of as many lanes as
 // usually send at the same time.
-const DefaultMaxIdleConnsPerHost = 512
+const defaultMaxIdleConnsPerHost = 512
 
 // DefaultUserAgent is what every call says it comes from, unless told otherwise.
 const DefaultUserAgent = "lpbridge"
@@ -26,7 +26,7 @@ func orDefault(userAgent string) string {
 // TransportOptions tune NewTransport. The zero value is ready to use.
 type TransportOptions struct {
 	// MaxIdleConnsPerHost is how many idle connections are kept per host; zero
-	// means DefaultMaxIdleConnsPerHost.
+	// means 512.
 	MaxIdleConnsPerHost int
 	// MaxConnsPerHost is a fuse against runaway dialing; zero means twice
 	// MaxIdleConnsPerHost, a negative number means no limit.
@@ -41,7 +41,7 @@ type TransportOptions struct {
 func NewTransport(o TransportOptions) *http.Transport {
 	idle := o.MaxIdleConnsPerHost
 	if idle <= 0 {
-		idle = DefaultMaxIdleConnsPerHost
+		idle = defaultMaxIdleConnsPerHost
 	}
 	most := max(o.MaxConnsPerHost, 0)
 	if o.MaxConnsPerHost == 0 {

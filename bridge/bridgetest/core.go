@@ -15,7 +15,7 @@ import (
 // Core is what an adapter sees of the bridge, recording what it is given. It
 // deduplicates as the bridge does and can be told to refuse.
 type Core struct {
-	records *Records
+	records *recordTable
 
 	mu           sync.Mutex
 	events       []bridge.Event
@@ -30,7 +30,7 @@ var _ bridge.Core = (*Core)(nil)
 
 // NewCore returns a core that accepts everything.
 func NewCore() *Core {
-	return &Core{records: NewRecords(), known: map[bridge.EventID]bool{}}
+	return &Core{records: newRecordTable(), known: map[bridge.EventID]bool{}}
 }
 
 // Refuse makes Accept fail with err until it is called with nil.

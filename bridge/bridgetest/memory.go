@@ -47,7 +47,7 @@ type memory struct {
 	unclaimed     []bridge.Unclaimed
 	composing     []bridge.ComposingMark
 	flags         map[string]string
-	stores        map[string]*Records
+	stores        map[string]*recordTable
 	maxPending    int
 	maxUnclaimed  int
 
@@ -99,7 +99,7 @@ func NewJournal() *Journal {
 		entries: map[int64]*bridge.Entry{}, dead: map[int64]*bridge.DeadLetter{}, known: map[idempotencyKey]bool{},
 		threads: map[bridge.ThreadKey]*savedThread{}, conversations: map[string]*savedConversation{}, dialogs: map[string]string{},
 		consumers: map[consumerKey]bridge.ConsumerRow{}, ledger: map[position]bridge.LedgerEntry{},
-		flags: map[string]string{}, stores: map[string]*Records{},
+		flags: map[string]string{}, stores: map[string]*recordTable{},
 		begun: map[int64]int64{}, broken: map[int64]time.Time{},
 	})
 }
@@ -328,7 +328,7 @@ func (j *Journal) RecordsOf(channel string) bridge.Records {
 
 // records are those of a journal; they fail when it does.
 type records struct {
-	*Records
+	*recordTable
 	journal *Journal
 }
 
@@ -337,7 +337,7 @@ func (r records) NextID(ctx context.Context, kind string) (id int64, err error) 
 	if err := r.journal.read(func() {}); err != nil {
 		return 0, err
 	}
-	return r.Records.NextID(ctx, kind)
+	return r.recordTable.NextID(ctx, kind)
 }
 
 // Save implements [bridge.Records].
@@ -345,7 +345,7 @@ func (r records) Save(ctx context.Context, list ...bridge.Record) error {
 	if err := r.journal.read(func() {}); err != nil {
 		return err
 	}
-	return r.Records.Save(ctx, list...)
+	return r.recordTable.Save(ctx, list...)
 }
 
 // Delete implements [bridge.Records].
@@ -353,5 +353,5 @@ func (r records) Delete(ctx context.Context, kind string, ids ...int64) error {
 	if err := r.journal.read(func() {}); err != nil {
 		return err
 	}
-	return r.Records.Delete(ctx, kind, ids...)
+	return r.recordTable.Delete(ctx, kind, ids...)
 }

@@ -65,10 +65,10 @@ func (m *memory) saveRecords(records []bridge.ChannelRecord) error {
 	return nil
 }
 
-func (m *memory) store(channel string) *Records {
+func (m *memory) store(channel string) *recordTable {
 	b := m.stores[channel]
 	if b == nil {
-		b = NewRecords()
+		b = newRecordTable()
 		m.stores[channel] = b
 	}
 	return b

@@ -11,8 +11,8 @@ import (
 	"lpbridge/bridge"
 )
 
-// Records are a channel's records kept in memory.
-type Records struct {
+// recordTable has a channel's records in memory.
+type recordTable struct {
 	mu    sync.Mutex
 	kinds map[string]*shelf
 }
@@ -24,12 +24,12 @@ type shelf struct {
 	keys map[string]int64
 }
 
-var _ bridge.Records = (*Records)(nil)
+var _ bridge.Records = (*recordTable)(nil)
 
-// NewRecords returns an empty store.
-func NewRecords() *Records { return &Records{kinds: map[string]*shelf{}} }
+// newRecordTable returns an empty store.
+func newRecordTable() *recordTable { return &recordTable{kinds: map[string]*shelf{}} }
 
-func (r *Records) shelf(kind string) *shelf {
+func (r *recordTable) shelf(kind string) *shelf {
 	s := r.kinds[kind]
 	if s == nil {
 		s = &shelf{byID: map[int64]bridge.Record{}, keys: map[string]int64{}}
@@ -39,7 +39,7 @@ func (r *Records) shelf(kind string) *shelf {
 }
 
 // NextID implements [bridge.Records].
-func (r *Records) NextID(_ context.Context, kind string) (int64, error) {
+func (r *recordTable) NextID(_ context.Context, kind string) (int64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.shelf(kind)
@@ -48,7 +48,7 @@ func (r *Records) NextID(_ context.Context, kind string) (int64, error) {
 }
 
 // Get implements [bridge.Records].
-func (r *Records) Get(_ context.Context, kind string, id int64) (bridge.Record, error) {
+func (r *recordTable) Get(_ context.Context, kind string, id int64) (bridge.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rec, ok := r.shelf(kind).byID[id]
@@ -59,7 +59,7 @@ func (r *Records) Get(_ context.Context, kind string, id int64) (bridge.Record, 
 }
 
 // Find implements [bridge.Records].
-func (r *Records) Find(_ context.Context, kind, key string) (bridge.Record, error) {
+func (r *recordTable) Find(_ context.Context, kind, key string) (bridge.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.shelf(kind)
@@ -71,7 +71,7 @@ func (r *Records) Find(_ context.Context, kind, key string) (bridge.Record, erro
 }
 
 // List implements [bridge.Records].
-func (r *Records) List(_ context.Context, kind, parent string, p bridge.Page) ([]bridge.Record, error) {
+func (r *recordTable) List(_ context.Context, kind, parent string, p bridge.Page) ([]bridge.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []bridge.Record
@@ -90,7 +90,7 @@ func (r *Records) List(_ context.Context, kind, parent string, p bridge.Page) ([
 }
 
 // Save implements [bridge.Records].
-func (r *Records) Save(_ context.Context, records ...bridge.Record) error {
+func (r *recordTable) Save(_ context.Context, records ...bridge.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.checkKeys(records); err != nil {
@@ -103,7 +103,7 @@ func (r *Records) Save(_ context.Context, records ...bridge.Record) error {
 }
 
 // checkKeys finds keys that belong to another record, also within one call.
-func (r *Records) checkKeys(records []bridge.Record) error {
+func (r *recordTable) checkKeys(records []bridge.Record) error {
 	claimed := map[[2]string]int64{}
 	for _, rec := range records {
 		s := r.shelf(rec.Kind)
@@ -121,7 +121,7 @@ func (r *Records) checkKeys(records []bridge.Record) error {
 	return nil
 }
 
-func (r *Records) put(rec bridge.Record) {
+func (r *recordTable) put(rec bridge.Record) {
 	s := r.shelf(rec.Kind)
 	if old, ok := s.byID[rec.ID]; ok {
 		for _, k := range old.Keys {
@@ -140,7 +140,7 @@ func (r *Records) put(rec bridge.Record) {
 }
 
 // Delete implements [bridge.Records].
-func (r *Records) Delete(_ context.Context, kind string, ids ...int64) error {
+func (r *recordTable) Delete(_ context.Context, kind string, ids ...int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.shelf(kind)

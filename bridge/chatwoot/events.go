@@ -216,10 +216,10 @@ const (
 	recordTranscript = "transcript"
 )
 
-// HistoryKinds names the kinds of record that may be deleted when they are
+// historyKinds names the kinds of record that may be deleted when they are
 // older than history is kept. Which thread a contact wrote in last is kept, for
 // without it a changed profile would find no conversation.
-func HistoryKinds() []string { return []string{recordStatus, recordTranscript} }
+func historyKinds() []string { return []string{recordStatus, recordTranscript} }
 
 // wrote is where a contact wrote last.
 type wrote struct {

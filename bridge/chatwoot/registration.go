@@ -12,7 +12,7 @@ func Registration() bridge.Registration[Config] {
 		New: func(c Config, p bridge.Parts) (bridge.Adapter, error) {
 			return New(c, p.Core, farside.NewClient(p.Transport, p.UserAgent), p.Log)
 		},
-		History: HistoryKinds(),
+		History: historyKinds(),
 		Example: map[string]string{
 			"BASE_URL": "https://chatwoot.example", "ACCOUNT_ID": "1", "TOKEN": "example", "SECRETS": "example", "RECEIPTS": "true",
 		},

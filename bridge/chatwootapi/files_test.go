@@ -126,7 +126,7 @@ func TestHistoryKinds(t *testing.T) {
 	at := w.conversation()
 	w.post(at+"/messages", newForm().text("content", "private text").file("attachments[]", "a.txt", "private text"))
 	w.deliver(agentSays("a-1", "private text"))
-	for _, kind := range HistoryKinds() {
+	for _, kind := range historyKinds() {
 		for id := range int64(3) {
 			if err := w.core.Records().Delete(t.Context(), kind, id); err != nil {
 				t.Fatal(err)

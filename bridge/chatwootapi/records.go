@@ -24,10 +24,10 @@ const (
 	kindRating = "rating"
 )
 
-// HistoryKinds names the kinds of record that may be deleted when they are
+// historyKinds names the kinds of record that may be deleted when they are
 // older than history is kept. The others say who a person is and which
 // conversations there were.
-func HistoryKinds() []string { return []string{string(kindMessage), string(kindAttachment)} }
+func historyKinds() []string { return []string{string(kindMessage), string(kindAttachment)} }
 
 // contact is what is known of a person: what one contact-inbox said, or what all
 // said that proved the same identifier. E-mail addresses, phone numbers and

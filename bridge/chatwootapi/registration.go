@@ -14,7 +14,7 @@ func Registration() bridge.Registration[Config] {
 			c.PublicURL = cmp.Or(c.PublicURL, p.PublicURL)
 			return New(c, p.Core, p.Log)
 		},
-		History: HistoryKinds(),
+		History: historyKinds(),
 		Example: map[string]string{"INBOXES": "example"},
 		Sandbox: map[string]string{"INBOXES": "sandbox"},
 		Guide:   `Apps for Chatwoot's public API find an inbox called "sandbox" at {public} .`,

@@ -34,10 +34,10 @@ type Client struct {
 	HTTP *http.Client
 }
 
-// List returns one page of the dead letters that match f, oldest first, with
+// list returns one page of the dead letters that match f, oldest first, with
 // at most limit letters; 0 leaves the limit to the console. All and DiedBefore
 // of the filter are not used.
-func (c *Client) List(ctx context.Context, f Filter, limit int) (Page, error) {
+func (c *Client) list(ctx context.Context, f Filter, limit int) (Page, error) {
 	query := f.query()
 	if limit != 0 {
 		query.Set("limit", strconv.Itoa(limit))
@@ -52,7 +52,7 @@ func (c *Client) List(ctx context.Context, f Filter, limit int) (Page, error) {
 func (c *Client) All(ctx context.Context, f Filter) iter.Seq2[Letter, error] {
 	return func(yield func(Letter, error) bool) {
 		for {
-			page, err := c.List(ctx, f, maxLimit)
+			page, err := c.list(ctx, f, maxLimit)
 			if err != nil {
 				yield(Letter{}, err)
 				return
@@ -110,12 +110,12 @@ func (f *Filter) query() url.Values {
 
 // Replay makes the dead letter seq be delivered again.
 func (c *Client) Replay(ctx context.Context, seq int64) error {
-	return c.call(ctx, "replay", http.MethodPost, letterPath(seq)+"/replay", nil, new(Done))
+	return c.call(ctx, "replay", http.MethodPost, letterPath(seq)+"/replay", nil, new(doneAnswer))
 }
 
 // Discard removes the dead letter seq for good.
 func (c *Client) Discard(ctx context.Context, seq int64) error {
-	return c.call(ctx, "discard", http.MethodDelete, letterPath(seq), nil, new(Done))
+	return c.call(ctx, "discard", http.MethodDelete, letterPath(seq), nil, new(doneAnswer))
 }
 
 // ReplayMatching makes all dead letters that match f be delivered again and
@@ -133,7 +133,7 @@ func (c *Client) DiscardMatching(ctx context.Context, f Filter) (int, error) {
 // Resume lets a far side be asked at once that is not well: "liveperson" or a
 // channel's name.
 func (c *Client) Resume(ctx context.Context, farSide string) error {
-	return c.call(ctx, "resume", http.MethodPost, "/farsides/"+url.PathEscape(farSide)+"/resume", nil, new(Resumed))
+	return c.call(ctx, "resume", http.MethodPost, "/farsides/"+url.PathEscape(farSide)+"/resume", nil, new(resumedAnswer))
 }
 
 func letterPath(seq int64) string { return "/deadletters/" + strconv.FormatInt(seq, 10) }
@@ -141,7 +141,7 @@ func letterPath(seq int64) string { return "/deadletters/" + strconv.FormatInt(s
 func (c *Client) sweep(ctx context.Context, op string, f Filter) (int, error) {
 	total := 0
 	for {
-		var done Done
+		var done doneAnswer
 		if err := c.call(ctx, op, http.MethodPost, "/deadletters/"+op, f, &done); err != nil {
 			return total, err
 		}

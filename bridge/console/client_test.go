@@ -68,7 +68,7 @@ func TestPagesEndExactly(t *testing.T) {
 		limit int
 		next  int64
 	}{{0, 10, 0}, {0, 9, 9}, {5, 5, 0}, {5, 4, 9}, {10, 1, 0}, {0, 0, 0}} {
-		page, err := c.List(t.Context(), Filter{After: test.after}, test.limit)
+		page, err := c.list(t.Context(), Filter{After: test.after}, test.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,11 +82,11 @@ func TestScanOfManyIsCutAndGoesOn(t *testing.T) {
 	box := manyLetters(scanLimit + 500)
 	box.add(letter(scanLimit+501, "layer", bridge.ToChannel, bridge.Invalid))
 	c := startConsole(t, box)
-	page, err := c.List(t.Context(), Filter{Channel: "layer"}, 1)
+	page, err := c.list(t.Context(), Filter{Channel: "layer"}, 1)
 	if err != nil || len(page.DeadLetters) != 0 || page.Next == 0 {
 		t.Fatalf("first page is %+v, %v; want an empty one with a next", page, err)
 	}
-	page, err = c.List(t.Context(), Filter{Channel: "layer", After: page.Next}, 1)
+	page, err = c.list(t.Context(), Filter{Channel: "layer", After: page.Next}, 1)
 	if err != nil || len(page.DeadLetters) != 1 {
 		t.Errorf("second page is %+v, %v", page, err)
 	}
@@ -159,7 +159,7 @@ func TestClientTellsWhatItTalksTo(t *testing.T) {
 			}))
 			defer server.Close()
 			c := Client{BaseURL: server.URL}
-			_, err := c.List(t.Context(), Filter{}, 0)
+			_, err := c.list(t.Context(), Filter{}, 0)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "4111") {
 				t.Errorf("error is %v", err)
 			}

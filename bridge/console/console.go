@@ -67,13 +67,6 @@ type Journal struct {
 	LogBytes      int64  `json:"logBytes"`
 }
 
-// Check is something besides the bridge that readiness depends on. Run should
-// heed its ctx, which ends after 2 s. The text of its error is shown and logged.
-type Check struct {
-	Name string
-	Run  func(ctx context.Context) error
-}
-
 // Options are the parts a console is made of.
 type Options struct {
 	// Bridge, DeadLetters and Gatherer are required.
@@ -83,10 +76,8 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	// Registerer takes the console's own metrics; nil keeps none.
 	Registerer prometheus.Registerer
-	// Checks are asked by /readyz besides the bridge.
-	Checks   []Check
-	Settings []Setting
-	Version  string
+	Settings   []Setting
+	Version    string
 	// Trace tells the way of an event or of a thread, see [bridge.Trace]; nil for
 	// none.
 	Trace func(ctx context.Context, channel, id string) (bridge.Trace, error)
@@ -158,8 +149,7 @@ func New(o Options) *Console {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	checks := append([]Check{{Name: "bridge", Run: o.Bridge.Ready}}, o.Checks...)
-	c.readiness = newReadiness(checks, &c.checking, c.log)
+	c.readiness = newReadiness(o.Bridge.Ready, &c.checking, c.log)
 	c.register(o.Registerer)
 	c.SetTokens(o.AdminToken, o.MetricsToken)
 	var looking context.Context

@@ -56,8 +56,8 @@ type Filter struct {
 	After int64 `json:"after,omitempty"`
 }
 
-// Done says what a request changed.
-type Done struct {
+// doneAnswer says what a request changed.
+type doneAnswer struct {
 	// Count is how many dead letters were replayed or discarded.
 	Count int `json:"count"`
 	// Next and DiedBefore are set when there may be more: the same filter with
@@ -120,7 +120,7 @@ func (c *Console) one(a action) http.HandlerFunc {
 			noSuchLetter.ServeHTTP(w, r)
 		default:
 			c.log.Info("dead letter changed", "action", a, "seq", seq, "remote", r.RemoteAddr)
-			writeJSON(w, http.StatusOK, Done{Count: 1})
+			writeJSON(w, http.StatusOK, doneAnswer{Count: 1})
 		}
 	}
 }
@@ -150,11 +150,11 @@ func (c *Console) matching(a action) http.HandlerFunc {
 
 // sweep acts on dead letters in their order, so that replayed ones of a lane
 // keep it.
-func (c *Console) sweep(ctx context.Context, a action, f Filter) (Done, error) {
+func (c *Console) sweep(ctx context.Context, a action, f Filter) (doneAnswer, error) {
 	if f.DiedBefore.IsZero() {
 		f.DiedBefore = time.Now()
 	}
-	var done Done
+	var done doneAnswer
 	found, next, err := c.find(ctx, query{Filter: f, limit: batchLimit})
 	if err != nil {
 		return done, err

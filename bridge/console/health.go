@@ -37,35 +37,35 @@ type Readiness struct {
 	NotReady []NotReady `json:"notReady,omitempty"`
 }
 
-// NotReady is a check that failed.
+// NotReady is what is not ready: the bridge, a process that was told to stop, or
+// an answer that nobody waited for.
 type NotReady struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// readiness runs the checks at most once a second and all at the same time.
+// readiness asks the bridge at most once a second, and never a second time while
+// it has not answered: a disk that hangs must not collect goroutines.
 type readiness struct {
-	probes []*probe
-	log    *slog.Logger
+	ask   func(context.Context) error
+	owner *sync.WaitGroup
+	free  chan struct{}
+	log   *slog.Logger
 
 	mu     sync.Mutex
 	newest *round
 	logged string
 }
 
-// round is one run of all checks. Answer is set before done is closed.
+// round is one time of asking. Answer is set before done is closed.
 type round struct {
 	done   chan struct{}
 	answer Readiness
 	at     time.Time
 }
 
-func newReadiness(checks []Check, owner *sync.WaitGroup, log *slog.Logger) *readiness {
-	r := &readiness{log: log}
-	for _, c := range checks {
-		r.probes = append(r.probes, &probe{check: c, owner: owner, free: make(chan struct{}, 1)})
-	}
-	return r
+func newReadiness(ask func(context.Context) error, owner *sync.WaitGroup, log *slog.Logger) *readiness {
+	return &readiness{ask: ask, owner: owner, free: make(chan struct{}, 1), log: log}
 }
 
 // serveReady says yes or no to everybody, and why to operators: what an error says
@@ -88,7 +88,7 @@ func (c *Console) serveReady(w http.ResponseWriter, req *http.Request) {
 	writeJSON(w, status, answer)
 }
 
-// Drain has /readyz say no from now on, whatever the checks say: the process is
+// Drain has /readyz say no from now on, whatever the bridge says: the process is
 // about to stop.
 func (c *Console) Drain() { c.draining.Store(true) }
 
@@ -133,20 +133,33 @@ func (r *round) wait(ctx context.Context) Readiness {
 func (r *readiness) run(ctx context.Context) Readiness {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	failures := make([]error, len(r.probes))
-	var running sync.WaitGroup
-	for i, p := range r.probes {
-		running.Go(func() { failures[i] = p.run(ctx) })
+	if err := r.answer(ctx); err != nil {
+		return Readiness{NotReady: []NotReady{{Name: "bridge", Reason: err.Error()}}}
 	}
-	running.Wait()
-	answer := Readiness{Ready: true}
-	for i, err := range failures {
-		if err != nil {
-			answer.Ready = false
-			answer.NotReady = append(answer.NotReady, NotReady{Name: r.probes[i].check.Name, Reason: err.Error()})
+	return Readiness{Ready: true}
+}
+
+// answer is the bridge's, if it comes in time.
+func (r *readiness) answer(ctx context.Context) error {
+	select {
+	case r.free <- struct{}{}:
+	default:
+		return errNoAnswer
+	}
+	result := make(chan error, 1)
+	r.owner.Go(func() {
+		defer func() { <-r.free }()
+		result <- r.ask(ctx)
+	})
+	select {
+	case err := <-result:
+		if errors.Is(err, context.DeadlineExceeded) {
+			return errNoAnswer
 		}
+		return err
+	case <-ctx.Done():
+		return errNoAnswer
 	}
-	return answer
 }
 
 // report logs readiness when it changes.
@@ -165,35 +178,5 @@ func (r *readiness) report(answer Readiness) {
 		for _, n := range answer.NotReady {
 			r.log.Warn("not ready", "check", n.Name, "reason", n.Reason)
 		}
-	}
-}
-
-// probe runs one check, and never a second time while a check that does not
-// heed its ctx still runs: a disk that hangs must not collect goroutines.
-type probe struct {
-	check Check
-	owner *sync.WaitGroup
-	free  chan struct{}
-}
-
-func (p *probe) run(ctx context.Context) error {
-	select {
-	case p.free <- struct{}{}:
-	default:
-		return errNoAnswer
-	}
-	result := make(chan error, 1)
-	p.owner.Go(func() {
-		defer func() { <-p.free }()
-		result <- p.check.Run(ctx)
-	})
-	select {
-	case err := <-result:
-		if errors.Is(err, context.DeadlineExceeded) {
-			return errNoAnswer
-		}
-		return err
-	case <-ctx.Done():
-		return errNoAnswer
 	}
 }

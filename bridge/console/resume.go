@@ -8,8 +8,8 @@ import (
 	"lpbridge/bridge"
 )
 
-// Resumed is the answer of a resume.
-type Resumed struct {
+// resumedAnswer is the answer of a resume.
+type resumedAnswer struct {
 	// FarSide is the one that is asked at once whether it is well again.
 	FarSide string `json:"farSide"`
 }
@@ -32,6 +32,6 @@ func (c *Console) resume(w http.ResponseWriter, r *http.Request) {
 	default:
 		c.resumes.WithLabelValues(name).Inc()
 		c.log.Info("a far side is asked at once whether it is well", "far_side", name, "remote", r.RemoteAddr)
-		writeJSON(w, http.StatusOK, Resumed{FarSide: name})
+		writeJSON(w, http.StatusOK, resumedAnswer{FarSide: name})
 	}
 }

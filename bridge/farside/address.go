@@ -54,7 +54,7 @@ func (s *Side) Reach(ctx context.Context, u *url.URL) (detail string, err error)
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return "", fmt.Errorf("connect: %w", SafeError(err))
+		return "", fmt.Errorf("connect: %w", safeError(err))
 	}
 	defer conn.Close()
 	if u.Scheme == "http" {
@@ -62,7 +62,7 @@ func (s *Side) Reach(ctx context.Context, u *url.URL) (detail string, err error)
 	}
 	secure := tls.Client(conn, s.tlsConfig(u))
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return "", fmt.Errorf("tls: %w", SafeError(err))
+		return "", fmt.Errorf("tls: %w", safeError(err))
 	}
 	state := secure.ConnectionState()
 	return fmt.Sprintf("takes connections with %s, certificate valid until %s",

@@ -112,7 +112,7 @@ func (s *Side) ended(ctx, call context.Context, err error) error {
 	case call.Err() != nil:
 		return fmt.Errorf("%s did not answer in time: %w", s.Name, call.Err())
 	}
-	return SafeError(err)
+	return safeError(err)
 }
 
 // failed says what was tried.
@@ -123,9 +123,9 @@ func failed(op string, d *bridge.DeliveryError) *bridge.DeliveryError {
 	return d
 }
 
-// SafeError keeps of an error of a connection what it can say without quoting an
+// safeError keeps of an error of a connection what it can say without quoting an
 // address's query or bytes of the far side's.
-func SafeError(err error) error {
+func safeError(err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns
 	}

@@ -13,13 +13,13 @@ import (
 	"lpbridge/bridge"
 )
 
-// MinDedupeRetention is the least time idempotency keys are kept: LivePerson
+// minDedupeRetention is the least time idempotency keys are kept: LivePerson
 // repeats a notification for three days.
-const MinDedupeRetention = 72 * time.Hour
+const minDedupeRetention = 72 * time.Hour
 
-// DefaultMaxPending is how many events may be pending unless Options say
+// defaultMaxPending is how many events may be pending unless Options say
 // otherwise.
-const DefaultMaxPending = 1_000_000
+const defaultMaxPending = 1_000_000
 
 // Options are what a journal is opened with.
 type Options struct {
@@ -31,7 +31,7 @@ type Options struct {
 	// HistoryRetention.
 	Retention time.Duration
 	// DedupeRetention is how long idempotency keys are kept at least; 0 means
-	// [MinDedupeRetention], and less is an error.
+	// [minDedupeRetention], and less is an error.
 	DedupeRetention time.Duration
 	// HistoryRetention is how long records of the kinds in Expire are kept, and
 	// threads, conversations that ended and the texts of dead letters after they
@@ -40,7 +40,7 @@ type Options struct {
 	// Expire names, by channel, the kinds of record that are history.
 	Expire map[string][]string
 	// MaxPending is how many events may be pending before Append answers
-	// [bridge.ErrBusy]; 0 means [DefaultMaxPending].
+	// [bridge.ErrBusy]; 0 means a million.
 	MaxPending int64
 	// Channels are those that share what may be pending: a quarter of it is set
 	// aside for all of them, in equal parts for each direction. None share nothing.
@@ -59,19 +59,16 @@ type Options struct {
 
 // CommitInfo describes one transaction.
 type CommitInfo struct {
-	// Entries is how many events it added, Writes how many calls it served.
-	Entries, Writes int
-	Duration        time.Duration
-	Err             error
+	// Entries is how many events it added.
+	Entries  int
+	Duration time.Duration
+	Err      error
 }
 
 // Stats are the numbers an operator watches.
 type Stats struct {
-	// Pending and Dead count events.
-	Pending, Dead int64
-	// Commits counts transactions since Open, Checkpoints the times the log was
-	// copied into the database.
-	Commits, Checkpoints int64
+	// Dead counts dead letters.
+	Dead int64
 	// Lost is how many accepted events may be missing because the log lost its
 	// end before this process; 0 where nothing tells of that.
 	Lost int64
@@ -155,10 +152,10 @@ func (o *Options) check() (string, error) {
 		return "", errors.New("store: must be sqlite: and the path of a file")
 	}
 	if o.DedupeRetention == 0 {
-		o.DedupeRetention = MinDedupeRetention
+		o.DedupeRetention = minDedupeRetention
 	}
-	if o.DedupeRetention < MinDedupeRetention {
-		return "", fmt.Errorf("dedupe retention: must be at least %s", MinDedupeRetention)
+	if o.DedupeRetention < minDedupeRetention {
+		return "", fmt.Errorf("dedupe retention: must be at least %s", minDedupeRetention)
 	}
 	if o.Retention < 0 || o.HistoryRetention < 0 {
 		return "", errors.New("retention: must not be negative")
@@ -173,7 +170,7 @@ func (o *Options) check() (string, error) {
 		o.ledgerBatch = ledgerBatch
 	}
 	if o.MaxPending == 0 {
-		o.MaxPending = DefaultMaxPending
+		o.MaxPending = defaultMaxPending
 	}
 	if o.MaxPending < 0 {
 		return "", errors.New("max pending: must not be negative")
@@ -286,10 +283,7 @@ func (j *Journal) Err() error { return j.w.failure() }
 
 // Stats returns current numbers.
 func (j *Journal) Stats() Stats {
-	s := Stats{
-		Pending: j.pending.Load(), Dead: j.dead.Load(), Lost: j.lost,
-		Commits: j.w.commits.Load(), Checkpoints: j.w.checkpoints.Load(),
-	}
+	s := Stats{Dead: j.dead.Load(), Lost: j.lost}
 	if cause := j.w.shortage.Load(); cause != nil {
 		s.Scarce = *cause
 	}

@@ -52,7 +52,7 @@ func TestLogUnderOverlappingReaders(t *testing.T) {
 	}
 	stop()
 	all.Wait()
-	t.Logf("the log grew to %d MiB, %d checkpoints", longest>>20, j.Stats().Checkpoints)
+	t.Logf("the log grew to %d MiB, %d checkpoints", longest>>20, j.Checkpoints())
 	if longest > 3*checkpointPages*4096 {
 		t.Errorf("the log grew to %d MiB", longest>>20)
 	}

@@ -193,7 +193,7 @@ func TestStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := j.Stats()
-	if s.Pending != 2 || s.Dead != 1 || s.Commits < 1 || s.DatabaseBytes == 0 || s.LogBytes == 0 {
+	if j.PendingCount() != 2 || s.Dead != 1 || j.Commits() < 1 || s.DatabaseBytes == 0 || s.LogBytes == 0 {
 		t.Errorf("stats %+v, want 2 pending, 1 dead and files", s)
 	}
 }

@@ -262,7 +262,7 @@ func (w *writer) serve(writes []write) {
 		w.j.dead.Add(w.tx.dead)
 	}
 	if w.j.opts.Observe != nil {
-		w.j.opts.Observe(CommitInfo{Entries: len(w.tx.fresh), Writes: len(writes), Duration: time.Since(start), Err: err})
+		w.j.opts.Observe(CommitInfo{Entries: len(w.tx.fresh), Duration: time.Since(start), Err: err})
 	}
 	if err != nil {
 		w.refuse(writes, err)

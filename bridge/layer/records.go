@@ -23,11 +23,11 @@ const (
 	kindAgent   served.Kind[agent]   = "agent"
 )
 
-// HistoryKinds names the kinds of record that may be deleted when they are
+// historyKinds names the kinds of record that may be deleted when they are
 // older than history is kept. The others say who a person is and which
 // conversations there were. Changes must be kept for 30 h at least: that is how
 // far back the SDKs ask for them.
-func HistoryKinds() []string {
+func historyKinds() []string {
 	return []string{string(kindMessage), string(kindContent), string(kindChange), string(kindSession)}
 }
 

@@ -14,7 +14,7 @@ func Registration() bridge.Registration[Config] {
 			c.PublicURL = cmp.Or(c.PublicURL, p.PublicURL)
 			return New(c, p.Core, p.Log)
 		},
-		History: HistoryKinds(),
+		History: historyKinds(),
 		Example: map[string]string{"APP_IDS": "example", "SANDBOX_IDENTITIES": "true"},
 		Guide:   `Apps built with Layer's SDKs use the app id "sandbox" at {public}/layer .`,
 		Sandbox: map[string]string{"APP_IDS": "sandbox", "SANDBOX_IDENTITIES": "true"},

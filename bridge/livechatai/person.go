@@ -50,7 +50,7 @@ func (a *LiveChatAI) Kept(ctx context.Context, p *bridge.Person, show func(bridg
 		return err
 	}
 	for _, thread := range p.Threads {
-		for r, err := range bridge.EachRecord(ctx, a.store.records(), ReplyRecords, string(thread)) {
+		for r, err := range bridge.EachRecord(ctx, a.store.records(), replyRecords, string(thread)) {
 			if err != nil {
 				return err
 			}

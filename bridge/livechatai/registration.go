@@ -12,7 +12,7 @@ func Registration() bridge.Registration[Config] {
 		New: func(c Config, p bridge.Parts) (bridge.Adapter, error) {
 			return New(c, p.Core, farside.NewClient(p.Transport, p.UserAgent), p.Log)
 		},
-		History: []string{ReplyRecords},
+		History: []string{replyRecords},
 		Example: map[string]string{"API_KEY": "example", "AGENT_IDS": "example", "SECRET": "example-of-a-secret"},
 	}
 }

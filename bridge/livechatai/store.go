@@ -15,9 +15,9 @@ import (
 
 // The kinds of record of this channel.
 const (
-	// ReplyRecords remember the ids of our own replies. They are history: an old
+	// replyRecords remember the ids of our own replies. They are history: an old
 	// one is of no use.
-	ReplyRecords = "reply"
+	replyRecords = "reply"
 	// conversationRecords say how far a conversation was read. They are deleted
 	// some time after the conversation ended.
 	conversationRecords = "conversation"
@@ -265,7 +265,7 @@ func (b *store) isReply(ctx context.Context, messageID string) (bool, error) {
 }
 
 func (b *store) hasReply(ctx context.Context, key string) (bool, error) {
-	_, err := b.records().Find(ctx, ReplyRecords, key)
+	_, err := b.records().Find(ctx, replyRecords, key)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return false, nil
 	}
@@ -274,7 +274,7 @@ func (b *store) hasReply(ctx context.Context, key string) (bool, error) {
 
 // keepReply remembers a reply that is there. messageID may be empty.
 func (b *store) keepReply(ctx context.Context, event bridge.EventID, part int, conversation, messageID string) error {
-	id, err := b.records().NextID(ctx, ReplyRecords)
+	id, err := b.records().NextID(ctx, replyRecords)
 	if err != nil {
 		return err
 	}
@@ -282,5 +282,5 @@ func (b *store) keepReply(ctx context.Context, event bridge.EventID, part int, c
 	if messageID != "" {
 		keys = append(keys, replyIDKey(messageID))
 	}
-	return b.records().Save(ctx, bridge.Record{Kind: ReplyRecords, ID: id, Parent: conversation, Keys: keys})
+	return b.records().Save(ctx, bridge.Record{Kind: replyRecords, ID: id, Parent: conversation, Keys: keys})
 }

@@ -29,9 +29,9 @@ const (
 )
 
 const (
-	// UploadRecords is the kind of records that remember whose file a path at
+	// uploadRecords is the kind of records that remember whose file a path at
 	// LivePerson is, so that an echo proves the right delivery.
-	UploadRecords = "upload"
+	uploadRecords = "upload"
 	// fileTries is how often the fetching and storing of a file is tried before it
 	// goes as a link.
 	fileTries = 3
@@ -208,11 +208,11 @@ func (u *uploads) store(ctx context.Context, who connector.ConsumerIdentity, m *
 // remember writes down whose file a path is before the message that names
 // it can arrive: the echo names nothing else that is certain.
 func (u *uploads) remember(ctx context.Context, e *bridge.Entry, at string) error {
-	id, err := u.records.NextID(ctx, UploadRecords)
+	id, err := u.records.NextID(ctx, uploadRecords)
 	if err != nil {
 		return err
 	}
-	return u.records.Save(ctx, bridge.Record{Kind: UploadRecords, ID: id, Parent: threadParent(e.ThreadKey()), Keys: []string{at}, Data: []byte(e.ID)})
+	return u.records.Save(ctx, bridge.Record{Kind: uploadRecords, ID: id, Parent: threadParent(e.ThreadKey()), Keys: []string{at}, Data: []byte(e.ID)})
 }
 
 // of is the event whose file lies at a path, empty when none does.
@@ -220,7 +220,7 @@ func (u *uploads) of(ctx context.Context, at string) (bridge.EventID, error) {
 	if at == "" {
 		return "", nil
 	}
-	record, err := u.records.Find(ctx, UploadRecords, at)
+	record, err := u.records.Find(ctx, uploadRecords, at)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return "", nil
 	}

@@ -81,7 +81,7 @@ type Options struct {
 	// journal keeps one that was drawn when it was first used.
 	ConsumerKey []byte
 	// UnclaimedFor is how long what LivePerson says of a conversation nobody knows
-	// is kept where it may be ours; [DefaultUnclaimedFor] when zero.
+	// is kept where it may be ours; [defaultUnclaimedFor] when zero.
 	UnclaimedFor time.Duration
 	// MaxInFlight is the most concurrent deliveries to LivePerson, and to each
 	// channel.
@@ -161,7 +161,7 @@ func New(o Options) (*Bridge, error) {
 		return nil, errors.New("bridge: a journal, a client and a signature check are needed")
 	}
 	if o.UnclaimedFor == 0 {
-		o.UnclaimedFor = DefaultUnclaimedFor
+		o.UnclaimedFor = defaultUnclaimedFor
 	}
 	b := &Bridge{
 		opts: o, journal: o.Journal, lp: o.Client, log: o.Logger,

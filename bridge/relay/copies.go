@@ -15,9 +15,9 @@ import (
 	"lpbridge/connector"
 )
 
-// CopyRecords is the kind of records that remember of whom LivePerson may have a
+// copyRecords is the kind of records that remember of whom LivePerson may have a
 // message twice. The key is the consumer's id at LivePerson.
-const CopyRecords = "copy"
+const copyRecords = "copy"
 
 // copiesKept is how many copies of one consumer's messages are known.
 const copiesKept = 32
@@ -66,7 +66,7 @@ func wordsOf(text string) string {
 // of are the copies of a consumer's messages, nil when there are none. They are
 // kept as long as history is: LivePerson repeats notifications for days.
 func (c *copies) of(ctx context.Context, lpConsumer string) (*copiesOf, error) {
-	record, err := c.records.Find(ctx, CopyRecords, lpConsumer)
+	record, err := c.records.Find(ctx, copyRecords, lpConsumer)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return nil, nil
 	}
@@ -123,14 +123,14 @@ func (c *copies) change(ctx context.Context, lpConsumer string, change func(list
 		return err
 	}
 	if all == nil {
-		all = &copiesOf{record: bridge.Record{Kind: CopyRecords, Keys: []string{lpConsumer}}}
+		all = &copiesOf{record: bridge.Record{Kind: copyRecords, Keys: []string{lpConsumer}}}
 	}
 	list := change(slices.Clone(all.list))
 	if slices.Equal(list, all.list) {
 		return nil
 	}
 	if all.record.ID == 0 {
-		if all.record.ID, err = c.records.NextID(ctx, CopyRecords); err != nil {
+		if all.record.ID, err = c.records.NextID(ctx, copyRecords); err != nil {
 			return err
 		}
 	}

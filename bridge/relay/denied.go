@@ -8,9 +8,9 @@ import (
 	"lpbridge/bridge"
 )
 
-// DeniedRecords is the kind of records that remember of which messages the agent was
+// deniedRecords is the kind of records that remember of which messages the agent was
 // told that the consumer does not see them.
-const DeniedRecords = "denied"
+const deniedRecords = "denied"
 
 // denied remembers messages in whose stead a sentence is shown. A device takes the
 // sentence like any other message, and the agent must not be told then that the
@@ -23,7 +23,7 @@ type denied struct {
 
 // recall finds out whether an earlier process denied something.
 func (d *denied) recall(ctx context.Context) error {
-	known, err := d.records.List(ctx, DeniedRecords, "", bridge.Page{Limit: 1})
+	known, err := d.records.List(ctx, deniedRecords, "", bridge.Page{Limit: 1})
 	if len(known) > 0 {
 		d.some.Store(true)
 	}
@@ -32,12 +32,12 @@ func (d *denied) recall(ctx context.Context) error {
 
 // remember makes the record of a message, to be kept with its event.
 func (d *denied) remember(ctx context.Context, id bridge.EventID) (bridge.ChannelRecord, error) {
-	number, err := d.records.NextID(ctx, DeniedRecords)
+	number, err := d.records.NextID(ctx, deniedRecords)
 	if err != nil {
 		return bridge.ChannelRecord{}, err
 	}
 	d.some.Store(true)
-	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: DeniedRecords, ID: number, Keys: []string{string(id)}}}, nil
+	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: deniedRecords, ID: number, Keys: []string{string(id)}}}, nil
 }
 
 // without leaves denied messages out of those that a receipt is about.
@@ -47,7 +47,7 @@ func (d *denied) without(ctx context.Context, ids []bridge.EventID) ([]bridge.Ev
 	}
 	var kept []bridge.EventID
 	for _, id := range ids {
-		_, err := d.records.Find(ctx, DeniedRecords, string(id))
+		_, err := d.records.Find(ctx, deniedRecords, string(id))
 		switch {
 		case errors.Is(err, bridge.ErrNoRecord):
 			kept = append(kept, id)

@@ -26,9 +26,9 @@ import (
 )
 
 const (
-	// FileRecords is the kind of records that remember which file of an agent a
+	// fileRecords is the kind of records that remember which file of an agent a
 	// token stands for.
-	FileRecords = "file"
+	fileRecords = "file"
 	// maxAgentFile is the largest file passed on to a consumer, in bytes.
 	// LivePerson limits consumers to 3 MB and does not say what agents may send.
 	maxAgentFile = 25 << 20
@@ -49,7 +49,7 @@ const (
 // ExpiringRecords are the kinds of the core's own records that are of use only
 // as long as history is kept. The core's channel name is empty.
 func ExpiringRecords() []string {
-	return []string{OfferRecords, UploadRecords, FileRecords, UnreadableRecords, DeniedRecords, CopyRecords}
+	return []string{offerRecords, uploadRecords, fileRecords, unreadableRecords, deniedRecords, copyRecords}
 }
 
 // agentFile is the data of a file record.
@@ -99,7 +99,7 @@ func (s *files) share(ctx context.Context, owner *bridge.Conversation, f *connec
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.records.NextID(ctx, FileRecords)
+	id, err := s.records.NextID(ctx, fileRecords)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (s *files) share(ctx context.Context, owner *bridge.Conversation, f *connec
 	m.Attachments = append(m.Attachments, bridge.Attachment{
 		URL: s.address(token), ContentType: mediaTypeOf(f.FileType), Name: file.Name,
 	})
-	return &bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: FileRecords, ID: id, Keys: []string{token}, Data: data}}, nil
+	return &bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: fileRecords, ID: id, Keys: []string{token}, Data: data}}, nil
 }
 
 // pathOfFiles is where files lie below the public address.
@@ -214,7 +214,7 @@ func (s *files) find(ctx context.Context, token string) (agentFile, *bridge.Prob
 	if len(token) != len(rand.Text()) || strings.ContainsFunc(token, notAlphanumeric) {
 		return file, unknown
 	}
-	record, err := s.records.Find(ctx, FileRecords, token)
+	record, err := s.records.Find(ctx, fileRecords, token)
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return file, unknown
 	}

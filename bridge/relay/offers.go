@@ -16,9 +16,9 @@ import (
 // The core keeps its own records under a channel name no adapter can have.
 const (
 	coreRecords = ""
-	// OfferRecords is the kind of records that remember which quick replies a
+	// offerRecords is the kind of records that remember which quick replies a
 	// message offered; they are of use only as long as somebody may click.
-	OfferRecords = "offer"
+	offerRecords = "offer"
 )
 
 // maxReplies is the most that can be chosen in one message. LivePerson allows 24
@@ -95,16 +95,16 @@ func (o *offers) offer(ctx context.Context, key bridge.ThreadKey, ev *bridge.Eve
 		return bridge.ChannelRecord{}, nil, err
 	}
 	name := string(ev.ID)
-	if known, err := o.records.Find(ctx, OfferRecords, name); err == nil {
+	if known, err := o.records.Find(ctx, offerRecords, name); err == nil {
 		known.Data = data
 		return bridge.ChannelRecord{Channel: coreRecords, Record: known}, replies, nil
 	}
-	id, err := o.records.NextID(ctx, OfferRecords)
+	id, err := o.records.NextID(ctx, offerRecords)
 	if err != nil {
 		return bridge.ChannelRecord{}, nil, err
 	}
 	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{
-		Kind: OfferRecords, ID: id, Parent: threadParent(key), Keys: []string{name}, Data: data,
+		Kind: offerRecords, ID: id, Parent: threadParent(key), Keys: []string{name}, Data: data,
 	}}, replies, nil
 }
 
@@ -115,7 +115,7 @@ func threadParent(key bridge.ThreadKey) string { return key.Channel + partMark +
 // conversation, by the name of a choice or by its number in the list. Nil when
 // what was written chooses nothing.
 func (o *offers) typed(ctx context.Context, key bridge.ThreadKey, conversation, text string) (*offered, error) {
-	newest, err := o.records.List(ctx, OfferRecords, threadParent(key), bridge.Page{Limit: 1, Newest: true})
+	newest, err := o.records.List(ctx, offerRecords, threadParent(key), bridge.Page{Limit: 1, Newest: true})
 	if err != nil || len(newest) == 0 {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func sameName(text, name string) bool {
 
 // find finds what a click chose.
 func (o *offers) find(ctx context.Context, c *bridge.Click) (offered, error) {
-	record, err := o.records.Find(ctx, OfferRecords, string(c.MessageID))
+	record, err := o.records.Find(ctx, offerRecords, string(c.MessageID))
 	if errors.Is(err, bridge.ErrNoRecord) {
 		return offered{}, &bridge.FieldError{Field: "click.messageId", Reason: "is not a message that offered replies"}
 	}

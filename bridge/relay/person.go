@@ -203,15 +203,15 @@ func (b *Consumers) keptRecords(ctx context.Context, p *bridge.Person, show func
 	own := ownRecords{b.journal.RecordsOf(coreRecords), p, show}
 	for _, id := range p.Threads {
 		parent := threadParent(bridge.ThreadKey{Channel: p.Channel, Thread: id})
-		for _, kind := range []string{OfferRecords, UploadRecords} {
+		for _, kind := range []string{offerRecords, uploadRecords} {
 			if err := own.each(ctx, kind, parent, func(bridge.Record) bool { return true }); err != nil {
 				return err
 			}
 		}
 	}
 	for kind, about := range map[string]func(bridge.Record) bool{
-		FileRecords: own.file, DeniedRecords: own.denied, CopyRecords: own.copied,
-		UnreadableRecords: func(r bridge.Record) bool { return p.NamedIn(r.Data) },
+		fileRecords: own.file, deniedRecords: own.denied, copyRecords: own.copied,
+		unreadableRecords: func(r bridge.Record) bool { return p.NamedIn(r.Data) },
 	} {
 		if err := own.each(ctx, kind, "", about); err != nil {
 			return err

@@ -19,9 +19,9 @@ const (
 	// typingInFlight is how many typing calls run at once per direction. It is
 	// kept apart from messages and small: typing is the first thing shed.
 	typingInFlight = 16
-	// LivePersonHold is how long an agent's COMPOSING stands without another word:
+	// livePersonHold is how long an agent's COMPOSING stands without another word:
 	// no stop event is guaranteed (Webhooks, Events: chat state).
-	LivePersonHold = 60 * time.Second
+	livePersonHold = 60 * time.Second
 )
 
 // chatStates are LivePerson's words for what a consumer does (Send Chat State
@@ -42,7 +42,7 @@ var LivePersonTyping = bridge.TypingTarget{
 
 // AgentsTyping is how LivePerson tells of an agent's: once, until another state
 // (Webhooks, Events: chat state).
-var AgentsTyping = bridge.TypingSource{Reported: true, Hold: LivePersonHold, Sticky: true}
+var AgentsTyping = bridge.TypingSource{Reported: true, Hold: livePersonHold, Sticky: true}
 
 // makeClocks makes the typing clocks of both directions.
 func (b *Bridge) makeClocks() {

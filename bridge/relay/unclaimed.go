@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// DefaultUnclaimedFor is how long what LivePerson says of a conversation that
+	// defaultUnclaimedFor is how long what LivePerson says of a conversation that
 	// nobody knows is kept where it may be ours.
-	DefaultUnclaimedFor = 10 * time.Minute
+	defaultUnclaimedFor = 10 * time.Minute
 	// sweepEvery is the time between two looks at what is kept.
 	sweepEvery = time.Minute
 	// unclaimedPage is how many changes are read at a time.
 	unclaimedPage = 500
-	// UnreadableRecords is the kind of records that keep notifications nobody
+	// unreadableRecords is the kind of records that keep notifications nobody
 	// could read.
-	UnreadableRecords = "unreadable"
+	unreadableRecords = "unreadable"
 	// maxSetAside is how much of such a notification is kept.
 	maxSetAside = 64 << 10
 )
@@ -211,14 +211,14 @@ func (n *news) setAside(ctx context.Context, body []byte, why error) error {
 	records := n.journal.RecordsOf(coreRecords)
 	sum := sha256.Sum256(body)
 	key := hex.EncodeToString(sum[:])
-	if _, err := records.Find(ctx, UnreadableRecords, key); !errors.Is(err, bridge.ErrNoRecord) {
+	if _, err := records.Find(ctx, unreadableRecords, key); !errors.Is(err, bridge.ErrNoRecord) {
 		return err
 	}
-	id, err := records.NextID(ctx, UnreadableRecords)
+	id, err := records.NextID(ctx, unreadableRecords)
 	if err != nil {
 		return err
 	}
 	return records.Save(ctx, bridge.Record{
-		Kind: UnreadableRecords, ID: id, Keys: []string{key}, Data: body[:min(len(body), maxSetAside)],
+		Kind: unreadableRecords, ID: id, Keys: []string{key}, Data: body[:min(len(body), maxSetAside)],
 	})
 }

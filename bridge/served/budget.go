@@ -15,9 +15,9 @@ type Budget struct {
 // NewBudget returns a budget of so many bytes.
 func NewBudget(most int64) *Budget { return &Budget{most: most} }
 
-// Take reports whether n more bytes may be held. They are then taken until they
+// take reports whether n more bytes may be held. They are then taken until they
 // are given back.
-func (b *Budget) Take(n int64) bool {
+func (b *Budget) take(n int64) bool {
 	if b.taken.Add(n) > b.most {
 		b.taken.Add(-n)
 		return false
@@ -25,8 +25,8 @@ func (b *Budget) Take(n int64) bool {
 	return true
 }
 
-// Give gives bytes back.
-func (b *Budget) Give(n int64) { b.taken.Add(-n) }
+// give gives bytes back.
+func (b *Budget) give(n int64) { b.taken.Add(-n) }
 
 // Taken is how many bytes are held.
 func (b *Budget) Taken() int64 { return b.taken.Load() }
@@ -54,7 +54,7 @@ func (r *BudgetReader) Read(p []byte) (int, error) {
 	over := int64(n) - r.free
 	r.free = max(r.free-int64(n), 0)
 	if over > 0 {
-		if !r.budget.Take(over) {
+		if !r.budget.take(over) {
 			return 0, ErrBudget
 		}
 		r.taken += over
@@ -64,6 +64,6 @@ func (r *BudgetReader) Read(p []byte) (int, error) {
 
 // Release gives back what was read.
 func (r *BudgetReader) Release() {
-	r.budget.Give(r.taken)
+	r.budget.give(r.taken)
 	r.taken = 0
 }

@@ -43,9 +43,6 @@ func (c *Cache[K, V]) Put(key K, v V) { c.values.Set(key, v) }
 // Forget drops the value of a key, after a write whose end is not known.
 func (c *Cache[K, V]) Forget(key K) { c.values.Invalidate(key) }
 
-// Bytes is how many the values have together.
-func (c *Cache[K, V]) Bytes() int { return int(c.values.WeightedSize()) }
-
 const (
 	// valueBytes is about what a value of any type costs beside its content,
 	// and pairBytes what a pair of a map does.

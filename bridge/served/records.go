@@ -36,8 +36,8 @@ func (k Kind[T]) Record(id int64, parent string, keys []string, created time.Tim
 	return bridge.Record{Kind: string(k), ID: id, Parent: parent, Keys: keys, Data: data, Time: created}, nil
 }
 
-// Decode returns the value of a record.
-func (k Kind[T]) Decode(r bridge.Record) (*T, error) {
+// decode returns the value of a record.
+func (k Kind[T]) decode(r bridge.Record) (*T, error) {
 	v, _, err := k.DecodeWithBytes(r)
 	return v, err
 }
@@ -58,7 +58,7 @@ func (k Kind[T]) Get(ctx context.Context, records bridge.Records, id int64) (*T,
 	if err != nil {
 		return nil, err
 	}
-	return k.Decode(r)
+	return k.decode(r)
 }
 
 // Find reads a record by one of its keys, or returns [bridge.ErrNoRecord].
@@ -67,7 +67,7 @@ func (k Kind[T]) Find(ctx context.Context, records bridge.Records, key string) (
 	if err != nil {
 		return nil, err
 	}
-	return k.Decode(r)
+	return k.decode(r)
 }
 
 // NextID returns a number that no record of the kind had before.
@@ -90,7 +90,7 @@ func (k Kind[T]) Each(ctx context.Context, records bridge.Records, parent string
 				return
 			}
 			for _, r := range page {
-				v, err := k.Decode(r)
+				v, err := k.decode(r)
 				if !yield(v, err) || err != nil {
 					return
 				}
@@ -128,7 +128,7 @@ func (k Kind[T]) Newest(ctx context.Context, records bridge.Records, parent stri
 	}
 	newest := make([]*T, len(page))
 	for i, r := range page {
-		if newest[len(page)-1-i], err = k.Decode(r); err != nil {
+		if newest[len(page)-1-i], err = k.decode(r); err != nil {
 			return nil, err
 		}
 	}

@@ -76,7 +76,7 @@ func (s *Socket) Serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 // Release gives back what the socket holds. Nothing may be sent to it any more.
 func (s *Socket) Release() {
 	s.mu.Lock()
-	s.group.limits.Shared.Give(s.shared)
+	s.group.limits.Shared.give(s.shared)
 	s.queue, s.behind, s.shared = nil, 0, 0
 	s.aborted = true
 	s.mu.Unlock()
@@ -122,8 +122,8 @@ func (s *Socket) abandon() {
 func (s *Socket) account(n int64) bool {
 	shared := max(s.behind+n-s.group.limits.Reserve, 0)
 	if more := shared - s.shared; more <= 0 {
-		s.group.limits.Shared.Give(-more)
-	} else if !s.group.limits.Shared.Take(more) {
+		s.group.limits.Shared.give(-more)
+	} else if !s.group.limits.Shared.take(more) {
 		return false
 	}
 	s.behind, s.shared = s.behind+n, shared
@@ -144,16 +144,9 @@ func (s *Socket) endLocked(why Reason) {
 	}
 }
 
-// Ending reports whether the socket is being closed.
-func (s *Socket) Ending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ending != nil
-}
-
-// Abort cuts the connection off. A context that ends does so even while a
+// abort cuts the connection off. A context that ends does so even while a
 // handshake waits for the client, which CloseNow does not.
-func (s *Socket) Abort() {
+func (s *Socket) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.aborted = true

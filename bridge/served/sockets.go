@@ -120,7 +120,7 @@ func (g *Sockets) Close(ctx context.Context, why Reason) error {
 		return nil
 	case <-ctx.Done():
 	}
-	g.each((*Socket).Abort)
+	g.each((*Socket).abort)
 	<-gone
 	return ctx.Err()
 }

@@ -132,7 +132,7 @@ func TestSlowReaderIsClosedWithAReason(t *testing.T) {
 		for range 20 {
 			s.Send([]byte(strings.Repeat("x", 90)))
 		}
-		if !s.Ending() {
+		if !s.isEnding() {
 			t.Fatal("a reader of nothing is kept")
 		}
 		if got := s.behind; got > 200 {
@@ -184,7 +184,7 @@ func TestSharedBudgetBoundsAllReadersTogether(t *testing.T) {
 			s.mu.Lock()
 			waiting += s.behind
 			s.mu.Unlock()
-			if s.Ending() {
+			if s.isEnding() {
 				ended++
 			}
 		}
@@ -213,7 +213,7 @@ func TestAskingMoreThanOneReads(t *testing.T) {
 			asked <- n
 		}()
 		synctest.Wait()
-		if s.Ending() {
+		if s.isEnding() {
 			t.Error("a client that asks a lot is closed instead of being made to wait")
 		}
 		for range 201 {
@@ -365,4 +365,11 @@ func TestIsUpgrade(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+}
+
+// isEnding reports whether the socket is being closed.
+func (s *Socket) isEnding() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending != nil
 }

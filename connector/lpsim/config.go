@@ -22,8 +22,8 @@ const (
 	ConversationEvents EventType = "cqm.ExConversationChangeNotification"
 )
 
-// EventTypes lists the five types.
-func EventTypes() []EventType {
+// eventTypes lists the five types.
+func eventTypes() []EventType {
 	return []EventType{ContentEvents, RichContentEvents, AcceptStatusEvents, ChatStateEvents, ConversationEvents}
 }
 
@@ -72,7 +72,7 @@ func (w Webhooks) Validate() error {
 
 func (e Endpoint) validate(kind EventType) error {
 	name := "endpoints." + string(kind)
-	if !slices.Contains(EventTypes(), kind) {
+	if !slices.Contains(eventTypes(), kind) {
 		return &FieldError{name, "not an event type"}
 	}
 	if e.MaxRetries != nil && (*e.MaxRetries < 0 || *e.MaxRetries > 5) {

@@ -161,7 +161,7 @@ type Conversation struct {
 	Summary
 	Transcript []Entry   `json:"transcript"`
 	AgentSees  AgentSees `json:"agentSees"`
-	// ChatStates are all that came, of both sides, oldest first.
+	// chatStates are all that came, of both sides, oldest first.
 	ChatStates    []ChatStateRecord `json:"chatStates"`
 	Profile       json.RawMessage   `json:"profile,omitempty"`
 	Campaign      json.RawMessage   `json:"campaignInfo,omitempty"`

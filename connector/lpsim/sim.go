@@ -79,9 +79,6 @@ func (s *Sim) Close() {
 	s.background.Wait()
 }
 
-// Account is the account id the simulator plays.
-func (s *Sim) Account() string { return s.app.Account }
-
 // SetFaults replaces all faults and restarts their random sequences and outage windows.
 func (s *Sim) SetFaults(f Faults) error {
 	if err := f.Validate(); err != nil {

@@ -14,7 +14,7 @@ var ofTyping = []mutant{
 	},
 	{
 		name: "typing that an earlier process told stays for ever",
-		file: "bridge/relay/typing/marks.go", old: "\t\tl.state, l.due = Ending, at\n", broken: "\t\tl.state, l.due = Dark, at\n",
+		file: "bridge/relay/typing/marks.go", old: "\t\tl.state, l.due = stateEnding, at\n", broken: "\t\tl.state, l.due = stateDark, at\n",
 		packages: append([]string{"./bridge/relay"}, typing...), run: "TypingTimelines|Lives|CrashWhileComposing",
 	},
 	{
@@ -24,7 +24,7 @@ var ofTyping = []mutant{
 	},
 	{
 		name: "the end of typing is not told after a message",
-		file: "bridge/relay/typing/lease.go", old: "\tcase Owing, Ending, Clearing, Parked:\n\t\tl.clearAt(now)\n", broken: "\tcase Ending, Clearing, Parked:\n\t\tl.clearAt(now)\n",
+		file: "bridge/relay/typing/lease.go", old: "\tcase stateOwing, stateEnding, stateClearing, stateParked:\n\t\tl.clearAt(now)\n", broken: "\tcase stateEnding, stateClearing, stateParked:\n\t\tl.clearAt(now)\n",
 		packages: typing, run: "TypingTimelines|Lives",
 	},
 	{

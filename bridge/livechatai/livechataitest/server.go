@@ -46,9 +46,9 @@ type Conversation struct {
 	IsAgent    bool
 	// Foreign conversations are of another workspace.
 	Foreign  bool
-	Messages []Message
-	Created  time.Time
-	Last     time.Time
+	messages []Message
+	created  time.Time
+	last     time.Time
 }
 
 // Contact is a visitor.
@@ -65,14 +65,14 @@ type Message struct {
 	Content string
 	Role    string
 	Type    string
-	UserID  string
+	userID  string
 	Created time.Time
 }
 
 // Call is a request the server received.
 type Call struct {
 	At     time.Time
-	Method string
+	method string
 	// Verb is list, read, reply, typing or end.
 	Verb         string
 	Conversation string
@@ -114,8 +114,8 @@ func (s *Server) After(f func(c Call) *Answer) {
 func (s *Server) Open(c Conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Created = cmp.Or(c.Created, s.now())
-	c.Last = cmp.Or(c.Last, c.Created)
+	c.created = cmp.Or(c.created, s.now())
+	c.last = cmp.Or(c.last, c.created)
 	s.conversations[c.ID] = &c
 }
 
@@ -151,9 +151,9 @@ func (s *Server) write(c *Conversation, m Message) string {
 		m.ID = "msg_" + strconv.Itoa(s.ids)
 	}
 	m.Created = cmp.Or(m.Created, s.now())
-	c.Messages = append(c.Messages, m)
-	if m.Created.After(c.Last) {
-		c.Last = m.Created
+	c.messages = append(c.messages, m)
+	if m.Created.After(c.last) {
+		c.last = m.Created
 	}
 	return m.ID
 }
@@ -170,7 +170,7 @@ func (s *Server) Messages(id string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var lines []string
-	for _, m := range s.conversations[id].Messages {
+	for _, m := range s.conversations[id].messages {
 		lines = append(lines, m.Role+": "+m.Content)
 	}
 	return lines
@@ -249,7 +249,7 @@ func (s *Server) answer(r *http.Request) *Answer {
 }
 
 func callOf(r *http.Request, body []byte) Call {
-	c := Call{At: time.Now(), Method: r.Method, Query: r.URL.RawQuery, Body: string(body)}
+	c := Call{At: time.Now(), method: r.Method, Query: r.URL.RawQuery, Body: string(body)}
 	rest, ok := strings.CutPrefix(r.URL.Path, "/api/v2/conversations")
 	rest = strings.TrimPrefix(rest, "/")
 	id, verb, _ := strings.Cut(rest, "/")
@@ -270,10 +270,10 @@ var methods = map[string]string{
 }
 
 func (s *Server) serve(r *http.Request, call Call) *Answer {
-	if methods[call.Verb] != call.Method {
+	if methods[call.Verb] != call.method {
 		return failure(http.StatusNotFound)
 	}
-	if call.Method == http.MethodPost && r.Header.Get("Content-Type") != "application/json" {
+	if call.method == http.MethodPost && r.Header.Get("Content-Type") != "application/json" {
 		return failure(http.StatusBadRequest)
 	}
 	s.mu.Lock()
@@ -322,15 +322,15 @@ func (s *Server) list(r *http.Request) *Answer {
 			found = append(found, c)
 		}
 	}
-	slices.SortFunc(found, func(a, b *Conversation) int { return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(found, func(a, b *Conversation) int { return cmp.Or(b.last.Compare(a.last), cmp.Compare(a.ID, b.ID)) })
 	total := len(found)
 	found = found[min((page-1)*size, total):min(page*size, total)]
 	shown := []any{}
 	for _, c := range found {
 		shown = append(shown, map[string]any{
 			"id": c.ID, "isResolved": c.IsResolved, "isStarred": false, "isMuted": false, "isAgent": c.IsAgent,
-			"integrationType": "INLINECHAT", "contact": c.Contact, "lastMessageDate": s.stamp(c.Last),
-			"createdAt": s.stamp(c.Created), "updatedAt": s.stamp(c.Last),
+			"integrationType": "INLINECHAT", "contact": c.Contact, "lastMessageDate": s.stamp(c.last),
+			"createdAt": s.stamp(c.created), "updatedAt": s.stamp(c.last),
 		})
 	}
 	return success(map[string]any{
@@ -362,7 +362,7 @@ func (s *Server) stamp(t time.Time) string {
 func (s *Server) shown(c *Conversation) map[string]any {
 	agent := map[string]any{"id": "agent_1", "name": "Jane Smith", "email": "jane@company.example"}
 	messages := []any{}
-	for _, m := range c.Messages {
+	for _, m := range c.messages {
 		messages = append(messages, map[string]any{
 			"id": m.ID, "content": m.Content, "role": m.Role, "type": m.Type, "source": []any{}, "agent": agent,
 			"createdAt": s.stamp(m.Created),
@@ -370,8 +370,8 @@ func (s *Server) shown(c *Conversation) map[string]any {
 	}
 	return map[string]any{
 		"id": c.ID, "contactId": c.Contact.ID, "agentId": c.Agent, "isResolved": c.IsResolved, "isAgent": c.IsAgent,
-		"isMuted": false, "isStarred": false, "lastMessageDate": s.stamp(c.Last), "agent": agent, "messages": messages,
-		"createdAt": s.stamp(c.Created), "updatedAt": s.stamp(c.Last),
+		"isMuted": false, "isStarred": false, "lastMessageDate": s.stamp(c.last), "agent": agent, "messages": messages,
+		"createdAt": s.stamp(c.created), "updatedAt": s.stamp(c.last),
 	}
 }
 
@@ -383,7 +383,7 @@ func (s *Server) reply(c *Conversation, call Call) *Answer {
 		!slices.Contains([]string{"", "TEXT", "IMAGE"}, body.MessageType) {
 		return failure(http.StatusBadRequest)
 	}
-	id := s.write(c, Message{Content: body.Message, Role: s.ReplyRole, Type: cmp.Or(body.MessageType, "TEXT"), UserID: body.UserID})
+	id := s.write(c, Message{Content: body.Message, Role: s.ReplyRole, Type: cmp.Or(body.MessageType, "TEXT"), userID: body.UserID})
 	return success(map[string]any{
 		"messageId": id, "conversationId": c.ID,
 		"message": map[string]any{"id": id, "text": body.Message, "sender": "AGENT", "type": "TEXT", "createdAt": s.stamp(s.now())},

@@ -30,13 +30,16 @@ type Echoes struct {
 // Replay is what LivePerson makes up for after an absence: what happened before
 // Back comes by By, when the absence was not short. It tries at pauses that
 // double, so that they have become as long as the absence was, up to five minutes.
+// It is stored, encoded as JSON.
 type Replay struct {
-	Back, By time.Time
+	Back time.Time `json:"Back"`
+	By   time.Time `json:"By"`
 	// From is when the absence began, and Next by when the first try after it has
 	// probably been made: a life that ends before, and in which no notification
 	// came, is part of the absence. From is zero when the absence is known to have
 	// ended.
-	From, Next time.Time
+	From time.Time `json:"From"`
+	Next time.Time `json:"Next"`
 }
 
 // After is the replay that an absence leads to when another may not have ended.

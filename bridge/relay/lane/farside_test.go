@@ -283,7 +283,7 @@ func TestFailureFromBeforeLengthensNoPause(t *testing.T) {
 		r.say(1)
 		// The first probe fails ten seconds after it began. The second, of the other
 		// lane, gets through meanwhile.
-		if took := r.drained(time.Minute); took > 11*time.Second+RetryPauses[0]*6/5+100*time.Millisecond {
+		if took := r.drained(time.Minute); took > 11*time.Second+retryPauses[0]*6/5+100*time.Millisecond {
 			t.Errorf("the message that was under way when the far side got well went out after %v", took)
 		}
 	})

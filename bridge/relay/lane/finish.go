@@ -120,7 +120,7 @@ func (s *Set) nextTry(l *lane, v Verdict) time.Time {
 		// In doubt it waits for that alone; where no echo comes, for nothing.
 		return now.Add(asked)
 	default:
-		return now.Add(max(asked, PauseAfter(l.key.Direction, l.trouble.pauses)))
+		return now.Add(max(asked, pauseAfter(l.key.Direction, l.trouble.pauses)))
 	}
 }
 
@@ -186,7 +186,7 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 	if err != nil && !s.stopping {
 		w.refused++
 		w.waits = true
-		s.Schedule.Set(&w.again, time.Now().Add(RetryPause(w.refused)), func() { s.settleAgain(w) })
+		s.Schedule.Set(&w.again, time.Now().Add(retryPause(w.refused)), func() { s.settleAgain(w) })
 		return
 	}
 	w.err = err

@@ -27,7 +27,7 @@ func TestDesignSaysTheNumbers(t *testing.T) {
 		fmt.Sprintf("waits %d ms for it", gapWait.Milliseconds()),
 		"after " + words[gapVain] + " such waits in vain",
 		"after at least " + words[poisonTries] + " tries in at least a minute" + ifNot(poisonTime, time.Minute),
-		"LivePerson: after " + pauses(RetryPauses),
+		"LivePerson: after " + pauses(retryPauses),
 		"a channel: after " + pauses(channelPauses),
 	} {
 		if !strings.Contains(design, want) {

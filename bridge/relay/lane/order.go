@@ -25,8 +25,8 @@ const (
 // from, gave them. Lanes towards a channel use it to bring in order what
 // came otherwise.
 type Order struct {
-	// Position is an event's dialog and number; ok is false when it has none.
-	Position func(e *bridge.Entry) (dialog string, sequence int64, ok bool)
+	// position is an event's dialog and number; ok is false when it has none.
+	position func(e *bridge.Entry) (dialog string, sequence int64, ok bool)
 
 	mu sync.Mutex
 	// dialogs are those lately seen, before those seen before them.
@@ -43,7 +43,7 @@ type numbers struct {
 
 // NewOrder makes an order of events by their positions.
 func NewOrder(position func(e *bridge.Entry) (string, int64, bool)) *Order {
-	return &Order{Position: position, dialogs: map[string]*numbers{}}
+	return &Order{position: position, dialogs: map[string]*numbers{}}
 }
 
 // Saw notes that a number of a dialog is accounted for: something that has it came
@@ -122,7 +122,7 @@ func (o *Order) waited(came bool) {
 func (o *Order) insert(l *lane, e *bridge.Entry) {
 	at := len(l.queue)
 	if o != nil && at > 0 {
-		dialog, sequence, ok := o.Position(e)
+		dialog, sequence, ok := o.position(e)
 		for ok && at > 0 && o.overtaken(l, l.queue[at-1], dialog, sequence) {
 			at--
 		}
@@ -139,7 +139,7 @@ func (o *Order) overtaken(l *lane, e *bridge.Entry, dialog string, sequence int6
 	if e == l.delivering || e.Doubt != nil {
 		return false
 	}
-	d, n, ok := o.Position(e)
+	d, n, ok := o.position(e)
 	return ok && d == dialog && n > sequence
 }
 
@@ -154,7 +154,7 @@ func (o *Order) gap(l *lane) time.Time {
 	if time.Until(until) <= 0 || time.Until(until) > gapWait {
 		return time.Time{}
 	}
-	dialog, sequence, ok := o.Position(first)
+	dialog, sequence, ok := o.position(first)
 	if !ok || !o.missing(dialog, sequence) || !o.worth() {
 		return time.Time{}
 	}

@@ -18,8 +18,8 @@ const (
 	// laneShare is how many deliveries a lane gets before another one that is
 	// ready takes its worker.
 	laneShare = 16
-	// LoadRetry is the pause after the journal could not be read.
-	LoadRetry = time.Second
+	// loadRetry is the pause after the journal could not be read.
+	loadRetry = time.Second
 )
 
 // Set delivers the entries of many lanes: those of one lane strictly in
@@ -246,7 +246,7 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 	l.now, l.news = l.now || l.news, false
 	for len(l.queue) == 0 && l.behind && !s.stopping {
 		if !s.load(ctx, l) {
-			s.putAside(l, func() { s.wait(l, time.Now().Add(LoadRetry), false) })
+			s.putAside(l, func() { s.wait(l, time.Now().Add(loadRetry), false) })
 			return nil
 		}
 	}
@@ -256,7 +256,7 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 	}
 	batch := s.next(l)
 	if err := s.begin(ctx, batch[0]); err != nil {
-		s.putAside(l, func() { s.wait(l, time.Now().Add(LoadRetry), false) })
+		s.putAside(l, func() { s.wait(l, time.Now().Add(loadRetry), false) })
 		return nil
 	}
 	if s.stopping || !slices.Contains(l.queue, batch[0]) {

@@ -66,7 +66,7 @@ func (w *sweeper) sweep(ctx context.Context) bool {
 		page, err := s.Journal.Lanes(ctx, after, sweepPage)
 		if err != nil {
 			s.Log.Error("the journal cannot list what is pending", "far_side", s.Name, "error", err)
-			if !rest(ctx, LoadRetry) {
+			if !rest(ctx, loadRetry) {
 				return false
 			}
 			continue
@@ -164,20 +164,4 @@ func (s *Set) newLane(key bridge.LaneKey) *lane {
 	l := &lane{key: key, behind: s.sweeper.strays, recovered: s.sweeper.strays}
 	s.byKey[key] = l
 	return l
-}
-
-// RecoveredAll reports whether everything that an earlier process may have
-// delivered has been in memory.
-func (s *Set) RecoveredAll() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sweeper.strays {
-		return false
-	}
-	for _, l := range s.byKey {
-		if l.recovered {
-			return false
-		}
-	}
-	return true
 }

@@ -25,7 +25,7 @@ func (l *lease) started(state bridge.TypingState, now time.Time) {
 	l.lastCall = now
 	if state == bridge.Composing {
 		l.lastOn, l.call = now, callOn
-		l.move(On)
+		l.move(stateOn)
 		return
 	}
 	l.call = callOff
@@ -57,12 +57,12 @@ func (l *lease) ended(state bridge.TypingState, r Result, now time.Time) {
 // onEnded takes note that a call that said composing ended.
 func (l *lease) onEnded() {
 	switch {
-	case l.state == On && l.shows != showsComposing && l.shows != showsUnknown:
-		l.move(Denied)
+	case l.state == stateOn && l.shows != showsComposing && l.shows != showsUnknown:
+		l.move(stateDenied)
 	case !l.lit():
 		l.dark()
-	case l.state == Ending && l.shows == showsPaused && l.want() == bridge.Paused:
-		l.move(Paused)
+	case l.state == stateEnding && l.shows == showsPaused && l.want() == bridge.Paused:
+		l.move(statePaused)
 	}
 }
 
@@ -74,9 +74,9 @@ func (l *lease) offApplied(now time.Time) {
 	case !l.lit():
 		l.dark()
 	case want == bridge.Composing:
-		l.move(Asked)
+		l.move(stateAsked)
 	case want == bridge.Paused:
-		l.move(Paused)
+		l.move(statePaused)
 	default:
 		l.due = now
 	}
@@ -96,19 +96,19 @@ func (l *lease) offFailed(r Result, now time.Time) {
 		l.again()
 	case l.thread.clock.closing.Load():
 		l.due = time.Time{}
-		l.move(Parked)
+		l.move(stateParked)
 	case l.tries <= len(clearPauses):
 		l.due = now
 		// With no tries there was a new reason meanwhile; a pause has its own time.
 		if l.tries > 0 && r.Pause == 0 {
 			l.due = l.lastCall.Add(clearPauses[l.tries-1])
 		}
-		l.move(Ending)
+		l.move(stateEnding)
 	case l.refusals >= refusalsMost:
 		l.thread.clock.cfg.Counts.Dropped(dropRefused)
 		l.shows = showsNothing
-		l.move(Ending)
-		l.move(Dark)
+		l.move(stateEnding)
+		l.move(stateDark)
 	default:
 		l.park(definite, now)
 	}
@@ -118,8 +118,8 @@ func (l *lease) offFailed(r Result, now time.Time) {
 // want it, for a time.
 func (l *lease) park(definite bool, now time.Time) {
 	l.due = time.Time{}
-	l.move(Ending)
-	l.move(Parked)
+	l.move(stateEnding)
+	l.move(stateParked)
 	if definite {
 		l.due = now.Add(min(refusedPause<<min(max(l.refusals-len(clearPauses)-1, 0), 10), refusedPauseMost))
 		return

@@ -51,7 +51,7 @@ type Config struct {
 	Source func(channel string) bridge.TypingSource
 	Target func(channel string) bridge.TypingTarget
 	// Expired is what the target is told when a hold ran out or the source's
-	// connection was lost. When it is Paused, a target that was told Paused
+	// connection was lost. When it is [bridge.Paused], a target that was told so
 	// counts as told that typing ended.
 	Expired bridge.TypingState
 	// Say makes one call. It runs on a goroutine of the clock, with a ctx that
@@ -75,7 +75,7 @@ type Config struct {
 	Counts        Counts
 	// moved and fault are told of every transition of a lease and of those that
 	// are not in the table.
-	moved func(from, to State)
+	moved func(from, to state)
 	fault func(what string)
 }
 
@@ -109,7 +109,7 @@ func New(cfg Config) *Clock {
 		cfg.Marks = noMarks{}
 	}
 	if cfg.moved == nil {
-		cfg.moved = func(State, State) {}
+		cfg.moved = func(state, state) {}
 	}
 	if cfg.fault == nil {
 		cfg.fault = func(string) {}
@@ -406,7 +406,7 @@ func (c *Clock) Owed() int {
 		s.mu.Lock()
 		for _, t := range s.threads {
 			for _, l := range t.leases {
-				if l.lit() && (l.state == Ending || l.state == Clearing || l.state == Parked) {
+				if l.lit() && (l.state == stateEnding || l.state == stateClearing || l.state == stateParked) {
 					n++
 				}
 			}

@@ -175,7 +175,7 @@ func (t *thread) tryParked(now time.Time, least time.Duration) (any bool) {
 		return false
 	}
 	for _, l := range t.leases {
-		if l.state == Parked && l.due.IsZero() {
+		if l.state == stateParked && l.due.IsZero() {
 			l.unpark(len(clearPauses), later(now, l.lastCall.Add(least)))
 			any = true
 		}

@@ -14,7 +14,7 @@ type lease struct {
 	agent   bridge.Agent
 	typists []typist
 
-	state State
+	state state
 	shows sight
 	call  calling
 
@@ -76,13 +76,13 @@ func (l *lease) typist(id string) *typist {
 // keeps states is not asked twice about the same burst.
 func (l *lease) ask(begins bool) {
 	switch l.state {
-	case Dark, Paused, Dropped:
-		l.move(Asked)
-	case Denied:
+	case stateDark, statePaused, stateDropped:
+		l.move(stateAsked)
+	case stateDenied:
 		if begins || l.thread.side.target.Refresh > 0 {
-			l.move(Asked)
+			l.move(stateAsked)
 		}
-	case Ending, Parked:
+	case stateEnding, stateParked:
 		// What the end of the call under way says comes first.
 		if l.call != callOff {
 			l.again()
@@ -94,9 +94,9 @@ func (l *lease) ask(begins bool) {
 func (l *lease) again() {
 	l.tries, l.refusals = 0, 0
 	if l.shows == showsComposing || l.call == callOn {
-		l.move(On)
+		l.move(stateOn)
 	} else {
-		l.move(Asked)
+		l.move(stateAsked)
 	}
 }
 
@@ -104,7 +104,7 @@ func (l *lease) again() {
 func (l *lease) follow(now time.Time) {
 	want := l.want()
 	switch l.state {
-	case Asked, Dropped, Denied:
+	case stateAsked, stateDropped, stateDenied:
 		if want == bridge.Composing {
 			return
 		}
@@ -112,13 +112,13 @@ func (l *lease) follow(now time.Time) {
 		if l.lit() {
 			l.finishAt(now)
 		} else {
-			l.move(Dark)
+			l.move(stateDark)
 		}
-	case On:
+	case stateOn:
 		if want != bridge.Composing {
 			l.finishAt(now)
 		}
-	case Paused:
+	case statePaused:
 		if want == bridge.Stopped {
 			l.finishAt(now)
 		}
@@ -126,7 +126,7 @@ func (l *lease) follow(now time.Time) {
 }
 
 func (l *lease) withdrawn() {
-	if l.state == Asked {
+	if l.state == stateAsked {
 		l.thread.clock.cfg.Counts.Dropped(dropEnded)
 	}
 }
@@ -134,13 +134,13 @@ func (l *lease) withdrawn() {
 // finishAt has the end of typing told, from a time on.
 func (l *lease) finishAt(at time.Time) {
 	l.tries, l.refusals, l.due = 0, 0, at
-	l.move(Ending)
+	l.move(stateEnding)
 }
 
 // clearAt has it told before anything else.
 func (l *lease) clearAt(at time.Time) {
 	l.tries, l.refusals, l.due = 0, 0, at
-	l.move(Clearing)
+	l.move(stateClearing)
 }
 
 // queue takes note that a message of who is on its way, which ends what they
@@ -160,13 +160,13 @@ func (l *lease) queue(who bridge.Agent, now time.Time) {
 		return
 	}
 	switch l.state {
-	case Asked, Dropped, Denied, On, Paused:
+	case stateAsked, stateDropped, stateDenied, stateOn, statePaused:
 		l.withdrawn()
 		l.due = composing
 		if composing.IsZero() {
 			l.due = paused
 		}
-		l.move(Owing)
+		l.move(stateOwing)
 	}
 }
 
@@ -184,7 +184,7 @@ func (l *lease) latest(state bridge.TypingState, whose func(*typist) bool) (at t
 // sent takes note that the delivery of a message of the lease's typist ended.
 func (l *lease) sent(now time.Time) {
 	switch l.state {
-	case Owing, Ending, Clearing, Parked:
+	case stateOwing, stateEnding, stateClearing, stateParked:
 		l.clearAt(now)
 	}
 }
@@ -199,26 +199,26 @@ func (l *lease) clear(now time.Time) {
 // unpark has an end that waits for the far side tried once the earliest time
 // has come; tries is how many of its tries are used up.
 func (l *lease) unpark(tries int, earliest time.Time) {
-	if l.state != Parked {
+	if l.state != stateParked {
 		return
 	}
 	l.tries, l.due = tries, earliest
-	l.move(Ending)
+	l.move(stateEnding)
 }
 
 // ageShown follows what the far side does by itself.
 func (l *lease) ageShown(now time.Time) {
 	expiry := l.thread.side.target.Expiry
-	if expiry > 0 && l.lit() && l.state != On && !now.Before(l.lastLit.Add(expiry)) {
+	if expiry > 0 && l.lit() && l.state != stateOn && !now.Before(l.lastLit.Add(expiry)) {
 		l.expire(now)
 	}
-	if l.state == Owing && !now.Before(l.due) {
+	if l.state == stateOwing && !now.Before(l.due) {
 		l.clearAt(l.free(bridge.Stopped))
 	}
-	if (l.state == Ending || l.state == Clearing) && l.shows == showsPaused && l.want() == bridge.Paused {
-		l.move(Paused)
+	if (l.state == stateEnding || l.state == stateClearing) && l.shows == showsPaused && l.want() == bridge.Paused {
+		l.move(statePaused)
 	}
-	if l.state == Parked && !l.due.IsZero() && !now.Before(l.due) {
+	if l.state == stateParked && !l.due.IsZero() && !now.Before(l.due) {
 		l.unpark(len(clearPauses), now)
 	}
 }
@@ -227,11 +227,11 @@ func (l *lease) ageShown(now time.Time) {
 // field is an exception: that its time is over is told.
 func (l *lease) expire(now time.Time) {
 	switch l.state {
-	case Paused:
+	case statePaused:
 		l.silence(bridge.Stopped, everybody)
 		l.follow(now)
 		return
-	case Ending, Clearing:
+	case stateEnding, stateClearing:
 		if l.shows == showsPaused {
 			return
 		}
@@ -244,17 +244,17 @@ func (l *lease) expire(now time.Time) {
 func (l *lease) dark() {
 	l.tries, l.refusals = 0, 0
 	switch {
-	case l.state == Asked, l.state == Dropped, l.state == Denied:
+	case l.state == stateAsked, l.state == stateDropped, l.state == stateDenied:
 	case l.wanted():
-		l.move(Asked)
+		l.move(stateAsked)
 	default:
-		l.move(Dark)
+		l.move(stateDark)
 	}
 }
 
 // ageWait gives up what cannot be told in time.
 func (l *lease) ageWait(now time.Time) {
-	if l.state != Asked {
+	if l.state != stateAsked {
 		return
 	}
 	switch {
@@ -281,15 +281,15 @@ func (l *lease) heard() time.Time {
 func (l *lease) drop(why Drop) {
 	l.thread.clock.cfg.Counts.Dropped(why)
 	if l.shows == showsUnknown && l.thread.side.target.Refresh > 0 {
-		l.move(On)
+		l.move(stateOn)
 	} else {
-		l.move(Dropped)
+		l.move(stateDropped)
 	}
 }
 
 // atRest reports whether nothing of the lease needs to be remembered.
 func (l *lease) atRest(now time.Time) bool {
-	return l.state == Dark && l.call == noCall && len(l.typists) == 0 && l.mark == nil &&
+	return l.state == stateDark && l.call == noCall && len(l.typists) == 0 && l.mark == nil &&
 		!now.Before(l.free(bridge.Composing)) && !now.Before(l.phantom)
 }
 
@@ -316,21 +316,21 @@ func (l *lease) next(closing bool) (state bridge.TypingState, at time.Time) {
 		pause = time.Time{}
 	}
 	switch l.state {
-	case Asked:
+	case stateAsked:
 		// Nothing new overtakes a message.
 		if l.thread.pending == 0 {
 			return bridge.Composing, later(l.due, l.free(bridge.Composing))
 		}
-	case On:
+	case stateOn:
 		// What was shown before the messages is kept up, for somebody else may have
 		// written them.
 		if l.thread.side.target.Refresh > 0 && (l.thread.pending == 0 || l.shows == showsComposing && l.ahead()) {
 			return bridge.Composing, later(l.refresh(), l.free(bridge.Composing))
 		}
-	case Ending:
+	case stateEnding:
 		word := l.word()
 		return word, later(later(l.due, l.free(word)), pause)
-	case Clearing:
+	case stateClearing:
 		return l.word(), later(l.due, pause)
 	}
 	return "", time.Time{}
@@ -378,12 +378,12 @@ func (l *lease) ends(now time.Time) time.Time {
 		at = earlier(at, l.typists[i].until)
 	}
 	switch l.state {
-	case Dark:
+	case stateDark:
 		at = earlier(earlier(at, after(now, l.phantom)), after(now, l.free(bridge.Composing)))
-	case Owing, Parked:
+	case stateOwing, stateParked:
 		at = earlier(at, after(now, l.due))
 	}
-	if expiry := l.thread.side.target.Expiry; expiry > 0 && l.lit() && l.state != On {
+	if expiry := l.thread.side.target.Expiry; expiry > 0 && l.lit() && l.state != stateOn {
 		at = earlier(at, after(now, l.lastLit.Add(expiry)))
 	}
 	return at

@@ -7,39 +7,39 @@ import (
 	"lpbridge/bridge"
 )
 
-// State is where a lease stands in its life: what the far side is to be told of
+// state is where a lease stands in its life: what the far side is to be told of
 // one indicator, or waits to be told.
-type State uint8
+type state uint8
 
 // The states of a lease.
 const (
-	// Dark: nothing is shown and nothing is to be told.
-	Dark State = iota
-	// Asked: composing is to be told.
-	Asked
-	// Dropped: a composing was given up unsent.
-	Dropped
-	// Denied: the far side refused composing.
-	Denied
-	// On: composing was told or is being told, and is kept up.
-	On
-	// Paused: a pause was told to a far side that shows pauses.
-	Paused
-	// Owing: a message on its way ended the typing, which is told after it.
-	Owing
-	// Ending: that nobody composes is to be told.
-	Ending
-	// Clearing: the same, but before anything else and whatever the interval.
-	Clearing
-	// Parked: the far side did not take the end; it is told later.
-	Parked
+	// stateDark: nothing is shown and nothing is to be told.
+	stateDark state = iota
+	// stateAsked: composing is to be told.
+	stateAsked
+	// stateDropped: a composing was given up unsent.
+	stateDropped
+	// stateDenied: the far side refused composing.
+	stateDenied
+	// stateOn: composing was told or is being told, and is kept up.
+	stateOn
+	// statePaused: a pause was told to a far side that shows pauses.
+	statePaused
+	// stateOwing: a message on its way ended the typing, which is told after it.
+	stateOwing
+	// stateEnding: that nobody composes is to be told.
+	stateEnding
+	// stateClearing: the same, but before anything else and whatever the interval.
+	stateClearing
+	// stateParked: the far side did not take the end; it is told later.
+	stateParked
 	stateCount
 )
 
 var stateNames = [stateCount]string{"dark", "asked", "dropped", "denied", "on", "paused", "owing", "ending", "clearing", "parked"}
 
 // String returns the state as docs/typing.md writes it.
-func (s State) String() string { return stateNames[s] }
+func (s state) String() string { return stateNames[s] }
 
 // sight is what a far side shows of a lease as far as is known.
 type sight uint8
@@ -76,7 +76,7 @@ func (c calling) String() string { return callNames[c] }
 // combination is what can be true of a lease in a state: what may be shown while
 // which call is under way.
 type combination struct {
-	state State
+	state state
 	call  calling
 	shows []sight
 }
@@ -94,67 +94,67 @@ var (
 
 // combinations has every combination there is. What is not here does not occur.
 var combinations = []combination{
-	{Dark, noCall, unlit}, {Dark, callMark, unlit},
-	{Asked, noCall, notOn}, {Asked, callMark, notOn},
-	{Dropped, noCall, notOn}, {Dropped, callMark, notOn},
-	{Denied, noCall, refusal},
-	{On, noCall, told}, {On, callOn, anyhow},
-	{Paused, noCall, pausing}, {Paused, callMark, pausing},
-	{Owing, noCall, lit}, {Owing, callMark, before}, {Owing, callOn, anyhow},
-	{Ending, noCall, lit}, {Ending, callMark, before}, {Ending, callOn, anyhow}, {Ending, callOff, lit},
-	{Clearing, noCall, lit}, {Clearing, callMark, before}, {Clearing, callOn, anyhow}, {Clearing, callOff, lit},
-	{Parked, noCall, lit},
+	{stateDark, noCall, unlit}, {stateDark, callMark, unlit},
+	{stateAsked, noCall, notOn}, {stateAsked, callMark, notOn},
+	{stateDropped, noCall, notOn}, {stateDropped, callMark, notOn},
+	{stateDenied, noCall, refusal},
+	{stateOn, noCall, told}, {stateOn, callOn, anyhow},
+	{statePaused, noCall, pausing}, {statePaused, callMark, pausing},
+	{stateOwing, noCall, lit}, {stateOwing, callMark, before}, {stateOwing, callOn, anyhow},
+	{stateEnding, noCall, lit}, {stateEnding, callMark, before}, {stateEnding, callOn, anyhow}, {stateEnding, callOff, lit},
+	{stateClearing, noCall, lit}, {stateClearing, callMark, before}, {stateClearing, callOn, anyhow}, {stateClearing, callOff, lit},
+	{stateParked, noCall, lit},
 }
 
 // transition is one way from a state to another, and what causes it.
 type transition struct {
-	from, to State
+	from, to state
 	when     string
 }
 
 // life has every transition there is; [lease.move] takes no other. docs/typing.md
 // shows it, and a test keeps the two equal.
 var life = []transition{
-	{Dark, Asked, "somebody begins to compose"},
-	{Asked, On, "its call begins: interval, messages on their way and the mark allow it"},
-	{Asked, Dropped, "it waited too long, or the far side asked for a pause, or nowhere shows it"},
-	{Asked, Dark, "nobody composes any more, and nothing is shown"},
-	{Asked, Ending, "nobody composes any more, and something may still be shown"},
-	{Asked, Owing, "a message of the typist is on its way, and something may still be shown"},
-	{Dropped, Asked, "the source repeats it, or somebody else begins"},
-	{Dropped, Dark, "nobody composes any more, and nothing is shown"},
-	{Dropped, Ending, "nobody composes any more, and something may still be shown"},
-	{Dropped, Owing, "a message of the typist is on its way, and something may still be shown"},
-	{Denied, Asked, "somebody begins to compose; where composing is repeated, also a repeat"},
-	{Denied, Dark, "nobody composes any more, and nothing is shown"},
-	{Denied, Ending, "nobody composes any more, and a pause is still shown"},
-	{Denied, Owing, "a message of the typist is on its way, and a pause is still shown"},
-	{On, Denied, "the far side refused it and shows no composing"},
-	{On, Owing, "a message of the last typist is on its way"},
-	{On, Ending, "the last typist stopped, paused, left, fell silent or was lost"},
-	{Paused, Asked, "somebody begins to compose"},
-	{Paused, Owing, "a message of the typist is on its way"},
-	{Paused, Ending, "the pause is over"},
-	{Owing, Clearing, "the message is through, or the typing would have ended by itself by now"},
-	{Owing, Asked, "nothing is shown any more, and somebody composes again"},
-	{Owing, Dark, "nothing is shown any more"},
-	{Ending, On, "somebody composes again, and the far side was not told otherwise"},
-	{Ending, Asked, "somebody composes again, and the far side may know otherwise"},
-	{Ending, Dark, "the far side took the end, or stopped showing by itself"},
-	{Ending, Paused, "the far side took the pause, or shows it already"},
-	{Ending, Clearing, "a message of the typist is through, or the conversation is left"},
-	{Ending, Parked, "the far side did not take it, four times or in the end"},
-	{Clearing, On, "the call failed, somebody composes again, and composing is still shown"},
-	{Clearing, Asked, "it was told, failed or is not needed, and somebody composes again"},
-	{Clearing, Dark, "the far side took the end, or stopped showing by itself"},
-	{Clearing, Paused, "it was told, or need not be, and the typist pauses again"},
-	{Clearing, Ending, "the far side did not take it at the first try"},
-	{Clearing, Parked, "the far side did not take it while we shut down"},
-	{Parked, Ending, "the far side is well again, it is time for a try, or the thread is heard of"},
-	{Parked, Clearing, "a message of the typist is through, or the conversation is left"},
-	{Parked, On, "somebody composes again, and composing is still shown"},
-	{Parked, Asked, "somebody composes again, and what is shown is not known"},
-	{Parked, Dark, "the far side stopped showing by itself"},
+	{stateDark, stateAsked, "somebody begins to compose"},
+	{stateAsked, stateOn, "its call begins: interval, messages on their way and the mark allow it"},
+	{stateAsked, stateDropped, "it waited too long, or the far side asked for a pause, or nowhere shows it"},
+	{stateAsked, stateDark, "nobody composes any more, and nothing is shown"},
+	{stateAsked, stateEnding, "nobody composes any more, and something may still be shown"},
+	{stateAsked, stateOwing, "a message of the typist is on its way, and something may still be shown"},
+	{stateDropped, stateAsked, "the source repeats it, or somebody else begins"},
+	{stateDropped, stateDark, "nobody composes any more, and nothing is shown"},
+	{stateDropped, stateEnding, "nobody composes any more, and something may still be shown"},
+	{stateDropped, stateOwing, "a message of the typist is on its way, and something may still be shown"},
+	{stateDenied, stateAsked, "somebody begins to compose; where composing is repeated, also a repeat"},
+	{stateDenied, stateDark, "nobody composes any more, and nothing is shown"},
+	{stateDenied, stateEnding, "nobody composes any more, and a pause is still shown"},
+	{stateDenied, stateOwing, "a message of the typist is on its way, and a pause is still shown"},
+	{stateOn, stateDenied, "the far side refused it and shows no composing"},
+	{stateOn, stateOwing, "a message of the last typist is on its way"},
+	{stateOn, stateEnding, "the last typist stopped, paused, left, fell silent or was lost"},
+	{statePaused, stateAsked, "somebody begins to compose"},
+	{statePaused, stateOwing, "a message of the typist is on its way"},
+	{statePaused, stateEnding, "the pause is over"},
+	{stateOwing, stateClearing, "the message is through, or the typing would have ended by itself by now"},
+	{stateOwing, stateAsked, "nothing is shown any more, and somebody composes again"},
+	{stateOwing, stateDark, "nothing is shown any more"},
+	{stateEnding, stateOn, "somebody composes again, and the far side was not told otherwise"},
+	{stateEnding, stateAsked, "somebody composes again, and the far side may know otherwise"},
+	{stateEnding, stateDark, "the far side took the end, or stopped showing by itself"},
+	{stateEnding, statePaused, "the far side took the pause, or shows it already"},
+	{stateEnding, stateClearing, "a message of the typist is through, or the conversation is left"},
+	{stateEnding, stateParked, "the far side did not take it, four times or in the end"},
+	{stateClearing, stateOn, "the call failed, somebody composes again, and composing is still shown"},
+	{stateClearing, stateAsked, "it was told, failed or is not needed, and somebody composes again"},
+	{stateClearing, stateDark, "the far side took the end, or stopped showing by itself"},
+	{stateClearing, statePaused, "it was told, or need not be, and the typist pauses again"},
+	{stateClearing, stateEnding, "the far side did not take it at the first try"},
+	{stateClearing, stateParked, "the far side did not take it while we shut down"},
+	{stateParked, stateEnding, "the far side is well again, it is time for a try, or the thread is heard of"},
+	{stateParked, stateClearing, "a message of the typist is through, or the conversation is left"},
+	{stateParked, stateOn, "somebody composes again, and composing is still shown"},
+	{stateParked, stateAsked, "somebody composes again, and what is shown is not known"},
+	{stateParked, stateDark, "the far side stopped showing by itself"},
 }
 
 var (
@@ -176,7 +176,7 @@ func init() {
 // move brings a lease into another state. A transition that is not in the table
 // is a fault of this package: it is reported, and made all the same, for typing
 // that is wrong is better than typing that hangs.
-func (l *lease) move(to State) {
+func (l *lease) move(to state) {
 	if l.state == to {
 		return
 	}
@@ -186,19 +186,19 @@ func (l *lease) move(to State) {
 	l.thread.clock.cfg.moved(l.state, to)
 	l.owe(to)
 	l.state = to
-	if to == Asked {
+	if to == stateAsked {
 		l.due = time.Time{}
 	}
 }
 
 // owe notes since when the far side is to be told something else, as a lease comes
 // into a state.
-func (l *lease) owe(to State) {
+func (l *lease) owe(to state) {
 	switch to {
-	case Asked:
+	case stateAsked:
 		l.owed = time.Now()
-	case Ending, Clearing:
-		if l.state != Ending && l.state != Clearing && l.state != Parked {
+	case stateEnding, stateClearing:
+		if l.state != stateEnding && l.state != stateClearing && l.state != stateParked {
 			l.owed = time.Now()
 		}
 	}
@@ -208,7 +208,7 @@ func (l *lease) owe(to State) {
 // was told again, or what is not owed any more.
 func (l *lease) took(state bridge.TypingState, now time.Time) (time.Duration, bool) {
 	told := state == bridge.Composing
-	if l.owed.IsZero() || told && l.state != On || !told && l.state != Ending && l.state != Clearing {
+	if l.owed.IsZero() || told && l.state != stateOn || !told && l.state != stateEnding && l.state != stateClearing {
 		return 0, false
 	}
 	since := now.Sub(l.owed)

@@ -223,7 +223,7 @@ func (life *typingLife) begin(ctx context.Context, seen *[stateCount][stateCount
 	cfg := Config{
 		Source: func(string) bridge.TypingSource { return life.pair.source }, Target: func(string) bridge.TypingTarget { return life.pair.target },
 		Expired: life.pair.expired, Say: p.say, Marks: p, Schedule: schedule.New(), InFlight: 3,
-		moved: func(from, to State) { life.locked(func() { seen[from][to]++ }) },
+		moved: func(from, to state) { life.locked(func() { seen[from][to]++ }) },
 		fault: func(what string) { life.locked(func() { p.faults = append(p.faults, what) }) },
 	}
 	if life.pair.moves {

@@ -129,7 +129,7 @@ func (c *Clock) prepared(t *thread, call *call, ready *readiness) bool {
 func (l *lease) begins(ready *readiness, now time.Time) bool {
 	l.thread.age(now)
 	switch {
-	case l.state != Asked:
+	case l.state != stateAsked:
 		return false
 	case ready.drop != "":
 		l.drop(ready.drop)
@@ -218,7 +218,7 @@ func (c *Clock) remain(s *shard, at seat, l *lease) *lease {
 		behind = c.track(s, at, l.thread.side)
 	}
 	left := behind.leaseOf(l.agent)
-	left.state, left.shows, left.end = Ending, showsUnknown, bridge.Stopped
+	left.state, left.shows, left.end = stateEnding, showsUnknown, bridge.Stopped
 	left.lastCall, left.lastOn, left.lastLit = l.lastCall, l.lastOn, l.lastLit
 	if l.mark != nil {
 		left.mark = l.mark
@@ -231,7 +231,7 @@ func (c *Clock) remain(s *shard, at seat, l *lease) *lease {
 func (l *lease) anew() *lease {
 	fresh := &lease{thread: l.thread, agent: l.agent, typists: l.typists, end: l.end, phantom: l.phantom}
 	if fresh.wanted() {
-		fresh.state = Asked
+		fresh.state = stateAsked
 	}
 	if l.call == callMark {
 		fresh.call = callMark
@@ -317,7 +317,7 @@ func (c *Clock) recoverMark(m Mark, side *side, at time.Time) {
 	now := time.Now()
 	if !l.lighting() {
 		l.shows, l.end, l.lastLit = showsUnknown, side.expired, now
-		l.state, l.due = Ending, at
+		l.state, l.due = stateEnding, at
 	}
 	c.plan(t, now)
 }

@@ -155,7 +155,7 @@ func (c *Clock) begin(t *thread) (next *call, ready bool) {
 		Call:  Call{Thread: t.seat.thread, Conversation: t.conversation, Agent: l.agent, State: state},
 		lease: l, mark: l.mark,
 	}
-	if l.state == Asked {
+	if l.state == stateAsked {
 		l.call = callMark
 		return t.calling, false
 	}

@@ -180,7 +180,7 @@ func (t *thread) age(now time.Time) {
 			l.ageShown(now)
 			l.ageWait(now)
 		}
-		if !l.lit() && l.call == noCall && l.state != Asked {
+		if !l.lit() && l.call == noCall && l.state != stateAsked {
 			l.unmark()
 		}
 	}
