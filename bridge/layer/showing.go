@@ -106,8 +106,12 @@ func (l *Layer) cardSheet(owner string, cards []served.Card, plain string) sheet
 }
 
 // addCard adds a card whose outer part has the attributes. Buttons are the outer
-// part of what they stand below.
+// part of what they stand below; a place or a link by itself has a type of its own.
 func (s *sheet) addCard(owner string, c served.Card, attributes string) {
+	if b, ok := c.Alone(); ok && b.Link != "" && b.Reply == "" && b.Says == "" {
+		s.parts = append(s.parts, alonePart(b, attributes))
+		return
+	}
 	if len(c.Buttons) > 0 {
 		buttons := newPart(typeButtons+";"+attributes, map[string]any{"buttons": s.buttons(owner, c.Buttons)})
 		s.parts = append(s.parts, buttons)
@@ -122,6 +126,18 @@ func (s *sheet) addCard(owner string, c served.Card, attributes string) {
 		// The SDK shows the title of a text below it.
 		s.parts = append(s.parts, newPart(typeText+";"+attributes, map[string]any{"text": joined(c.Title, c.Text)}))
 	}
+}
+
+// alonePart is a place or a link as web-xdk's own clients send it.
+func alonePart(b served.Button, attributes string) part {
+	if b.Place != nil {
+		return newPart(typeLocation+";"+attributes, map[string]any{"latitude": b.Place.Latitude, "longitude": b.Place.Longitude, "title": b.Title})
+	}
+	title := b.Title
+	if title == b.Link {
+		title = ""
+	}
+	return newPart(typeLink+";"+attributes, map[string]any{"url": b.Link, "title": title})
 }
 
 // buttons are those of a card. Each that can be chosen is a choice with a state

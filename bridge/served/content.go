@@ -3,6 +3,7 @@ package served
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,19 @@ type Button struct {
 	Reply string
 	Says  string
 	Link  string
+	// Place is where a button leads that stands for a place on a map.
+	Place *Place
+}
+
+// Place is a point on the map, in degrees.
+type Place struct{ Latitude, Longitude float64 }
+
+// Alone is the button that is all there is of a card, such as a link by itself.
+func (c Card) Alone() (b Button, ok bool) {
+	if c.Title != "" || c.Text != "" || c.Image != "" || len(c.Buttons) != 1 {
+		return Button{}, false
+	}
+	return c.Buttons[0], true
 }
 
 // Said is what a button says when it is chosen.
@@ -212,8 +226,8 @@ func (r *reader) fill(c *Card, texts *[]string, e *element, depth int) {
 	case "button", "link", "linkPreview":
 		c.add(e.button(e.Title, e.Text, e.URL))
 	case "map":
-		if link := mapLink(e.La, e.Lo); link != "" {
-			c.Buttons = append(c.Buttons, Button{Title: cmp.Or(e.Title, "Map"), Link: link})
+		if p := placeOf(e.La, e.Lo); p != nil {
+			c.Buttons = append(c.Buttons, Button{Title: cmp.Or(e.Title, "Map"), Link: p.link(), Place: p})
 		}
 	default:
 		r.failed = true
@@ -228,7 +242,9 @@ func (e *element) button(titles ...string) Button {
 		b.Says = cmp.Or(b.Says, a.Text, a.PublishText)
 		b.Link = cmp.Or(b.Link, a.Web.URI, a.URI, a.IOS.URI, a.Android.URI)
 		if a.Type == "navigate" && b.Link == "" {
-			b.Link = mapLink(a.La, a.Lo)
+			if b.Place = placeOf(a.La, a.Lo); b.Place != nil {
+				b.Link = b.Place.link()
+			}
 		}
 	}
 	b.Title = cmp.Or(append(titles, b.Says, b.Link)...)
@@ -249,13 +265,17 @@ func (c *Card) add(b Button) {
 	}
 }
 
-func mapLink(la, lo json.Number) string {
+func placeOf(la, lo json.Number) *Place {
 	lat, errLat := la.Float64()
 	lon, errLon := lo.Float64()
-	if errLat != nil || errLon != nil {
-		return ""
+	if errLat != nil || errLon != nil || math.Abs(lat) > 90 || math.Abs(lon) > 180 {
+		return nil
 	}
-	return "https://www.openstreetmap.org/?mlat=" + number(lat) + "&mlon=" + number(lon)
+	return &Place{lat, lon}
+}
+
+func (p *Place) link() string {
+	return "https://www.openstreetmap.org/?mlat=" + number(p.Latitude) + "&mlon=" + number(p.Longitude)
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
