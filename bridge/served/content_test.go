@@ -32,7 +32,7 @@ func TestContentOf(t *testing.T) {
 					Title: "Title", Text: "Words\nMore", Image: "https://a.example/p.png", Caption: "cap",
 					Buttons: []Button{
 						{Title: "Yes", Says: "yep", Reply: "1"}, {Title: "Open", Link: "https://a.example/x"},
-						{Title: "Map", Link: "https://www.openstreetmap.org/?mlat=52.5&mlon=13.4", Place: &served.Place{52.5, 13.4}},
+						{Title: "Map", Link: "https://www.openstreetmap.org/?mlat=52.5&mlon=13.4", Place: &Place{52.5, 13.4}},
 					},
 				}},
 			},
