@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/journal"
 )
 
 // checkTime bounds each step of the check.
@@ -35,7 +36,7 @@ func checkCommand(ctx context.Context, env environment) error {
 		c.warn(w.Variable, w.Message)
 	}
 	c.warnOfDangers(s)
-	c.checkStore(s)
+	c.checkStore(ctx, s)
 	c.checkLivePerson(ctx, s)
 	c.checkChannels(ctx, s)
 	if c.failures > 0 {
@@ -63,14 +64,23 @@ func (c *checker) warn(subject, detail string) {
 	fmt.Fprintf(c.out, "warn  %-22s %s\n", subject, detail)
 }
 
-// checkStore looks at where the journal will be without opening it: a running
-// bridge may hold it.
-func (c *checker) checkStore(s *settings) {
+// checkStore looks at where the journal is or will be, and through what is there,
+// without taking it: a running bridge may hold it.
+func (c *checker) checkStore(ctx context.Context, s *settings) {
 	if err := probeStore(s.Bridge.Store.Path()); err != nil {
 		c.report("store", "", fmt.Errorf("LPBRIDGE_STORE: %w", err))
 		return
 	}
-	c.report("store", "can be written", nil)
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	switch err := journal.Inspect(ctx, s.Bridge.Store.Path()); {
+	case errors.Is(err, context.DeadlineExceeded):
+		c.warn("store", fmt.Sprintf("can be written; it is too large to be looked through within %s", checkTime))
+	case err != nil:
+		c.report("store", "", fmt.Errorf("LPBRIDGE_STORE: %w", err))
+	default:
+		c.report("store", "can be written, and nothing in it is damaged", nil)
+	}
 }
 
 // probeStore finds out whether the database can be made or written.
