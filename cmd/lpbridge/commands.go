@@ -35,7 +35,7 @@ func commandLine(args []string, env environment) *cobra.Command {
 		plain(env, "run", "Relay until SIGTERM", runHelp, runCommand),
 		plain(env, "sandbox", "The same together with a LivePerson simulator, nothing to configure", sandboxHelp, sandboxCommand),
 		hidden(plain(env, sandboxBridge, "Run the bridge of a sandbox", "", sandboxBridgeCommand)),
-		plain(env, "check", "Say what of the configuration works, without relaying anything", checkHelp, checkCommand),
+		checkTree(env),
 		manifestCommand(env),
 		deadLettersCommand(env),
 		resumeCommand(env),
@@ -98,7 +98,11 @@ It reaches nothing outside this machine, and nothing is kept.`
 
 	checkHelp = `Say line by line what of the configuration works: the store, LivePerson's domains,
 the AppJWT, every channel. It may run beside a running bridge; it relays and writes
-nothing. The exit code is 1 when a check failed and 2 when the configuration is bad.`
+nothing. The exit code is 1 when a check failed and 2 when the configuration is bad.
+
+With --learn it then opens test conversations with the account, tries what LivePerson's
+pages leave open, closes them, and says what it learnt; it first says what an agent will
+see. Nothing secret and nobody's words are in the report.`
 
 	healthCheckHelp = `Ask the bridge of the same environment whether it is ready. The exit code is 0 when
 it is, 1 when it is not.`

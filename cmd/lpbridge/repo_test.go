@@ -201,6 +201,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"connector":                {"lpauth"},
 		"connector/lpsim":          {},
 		"connector/lpsim/scenario": {"connector/lpsim"},
+		"connector/learn":          {"connector", "lpauth"},
 		"bridge":                   {"connector"},
 		"bridge/farside":           {"bridge", "lpauth"},
 		"bridge/served":            {"bridge"},
