@@ -212,7 +212,7 @@ func (s *Set) Abandon() {
 		}
 	}
 	s.mu.Unlock()
-	s.settle(settlements)
+	settle(s.Journal, settlements)
 }
 
 // Starts reports whether an entry that is appended to a lane now would be

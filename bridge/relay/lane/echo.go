@@ -128,7 +128,7 @@ func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked
 	}
 	w, settlements := s.arrived(found, a)
 	s.mu.Unlock()
-	s.settle(settlements)
+	settle(s.Journal, settlements)
 	return weighed{finding: Finding{Settled: true}, settling: w}, nil
 }
 

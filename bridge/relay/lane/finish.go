@@ -18,7 +18,7 @@ func (s *Set) finish(l *lane, batch []*bridge.Entry, v Verdict, began time.Time)
 	s.endProbe(l)(v.Sign)
 	s.startWorkers()
 	s.mu.Unlock()
-	s.settle(settlements)
+	settle(s.Journal, settlements)
 	tell()
 }
 
@@ -169,11 +169,11 @@ func (s *Set) beginsNext(l *lane, at, n int) (seq int64, e *bridge.Entry) {
 	return e.Seq, e
 }
 
-// settle hands settlements to the journal. The lock must not be held: the
+// settle hands settlements to the journal. The set's lock must not be held: the
 // journal calls back.
-func (s *Set) settle(settlements []bridge.Settlement) {
+func settle(j Journal, settlements []bridge.Settlement) {
 	for _, st := range settlements {
-		s.Journal.Settle(st)
+		j.Settle(st)
 	}
 }
 
@@ -186,7 +186,7 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 	if err != nil && !s.stopping {
 		w.refused++
 		w.waits = true
-		s.Schedule.Set(&w.again, time.Now().Add(retryPause(w.refused)), func() { s.settleAgain(w) })
+		s.Schedule.Set(&w.alarm, time.Now().Add(retryPause(w.refused)), func() { w.again(s) })
 		return
 	}
 	w.err = err
@@ -206,8 +206,8 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 	}
 }
 
-// settleAgain hands a refused settlement over once more, unless somebody did.
-func (s *Set) settleAgain(w *settling) {
+// again hands a refused settlement over once more, unless somebody did.
+func (w *settling) again(s *Set) {
 	s.mu.Lock()
 	waits := w.waits
 	w.waits = false
@@ -234,6 +234,6 @@ func (s *Set) settleRefused() {
 	}
 	s.mu.Unlock()
 	for _, w := range waiting {
-		s.settleAgain(w)
+		w.again(s)
 	}
 }

@@ -154,7 +154,7 @@ type settling struct {
 	// over again later.
 	refused int
 	waits   bool
-	again   schedule.Alarm
+	alarm   schedule.Alarm
 	done    chan struct{}
 	err     error
 }
