@@ -99,6 +99,8 @@ type Options struct {
 	AttachmentPrivateNetworks bool
 	// AttachmentsOfOurOwn fetches those below PublicURL only, which takes no network.
 	AttachmentsOfOurOwn bool
+	// UserAgent is what hosts of attachments are told of us; may be empty.
+	UserAgent string
 	// AgentProfiles lets agents' names and pictures be looked up for the channels.
 	AgentProfiles bool
 	// Routing says where new conversations go.
@@ -311,6 +313,9 @@ func (b *Bridge) Run(ctx context.Context, drain time.Duration, started func()) e
 			guard = nil
 		}
 		b.files.fetcher = picture.NewFetcher(guard, b.opts.PublicURL, b.frontDoors(), b.opts.Documents)
+		if b.opts.UserAgent != "" {
+			b.files.fetcher.UserAgent = b.opts.UserAgent
+		}
 		b.uploads.fetcher = b.files.fetcher
 		defer b.files.fetcher.Close()
 	}

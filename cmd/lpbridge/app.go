@@ -137,7 +137,7 @@ func (a *app) makeBridge() (err error) {
 		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait, UnclaimedFor: s.Bridge.UnclaimedFor,
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
 		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments), Documents: c.Documents,
-		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AttachmentsOfOurOwn: s.contained, AgentProfiles: c.AgentProfiles,
+		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AttachmentsOfOurOwn: s.contained, AgentProfiles: c.AgentProfiles, UserAgent: userAgent(),
 		Routing: routing(c), Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
 		Logger: s.log, Metrics: a.registry,
 	})

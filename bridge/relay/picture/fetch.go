@@ -87,6 +87,10 @@ func NewGuard(private bool) *ssrf.Guardian {
 // a stranger's word, so nothing is believed of it: every connection's address is
 // checked when it is made, redirects and changing names included.
 type Fetcher struct {
+	// UserAgent is what hosts of files are told of us. It may be set before the first
+	// file is fetched.
+	UserAgent string
+
 	client *http.Client
 	slots  chan struct{}
 	// documents says that the account takes them too.
@@ -111,8 +115,9 @@ func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler, documents
 		most = connector.MaxDocumentBytes
 	}
 	return &Fetcher{
-		client: &http.Client{Transport: &atHome{home: home, own: own, elsewhere: network, most: most}, CheckRedirect: followable},
-		slots:  make(chan struct{}, fetchSlots), documents: documents,
+		UserAgent: "lpbridge",
+		client:    &http.Client{Transport: &atHome{home: home, own: own, elsewhere: network, most: most}, CheckRedirect: followable},
+		slots:     make(chan struct{}, fetchSlots), documents: documents,
 	}
 }
 
@@ -217,7 +222,7 @@ func (f *Fetcher) get(ctx context.Context, address, accept string, read func(*ht
 	if err := fetchable(req.URL); err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", "lpbridge")
+	req.Header.Set("User-Agent", f.UserAgent)
 	req.Header.Set("Accept", accept)
 	resp, err := f.client.Do(req)
 	if err != nil {
