@@ -99,7 +99,7 @@ var ofLanes = []mutant{
 	},
 	{
 		name: "one message that always fails holds its thread for a day",
-		file: "bridge/relay/lane/trouble.go", old: "\tif t.alone || t.poison() {\n", broken: "\tif t.alone && t.poison() && t.failures > 1000 {\n",
+		file: "bridge/relay/lane/trouble.go", old: "\tif t.alone || t.poison(o) {\n", broken: "\tif t.alone && t.poison(o) && t.failures > 1000 {\n",
 		packages: lanes, run: "Poison",
 	},
 	{

@@ -21,10 +21,10 @@ func TestWhatIsPoison(t *testing.T) {
 		"o": {Outcome: bridge.Retry, Sign: SaysDown, Unsent: true},
 	}
 	for ends, poison := range map[string]bool{
-		"dddd": false, "ddddd": true,
-		"dddaddd": false, "dddda": false, "ddddad": false, "addddd": true,
-		"nnnnnnnd": false, "ndndnd": false, "ndndndnd": true,
-		"oooooooo": false, "oooooood": false, "oddddd": true,
+		"dddd": false, "ddddddd": false, "dddddddd": true,
+		"ddddaddd": false, "dddddddda": false, "dddddddad": false, "adddddddd": true,
+		"nnnnnnnd": false, "ndndnd": false, "ndndndndndnd": true,
+		"oooooooo": false, "oooooood": false, "odddddddd": true,
 	} {
 		t.Run(ends, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestWhatIsPoison(t *testing.T) {
 					given = it.suffer(signs[sign], &others, true, 1)
 				}
 				if given != poison {
-					t.Errorf("given up: %t, want %t; evidence %.1f after %d failures", given, poison, it.evidence, it.failures)
+					t.Errorf("given up: %t, want %t; evidence %.1f after %d failures", given, poison, float64(it.against)*it.surprise(&others), it.failures)
 				}
 			})
 		})
