@@ -50,6 +50,32 @@ func TestMessageBeforeLivePersonsNextTryIsSentOnce(t *testing.T) {
 	}
 }
 
+// After a minute's absence a life may be too short for LivePerson's next try, and the
+// one after that comes when LivePerson's pauses have doubled once more.
+func TestLifeBetweenTwoTriesOfLivePersonIsPartOfTheAbsence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := rigOptions{echoWait: 35 * time.Second, quiet: true}
+		r := newRig(t, o)
+		r.begin("t-1")
+		r.keptForDays()
+		r.door.lead(nil)
+		r.agentSays(r.conversation().ConversationID, "where are you")
+		o.sim, o.door, o.channel = r.sim, r.door, r.channel
+		for _, life := range []struct{ away, lasts time.Duration }{{65 * time.Second, 20 * time.Second}, {20 * time.Second, 0}, {20 * time.Second, 40 * time.Second}} {
+			o.journal = r.crash()
+			time.Sleep(life.away)
+			r = newRig(t, o)
+			if life.lasts == 20*time.Second {
+				r.loseAnswer("precious")
+				r.say("t-1", "e-1", "precious")
+			}
+			time.Sleep(life.lasts)
+		}
+		time.Sleep(20 * time.Minute)
+		r.wantOnce("precious")
+	})
+}
+
 // A full disk has lpbridge refuse what LivePerson tells, whose pauses grow; then
 // there is room again.
 func TestMessageWhileNotificationsAreRefusedIsSentOnce(t *testing.T) {

@@ -71,6 +71,7 @@ const beats = 10
 // been made, or a notification came: a process that ends before is part of the
 // absence, and a journal to which nobody writes does not know when that was.
 func (b *Bridge) outliveReplay(ctx context.Context, r lane.Replay) {
+	first := b.replay.Load()
 	beat := time.NewTicker(max(time.Second, r.Next.Sub(b.started)/beats))
 	defer beat.Stop()
 	for {
@@ -80,7 +81,8 @@ func (b *Bridge) outliveReplay(ctx context.Context, r lane.Replay) {
 			return
 		}
 		awaited := b.replay.Load()
-		if awaited == nil {
+		if awaited == nil || awaited != first {
+			// It was met, or refuses what comes.
 			return
 		}
 		if over := !time.Now().Before(r.Next); over {

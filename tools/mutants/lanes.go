@@ -59,7 +59,7 @@ var ofLanes = []mutant{
 	},
 	{
 		name: "of messages with the same words the last one is settled",
-		file: "bridge/relay/lane/echo.go", old: "if c.entry.Seq < found.entry.Seq {", broken: "if c.entry.Seq > found.entry.Seq {",
+		file: "bridge/relay/lane/echo.go", old: "if c.before(found) {", broken: "if found.before(c) {",
 		packages: lanes, run: "WhichMessage",
 	},
 	{

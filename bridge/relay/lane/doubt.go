@@ -8,14 +8,6 @@ import (
 	"lpbridge/bridge"
 )
 
-// maxReplayPause is the longest pause between two tries of LivePerson's to bring
-// a notification (Webhooks, Retry Policy: 2, 4, 8 s and so on, up to 5 minutes).
-const maxReplayPause = 5 * time.Minute
-
-// shortAbsence is how long a process may have been away without LivePerson's
-// tries having become rare.
-const shortAbsence = 10 * time.Second
-
 // Echoes says when the far side tells us of what arrived although we were not
 // answered. The zero value stands for one that never does.
 type Echoes struct {
@@ -25,53 +17,6 @@ type Echoes struct {
 	Wait time.Duration
 	// Reach says what holds up what it tells. Nil stands for nothing.
 	Reach *Reach
-}
-
-// Replay is what LivePerson makes up for after an absence: what happened before
-// Back comes by By, when the absence was not short. It tries at pauses that
-// double, so that they have become as long as the absence was, up to five minutes.
-// It is stored, encoded as JSON.
-type Replay struct {
-	Back time.Time `json:"Back"`
-	By   time.Time `json:"By"`
-	// From is when the absence began, and Next by when the first try after it has
-	// probably been made: a life that ends before, and in which no notification
-	// came, is part of the absence. From is zero when the absence is known to have
-	// ended.
-	From time.Time `json:"From"`
-	Next time.Time `json:"Next"`
-}
-
-// After is the replay that an absence leads to when another may not have ended.
-func (r Replay) After(from, to time.Time) Replay {
-	if most := to.Add(maxReplayPause); r.By.After(most) {
-		// The clock was ahead.
-		r.By = most
-	}
-	next := min(to.Sub(from), maxReplayPause)
-	if !r.From.IsZero() && r.From.Before(from) && r.Next.After(from) {
-		from = r.From
-		next = max(next, min(to.Sub(from)/4, maxReplayPause))
-	}
-	if r.By.Before(to) {
-		r = Replay{}
-	}
-	away := to.Sub(from)
-	r.From, r.Next = from, to.Add(next)
-	if away > shortAbsence {
-		r.Back = to
-		if by := to.Add(min(away, maxReplayPause)); by.After(r.By) {
-			r.By = by
-		}
-	}
-	return r
-}
-
-// Met is the replay once a notification came: an absence that comes now is
-// another one.
-func (r Replay) Met() Replay {
-	r.From = time.Time{}
-	return r
 }
 
 // until is when an entry in doubt has not arrived if no echo came by then. It

@@ -173,7 +173,7 @@ type candidate struct {
 }
 
 // prove finds the entry an arrival is. Of several with the same words it is the
-// one that was accepted first, once none of them is about to be answered: the
+// one that has been in doubt longest, once none of them is about to be answered: the
 // answer names its own position. One whose words differ is it only when there is
 // no other it could be.
 func prove(lanes []*lane, a Arrival, excluded []*bridge.Entry) (found candidate, undecided <-chan struct{}) {
@@ -200,11 +200,20 @@ func prove(lanes []*lane, a Arrival, excluded []*bridge.Entry) (found candidate,
 		if c.lane.delivering == c.entry {
 			return candidate{}, c.lane.answered
 		}
-		if c.entry.Seq < found.entry.Seq {
+		if c.before(found) {
 			found = c
 		}
 	}
 	return found, nil
+}
+
+// before reports whether an entry has been in doubt for longer than another one, or
+// was accepted before it.
+func (c candidate) before(o candidate) bool {
+	if since, other := c.entry.Doubt.Since, o.entry.Doubt.Since; !since.Equal(other) {
+		return since.Before(other)
+	}
+	return c.entry.Seq < o.entry.Seq
 }
 
 // candidates are the entries of a lane that may lie in a dialog.

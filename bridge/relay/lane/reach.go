@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// firstPause is the shortest pause between two of LivePerson's tries.
-const firstPause = 2 * time.Second
-
 // Reach is what is known of whether LivePerson's notifications reach this process:
 // one that was refused holds back all others (Webhooks, Retry Policy), and so does
 // one that found nobody. All methods may be called at once.
@@ -44,14 +41,13 @@ func (r *Reach) Refused() (left Replay, news bool) {
 	now := time.Now()
 	if r.failing.IsZero() || !r.met.IsZero() && r.met.After(r.refused) {
 		r.failing = now
-		if r.met.IsZero() && !r.replay.From.IsZero() {
-			r.failing = r.replay.From
+		if r.met.IsZero() && len(r.replay.Away) > 0 {
+			r.failing = r.replay.Away[0].From
 		}
 	}
 	news = now.Sub(r.refused) >= time.Second
 	r.refused, r.met = now, time.Time{}
-	left = r.replay
-	left.From, left.Next = r.failing, r.nextTry()
+	left = Replay{Back: r.replay.Back, By: r.replay.By, Away: []Absence{{r.failing, now}}}
 	return left, news
 }
 
