@@ -1,6 +1,7 @@
 package front
 
 import (
+	"slices"
 	"time"
 )
 
@@ -54,12 +55,29 @@ type position struct {
 	sequence int64
 }
 
-// step adds what happened, the first time it did, and says whether that is new.
+// before are the steps that a step cannot come without.
+var before = map[string][]string{
+	stepSent: {stepOnDisk}, stepEchoed: {stepSent, stepOnDisk}, stepDelivered: {stepOnDisk}, stepTold: {stepDelivered, stepOnDisk},
+	stepCleared: {stepShown},
+}
+
+// step adds what happened, the first time it did, and says whether that is new. What is
+// heard of only after what followed from it had happened by then at the latest.
 func (f *Flow) step(name string, at time.Time) bool {
 	if f.has(name) {
 		return false
 	}
-	f.Steps = append(f.Steps, Step{name, max(0, float64(at.Sub(f.began).Microseconds())/1000)})
+	s := Step{name, max(0, float64(at.Sub(f.began).Microseconds())/1000)}
+	for i := range f.Steps {
+		other := &f.Steps[i]
+		if slices.Contains(before[other.Name], name) {
+			s.Ms = min(s.Ms, other.Ms)
+		}
+		if slices.Contains(before[name], other.Name) {
+			other.Ms = min(other.Ms, s.Ms)
+		}
+	}
+	f.Steps = append(f.Steps, s)
 	return true
 }
 

@@ -11,7 +11,7 @@ const typists = new Map();
 const act = (id, what, body = {}) => call("POST", `/sim/conversations/${encodeURIComponent(id)}/agent/${what}`, body);
 
 function typist(id) {
-  if (!typists.has(id)) typists.set(id, new Typist((on) => act(id, "typing", { chatState: on ? "COMPOSING" : "ACTIVE" }).catch(() => {}), 4000, Infinity));
+  if (!typists.has(id)) typists.set(id, new Typist((on) => act(id, "typing", { chatState: on ? "COMPOSING" : "ACTIVE" }).catch(() => {}), 6000, Infinity));
   return typists.get(id);
 }
 

@@ -92,7 +92,7 @@ export class Typist {
   timer = 0;
   again = 0;
 
-  constructor(say, idle = 4000, repeat = 10_000) {
+  constructor(say, idle = 6000, repeat = 10_000) {
     Object.assign(this, { say, idle, repeat });
   }
 

@@ -50,12 +50,16 @@ async function choose() {
   });
   client = mine;
   typist = new Typist((on) => {
+    if (!mine.ready) return;
     // A socket's frames pass the sandbox unseen.
     if (on && name === "layer") tell({ composing: true });
     mine.typing(on);
   });
   $("attach").hidden = !mine.files;
-  await attempt(() => mine.open());
+  // What is said meanwhile waits its turn.
+  await attempt(() => mine.queue.add(() => mine.open()));
+  mine.ready = true;
+  if (client !== mine) mine.shut();
 }
 
 function showTyping(on, by) {
