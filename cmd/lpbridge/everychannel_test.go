@@ -25,6 +25,7 @@ type everyChannel struct {
 	*stage
 	p        *process
 	chatwoot *chatwootStub
+	live     *livechataitest.Server
 	parties  []*party
 }
 
@@ -49,6 +50,7 @@ func newEveryChannel(t *testing.T, changes map[string]string) *everyChannel {
 	t.Helper()
 	x := &everyChannel{stage: newStage(t), chatwoot: &chatwootStub{}}
 	live := livechataitest.New()
+	x.live = live
 	live.Open(livechataitest.Conversation{ID: "chat_1", Agent: "agent-1", IsAgent: true, Contact: livechataitest.Contact{ID: "contact_1"}})
 	chatwoot, liveServer := httptest.NewServer(x.chatwoot), httptest.NewServer(live)
 	t.Cleanup(chatwoot.Close)
