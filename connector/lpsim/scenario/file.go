@@ -206,9 +206,8 @@ func (a Agent) validate() error {
 
 // given counts the members that are set.
 func given(s Step) (n int) {
-	v := reflect.ValueOf(s)
-	for i := range v.NumField() {
-		if !v.Field(i).IsZero() {
+	for _, member := range reflect.ValueOf(s).Fields() {
+		if !member.IsZero() {
 			n++
 		}
 	}
