@@ -236,7 +236,7 @@ func (s *site) write(out string) (int, error) {
 			return n, fmt.Errorf("%s: %w", name, err)
 		}
 		// The renderer escapes what the document says.
-		if err := s.writePage(out, name, p.title, template.HTML(body.String())); err != nil { //nolint:gosec
+		if err := s.writePage(out, name, p.title, template.HTML(body.String())); err != nil { //nolint:gosec // what a document says was escaped
 			return n, err
 		}
 		n++
@@ -246,7 +246,7 @@ func (s *site) write(out string) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		body := template.HTML("<h1>" + template.HTMLEscapeString(name) + "</h1>\n<pre><code>" + template.HTMLEscapeString(string(text)) + "</code></pre>") //nolint:gosec
+		body := template.HTML("<h1>" + template.HTMLEscapeString(name) + "</h1>\n<pre><code>" + template.HTMLEscapeString(string(text)) + "</code></pre>") //nolint:gosec // what a document says was escaped
 		if err := s.writePage(out, name, name, body); err != nil {
 			return n, err
 		}
