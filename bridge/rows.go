@@ -52,6 +52,9 @@ type Entry struct {
 	// applied by the far side. It is ignored in what is appended.
 	Doubt *Doubt
 
+	// Trace is the W3C traceparent of what brought the event, handed through as Event
+	// is; the payload has it too, see [WithTrace].
+	Trace string
 	// Event is the decoded payload. The journal hands it through from Append
 	// and Follow to the commit hook and does not store it: it is nil in entries
 	// that were read or revived.

@@ -63,7 +63,7 @@ func (c *core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 // batch turns events into journal entries. first holds the index of the entry of
 // each event that has its id.
 func (c *core) batch(ctx context.Context, events []bridge.Event, records []bridge.Record) (batch bridge.Batch, first []int, err error) {
-	now := time.Now()
+	now, kept := time.Now(), c.bridge.opts.Tracer.Kept(ctx)
 	for i := range events {
 		e := &events[i]
 		if err := e.Validate(); err != nil {
@@ -84,6 +84,7 @@ func (c *core) batch(ctx context.Context, events []bridge.Event, records []bridg
 			if err != nil {
 				return bridge.Batch{}, nil, err
 			}
+			entry.Traced(kept)
 			batch.Entries = append(batch.Entries, entry)
 		}
 	}

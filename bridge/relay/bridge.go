@@ -27,6 +27,7 @@ import (
 	"lpbridge/bridge/relay/picture"
 	"lpbridge/bridge/relay/schedule"
 	"lpbridge/bridge/relay/typing"
+	"lpbridge/bridge/tracing"
 	"lpbridge/connector"
 )
 
@@ -110,6 +111,8 @@ type Options struct {
 	Survey  bool
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
+	// Tracer may be nil: nothing is traced then.
+	Tracer *tracing.Tracer
 }
 
 // Bridge relays between channels and one LivePerson account.
@@ -217,7 +220,7 @@ func (b *Bridge) makeRooms() {
 		account: b.opts.Account, clientID: b.opts.ClientID, verify: b.opts.VerifySignature, journal: b.journal,
 		directory: b.directory, openings: b.openings, files: b.files, copies: copies, uploaded: b.uploads.of, offers: b.offers, denied: b.denied,
 		wants: b.wants, notified: b.notifiedNow, refused: b.refusedNow, consumerTyping: b.consumerTyping, agentTyping: b.agentTyping,
-		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin, order: b.order,
+		wake: func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, begin: b.begin, trace: b.opts.Tracer.Kept, order: b.order,
 		heard: func(key bridge.LaneKey, happened time.Time) { b.toLivePerson.Heard(key, happened) },
 		echoed: func(ctx context.Context, keys []bridge.LaneKey, a lane.Arrival) (lane.Finding, error) {
 			return b.toLivePerson.Echo(ctx, keys, a)

@@ -6,6 +6,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
+	"lpbridge/bridge/tracing"
 )
 
 // makeLanes builds the lanes of both directions. Channels get lanes of their
@@ -33,7 +34,7 @@ func (b *Bridge) makeLanes(work context.Context) {
 		b.metrics.echoWaits.WithLabelValues(e.Lane.Channel, string(end)).Observe(took.Seconds())
 	}
 	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Reach: b.reach}
-	lp.Deliver, lp.Together, lp.Limiter = b.deliverToLivePerson, receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
+	lp.Deliver, lp.Together, lp.Limiter = traced(b.opts.Tracer, b.deliverToLivePerson), receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
 	b.toLivePerson = lane.New(lp)
 	for name := range b.adapters {
 		ch := base
@@ -44,8 +45,21 @@ func (b *Bridge) makeLanes(work context.Context) {
 			}
 		}
 		ch.Order = b.order
-		ch.Name, ch.Deliver, ch.Limiter = name, b.deliverToChannel, lane.NewLimiter(b.opts.MaxInFlight)
+		ch.Name, ch.Deliver, ch.Limiter = name, traced(b.opts.Tracer, b.deliverToChannel), lane.NewLimiter(b.opts.MaxInFlight)
 		b.toChannel[name] = lane.New(ch)
+	}
+}
+
+// traced makes a span of each delivery; without a tracer it is the delivery itself.
+func traced(t *tracing.Tracer, deliver func(context.Context, []*bridge.Entry) lane.Verdict) func(context.Context, []*bridge.Entry) lane.Verdict {
+	if t == nil {
+		return deliver
+	}
+	return func(ctx context.Context, batch []*bridge.Entry) lane.Verdict {
+		ctx, end := t.Delivery(ctx, batch[0])
+		v := deliver(ctx, batch)
+		end(v.Outcome.String())
+		return v
 	}
 }
 

@@ -68,6 +68,8 @@ type news struct {
 	agentTyping    typist
 	// begin marks entries whose delivery starts when they are on disk.
 	begin func([]bridge.Entry)
+	// trace is what to keep of a request's trace, empty when there is none.
+	trace func(context.Context) string
 	// order is told of the numbers of what comes.
 	order *lane.Order
 	// heard is told when something happened in the conversation of a lane, and wake
@@ -257,6 +259,11 @@ func (n *news) keep(ctx context.Context, in *intake) error {
 func (n *news) append(ctx context.Context, in *intake) error {
 	if len(in.batch.Entries) == 0 && len(in.batch.Unclaimed) == 0 {
 		return nil
+	}
+	if kept := n.trace(ctx); kept != "" {
+		for i := range in.batch.Entries {
+			in.batch.Entries[i].Traced(kept)
+		}
 	}
 	n.begin(in.batch.Entries)
 	seqs, err := n.journal.Append(ctx, in.batch)

@@ -139,7 +139,7 @@ func (a *app) makeBridge() (err error) {
 		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments), Documents: c.Documents,
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AttachmentsOfOurOwn: s.contained, AgentProfiles: c.AgentProfiles, UserAgent: userAgent(),
 		Routing: routing(c), Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
-		Logger: s.log, Metrics: a.registry,
+		Logger: s.log, Metrics: a.registry, Tracer: s.tracer,
 	})
 	if err != nil {
 		return err
@@ -206,13 +206,23 @@ func (a *app) run(ctx context.Context) error {
 	err = <-relayed
 	a.shutDown(ctx, adminTime, "admin", admin)
 	serving.Wait()
-	a.lp.close()
+	a.endCalls(ctx)
 	err = errors.Join(err, a.journal.Close())
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}
 	a.settings.log.Info("stopped")
 	return err
+}
+
+// endCalls ends what goes on towards LivePerson, and sends the last spans.
+func (a *app) endCalls(ctx context.Context) {
+	a.lp.close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminTime)
+	defer cancel()
+	if err := a.settings.endTracing(ctx); err != nil {
+		a.settings.log.Warn("the last traces were not exported", "error", safeExportError(err))
+	}
 }
 
 // endBy ends the process with all its goroutines' traces unless it is stopped.
@@ -301,7 +311,7 @@ func (a *app) publicHandler() http.Handler {
 			shares[r.Channel] = make(chan struct{}, most)
 			a.refusals.expect(r.Channel)
 		}
-		mux.Handle(r.Pattern, a.refusals.watch(r.Channel, &share{shares[r.Channel], r.Handler}))
+		mux.Handle(r.Pattern, a.settings.tracer.Door(r.Channel, r.Pattern, a.refusals.watch(r.Channel, &share{shares[r.Channel], r.Handler})))
 	}
 	return plainPaths(mux, problems(mux, a.refusals))
 }

@@ -27,7 +27,7 @@ type livePerson struct {
 
 func newLivePerson(s *settings) (*livePerson, error) {
 	c, account := s.LivePerson, lpauth.AccountID(s.LivePerson.AccountID)
-	transport := lpauth.NewTransport(lpauth.TransportOptions{MaxIdleConnsPerHost: s.Bridge.MaxInFlight})
+	transport := s.tracer.Transport(lpauth.NewTransport(lpauth.TransportOptions{MaxIdleConnsPerHost: s.Bridge.MaxInFlight}))
 	var lp livePerson
 	features, err := s.features()
 	if err != nil {

@@ -205,11 +205,12 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"bridge":                   {"connector"},
 		"bridge/farside":           {"bridge", "lpauth"},
 		"bridge/served":            {"bridge"},
+		"bridge/tracing":           {"bridge"},
 		"bridge/journal":           {"bridge", "connector"},
 		"bridge/console":           {"bridge"},
 		"bridge/bridgetest":        {"bridge", "connector"},
 		engine: {
-			"bridge", "connector", "lpauth",
+			"bridge", "bridge/tracing", "connector", "lpauth",
 			engine + "/lane", engine + "/picture", engine + "/schedule", engine + "/typing",
 		},
 		engine + "/lane":     {"bridge", engine + "/schedule"},

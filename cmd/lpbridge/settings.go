@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/tracing"
 	"lpbridge/config"
 )
 
@@ -26,6 +27,9 @@ type settings struct {
 	report   config.Report
 	log      *slog.Logger
 	channels []chosenChannel
+	// tracer is nil where no collector is named; endTracing sends what is left.
+	tracer     *tracing.Tracer
+	endTracing func(context.Context) error
 	// contained lets nothing be called but this machine.
 	contained bool
 }
@@ -45,8 +49,11 @@ func loadSettings(env environment) (*settings, error) {
 	l.Add(s.Bridge.CheckChannels(adapterNames()...))
 	l.Add(s.LivePerson.CheckRoutes(adapterNames()...))
 	s.log = newLogger(env, s.Bridge)
+	var err error
+	s.tracer, s.endTracing, err = s.startTracing(context.Background())
+	l.Add(err)
 	p := bridge.Parts{
-		Transport: newChannelTransport(s.Bridge.MaxInFlight, env.contained), UserAgent: userAgent(), Log: s.log, PublicURL: s.Bridge.PublicURL,
+		Transport: s.tracer.Transport(newChannelTransport(s.Bridge.MaxInFlight, env.contained)), UserAgent: userAgent(), Log: s.log, PublicURL: s.Bridge.PublicURL,
 	}
 	for _, a := range adapters {
 		if !slices.Contains(s.Bridge.Channels, a.name) {

@@ -199,6 +199,8 @@ type farSide struct {
 	mu     sync.Mutex
 	got    []farEvent
 	refuse int
+	// traces are the W3C contexts that came.
+	traces []string
 	// taken is called for each event.
 	taken func(farEvent)
 }
@@ -239,6 +241,7 @@ func (f *farSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.got = append(f.got, e)
+	f.traces = append(f.traces, r.Header.Get("Traceparent"))
 	if f.taken != nil {
 		f.taken(e)
 	}

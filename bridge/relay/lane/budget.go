@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"cmp"
 	"sync/atomic"
 
 	"lpbridge/bridge"
@@ -38,6 +39,7 @@ func (s *Set) hold(l *lane, e *bridge.Entry) {
 	if e.Event != nil && len(l.queue) == 1 {
 		// It goes out next. The journal has the encoded form; one of the two is
 		// enough.
+		e.Trace = cmp.Or(e.Trace, bridge.TraceOf(e.Payload))
 		e.Payload = nil
 	} else {
 		e.Event = nil
