@@ -21,11 +21,11 @@ type relayMetrics struct {
 func newRelayMetrics(reg prometheus.Registerer) *relayMetrics {
 	buckets := []float64{.1, .2, 1}
 	m := &relayMetrics{
-		accepted:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lpbridge_events_accepted_total"}, []string{"channel", "direction", "kind"}),
-		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lpbridge_deliveries_total"}, []string{"channel", "direction", "kind", "outcome"}),
-		lag:        prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lpbridge_delivery_lag_seconds", Buckets: buckets}, []string{"channel", "direction"}),
-		typing:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lpbridge_typing_change_duration_seconds", Buckets: buckets}, []string{"channel", "direction", "change"}),
-		answers:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "lpbridge_notification_duration_seconds", Buckets: buckets}),
+		accepted:   prometheus.NewCounterVec(prometheus.CounterOpts{Help: "as in the relay", Name: "lpbridge_events_accepted_total"}, []string{"channel", "direction", "kind"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Help: "as in the relay", Name: "lpbridge_deliveries_total"}, []string{"channel", "direction", "kind", "outcome"}),
+		lag:        prometheus.NewHistogramVec(prometheus.HistogramOpts{Help: "as in the relay", Name: "lpbridge_delivery_lag_seconds", Buckets: buckets}, []string{"channel", "direction"}),
+		typing:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Help: "as in the relay", Name: "lpbridge_typing_change_duration_seconds", Buckets: buckets}, []string{"channel", "direction", "change"}),
+		answers:    prometheus.NewHistogram(prometheus.HistogramOpts{Help: "as in the relay", Name: "lpbridge_notification_duration_seconds", Buckets: buckets}),
 	}
 	reg.MustRegister(m.accepted, m.deliveries, m.lag, m.typing, m.answers)
 	return m

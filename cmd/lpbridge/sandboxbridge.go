@@ -145,7 +145,8 @@ func (b *childBridge) start(ctx context.Context) error {
 	case readErr != nil || json.Unmarshal(line, &report) != nil:
 		err = fmt.Errorf("the bridge did not start: %w", cmp.Or(<-ended, errors.New("it said nothing")))
 	case report.Error != "":
-		<-ended
+		// How it ended says less than what it said.
+		_ = <-ended
 		err = errors.New(report.Error)
 	default:
 		b.public, b.admin = report.Public, report.Admin

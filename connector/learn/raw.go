@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -175,9 +176,7 @@ func profile(sdes ...object) object {
 // conversation asks for one with some fields besides the mandatory one.
 func (l *Learner) conversation(fields object) object {
 	body := object{"brandId": string(l.opts.AccountID)}
-	for name, value := range fields {
-		body[name] = value
-	}
+	maps.Copy(body, fields)
 	return request("cm.ConsumerRequestConversation", body)
 }
 

@@ -143,11 +143,6 @@ func (s *share) of() float64 {
 	return s.those / s.all
 }
 
-// ofOthers leaves out one of those.
-func (s *share) ofOthers() float64 {
-	return max(s.those-1, 0) / max(s.all-1, 1)
-}
-
 // latency compares the quickest delivery of a round with the quickest there was
 // lately: whatever the kinds of deliveries, a queue at the far side delays all.
 type latency struct {

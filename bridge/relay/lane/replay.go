@@ -1,6 +1,9 @@
 package lane
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// firstPause and maxReplayPause are the shortest and the longest pause between
@@ -46,7 +49,7 @@ func (r Replay) After(from, to time.Time) Replay {
 	if r.By.Before(to) {
 		r.Back, r.By = time.Time{}, time.Time{}
 	}
-	r.Away = append(r.Away[:len(r.Away):len(r.Away)], Absence{from, to})
+	r.Away = append(slices.Clip(r.Away), Absence{from, to})
 	r.Away = r.Away[max(0, len(r.Away)-absencesKept):]
 	if r.Next = r.nextTry(to); r.Next.Sub(to) > shortly {
 		if r.Back = to; r.Next.After(r.By) {

@@ -124,9 +124,9 @@ func (fs *flows) oldest(fits func(*Flow) bool) *Flow {
 }
 
 func (fs *flows) newest(fits func(*Flow) bool) *Flow {
-	for i := len(fs.list) - 1; i >= 0; i-- {
-		if fits(fs.list[i]) {
-			return fs.list[i]
+	for _, f := range slices.Backward(fs.list) {
+		if fits(f) {
+			return f
 		}
 	}
 	return nil
