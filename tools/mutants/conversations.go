@@ -13,6 +13,16 @@ var ofConversations = []mutant{
 		packages: engine, run: "TakeOver|ThirdThread|ConsumerInTwoThreads",
 	},
 	{
+		name: "what could not be saved is believed to be on disk",
+		file: "bridge/relay/directory.go", old: "\t\te.directory.forget(s)\n", broken: "\t\te.directory.keep(s)\n",
+		packages: engine, run: "CouldNotBeSaved",
+	},
+	{
+		name: "the positions of a thread that lost its conversation are not inherited by the one that took it over",
+		file: "bridge/relay/echo.go", old: "\t\t\tkeys = append(keys, key)\n", broken: "\t\t\t_ = key\n",
+		packages: engine, run: "LostTheConversation",
+	},
+	{
 		name: "a thread that lost its conversation to another goes on writing into it",
 		file: "bridge/relay/directory.go", old: "\tif holder.Conversation == c.ID {\n", broken: "\tif holder.Conversation == \"\" {\n",
 		packages: engine, run: "TakeOver|ThirdThread|ConsumerInTwoThreads|FollowTheirConversation|TypingGoesWith",

@@ -90,7 +90,7 @@ var ofNotifications = []mutant{
 	{
 		name: "a state is told again with each repeated notification",
 		file: "bridge/relay/conversations.go", old: "string(s.Conversation), strconv.FormatInt(c.LastUpdate, 10)}", broken: "string(s.Conversation), strconv.FormatInt(time.Now().UnixNano(), 10)}",
-		packages: engine, run: "Joined|Misbehaving|Reordered|CrashInATakeOver|StateIsTold",
+		packages: engine, run: "Joined|Misbehaving|Reordered|CrashInATakeOver|CouldNotBeSaved",
 	},
 	{
 		name: "an agent is not told that a channel takes no messages",

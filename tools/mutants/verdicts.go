@@ -20,7 +20,7 @@ var ofVerdicts = []mutant{
 	{
 		name: "what was cut off by the end of the process counts as an attempt",
 		file: "bridge/relay/verdict.go", old: "v.Uncounted, v.Next, v.Sign = o != bridge.Unknown, time.Time{}, lane.SaysNothing", broken: "v.Uncounted, v.Next, v.Sign = false, time.Time{}, lane.SaysDown",
-		packages: engine, run: "StopThatCuts|ShutdownCounts|CutOff",
+		packages: engine, run: "CutOff",
 	},
 	{
 		name: "a long text that is repeated arrives with its parts twice",
