@@ -1,4 +1,4 @@
-.PHONY: help test race docs chart site release load soak mutants lives lint house module
+.PHONY: help test race docs chart site release load soak mutants lives fuzz lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -38,6 +38,12 @@ BASE ?= 0
 lives: ## random lives of engine, lanes and typing; LIVES=10000, and BASE=0 draws the first
 	go test ./bridge/relay ./bridge/relay/lane ./bridge/relay/typing -timeout 0 -v -lives $(LIVES) -base $(BASE) \
 		-run 'TestEverythingArrivesOnceAndInOrder|TestLanesDeliverOnceAndInOrderWhateverHappens|TestLives'
+
+FUZZTIME ?= 20s
+
+fuzz: ## every fuzzer, FUZZTIME=20s each
+	@for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+		echo "== $$pkg $$f"; go test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
 lint: ## the linters of .golangci.yml; takes minutes the first time
 	go tool -modfile=tools/lint/go.mod golangci-lint run ./...
