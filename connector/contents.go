@@ -102,11 +102,24 @@ func (e *MessagingEvent) readMessage(message json.RawMessage) {
 	}
 }
 
-// textOf is a string, or a number somebody forgot to quote.
+// textOf is a string, a number somebody forgot to quote, or what an object says.
 func textOf(message json.RawMessage) string {
 	var text loose
 	_ = json.Unmarshal(orNull(message), &text)
-	return string(text)
+	if text != "" || !isObject(message) {
+		return string(text)
+	}
+	var said struct {
+		Text    loose `json:"text"`
+		Message loose `json:"message"`
+	}
+	_ = json.Unmarshal(message, &said)
+	return first(said.Text, said.Message)
+}
+
+func isObject(raw json.RawMessage) bool {
+	raw = bytes.TrimSpace(raw)
+	return len(raw) > 0 && raw[0] == '{'
 }
 
 func (e *MessagingEvent) readFiles(message json.RawMessage) {

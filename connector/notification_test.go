@@ -145,7 +145,8 @@ func TestFallbackText(t *testing.T) {
 		{"key and value", `{"type":"keyValuePairList","elements":[{"key":"Price","value":7}]}`, "Price: 7"},
 		{"bare element", `{"type":"vertical","elements":{"type":"text","text":"alone"}}`, "alone"},
 		{"one broken element", `{"type":"vertical","elements":[{"type":"text","text":{}},7,{"type":"text","text":"fine"}]}`, "fine"},
-		{"not an object", `"text"`, ""},
+		{"not an object", `"text"`, "text"},
+		{"a broken object", `"{\"type\":"`, ""},
 		{"deeper than anyone builds", deep, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

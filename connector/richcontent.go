@@ -89,16 +89,25 @@ type elementReader struct {
 }
 
 // readElement gives the tree of a piece of structured content, nil when it is
-// none.
+// none. A list of them stands for what contains it, and mere words for themselves,
+// unless they are JSON that is broken.
 func readElement(raw json.RawMessage) *richElement {
 	if len(raw) == 0 {
 		return nil
 	}
-	r := elementReader{dec: json.NewDecoder(bytes.NewReader(raw))}
-	if found := r.elements(0); len(found) == 1 {
-		return found[0]
+	var words string
+	if raw[0] == '"' && json.Unmarshal(raw, &words) == nil && !strings.ContainsAny(words[:min(1, len(words))], "{[") {
+		return &richElement{Type: "text", Text: loose(words)}
 	}
-	return nil
+	r := elementReader{dec: json.NewDecoder(bytes.NewReader(raw))}
+	switch found := r.elements(0); len(found) {
+	case 0:
+		return nil
+	case 1:
+		return found[0]
+	default:
+		return &richElement{Elements: found}
+	}
 }
 
 // elements reads an array of elements, or one that is bare. What is none, too deep

@@ -112,6 +112,10 @@ func (n *news) attach(ctx context.Context, in *intake, owner *bridge.Conversatio
 	}
 	if len(replies) > 0 {
 		ev.Message.QuickReplies = replies
+		if ev.Message.Text == placeholderText {
+			// What can be chosen needs no words beside it.
+			ev.Message.Text, ev.Message.Placeholder = "", false
+		}
 		in.batch.Records = append(in.batch.Records, record)
 	}
 	return nil
