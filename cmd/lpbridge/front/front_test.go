@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,20 +25,21 @@ type stand struct {
 	url   string
 	// bridge answers what is not the page's.
 	bridge *httptest.Server
-	kills  int
-	runs   bool
+	kills  atomic.Int64
+	runs   atomic.Bool
 }
 
 func newStand(t *testing.T, bridge http.HandlerFunc) *stand {
 	t.Helper()
-	s := &stand{watch: NewWatch(), runs: true}
+	s := &stand{watch: NewWatch()}
+	s.runs.Store(true)
 	s.sim = lpsim.New(lpsim.Config{})
 	t.Cleanup(s.sim.Close)
 	simulator := httptest.NewServer(s.sim)
 	t.Cleanup(simulator.Close)
 	s.Front = New(Options{
 		Watch: s.watch, Sim: s.sim, Simulator: simulator.URL, Public: "http://127.0.0.1:8080", Channels: []string{"webhook", "layer"},
-		Kill:    func() bool { s.kills++; return s.runs },
+		Kill:    func() bool { s.kills.Add(1); return s.runs.Load() },
 		Pending: func(context.Context) (int64, error) { return 1, nil },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
@@ -129,7 +131,7 @@ func TestOtherSites(t *testing.T) {
 			t.Errorf("%s %s: %d", tc.method, tc.path, status)
 		}
 	}
-	if s.kills > 0 {
+	if s.kills.Load() > 0 {
 		t.Error("the bridge was killed")
 	}
 }
@@ -151,8 +153,8 @@ func TestKill(t *testing.T) {
 	if l := s.watch.Ledger(); l.ToLivePerson.Sent != 0 || len(s.watch.Flows()) != 0 {
 		t.Errorf("what was refused counts: %+v", l)
 	}
-	s.runs = false
-	if status, _, _ := s.ask(t, http.MethodPost, "/sandbox/kill", ""); status != http.StatusConflict || s.kills != 2 {
+	s.runs.Store(false)
+	if status, _, _ := s.ask(t, http.MethodPost, "/sandbox/kill", ""); status != http.StatusConflict || s.kills.Load() != 2 {
 		t.Errorf("killing the dead: status %d", status)
 	}
 }
