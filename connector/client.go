@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	defaultTimeout     = 10 * time.Second
-	defaultFileTimeout = time.Minute
+	defaultTimeout = 10 * time.Second
+	// fileTimeout bounds one file transfer.
+	fileTimeout = time.Minute
 	// answerLimit is far above any answer LivePerson gives to a request.
 	answerLimit = 256 << 10
 )
@@ -76,8 +77,6 @@ type Options struct {
 	// Timeout bounds one request from connecting to the last byte of the
 	// answer; zero means ten seconds.
 	Timeout time.Duration
-	// FileTimeout bounds one file transfer; zero means one minute.
-	FileTimeout time.Duration
 	// UserAgent may be empty for lpauth.DefaultUserAgent.
 	UserAgent string
 	// Logger may be nil for silence.
@@ -87,17 +86,16 @@ type Options struct {
 // Client calls LivePerson's Connector API on behalf of consumers. It is safe for
 // concurrent use and keeps no goroutines.
 type Client struct {
-	account     AccountID
-	clientID    string
-	domains     Domains
-	app         AppTokens
-	consumers   Consumers
-	rt          http.RoundTripper
-	repeatable  *retryablehttp.Client
-	documents   bool
-	timeout     time.Duration
-	fileTimeout time.Duration
-	log         *slog.Logger
+	account    AccountID
+	clientID   string
+	domains    Domains
+	app        AppTokens
+	consumers  Consumers
+	rt         http.RoundTripper
+	repeatable *retryablehttp.Client
+	documents  bool
+	timeout    time.Duration
+	log        *slog.Logger
 
 	clientProperties []string
 	userAgent        []string
@@ -127,9 +125,6 @@ func New(o Options) (*Client, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	if o.FileTimeout <= 0 {
-		o.FileTimeout = defaultFileTimeout
-	}
 	if o.UserAgent == "" {
 		o.UserAgent = lpauth.DefaultUserAgent
 	}
@@ -145,7 +140,7 @@ func New(o Options) (*Client, error) {
 		account: o.AccountID, clientID: o.ClientID,
 		domains: o.Domains, app: o.AppTokens, consumers: o.Consumers,
 		rt: lpauth.Attempts(o.Transport), repeatable: lpauth.NewRetryClient(o.Transport),
-		documents: o.Documents, timeout: o.Timeout, fileTimeout: o.FileTimeout, log: o.Logger,
+		documents: o.Documents, timeout: o.Timeout, log: o.Logger,
 		clientProperties: []string{properties}, userAgent: []string{o.UserAgent},
 		requestPrefix:   rand.Text()[:8] + "-",
 		conversationURL: endpoint{path: path + "?v=3"},

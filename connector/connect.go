@@ -24,14 +24,13 @@ type ConnectOptions struct {
 	AllowPlainHTTP bool
 	// Transport may be nil for one of its own.
 	Transport http.RoundTripper
-	// Features, Documents, Timeout, FileTimeout, UserAgent and Logger are those of
+	// Features, Documents, Timeout, UserAgent and Logger are those of
 	// [Options]. UserAgent is said on the token and domain calls too.
-	Features    []string
-	Documents   bool
-	Timeout     time.Duration
-	FileTimeout time.Duration
-	UserAgent   string
-	Logger      *slog.Logger
+	Features  []string
+	Documents bool
+	Timeout   time.Duration
+	UserAgent string
+	Logger    *slog.Logger
 }
 
 // Connection is a [Client] with all it stands on, for one app installation. Close
@@ -78,7 +77,7 @@ func Connect(o ConnectOptions) (*Connection, error) {
 	}
 	c.Client, err = New(Options{
 		AccountID: o.AccountID, ClientID: o.ClientID, Domains: c.domains, AppTokens: c.app, Consumers: c.consumers, Transport: o.Transport,
-		Features: o.Features, Documents: o.Documents, Timeout: o.Timeout, FileTimeout: o.FileTimeout, UserAgent: o.UserAgent, Logger: o.Logger,
+		Features: o.Features, Documents: o.Documents, Timeout: o.Timeout, UserAgent: o.UserAgent, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -184,7 +184,7 @@ func (c *Client) transfer(ctx context.Context, op, method string, signed fileURL
 	if err != nil {
 		return nil, nil, &Error{Op: op, Outcome: Invalid, Err: err}
 	}
-	bounded, cancel := context.WithTimeout(ctx, c.fileTimeout)
+	bounded, cancel := context.WithTimeout(ctx, fileTimeout)
 	req := (&http.Request{
 		Method: method, URL: at, Host: at.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"User-Agent": c.userAgent},

@@ -35,10 +35,12 @@ const (
 )
 
 const (
-	defaultDomainTTL   = time.Hour
-	defaultDomainFloor = 5 * time.Second
-	domainAnswerLimit  = 1 << 20
-	domainOp           = "domain lookup"
+	// domainTTL is how long an answer is fresh, domainFloor the least time between
+	// two lookups, whatever is invalidated or fails in between.
+	domainTTL         = time.Hour
+	domainFloor       = 5 * time.Second
+	domainAnswerLimit = 1 << 20
+	domainOp          = "domain lookup"
 )
 
 // DomainsOptions configure NewDomains.
@@ -54,11 +56,6 @@ type DomainsOptions struct {
 	Transport http.RoundTripper
 	// UserAgent may be empty for DefaultUserAgent.
 	UserAgent string
-	// TTL is how long an answer is fresh; zero means one hour.
-	TTL time.Duration
-	// Floor is the least time between two lookups, whatever is invalidated or
-	// fails in between; zero means five seconds.
-	Floor time.Duration
 	// Logger may be nil for silence.
 	Logger *slog.Logger
 }
@@ -68,8 +65,6 @@ type Domains struct {
 	account AccountID
 	api     *url.URL
 	plainOK bool
-	ttl     time.Duration
-	floor   time.Duration
 	agent   string
 	client  *retryablehttp.Client
 	log     *slog.Logger
@@ -114,17 +109,11 @@ func NewDomains(o DomainsOptions) (*Domains, error) {
 		return nil, errors.New("domains: domain api url must not hold a user, a query or a fragment")
 	}
 	d := &Domains{
-		account: o.AccountID, api: api, plainOK: o.AllowPlainHTTP, ttl: o.TTL, floor: o.Floor,
+		account: o.AccountID, api: api, plainOK: o.AllowPlainHTTP,
 		agent: orDefault(o.UserAgent), client: NewRetryClient(o.Transport), log: o.Logger, tried: make(map[string]lastTry),
 	}
 	if err := d.checkHost(api.Host); err != nil {
 		return nil, fmt.Errorf("domains: domain api url: %w", err)
-	}
-	if d.ttl <= 0 {
-		d.ttl = defaultDomainTTL
-	}
-	if d.floor <= 0 {
-		d.floor = defaultDomainFloor
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -244,7 +233,7 @@ func (d *Domains) lastError(form string) error {
 func (d *Domains) refresh(ctx context.Context, form string) *flight[*domainTable] {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if last, ok := d.tried[form]; ok && time.Since(last.at) < d.floor && !d.flights.under(form) {
+	if last, ok := d.tried[form]; ok && time.Since(last.at) < domainFloor && !d.flights.under(form) {
 		return nil
 	}
 	return d.flights.start(ctx, form, func(ctx context.Context) (*domainTable, error) {
@@ -324,7 +313,7 @@ func (d *Domains) decode(ctx context.Context, form string, body []byte) (*domain
 	if list.BaseURI != "" && list.Service == "" {
 		list.Service = form
 	}
-	table := &domainTable{bases: make(map[string]string), until: time.Now().Add(d.ttl)}
+	table := &domainTable{bases: make(map[string]string), until: time.Now().Add(domainTTL)}
 	for _, e := range append(list.BaseURIs, list.entry) {
 		if e.Service == "" || e.BaseURI == "" || form != "" && e.Service != form {
 			continue

@@ -136,12 +136,12 @@ func TestDomainsAreCachedRefreshedAndInvalidated(t *testing.T) {
 		set("127.0.0.1:3", 200)
 		d.Invalidate()
 		expect("127.0.0.1:2", 2)
-		time.Sleep(defaultDomainFloor)
+		time.Sleep(domainFloor)
 		expect("127.0.0.1:3", 3)
 
 		// A domain API that fails leaves the old answer standing.
 		set("", 404)
-		time.Sleep(defaultDomainFloor)
+		time.Sleep(domainFloor)
 		d.Invalidate()
 		expect("127.0.0.1:3", 4)
 	})

@@ -28,11 +28,6 @@ type TransportOptions struct {
 	// MaxIdleConnsPerHost is how many idle connections are kept per host; zero
 	// means 512.
 	MaxIdleConnsPerHost int
-	// MaxConnsPerHost is a fuse against runaway dialing; zero means twice
-	// MaxIdleConnsPerHost, a negative number means no limit.
-	MaxConnsPerHost int
-	// TLS is cloned when given, for private roots or client certificates.
-	TLS *tls.Config
 }
 
 // NewTransport returns the transport to share between lpauth and connector: one
@@ -43,21 +38,10 @@ func NewTransport(o TransportOptions) *http.Transport {
 	if idle <= 0 {
 		idle = defaultMaxIdleConnsPerHost
 	}
-	most := max(o.MaxConnsPerHost, 0)
-	if o.MaxConnsPerHost == 0 {
-		most = 2 * idle
-	}
-	conf := o.TLS.Clone()
-	if conf == nil {
-		conf = &tls.Config{}
-	}
-	if conf.MinVersion == 0 {
-		conf.MinVersion = tls.VersionTLS12
-	}
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:     conf,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 5 * time.Second,
 		ForceAttemptHTTP2:   true,
 		// Balancers often drop idle connections after 60 s. A POST written to
@@ -65,7 +49,8 @@ func NewTransport(o TransportOptions) *http.Transport {
 		// must be the first to let go.
 		IdleConnTimeout:     30 * time.Second,
 		MaxIdleConnsPerHost: idle,
-		MaxConnsPerHost:     most,
+		// A fuse against runaway dialing.
+		MaxConnsPerHost: 2 * idle,
 		// Answers are tiny; asking for gzip would cost more than it saves.
 		DisableCompression:    true,
 		ExpectContinueTimeout: time.Second,

@@ -139,9 +139,6 @@ type Config struct {
 	MaxConversations int
 	// MaxFileBytes is how many bytes of files are kept; the oldest files go first. Default 256 MiB.
 	MaxFileBytes int64
-	// MaxStoredNotifications is how many notifications may wait for delivery; further ones are dropped and counted.
-	// Default 100000.
-	MaxStoredNotifications int
 	// Now is the clock of tokens, URLs and time stamps. Default time.Now. Delays are measured by
 	// real time; see [Sim.Advance].
 	Now func() time.Time
@@ -157,7 +154,6 @@ func (c Config) withDefaults() Config {
 	c.MaxTranscript = orElse(c.MaxTranscript, 2000)
 	c.MaxConversations = orElse(c.MaxConversations, 100_000)
 	c.MaxFileBytes = orElse(c.MaxFileBytes, 256<<20)
-	c.MaxStoredNotifications = orElse(c.MaxStoredNotifications, 100_000)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

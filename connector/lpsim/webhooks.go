@@ -16,6 +16,8 @@ const (
 	drainWait       = 4 * time.Second
 	slowTolerance   = 2 * time.Minute
 	reorderedAtMost = time.Second
+	// maxStoredNotifications may wait for delivery; further ones are dropped and counted.
+	maxStoredNotifications = 100_000
 )
 
 // hookState is the app install's state in the time-to-live policy (Webhooks Retry Policy).
@@ -142,7 +144,7 @@ func (h *hooks) wants(kind EventType) bool {
 // push stores a notification behind those of its conversation.
 func (h *hooks) push(n *notification) {
 	h.mu.Lock()
-	if former := n.era != h.era.Load(); former || h.state == hooksDisabled || h.waiting >= h.MaxStoredNotifications {
+	if former := n.era != h.era.Load(); former || h.state == hooksDisabled || h.waiting >= maxStoredNotifications {
 		if !former {
 			h.stats.lost.Add(1)
 		}
