@@ -48,7 +48,7 @@ fuzz: ## every fuzzer, FUZZTIME=20s each
 lint: ## the linters of .golangci.yml; takes minutes the first time
 	go tool -modfile=tools/lint/go.mod golangci-lint run ./...
 
-house: ## how the code is laid out: sizes, and the walks of a message and a notification
+house: ## how the code is laid out: sizes, walks of a message and a notification, names exported for nobody
 	go run ./tools/house
 
 module: ## give the module another path: make module MODULE=github.com/you/lpbridge

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// ErrDamaged is what [Inspect] finds wrong with a database whose pages do not fit
+// errDamaged is what [Inspect] finds wrong with a database whose pages do not fit
 // together.
-var ErrDamaged = errors.New("the database is damaged")
+var errDamaged = errors.New("the database is damaged")
 
 // Inspect looks a database through from another process, whether or not a bridge
 // has it: that its pages fit together, and that no newer release wrote it. It
@@ -40,7 +40,7 @@ func Inspect(ctx context.Context, path string) error {
 		return outsideError(ctx, "look the database through", err)
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("%w: %s", ErrDamaged, strings.TrimSpace(verdict))
+		return fmt.Errorf("%w: %s", errDamaged, strings.TrimSpace(verdict))
 	}
 	return nil
 }

@@ -1,9 +1,10 @@
 // Command house prints how the code is laid out: lines of each package, what is
-// longest and most involved, methods of each receiver, and the walks of a message
-// and of a notification through the files. Its tests hold the limits.
+// longest and most involved, methods of each receiver, the walks of a message and
+// of a notification through the files, and names that are exported for nobody. Its
+// tests hold the limits.
 //
-// It is run at the top of the checkout, reads Go files only, and believes their
-// syntax.
+// It is run at the top of the checkout and reads Go files only. For names it has
+// the go command build the module, tests included, which takes a while at first.
 package main
 
 import (
@@ -17,14 +18,30 @@ import (
 const shown = 10
 
 func main() {
-	h, err := survey(".")
-	if err == nil {
-		err = h.print(os.Stdout)
-	}
-	if err != nil {
+	if err := run(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "house:", err)
 		os.Exit(1)
 	}
+}
+
+func run(to io.Writer) error {
+	h, err := survey(".")
+	if err != nil {
+		return err
+	}
+	if err := h.print(to); err != nil {
+		return err
+	}
+	s, err := findNames(".")
+	if err != nil {
+		return err
+	}
+	idle := s.idle()
+	fmt.Fprintf(to, "\n%d exported names, %d of them for nobody\n", len(s.names), len(idle))
+	for _, n := range idle {
+		fmt.Fprintf(to, "  %s %s\n", n.folder, n.full)
+	}
+	return nil
 }
 
 // print writes everything as tables.

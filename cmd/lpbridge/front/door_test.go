@@ -49,7 +49,7 @@ func TestDoorSees(t *testing.T) {
 				t.Errorf("status %d", status)
 			}
 			var got []string
-			for _, f := range s.watch.Flows() {
+			for _, f := range s.watch.flowsNow() {
 				got = append(got, f.Text)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

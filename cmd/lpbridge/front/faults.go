@@ -19,8 +19,8 @@ const (
 	outageStatus  = http.StatusServiceUnavailable
 )
 
-// OutageTime is how long LivePerson is down when the switch is turned.
-const OutageTime = time.Minute
+// outageTime is how long LivePerson is down when the switch is turned.
+const outageTime = time.Minute
 
 // Switches are what can be made to go wrong in LivePerson and on the way to it.
 type Switches struct {
@@ -28,7 +28,7 @@ type Switches struct {
 	LostAnswers bool `json:"lostAnswers"`
 	// Throttling answers 429 with Retry-After.
 	Throttling bool `json:"throttling"`
-	// Outage fails every call to LivePerson, for [OutageTime].
+	// Outage fails every call to LivePerson, for [outageTime].
 	Outage bool `json:"outage"`
 	// Webhooks delivers LivePerson's notifications twice and out of order.
 	Webhooks bool `json:"webhooks"`
@@ -77,7 +77,7 @@ func (s Switches) knobs(left time.Duration) lpsim.Faults {
 func (f *faults) set(wanted Switches) error {
 	f.mu.Lock()
 	if wanted.Outage && !f.wanted.Outage {
-		f.until = time.Now().Add(OutageTime)
+		f.until = time.Now().Add(outageTime)
 	}
 	f.wanted = wanted
 	if f.timer != nil {

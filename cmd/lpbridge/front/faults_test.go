@@ -67,7 +67,7 @@ func TestOutageEnds(t *testing.T) {
 		if got := sim.Faults().Outages[0].ForMs; got != 20_000 {
 			t.Errorf("%d ms of the outage are left, want 20000", got)
 		}
-		time.Sleep(OutageTime - 40*time.Second + time.Millisecond)
+		time.Sleep(outageTime - 40*time.Second + time.Millisecond)
 		synctest.Wait()
 		if s := f.state(); s.Outage || !s.Webhooks || len(sim.Faults().Outages) > 0 {
 			t.Errorf("after a minute: %+v, %+v", s, sim.Faults().Outages)

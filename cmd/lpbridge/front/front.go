@@ -135,7 +135,7 @@ func (f *Front) routes(o Options) http.Handler {
 	own.HandleFunc("GET /sandbox/events", func(w http.ResponseWriter, r *http.Request) {
 		f.watch.stream.serve(w, r, func() any { return f.everything() })
 	})
-	own.HandleFunc("GET /sandbox/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, f.watch.Ledger()) })
+	own.HandleFunc("GET /sandbox/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, f.watch.ledgerNow()) })
 	own.HandleFunc("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, f.faults.state()) })
 	own.HandleFunc("PUT /sandbox/faults", f.turnSwitches)
 	own.HandleFunc("POST /sandbox/kill", func(w http.ResponseWriter, _ *http.Request) { f.kill(w, o.Kill) })
@@ -162,7 +162,7 @@ func (f *Front) everything() hello {
 	if console := f.console.Load(); console != nil {
 		h.Console = *console
 	}
-	h.Flows, h.Ledger, h.Faults, h.Bridge = f.watch.Flows(), f.watch.Ledger(), f.faults.state(), f.bridgeState()
+	h.Flows, h.Ledger, h.Faults, h.Bridge = f.watch.flowsNow(), f.watch.ledgerNow(), f.faults.state(), f.bridgeState()
 	return h
 }
 

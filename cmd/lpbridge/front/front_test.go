@@ -150,7 +150,7 @@ func TestKill(t *testing.T) {
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") != "1" || !strings.Contains(body, "it comes back") {
 		t.Errorf("a dead bridge's door: %d %v %s", status, header, body)
 	}
-	if l := s.watch.Ledger(); l.ToLivePerson.Sent != 0 || len(s.watch.Flows()) != 0 {
+	if l := s.watch.ledgerNow(); l.ToLivePerson.Sent != 0 || len(s.watch.flowsNow()) != 0 {
 		t.Errorf("what was refused counts: %+v", l)
 	}
 	s.runs.Store(false)

@@ -75,7 +75,7 @@ func TestWayOfAMessage(t *testing.T) {
 	s.says(lpsim.RoleConsumer, "hello")
 	s.after(2)
 	s.answered(begun, true)
-	got := s.Flows()
+	got := s.flowsNow()
 	if len(got) != 1 {
 		t.Fatalf("flows %+v", got)
 	}
@@ -91,12 +91,12 @@ func TestWayOfAMessage(t *testing.T) {
 	s.after(3)
 	accept := lpsim.Entry{DialogID: "d", Sequence: 9, Role: lpsim.RoleConsumer, Type: "AcceptStatusEvent", Status: "ACCEPT", SequenceList: []int64{at.sequence}, Time: s.clock}
 	s.entry(&s.c, &accept)
-	got = s.Flows()
+	got = s.flowsNow()
 	if diff := cmp.Diff(map[string]float64{stepOnDisk: 3, stepDelivered: 6, stepTold: 9}, stepsOf(got[len(got)-1])); diff != "" {
 		t.Errorf("to the channel (-want +got):\n%s", diff)
 	}
 	want := Ledger{ToLivePerson: Counts{Sent: 1, Once: 1}, ToChannel: Counts{Sent: 1, Once: 1}}
-	if diff := cmp.Diff(want, s.Ledger()); diff != "" {
+	if diff := cmp.Diff(want, s.ledgerNow()); diff != "" {
 		t.Errorf("the ledger (-want +got):\n%s", diff)
 	}
 }
@@ -116,19 +116,19 @@ func TestLedgerFollows(t *testing.T) {
 	s.says(lpsim.RoleConsumer, "hello")
 	s.says(lpsim.RoleConsumer, "yes")
 	s.says(lpsim.RoleConsumer, "yes")
-	if diff := cmp.Diff(Counts{Sent: 3, Once: 3}, s.Ledger().ToLivePerson); diff != "" {
+	if diff := cmp.Diff(Counts{Sent: 3, Once: 3}, s.ledgerNow().ToLivePerson); diff != "" {
 		t.Errorf("all arrived once (-want +got):\n%s", diff)
 	}
 	s.says(lpsim.RoleConsumer, "hello")
-	if diff := cmp.Diff(Counts{Sent: 3, Once: 2, Twice: 1}, s.Ledger().ToLivePerson); diff != "" {
+	if diff := cmp.Diff(Counts{Sent: 3, Once: 2, Twice: 1}, s.ledgerNow().ToLivePerson); diff != "" {
 		t.Errorf("one arrived twice (-want +got):\n%s", diff)
 	}
-	if f := s.Flows()[0]; f.Copies != 1 {
+	if f := s.flowsNow()[0]; f.Copies != 1 {
 		t.Errorf("the flow of what arrived twice: %+v", f)
 	}
 	s.answered(s.begin([]said{{channel: "webhook", id: "3", text: "gone"}}), true)
 	s.settle(true, 1)
-	if l := s.Ledger(); l.ToLivePerson.Lost != 1 || l.TypingLeft != 1 {
+	if l := s.ledgerNow(); l.ToLivePerson.Lost != 1 || l.TypingLeft != 1 {
 		t.Errorf("lost: %+v", l)
 	}
 	// An agent's words that a client says it got twice.
@@ -137,11 +137,11 @@ func TestLedgerFollows(t *testing.T) {
 	for range 3 {
 		s.shown(nil, "Hi")
 	}
-	if diff := cmp.Diff(Counts{Sent: 2, Once: 1, Twice: 1}, s.Ledger().ToChannel); diff != "" {
+	if diff := cmp.Diff(Counts{Sent: 2, Once: 1, Twice: 1}, s.ledgerNow().ToChannel); diff != "" {
 		t.Errorf("to the channel (-want +got):\n%s", diff)
 	}
 	s.reset()
-	if diff := cmp.Diff(Ledger{}, s.Ledger()); diff != "" || len(s.Flows()) > 0 {
+	if diff := cmp.Diff(Ledger{}, s.ledgerNow()); diff != "" || len(s.flowsNow()) > 0 {
 		t.Errorf("after a reset (-want +got):\n%s", diff)
 	}
 }
@@ -164,7 +164,7 @@ func TestTypingIsWatched(t *testing.T) {
 	s.shownTyping("webhook", true)
 	say(lpsim.RoleAssignedAgent, "ACTIVE")
 	s.shownTyping("webhook", false)
-	got := s.Flows()
+	got := s.flowsNow()
 	if len(got) != 2 {
 		t.Fatalf("flows %+v", got)
 	}

@@ -350,8 +350,8 @@ func (w *Watch) settle(idle bool, left int) {
 	}
 }
 
-// Ledger is what became of all messages so far.
-func (w *Watch) Ledger() Ledger {
+// ledgerNow is what became of all messages so far.
+func (w *Watch) ledgerNow() Ledger {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sent, arrived := texts{}, texts{}
@@ -380,10 +380,10 @@ func (w *Watch) Ledger() Ledger {
 	return l
 }
 
-func (w *Watch) tellLedger() { w.stream.tell("ledger", w.Ledger()) }
+func (w *Watch) tellLedger() { w.stream.tell("ledger", w.ledgerNow()) }
 
-// Flows are the newest ways through the bridge, oldest first.
-func (w *Watch) Flows() []Flow {
+// flowsNow are the newest ways through the bridge, oldest first.
+func (w *Watch) flowsNow() []Flow {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.flows.copied()

@@ -98,8 +98,8 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 const defaultWithin = Duration(time.Minute)
 
-// Parse reads a scenario. Its errors name the member that is wrong.
-func Parse(text []byte) (Scenario, error) {
+// parse reads a scenario. Its errors name the member that is wrong.
+func parse(text []byte) (Scenario, error) {
 	var s Scenario
 	object, err := yaml.YAMLToJSON(text)
 	if err != nil {
@@ -246,7 +246,7 @@ func Load(name string) (Scenario, error) {
 			return Scenario{}, fmt.Errorf("scenario %s: there is no such file, and the shipped ones are %s", name, strings.Join(Shipped(), ", "))
 		}
 	}
-	s, err := Parse(text)
+	s, err := parse(text)
 	if err != nil {
 		return s, fmt.Errorf("scenario %s: %w", name, err)
 	}

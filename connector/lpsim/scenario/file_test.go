@@ -39,7 +39,7 @@ func TestWhatIsWrongWithAFileIsNamed(t *testing.T) {
 		"about: x\nsteps: [{faults: {throttleRate: -1}}]":                                         "steps/0: throttleRate",
 		"about: x\nsteps: [{say: {thread: a, text: b}}, {agent: {thread: a, chatState: TYPING}}]": "steps/1: agent/chatState: want one of",
 	} {
-		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
@@ -56,7 +56,7 @@ func TestTheReadmesScenarioCanBePlayed(t *testing.T) {
 	}
 	_, rest, _ := strings.Cut(string(readme), "<!-- scenario -->\n```yaml\n")
 	text, _, found := strings.Cut(rest, "```")
-	s, err := Parse([]byte(text))
+	s, err := parse([]byte(text))
 	if !found || err != nil || len(s.Steps) != 9 || s.Within != 2*Duration(time.Minute) {
 		t.Errorf("%d steps within %v: %v", len(s.Steps), time.Duration(s.Within), err)
 	}
@@ -71,7 +71,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if s, err := Parse(text); err == nil && (s.Within <= 0 || len(s.Steps) == 0) {
+		if s, err := parse(text); err == nil && (s.Within <= 0 || len(s.Steps) == 0) {
 			t.Errorf("accepted %+v", s)
 		}
 	})
