@@ -3,6 +3,7 @@ package front
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,8 +55,8 @@ func TestOutageEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := lpsim.New(lpsim.Config{})
 		defer sim.Close()
-		var told []FaultState
-		f := &faults{sim: sim, changed: func(s FaultState) { told = append(told, s) }}
+		var told atomic.Pointer[FaultState]
+		f := &faults{sim: sim, changed: func(s FaultState) { told.Store(&s) }}
 		defer f.stop()
 		if err := f.set(Switches{Outage: true}); err != nil {
 			t.Fatal(err)
@@ -72,7 +73,7 @@ func TestOutageEnds(t *testing.T) {
 		if s := f.state(); s.Outage || !s.Webhooks || len(sim.Faults().Outages) > 0 {
 			t.Errorf("after a minute: %+v, %+v", s, sim.Faults().Outages)
 		}
-		if last := told[len(told)-1]; last.Outage {
+		if last := told.Load(); last.Outage {
 			t.Errorf("nobody was told of the end: %+v", last)
 		}
 	})
