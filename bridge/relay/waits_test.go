@@ -12,6 +12,7 @@ import (
 
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay"
+	"lpbridge/connector/lpsim"
 )
 
 // measured are the histograms of a metric by their labels, "a b", as count and sum.
@@ -43,6 +44,8 @@ func TestWaitsForEchoesAreMeasured(t *testing.T) {
 	adjust := func(o *relay.Options) { o.Metrics = registry }
 	inBubble(t, rigOptions{quiet: true, echoWait: 20 * time.Second, adjust: adjust}, func(t *testing.T, r *rig) {
 		r.begin("t-1")
+		// An echo that comes before the answer is lost ends no wait.
+		r.sim.SetFaults(lpsim.Faults{WebhookDelayRate: 1, WebhookDelayMinMs: 1000, WebhookDelayMaxMs: 1000})
 		lost := func(*http.Request, string) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
 		r.wire.fail(about("arrived", r.appliedThen(lost)))
 		r.say("t-1", "e-1", "arrived")
