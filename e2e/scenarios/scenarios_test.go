@@ -131,7 +131,7 @@ func TestNaiveConnector(t *testing.T) {
 	}
 	for _, want := range []string{
 		"typing left: the agent still sees ana typing",
-		`receipt: no ACCEPT for "Goodbye.`,
+		`receipt: no ACCEPT for "sent while typing`,
 		`lost: "One more thing.`,
 		"twice: ",
 	} {

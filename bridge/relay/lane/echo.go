@@ -123,8 +123,9 @@ func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked
 	}
 	found, undecided := prove(lanes, a, excluded)
 	if found.lane == nil || found.entry != asked {
+		doubted := doubtedIn(lanes)
 		s.mu.Unlock()
-		return weighed{finding: Finding{Undecided: undecided}, ask: found.entry, doubted: doubtedIn(lanes)}, nil
+		return weighed{finding: Finding{Undecided: undecided}, ask: found.entry, doubted: doubted}, nil
 	}
 	w, settlements := s.arrived(found, a)
 	s.mu.Unlock()
@@ -132,6 +133,7 @@ func (s *Set) weigh(ctx context.Context, keys []bridge.LaneKey, a Arrival, asked
 	return weighed{finding: Finding{Settled: true}, settling: w}, nil
 }
 
+// doubtedIn is called with the set's lock held.
 func doubtedIn(lanes []*lane) (ids []bridge.EventID) {
 	for _, l := range lanes {
 		for _, e := range l.queue {

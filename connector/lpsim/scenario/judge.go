@@ -42,6 +42,9 @@ type Complaint struct {
 // String is the kind and the detail, without a secret or an id of LivePerson's.
 func (c Complaint) String() string { return string(c.Kind) + ": " + c.Detail }
 
+// receiptTime is how long a receipt may take.
+const receiptTime = 10 * time.Second
+
 // afterwards is how long nothing may change once everything is right: what arrives twice arrives late.
 const afterwards = 2 * time.Second
 
@@ -142,11 +145,18 @@ func (p *play) judgeScreen(thread string, c lpsim.Conversation) (wrong []Complai
 		wrong = append(wrong, Complaint{TypingLeft, fmt.Sprintf("the agent still sees %s typing", thread)})
 	}
 	for _, w := range p.written {
-		if w.sent.ConversationID == c.ConversationID && w.thread == thread && !confirmed(c, w.sent) {
+		if w.sent.ConversationID == c.ConversationID && w.thread == thread && !confirmed(c, w.sent) && !closedUpon(c, w) {
 			wrong = append(wrong, Complaint{Receipt, fmt.Sprintf("no ACCEPT for %q", w.text)})
 		}
 	}
 	return wrong
+}
+
+// closedUpon reports whether a dialog was closed so soon after a message that LivePerson may have refused the receipt.
+func closedUpon(c lpsim.Conversation, w written) bool {
+	return slices.ContainsFunc(c.Dialogs, func(d lpsim.Dialog) bool {
+		return d.DialogID == w.sent.DialogID && d.Ended != nil && d.Ended.Sub(w.at) < receiptTime
+	})
 }
 
 func confirmed(c lpsim.Conversation, s lpsim.Sent) bool {

@@ -5,8 +5,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lpbridge/connector/lpsim"
 )
 
 func TestWhatArrivedIsHeldAgainstWhatWasSent(t *testing.T) {
@@ -70,5 +73,17 @@ func TestTheChannelTakesEachEventOnce(t *testing.T) {
 	all, composing := c.state()
 	if len(all) != 1 || all[0] != (shown{"a", "hello"}) || len(composing) != 1 || composing[0] != "b" {
 		t.Errorf("shown %v, composing %v", all, composing)
+	}
+}
+
+// Nobody can confirm what was written a moment before the dialog was closed.
+func TestReceiptsAreNotAskedOfWhatWasClosedAtOnce(t *testing.T) {
+	now := time.Now()
+	for after, want := range map[time.Duration]bool{time.Second: true, time.Minute: false} {
+		end := now.Add(after)
+		c := lpsim.Conversation{Summary: lpsim.Summary{Dialogs: []lpsim.Dialog{{DialogID: "d", Ended: &end}}}}
+		if got := closedUpon(c, written{sent: lpsim.Sent{DialogID: "d"}, at: now}); got != want {
+			t.Errorf("closed after %v: %v, want %v", after, got, want)
+		}
 	}
 }

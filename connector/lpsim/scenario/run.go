@@ -98,6 +98,7 @@ type said struct{ thread, text string }
 type written struct {
 	thread, text string
 	sent         lpsim.Sent
+	at           time.Time
 }
 
 // prepare sets the simulator up for a scenario.
@@ -205,7 +206,7 @@ func (p *play) agent(ctx context.Context, a *Agent) error {
 		if err != nil {
 			return err
 		}
-		p.written = append(p.written, written{a.Thread, text, sent})
+		p.written = append(p.written, written{a.Thread, text, sent, time.Now()})
 	}
 	return nil
 }
