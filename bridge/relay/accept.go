@@ -54,6 +54,7 @@ func (c *core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 				continue
 			}
 			done.Events++
+			c.tellUnsaid(batch.Entries[i].Event)
 		}
 	}
 	done.Events += c.observe(ctx, events)
@@ -244,15 +245,24 @@ func (c *core) ratingParts(ctx context.Context, e *bridge.Event) ([]*bridge.Even
 		part.Position.Conversation = rated.ID
 	}
 	var parts []*bridge.Event
-	switch {
-	case strings.TrimSpace(e.Rating.Comment) == "":
-	case rated.TakesMessages():
-		parts = remarks(&part)
-	default:
+	said := strings.TrimSpace(e.Rating.Comment) == ""
+	if !said && rated.TakesMessages() {
+		parts, said = remarks(&part), true
+	}
+	if said {
+		rating := *e.Rating
+		rating.Comment, part.Rating = "", &rating
+	}
+	return append(parts, &part), nil
+}
+
+// tellUnsaid tells of the words of a rating that had no place; those that had are
+// parts of their own.
+func (c *core) tellUnsaid(e *bridge.Event) {
+	if e.Rating != nil && e.Rating.Comment != "" {
 		c.LeftOut("rating_comment")
 		c.bridge.log.Info("what a consumer said with a rating has no place in a conversation that ended", "channel", c.channel)
 	}
-	return append(parts, &part), nil
 }
 
 // receiptPart is a receipt without the messages that the agent was told nobody sees,

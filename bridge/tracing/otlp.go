@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -37,9 +38,7 @@ func (x *Exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	if err != nil {
 		return err
 	}
-	for name, values := range x.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, x.Header)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := x.Client.Do(req)
 	if err != nil {
@@ -142,7 +141,7 @@ func nanos(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
 func keyValues(list []attribute.KeyValue) []keyValue {
 	var out []keyValue
 	for _, a := range list {
-		value := map[string]any{"stringValue": a.Value.Emit()}
+		value := map[string]any{"stringValue": a.Value.String()}
 		switch a.Value.Type() {
 		case attribute.INT64:
 			value = map[string]any{"intValue": strconv.FormatInt(a.Value.AsInt64(), 10)}

@@ -101,8 +101,8 @@ func (t *Tracer) Delivery(ctx context.Context, e *bridge.Entry) (_ context.Conte
 		ctx = t.w3c.Extract(ctx, propagation.MapCarrier{"traceparent": kept})
 		options = append(options, trace.WithLinks(trace.LinkFromContext(ctx, attribute.String("lpbridge.link", "accepted"))))
 	}
-	ctx, span := t.tracer.Start(ctx, "deliver "+e.Lane.Direction.String(), options...)
-	return ctx, func(outcome string) {
+	ctx, span := t.tracer.Start(ctx, "deliver "+e.Lane.Direction.String(), options...) //nolint:spancheck // who makes the delivery ends it
+	return ctx, func(outcome string) {                                                 //nolint:spancheck // as above
 		span.SetAttributes(attribute.String("lpbridge.outcome", outcome))
 		if outcome != bridge.Delivered.String() {
 			span.SetStatus(codes.Error, outcome)

@@ -145,9 +145,7 @@ func (b *childBridge) start(ctx context.Context) error {
 	case readErr != nil || json.Unmarshal(line, &report) != nil:
 		err = fmt.Errorf("the bridge did not start: %w", cmp.Or(<-ended, errors.New("it said nothing")))
 	case report.Error != "":
-		// How it ended says less than what it said.
-		_ = <-ended
-		err = errors.New(report.Error)
+		err = saidBeforeTheEnd(report.Error, <-ended)
 	default:
 		b.public, b.admin = report.Public, report.Admin
 		// The console stays where it was.
@@ -250,3 +248,6 @@ func (b *childBridge) pending(ctx context.Context) (int64, error) {
 	}
 	return report.Pending, nil
 }
+
+// saidBeforeTheEnd is why a bridge did not start; how it ended says less.
+func saidBeforeTheEnd(said string, _ error) error { return errors.New(said) }
