@@ -119,7 +119,6 @@ type Console struct {
 	readiness *readiness
 	traffic   *trafficReader
 	hour      *hour
-	endHour   context.CancelFunc
 	actions   *prometheus.CounterVec
 	resumes   *prometheus.CounterVec
 	// consumerActions counts what was shown and erased of consumers.
@@ -152,12 +151,13 @@ func New(o Options) *Console {
 	c.readiness = newReadiness(o.Bridge.Ready, &c.checking, c.log)
 	c.register(o.Registerer)
 	c.SetTokens(o.AdminToken, o.MetricsToken)
-	var looking context.Context
-	looking, c.endHour = context.WithCancel(context.Background())
-	c.checking.Go(func() { c.hour.run(looking) })
 	c.handler = secure(o.Hosts, c.guard(plainErrorsAsProblems(c.routes(o))))
 	return c
 }
+
+// Start begins to keep the last hour. The metrics must be ready to be asked: those of
+// the bridge are once it runs.
+func (c *Console) Start() { c.checking.Go(func() { c.hour.run() }) }
 
 func (c *Console) register(reg prometheus.Registerer) {
 	if reg == nil {
@@ -226,6 +226,6 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.
 // Close waits for readiness checks that still run and ends the sampling of the last
 // hour. No request may be served any more.
 func (c *Console) Close() {
-	c.endHour()
+	c.hour.stop()
 	c.checking.Wait()
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"math"
 	"net/http"
 	"slices"
@@ -54,6 +53,9 @@ type HourFlow struct {
 // service. Its memory does not grow.
 type hour struct {
 	source prometheus.Gatherer
+	// stopped is closed by stop when no more points are wanted.
+	stopped chan struct{}
+	stop    func()
 
 	mu    sync.Mutex
 	times [hourPoints]int64
@@ -86,16 +88,18 @@ type counted struct {
 type buckets map[float64]uint64
 
 func newHour(source prometheus.Gatherer) *hour {
-	return &hour{source: source, flows: map[flowKey]*flowPoints{}}
+	h := &hour{source: source, stopped: make(chan struct{}), flows: map[flowKey]*flowPoints{}}
+	h.stop = sync.OnceFunc(func() { close(h.stopped) })
+	return h
 }
 
-// run samples until ctx ends.
-func (h *hour) run(ctx context.Context) {
+// run samples until it is stopped.
+func (h *hour) run() {
 	tick := time.NewTicker(hourStep)
 	defer tick.Stop()
 	for h.sample(time.Now()); ; {
 		select {
-		case <-ctx.Done():
+		case <-h.stopped:
 			return
 		case now := <-tick.C:
 			h.sample(now)

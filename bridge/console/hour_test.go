@@ -39,6 +39,7 @@ func TestHour(t *testing.T) {
 		m := newRelayMetrics(reg)
 		m.accepted.WithLabelValues("webhook", "to_liveperson", "message").Add(1000)
 		c, _, _ := setup(t, fourLetters(), func(o *Options) { o.Gatherer = reg })
+		c.Start()
 		ask := func() Hour {
 			var h Hour
 			if err := json.Unmarshal([]byte(bodyOf(t, request(c, "GET", "/hour", ""))), &h); err != nil {

@@ -192,6 +192,7 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	case <-started:
 	}
+	operating.Start()
 	serve(admin, a.admin)
 	crowd := newConnections(a.public, a.settings.maxConnections(), a.settings.log, a.registry)
 	public.ConnState = crowd.heed
