@@ -148,7 +148,7 @@ func sandboxCommand(ctx context.Context, env environment) error {
 	stop := serveSandbox(ctx, s, map[net.Listener]http.Handler{public: page, simulator: sim}, page.Run)
 	// The bridge ends before what it talks to, so that it can tell LivePerson what it owes.
 	if err = bridge.start(ctx); err == nil {
-		fmt.Fprint(env.stdout, sandboxGuide(s.channels, localURL(simulator.Addr().String()), localURL(bridge.admin), localURL(public.Addr().String())))
+		fmt.Fprint(env.stdout, sandboxGuide(s.channels, localURL(simulator.Addr().String()), localURL(bridge.adminAddress()), localURL(public.Addr().String())))
 		err = bridge.run(ctx)
 	}
 	return errors.Join(err, stop())

@@ -81,17 +81,17 @@ type childBridge struct {
 	variables []string
 	token     string
 	http      *http.Client
-	// public and admin are where it listens; public changes with every start.
-	public, admin string
 	// up and down are told when it runs and when it does not.
 	up   func(public, admin string)
 	down func()
 
-	mu     sync.Mutex
-	child  *exec.Cmd
-	input  io.Closer
-	ended  chan error
-	killed bool
+	mu sync.Mutex
+	// public and admin are where it listens; public changes with every start.
+	public, admin string
+	child         *exec.Cmd
+	input         io.Closer
+	ended         chan error
+	killed        bool
 }
 
 // newChildBridge prepares the bridge of a sandbox. It chooses its own address, for it
@@ -147,10 +147,12 @@ func (b *childBridge) start(ctx context.Context) error {
 	case report.Error != "":
 		err = saidBeforeTheEnd(report.Error, <-ended)
 	default:
+		b.mu.Lock()
 		b.public, b.admin = report.Public, report.Admin
+		b.mu.Unlock()
 		// The console stays where it was.
-		b.set("LPBRIDGE_ADMIN_LISTEN", b.admin)
-		b.up(b.public, localURL(b.admin))
+		b.set("LPBRIDGE_ADMIN_LISTEN", report.Admin)
+		b.up(report.Public, localURL(report.Admin))
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -223,11 +225,17 @@ func away(ctx context.Context) bool {
 	}
 }
 
+func (b *childBridge) adminAddress() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.admin
+}
+
 // pending is how many events the bridge has not settled.
 func (b *childBridge) pending(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, localURL(b.admin)+"/status", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, localURL(b.adminAddress())+"/status", nil)
 	if err != nil {
 		return 0, err
 	}
