@@ -15,7 +15,8 @@ import (
 // Announcement says what an agent will see.
 const Announcement = `Up to six short conversations of test consumers come into the account's queue and are closed again at once; the last
 one stays open for a few seconds and brings messages that say they are a test, one of them 5000 characters long. Two
-requests for tokens are wrong on purpose. Nothing else of the account is read or changed.`
+requests for tokens are wrong on purpose. Nothing else of the account is read or changed. Interrupt it and it closes what
+it opened first; kill it and an agent has to close the last one.`
 
 // Options say which account, and how to speak for it.
 type Options struct {
@@ -36,6 +37,8 @@ type Options struct {
 type Learner struct {
 	opts   Options
 	report Report
+	// left are the conversations still to be closed, and whose they are.
+	left map[string]speaker
 }
 
 // Report is what was learnt. It holds no secret, no id and no text.
@@ -66,26 +69,32 @@ func New(o Options) *Learner {
 	if o.UserAgent == "" {
 		o.UserAgent = lpauth.DefaultUserAgent
 	}
-	return &Learner{opts: o, report: Report{Faults: map[string]any{}}}
+	return &Learner{opts: o, report: Report{Faults: map[string]any{}}, left: map[string]speaker{}}
 }
 
 // Run asks everything, which takes some seconds. What could not be asked is said in the report; the error is one that
-// keeps all of it from being asked, or a conversation that could not be closed.
+// keeps all of it from being asked, or a conversation that could not be closed. When ctx ends, what is open is closed
+// before Run returns.
 func (l *Learner) Run(ctx context.Context) (Report, error) {
+	err := l.ask(ctx)
+	return l.report, errors.Join(err, l.closeLeft(ctx))
+}
+
+func (l *Learner) ask(ctx context.Context) error {
 	ana, err := l.speaker(ctx)
 	if err != nil {
-		return l.report, fmt.Errorf("tokens: %w", err)
+		return fmt.Errorf("tokens: %w", err)
 	}
 	bea, err := l.speaker(ctx)
 	if err != nil {
-		return l.report, fmt.Errorf("tokens: %w", err)
+		return fmt.Errorf("tokens: %w", err)
 	}
 	l.askDomains(ctx)
 	l.askTokens(ctx)
 	if err := l.askOpenings(ctx, ana); err != nil {
-		return l.report, err
+		return err
 	}
-	return l.report, l.askConversation(ctx, ana, bea)
+	return l.askConversation(ctx, ana, bea)
 }
 
 // found notes an answer; no value means that it settles nothing.
@@ -136,6 +145,9 @@ func (l *Learner) askDomains(ctx context.Context) {
 		return
 	}
 	values := map[int]any{http.StatusNotFound: "404", http.StatusBadRequest: "400", http.StatusOK: "empty"}
+	if a.page() {
+		values = nil
+	}
 	l.found("domainUnknownService", a, values[a.status])
 }
 
@@ -152,7 +164,8 @@ func (l *Learner) askTokens(ctx context.Context) {
 			l.failed("oauthErrorForm", err.Error())
 		} else {
 			l.found("oauthErrorForm", a, tokenErrorForm(a))
-			l.found("oauthErrorStatus", a, either(a.status == 400, 400, a.status == 401, 401))
+			known := tokenErrorForm(a) != nil
+			l.found("oauthErrorStatus", a, either(known && a.status == 400, 400, known && a.status == 401, 401))
 		}
 	}
 	base, err := l.opts.Domains.BaseURL(ctx, lpauth.ServiceIDP)
@@ -227,6 +240,9 @@ func (l *Learner) openings() []opening {
 // askOpenings opens conversations in doubtful ways, and closes those that were opened.
 func (l *Learner) askOpenings(ctx context.Context, who speaker) error {
 	for _, o := range l.openings() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		a, replies, err := l.open(ctx, who, o.batch(), o.change)
 		if err != nil {
 			l.failed(o.knob, err.Error())
@@ -262,6 +278,9 @@ func (l *Learner) askConversation(ctx context.Context, ana, bea speaker) error {
 		return errors.New("open a conversation: LivePerson opened none")
 	}
 	for _, q := range l.questions(id, bea) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		who := ana
 		if q.who != nil {
 			who = *q.who

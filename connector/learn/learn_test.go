@@ -1,10 +1,15 @@
 package learn_test
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,8 +22,14 @@ import (
 // account is a LivePerson with some switches turned.
 func account(t *testing.T, faults lpsim.Faults) (*lpsim.Sim, *learn.Learner) {
 	t.Helper()
+	return accountBehind(t, faults, func(sim http.Handler) http.Handler { return sim })
+}
+
+// accountBehind is one whose calls pass through something.
+func accountBehind(t *testing.T, faults lpsim.Faults, through func(sim http.Handler) http.Handler) (*lpsim.Sim, *learn.Learner) {
+	t.Helper()
 	sim := lpsim.New(lpsim.Config{Faults: faults, ClientSecret: "sandbox-secret"})
-	server := httptest.NewServer(sim)
+	server := httptest.NewServer(through(sim))
 	t.Cleanup(func() { server.Close(); sim.Close() })
 	transport := server.Client().Transport
 	secrets, err := lpauth.NewSecrets(func() ([]string, error) { return []string{"sandbox-secret"}, nil }, nil)
@@ -87,13 +98,7 @@ func TestADefaultAccountIsLearnt(t *testing.T) {
 			t.Errorf("%s: %s", f.Knob, f.Unsettled)
 		}
 	}
-	defaults := reflect.ValueOf(lpsim.Faults{}.WithDefaults())
-	for i := range defaults.NumField() {
-		knob := defaults.Type().Field(i).Tag.Get("json")
-		if value, asked := report.Faults[knob]; asked && !reflect.DeepEqual(value, defaults.Field(i).Interface()) {
-			t.Errorf("%s: learnt %v of an account with %v", knob, value, defaults.Field(i))
-		}
-	}
+	onlyDefaults(t, report)
 	if n := len(report.Faults); n < 20 {
 		t.Errorf("only %d knobs were learnt", n)
 	}
@@ -166,6 +171,73 @@ func TestNothingIsLearntOfAnAccountInTrouble(t *testing.T) {
 	for _, knob := range []string{"nullOptionalFields", "ttrNames", "longBatch", "clientPropertiesForm", "sdeTypes"} {
 		if value, known := report.Faults[knob]; known {
 			t.Errorf("%s is %v by an answer that says nothing", knob, value)
+		}
+	}
+}
+
+// TestAPageInBetweenIsNotLearnt: a proxy's page says nothing of LivePerson, whatever its status and whichever call it is for.
+func TestAPageInBetweenIsNotLearnt(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			for call := int64(1); call <= 30; call++ {
+				var made atomic.Int64
+				_, learner := accountBehind(t, lpsim.Faults{}, func(sim http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if made.Add(1) != call {
+							sim.ServeHTTP(w, r)
+							return
+						}
+						w.Header().Set("Content-Type", "text/html")
+						w.WriteHeader(status)
+						_, _ = io.WriteString(w, "<html><body>not here</body></html>")
+					})
+				})
+				report, err := learner.Run(t.Context())
+				if err != nil {
+					t.Logf("call %d: %v", call, err)
+				}
+				onlyDefaults(t, report)
+			}
+		})
+	}
+}
+
+// onlyDefaults checks that what was learnt is what an account without a switch turned is like.
+func onlyDefaults(t *testing.T, report learn.Report) {
+	t.Helper()
+	defaults := reflect.ValueOf(lpsim.Faults{}.WithDefaults())
+	for i := range defaults.NumField() {
+		knob := defaults.Type().Field(i).Tag.Get("json")
+		if value, asked := report.Faults[knob]; asked && !reflect.DeepEqual(value, defaults.Field(i).Interface()) {
+			t.Errorf("%s: learnt %v of an account with %v", knob, value, defaults.Field(i))
+		}
+	}
+}
+
+// TestAnInterruptedLearnerClosesWhatItOpened: Ctrl-C at any moment leaves no conversation in an agent's queue.
+func TestAnInterruptedLearnerClosesWhatItOpened(t *testing.T) {
+	t.Parallel()
+	for calls := 1; calls <= 30; calls++ {
+		ctx, interrupt := context.WithCancel(t.Context())
+		var made atomic.Int64
+		sim, learner := accountBehind(t, lpsim.Faults{}, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if made.Add(1) == int64(calls) {
+					interrupt()
+				}
+				next.ServeHTTP(w, r)
+			})
+		})
+		_, err := learner.Run(ctx)
+		interrupt()
+		if err == nil && made.Load() > int64(calls)+1 {
+			t.Errorf("interrupted at call %d of %d, and it went on", calls, made.Load())
+		}
+		for _, c := range sim.Conversations() {
+			if c.State != "CLOSE" {
+				t.Errorf("interrupted at call %d: a conversation is left %s", calls, c.State)
+			}
 		}
 	}
 }

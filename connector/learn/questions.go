@@ -43,16 +43,18 @@ func (l *Learner) questions(id string, bea speaker) []question {
 			return either(refused && a.status == 200, 200, refused && a.status == 400, 400)
 		}},
 		{knob: "sendErrorStatus", ask: sending(event(id, words(""))), value: func(a answer) any {
-			return either(a.status == 200 && a.refused(), 200, a.status == 400, 400)
+			return either(a.status == 200 && a.refused(), 200, a.status == 400 && a.refused(), 400)
 		}},
 		{knob: "unknownConversation", ask: sending(event(uuid.NewString(), words("test"))), value: func(a answer) any {
 			switch {
+			case !a.refused():
+				return nil
 			case a.status == http.StatusNotFound || a.reply().Code == "NOT_FOUND":
 				return "not_found"
 			case a.status == http.StatusUnauthorized:
 				return "unauthorized"
 			}
-			return either(a.refused(), "bad_request", false, nil)
+			return "bad_request"
 		}},
 		{knob: "foreignConversationCode", ask: sending(event(id, words("test"))), who: &bea, value: oneOfCodes(40102, 40103)},
 		{

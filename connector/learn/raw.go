@@ -30,16 +30,45 @@ type answer struct {
 
 // reply is an answer of SEND, or an element of one of CONVERSATION.
 type reply struct {
-	Code string          `json:"code"`
+	Code code            `json:"code"`
 	Body json.RawMessage `json:"body"`
+}
+
+// code is LivePerson's word for an outcome, or its number where it refuses a token.
+type code string
+
+func (c *code) UnmarshalJSON(text []byte) error {
+	if word := ""; json.Unmarshal(text, &word) == nil {
+		*c = code(word)
+		return nil
+	}
+	var number json.Number
+	err := json.Unmarshal(text, &number)
+	*c = code(number)
+	return err
 }
 
 func (r reply) ok() bool { return r.Code == "OK" }
 
-// reply reads the answer of SEND. Its code is a number where LivePerson refuses a token.
+// reply reads the answer of SEND.
 func (a answer) reply() (r reply) {
 	_ = json.Unmarshal(a.body, &r)
 	return r
+}
+
+// replies reads the answer of CONVERSATION.
+func (a answer) replies() (all []reply) {
+	_ = json.Unmarshal(a.body, &all)
+	return all
+}
+
+// page reports whether it is a page for people, such as a proxy's, and so not LivePerson's.
+func (a answer) page() bool { return bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<")) }
+
+// livePersons reports whether it is in LivePerson's form. What is not may come from anything in between, whatever its status.
+func (a answer) livePersons() bool {
+	all := a.replies()
+	return a.reply().Code != "" || a.errorCode() != 0 || len(all) > 0 && all[0].Code != ""
 }
 
 // succeeded reports whether a SEND was applied.
@@ -47,7 +76,10 @@ func (a answer) succeeded() bool { return a.status/100 == 2 && a.reply().ok() }
 
 // refused reports whether LivePerson said no, and not something else or nobody.
 func (a answer) refused() bool {
-	return a.status/100 == 4 && a.status != http.StatusTooManyRequests || a.status/100 == 2 && a.reply().Code != "" && !a.reply().ok()
+	if !a.livePersons() || a.status == http.StatusTooManyRequests {
+		return false
+	}
+	return a.status/100 == 4 || a.status/100 == 2 && a.reply().Code != "" && !a.reply().ok()
 }
 
 // errorCode is LivePerson's number of a refused token, 0 without one.
@@ -133,7 +165,11 @@ func (l *Learner) messaging(ctx context.Context, who speaker, m messaging) (answ
 	if m.change != nil {
 		m.change(header)
 	}
-	return l.call(ctx, http.MethodPost, base+"/api/account/"+account+"/messaging/consumer/conversation"+m.path+"?v=3", body, header)
+	a, err := l.call(ctx, http.MethodPost, base+"/api/account/"+account+"/messaging/consumer/conversation"+m.path+"?v=3", body, header)
+	if id := opened(a.replies()); id != "" {
+		l.left[id] = who
+	}
+	return a, err
 }
 
 // object spares types for requests that are made once.
@@ -158,15 +194,14 @@ func (l *Learner) send(ctx context.Context, who speaker, body any, change func(h
 	return l.messaging(ctx, who, messaging{path: "/send", body: body, change: change})
 }
 
-// open asks for a conversation with a batch and returns its replies.
+// open asks for a conversation with a batch and returns its replies. It is not interrupted: an answer that nobody waits
+// for is a conversation that nobody closes.
 func (l *Learner) open(ctx context.Context, who speaker, batch []object, change func(http.Header)) (answer, []reply, error) {
-	a, err := l.messaging(ctx, who, messaging{body: batch, change: change})
-	if err != nil {
-		return a, nil, err
+	if err := ctx.Err(); err != nil {
+		return answer{}, nil, err
 	}
-	var replies []reply
-	_ = json.Unmarshal(a.body, &replies)
-	return a, replies, nil
+	a, err := l.messaging(context.WithoutCancel(ctx), who, messaging{body: batch, change: change})
+	return a, a.replies(), err
 }
 
 func profile(sdes ...object) object {
@@ -192,16 +227,39 @@ func opened(replies []reply) string {
 	return body.ConversationID
 }
 
-// close ends a conversation without a survey.
+// closeTries is how often a conversation is closed, closePause what lies between the first two; it doubles.
+const (
+	closeTries = 4
+	closePause = 250 * time.Millisecond
+)
+
+// close ends a conversation without a survey, also for whoever has lost patience.
 func (l *Learner) close(ctx context.Context, who speaker, id string) error {
-	a, err := l.send(ctx, who, request("cm.UpdateConversationField", object{
-		"conversationId": id, "conversationField": object{"field": "Stage", "conversationState": "CLOSE"},
-	}), nil)
-	if err == nil && !a.succeeded() {
-		err = fmt.Errorf("LivePerson answered %d", a.status)
+	ctx = context.WithoutCancel(ctx)
+	var failed error
+	for try := range closeTries {
+		if try > 0 {
+			time.Sleep(closePause << (try - 1))
+		}
+		a, err := l.send(ctx, who, request("cm.UpdateConversationField", object{
+			"conversationId": id, "conversationField": object{"field": "Stage", "conversationState": "CLOSE"},
+		}), nil)
+		if err == nil && a.succeeded() {
+			delete(l.left, id)
+			return nil
+		}
+		if failed = err; failed == nil {
+			failed = fmt.Errorf("LivePerson answered %d", a.status)
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("a test conversation could not be closed, an agent must: %w", err)
+	return fmt.Errorf("a test conversation could not be closed, an agent must: %w", failed)
+}
+
+// closeLeft closes what is still open, whatever kept it from being closed before.
+func (l *Learner) closeLeft(ctx context.Context) error {
+	var failed []error
+	for id, who := range l.left {
+		failed = append(failed, l.close(ctx, who, id))
 	}
-	return nil
+	return errors.Join(failed...)
 }
