@@ -95,7 +95,7 @@ func TestPercentile(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range [][]string{{"-threads=0"}, {"-rate=1"}, {"-rounds=99"}, {"-pending=2000000"}, {"-stage=1ms"}, {"now"}} {
+	for _, args := range [][]string{{"-threads=0"}, {"-rate=1"}, {"-rounds=99"}, {"-pending=2000000"}, {"-stage=1ms"}, {"-only=sums"}, {"now"}} {
 		var out, log bytes.Buffer
 		if code := execute(t.Context(), args, &out, &log); code != 2 {
 			t.Errorf("%s: exit code %d, want 2", strings.Join(args, " "), code)

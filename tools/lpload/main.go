@@ -17,6 +17,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -35,7 +37,27 @@ type options struct {
 	before      string
 	json        string
 	profile     string
+	// only names what is measured, all if it is empty.
+	only []string
 }
+
+// What can be measured by itself.
+const (
+	saturatedPart     = "saturated"
+	steadyPart        = "steady"
+	notificationsPart = "notifications"
+	troublePart       = "trouble"
+	slowPart          = "slow"
+	threadsPart       = "threads"
+	restartPart       = "restart"
+)
+
+var parts = []string{saturatedPart, steadyPart, notificationsPart, troublePart, slowPart, threadsPart, restartPart}
+
+// wants says whether a part is measured, and wantsAny whether one of several is.
+func (o *options) wants(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
+
+func (o *options) wantsAny(list ...string) bool { return slices.ContainsFunc(list, o.wants) }
 
 // partArgument marks lpload's own processes.
 const partArgument = "part"
@@ -82,8 +104,17 @@ func parse(args []string, log io.Writer) (options, error) {
 	f.StringVar(&o.before, "before", "", "another lpbridge binary, measured in the same rounds and compared")
 	f.StringVar(&o.json, "json", "", "file to write the numbers to as JSON")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of lpbridge while saturated")
+	only := f.String("only", "", "what to measure, of "+strings.Join(parts, ","))
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	for _, part := range o.only {
+		if !slices.Contains(parts, part) {
+			return o, fmt.Errorf("-only: %q is none of %s", part, strings.Join(parts, ","))
+		}
 	}
 	if *quick {
 		o.rounds, o.stage, o.known, o.pending = 1, time.Second, 2000, 10_000

@@ -69,9 +69,16 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	began := time.Now()
 	for _, stage := range []struct {
-		name string
-		do   func(context.Context) error
-	}{{"floors", r.compare}, {"many threads", r.each(r.manyThreads)}, {"restart", r.each(r.restart)}} {
+		name   string
+		wanted bool
+		do     func(context.Context) error
+	}{
+		{"floors", r.wantsAny(saturatedPart, steadyPart, notificationsPart, troublePart, slowPart), r.compare},
+		{"many threads", r.wants(threadsPart), r.each(r.manyThreads)}, {"restart", r.wants(restartPart), r.each(r.restart)},
+	} {
+		if !stage.wanted {
+			continue
+		}
 		fmt.Fprintf(out, "%5.0f s  %s\n", time.Since(began).Seconds(), stage.name)
 		if err := stage.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", stage.name, err)
@@ -180,6 +187,35 @@ func (r *run) start(ctx context.Context, dir string) ([]*system, error) {
 
 // one takes all measurements of one system once.
 func (r *run) one(ctx context.Context, s *system, round int) error {
+	lasting := s.name == "floor" || s.isBridge()
+	for _, part := range []struct {
+		wanted bool
+		do     func() error
+	}{
+		{r.wants(saturatedPart), func() error { return r.measureSaturated(ctx, s, round) }},
+		{r.wants(steadyPart), func() error { return r.measureSteady(ctx, s) }},
+		{lasting && r.wants(notificationsPart), func() error {
+			took, err := r.notifications(ctx, s, r.stage/2)
+			r.percentiles("notified", s, took)
+			return err
+		}},
+		{lasting && r.wants(troublePart), func() error {
+			delivered, err := r.troubled(ctx, s, r.stage)
+			r.found.add("delivered/s, trouble", s.name, delivered)
+			return err
+		}},
+	} {
+		if !part.wanted {
+			continue
+		}
+		if err := part.do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) measureSaturated(ctx context.Context, s *system, round int) error {
 	stop := r.profiling(ctx, s, round)
 	full, err := r.saturate(ctx, s, r.threads, r.stage)
 	stop()
@@ -191,6 +227,10 @@ func (r *run) one(ctx context.Context, s *system, round int) error {
 	if full.lost > 0 {
 		r.notes = append(r.notes, fmt.Sprintf("%s: %d of %d accepted messages did not arrive in time", s.name, full.lost, full.count+full.lost))
 	}
+	return nil
+}
+
+func (r *run) measureSteady(ctx context.Context, s *system) error {
 	even, err := r.steady(ctx, s, r.stage)
 	if err != nil {
 		return err
@@ -200,17 +240,7 @@ func (r *run) one(ctx context.Context, s *system, round int) error {
 	r.percentiles("typing", s, even.typing)
 	r.percentiles("held typing", s, even.held)
 	r.found.add("typing passed on", s.name, float64(len(even.typing))/float64(max(even.typed, 1)))
-	if s.name != "floor" && !s.isBridge() {
-		return nil
-	}
-	took, err := r.notifications(ctx, s, r.stage/2)
-	if err != nil {
-		return err
-	}
-	r.percentiles("notified", s, took)
-	delivered, err := r.troubled(ctx, s, r.stage)
-	r.found.add("delivered/s, trouble", s.name, delivered)
-	return err
+	return nil
 }
 
 func (r *run) percentiles(what string, s *system, values []time.Duration) {
@@ -255,7 +285,7 @@ func download(ctx context.Context, url, file string) error {
 // slowUpstream compares lpbridge with the durable floor where LivePerson takes
 // its time.
 func (r *run) slowUpstream(ctx context.Context, systems []*system) error {
-	if r.slow == 0 {
+	if r.slow == 0 || !r.wants(slowPart) {
 		return nil
 	}
 	if err := r.control(ctx, "latency?d="+r.slow.String()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -60,20 +61,30 @@ func (r *run) targets() []target {
 	}
 }
 
+// measured are the targets there are values for, or should be.
+func (r *run) measured() []target {
+	return slices.DeleteFunc(r.targets(), func(t target) bool { return len(r.only) > 0 && len(r.found[t.key]) == 0 })
+}
+
 func (r *run) rows() []row {
 	var rows []row
-	for _, t := range r.targets() {
+	for _, t := range r.measured() {
 		rows = append(rows, t.row(r.found))
 	}
 	few := r.found.median("CPU per 1000, few threads", "bridge")
 	many := r.found.median("CPU per 1000, known threads", "bridge")
-	rows = append(rows, held(row{
-		What: fmt.Sprintf("CPU per 1000, %d threads against 100", r.known), Value: many, Unit: "ms", Floor: few, Of: "itself",
-	}, target{must: 1.2, aim: 1}))
+	if r.wants(threadsPart) {
+		rows = append(rows, held(row{
+			What: fmt.Sprintf("CPU per 1000, %d threads against 100", r.known), Value: many, Unit: "ms", Floor: few, Of: "itself",
+		}, target{must: 1.2, aim: 1}))
+	}
 	if info, err := os.Stat(r.bridges[0].path); err == nil {
 		rows = append(rows, held(row{What: "binary", Value: float64(info.Size()) / (1 << 20), Unit: "MiB"}, target{must: 30, aim: 25}))
 	}
 	for _, name := range []string{"relay", "floor"} {
+		if !r.wants(saturatedPart) {
+			break
+		}
 		rows = append(rows, held(row{
 			What: "for comparison: " + name + " delivered/s", Value: r.found.median("delivered/s", name), Unit: "/s",
 			Floor: r.found.median("delivered/s", "proxy"), Of: "proxy",
@@ -92,10 +103,13 @@ type change struct {
 // changes has what both binaries were measured for, without regard to floors.
 func (r *run) changes() []change {
 	var list []change
-	for _, t := range r.targets() {
+	for _, t := range r.measured() {
 		list = append(list, change{t.what, t.unit, r.found.median(t.key, "before"), r.found.median(t.key, "bridge"), t.more})
 	}
 	const many = "CPU per 1000, known threads"
+	if !r.wants(threadsPart) {
+		return list
+	}
 	return append(list, change{fmt.Sprintf("CPU per 1000, %d threads", r.known), "ms", r.found.median(many, "before"), r.found.median(many, "bridge"), false})
 }
 

@@ -34,3 +34,15 @@ func TestMeasuresLpbridge(t *testing.T) {
 		}
 	}
 }
+
+// TestMeasuresOnePart: what was not measured is not reported as nought.
+func TestMeasuresOnePart(t *testing.T) {
+	var out, log bytes.Buffer
+	args := []string{"-only=saturated", "-rounds=1", "-stage=200ms", "-threads=10", "-connections=2"}
+	if code := execute(t.Context(), args, &out, &log); code != 0 {
+		t.Fatalf("exit code %d: %s\n%s", code, &log, &out)
+	}
+	if got := out.String(); !strings.Contains(got, "delivered messages/s, saturated") || strings.Contains(got, "notification") || strings.Contains(got, "restart") {
+		t.Errorf("the report has too much or too little:\n%s", got)
+	}
+}
