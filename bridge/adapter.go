@@ -54,7 +54,7 @@ type Channel struct {
 	// otherwise as soon as Deliver has ended well.
 	ReportsDelivery bool
 	// Uploads says that the channel passes the bytes of agents' files on, which it gets
-	// by [Core.File]: it needs no address of ours.
+	// by [Files.File]: it needs no address of ours.
 	Uploads bool
 	// TypingIn is how the channel reports a consumer's typing.
 	TypingIn TypingSource
@@ -156,6 +156,14 @@ type Closer interface {
 // Core is what the bridge offers an adapter. It is bound to the adapter's
 // channel.
 type Core interface {
+	Intake
+	Files
+	// Records are the channel's own durable records.
+	Records() Records
+}
+
+// Intake takes what comes from a channel.
+type Intake interface {
 	// Accept makes events durable, in order, together with the records. When it
 	// returns nil every event is on disk or was a duplicate, and may be
 	// answered 2xx; otherwise nothing was stored. Typing among the events is
@@ -167,15 +175,17 @@ type Core interface {
 	// Disconnected says that the consumer's connection to a thread was lost:
 	// typing ends.
 	Disconnected(thread ThreadID)
-	// Records are the channel's own durable records.
-	Records() Records
+	// LeftOut counts what came from the channel and was not relayed, or not whole.
+	// The reason is one of a few words of the adapter's.
+	LeftOut(reason string)
+}
+
+// Files has what agents send.
+type Files interface {
 	// File opens an agent's file that an event's attachment names, wherever it lies. The
 	// error is [ErrNoFile] when there is no such file, it is too large or it can no
 	// longer be had; after any other another try may work. The body must be closed.
 	File(ctx context.Context, a Attachment) (*File, error)
-	// LeftOut counts what came from the channel and was not relayed, or not whole.
-	// The reason is one of a few words of the adapter's.
-	LeftOut(reason string)
 }
 
 // File is an agent's file on its way to the channel.
@@ -195,7 +205,7 @@ type Accepted struct {
 	Duplicates int
 }
 
-// Errors of [Core.Accept].
+// Errors of [Core] and [Records].
 var (
 	// ErrBusy means that the journal holds as many pending events as it may.
 	ErrBusy = errors.New("too many events are pending")
@@ -203,7 +213,7 @@ var (
 	ErrStorage = errors.New("the journal cannot write")
 	// ErrRecordTaken means that a key of a record belongs to another record.
 	ErrRecordTaken = errors.New("a record key is taken")
-	// ErrNoFile means that a file of [Core.File] is not to be had.
+	// ErrNoFile means that a file of [Files.File] is not to be had.
 	ErrNoFile = errors.New("the file cannot be had")
 	// ErrNoRecord means that no such record exists.
 	ErrNoRecord = errors.New("no such record")
@@ -225,7 +235,7 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 // message of the history it serves. Core and journal do not look into Data.
 type Record struct {
 	Kind string
-	// ID is unique within channel and kind; see [Records.NextID].
+	// ID is unique within channel and kind; see [RecordWriter.NextID].
 	ID int64
 	// Parent groups records of a kind for listing, such as the messages of a
 	// conversation; may be empty.
@@ -250,15 +260,25 @@ type Page struct {
 
 // Records are a channel's own durable things: contacts, history.
 type Records interface {
-	// NextID returns a number never returned before for the kind, also not
-	// before a restart.
-	NextID(ctx context.Context, kind string) (int64, error)
+	RecordReader
+	RecordWriter
+}
+
+// RecordReader reads records.
+type RecordReader interface {
 	// Get returns a record by id or [ErrNoRecord].
 	Get(ctx context.Context, kind string, id int64) (Record, error)
 	// Find returns a record by one of its keys or [ErrNoRecord].
 	Find(ctx context.Context, kind, key string) (Record, error)
 	// List returns records of a kind below a parent.
 	List(ctx context.Context, kind, parent string, p Page) ([]Record, error)
+}
+
+// RecordWriter makes, replaces and removes records.
+type RecordWriter interface {
+	// NextID returns a number never returned before for the kind, also not
+	// before a restart.
+	NextID(ctx context.Context, kind string) (int64, error)
 	// Save writes records durably and all or none; a record with a known id is
 	// replaced. [ErrRecordTaken] when a key belongs to another record.
 	Save(ctx context.Context, records ...Record) error

@@ -59,7 +59,7 @@ type EventLog interface {
 	// Append makes a batch durable and returns the Seq of each entry, 0 for one
 	// whose idempotency key was known, also from an earlier entry of the batch.
 	// The rest of the batch is stored in any case. [ErrBusy] when more entries
-	// would be pending than may be, [ErrRecordTaken] as in [Records.Save],
+	// would be pending than may be, [ErrRecordTaken] as in [RecordWriter.Save],
 	// [ErrUnclaimedFull] when there is no room for Unclaimed; nothing is stored
 	// then.
 	Append(ctx context.Context, b Batch) ([]int64, error)

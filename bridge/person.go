@@ -62,7 +62,7 @@ const recordsPage = 100
 
 // EachRecord goes through the records of a kind below a parent. It ends with the
 // first error.
-func EachRecord(ctx context.Context, records Records, kind, parent string) iter.Seq2[Record, error] {
+func EachRecord(ctx context.Context, records RecordReader, kind, parent string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for after := int64(0); ; {
 			page, err := records.List(ctx, kind, parent, Page{After: after, Limit: recordsPage})

@@ -56,7 +56,7 @@ func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// ProblemOf translates an error of [Core.Accept], [ReadJSON] or [ReadBody] into
+// ProblemOf translates an error of [Intake.Accept], [ReadJSON] or [ReadBody] into
 // an answer. An error it does not know is one of storing: the sender is asked to
 // repeat, which loses nothing.
 func ProblemOf(err error) *Problem {

@@ -327,6 +327,6 @@ func (h *history) findLast(ctx context.Context, c *conversation) error {
 
 // messages goes through a conversation, the newest first, between two positions
 // that are not part of it; 0 is no bound.
-func (c *conversation) messages(ctx context.Context, records bridge.Records, after, before int64) iter.Seq2[*message, error] {
+func (c *conversation) messages(ctx context.Context, records bridge.RecordReader, after, before int64) iter.Seq2[*message, error] {
 	return kindMessage.Each(ctx, records, parentOf(c.ID), bridge.Page{After: after, Before: before, Newest: true})
 }

@@ -96,7 +96,7 @@ func (r registry) counter(name, help string) prometheus.Counter {
 }
 
 // registerGauges adds what is read from the bridge's state at each scrape.
-func registerGauges(reg prometheus.Registerer, j bridge.Journal, all func() (known, delivering int)) {
+func registerGauges(reg prometheus.Registerer, j bridge.Backlog, all func() (known, delivering int)) {
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}

@@ -36,13 +36,21 @@ type typist interface {
 	Present(key bridge.ThreadKey, there func(id string) bool)
 }
 
+// newsJournal is what notifications need of the journal.
+type newsJournal interface {
+	bridge.Ledger
+	bridge.UnclaimedChanges
+	Append(ctx context.Context, b bridge.Batch) ([]int64, error)
+	RecordsOf(channel string) bridge.Records
+}
+
 // news takes LivePerson's notifications: it finds out whose each change is, makes
 // durable what must not be lost, and lets the rest happen.
 type news struct {
 	account   connector.AccountID
 	clientID  string
 	verify    func(header string, body []byte) error
-	journal   bridge.Journal
+	journal   newsJournal
 	directory *directory
 	openings  *openings
 	files     *files

@@ -53,7 +53,7 @@ func (k Kind[T]) DecodeWithBytes(r bridge.Record) (*T, []byte, error) {
 }
 
 // Get reads a record by its id, or returns [bridge.ErrNoRecord].
-func (k Kind[T]) Get(ctx context.Context, records bridge.Records, id int64) (*T, error) {
+func (k Kind[T]) Get(ctx context.Context, records bridge.RecordReader, id int64) (*T, error) {
 	r, err := records.Get(ctx, string(k), id)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (k Kind[T]) Get(ctx context.Context, records bridge.Records, id int64) (*T,
 }
 
 // Find reads a record by one of its keys, or returns [bridge.ErrNoRecord].
-func (k Kind[T]) Find(ctx context.Context, records bridge.Records, key string) (*T, error) {
+func (k Kind[T]) Find(ctx context.Context, records bridge.RecordReader, key string) (*T, error) {
 	r, err := records.Find(ctx, string(k), key)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (k Kind[T]) Find(ctx context.Context, records bridge.Records, key string) (
 }
 
 // NextID returns a number that no record of the kind had before.
-func (k Kind[T]) NextID(ctx context.Context, records bridge.Records) (int64, error) {
+func (k Kind[T]) NextID(ctx context.Context, records bridge.RecordWriter) (int64, error) {
 	return records.NextID(ctx, string(k))
 }
 
@@ -80,7 +80,7 @@ const batch = 100
 
 // Each goes through the records of a parent within the bounds of a page, whose
 // Limit does not count. It ends with the first error.
-func (k Kind[T]) Each(ctx context.Context, records bridge.Records, parent string, p bridge.Page) iter.Seq2[*T, error] {
+func (k Kind[T]) Each(ctx context.Context, records bridge.RecordReader, parent string, p bridge.Page) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		p.Limit = batch
 		for {
@@ -108,7 +108,7 @@ func (k Kind[T]) Each(ctx context.Context, records bridge.Records, parent string
 }
 
 // All returns every record of a parent, oldest first.
-func (k Kind[T]) All(ctx context.Context, records bridge.Records, parent string) ([]*T, error) {
+func (k Kind[T]) All(ctx context.Context, records bridge.RecordReader, parent string) ([]*T, error) {
 	all := []*T{}
 	for v, err := range k.Each(ctx, records, parent, bridge.Page{}) {
 		if err != nil {
@@ -121,7 +121,7 @@ func (k Kind[T]) All(ctx context.Context, records bridge.Records, parent string)
 
 // Newest returns up to limit records of a parent with ids below before, the
 // oldest of them first. A before of 0 is no bound.
-func (k Kind[T]) Newest(ctx context.Context, records bridge.Records, parent string, before int64, limit int) ([]*T, error) {
+func (k Kind[T]) Newest(ctx context.Context, records bridge.RecordReader, parent string, before int64, limit int) ([]*T, error) {
 	page, err := records.List(ctx, string(k), parent, bridge.Page{Before: before, Limit: limit, Newest: true})
 	if err != nil {
 		return nil, err

@@ -3,17 +3,27 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestNothingIsExportedForNobody holds what [search.idle] has as a rule.
-func TestNothingIsExportedForNobody(t *testing.T) {
-	s, err := findNames(filepath.Join("..", ".."))
+// module is loaded once, for that has every package built.
+var module = sync.OnceValues(func() (*search, error) { return findNames(filepath.Join("..", "..")) })
+
+func loaded(t *testing.T) *search {
+	t.Helper()
+	s, err := module()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// TestNothingIsExportedForNobody holds what [search.idle] has as a rule.
+func TestNothingIsExportedForNobody(t *testing.T) {
+	s := loaded(t)
 	if len(s.names) < 1000 {
 		t.Fatalf("only %d exported names were found", len(s.names))
 	}
@@ -22,11 +32,30 @@ func TestNothingIsExportedForNobody(t *testing.T) {
 	}
 }
 
+// searched is a module of some files.
+func searched(t *testing.T, files map[string]string) *search {
+	t.Helper()
+	dir := t.TempDir()
+	files["go.mod"] = "module example.org/m\n\ngo 1.26\n"
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := findNames(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // TestIdleNamesAreFound has a module of two packages, one of them published.
 func TestIdleNamesAreFound(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod": "module example.org/m\n\ngo 1.26\n",
+	s := searched(t, map[string]string{
 		"lane/lane.go": `package lane
 
 import "errors"
@@ -66,19 +95,7 @@ import "example.org/m/lane"
 
 func main() { l := lane.New(lane.Options{Width: 1}); println(l.Length, l.Kind()) }
 `,
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := findNames(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	var found []string
 	for _, n := range s.idle() {
 		found = append(found, n.folder+" "+n.full)
