@@ -21,6 +21,8 @@ type echo struct {
 	raw []byte
 	// taken is when LivePerson took it, by its own clock.
 	taken time.Time
+	// postponed says that it is kept, for nobody can tell yet which message it is.
+	postponed bool
 }
 
 // takeEcho notes a message of our own consumer; their other events tell us
@@ -124,6 +126,7 @@ func (n *news) postpone(ctx context.Context, e *echo, undecided <-chan struct{})
 	if _, err := n.journal.Append(ctx, in.batch); err != nil {
 		return err
 	}
+	e.postponed = true
 	n.spawn(func(ctx context.Context) {
 		select {
 		case <-undecided:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lpbridge/bridge"
@@ -54,6 +55,33 @@ func TestEchoIsOvertakenByItsAnswer(t *testing.T) {
 		r.say("t-1", "e-1", "ok")
 		r.say("t-1", "e-2", "ok")
 		time.Sleep(5 * time.Minute)
+		if got := r.allConsumerTexts(); count(got, "ok") != 2 || r.journal.PendingCount() > 0 {
+			t.Errorf("LivePerson has %q, %d pending, want ok twice", got, r.journal.PendingCount())
+		}
+	})
+}
+
+// Two threads of a consumer write the same at once, and LivePerson takes both. Their
+// echoes come while neither is answered, so nobody can tell whose is whose; and still
+// not when one answer is lost. They must be there when the other one is lost too.
+func TestEchoesAreKeptUntilItIsKnownWhoseTheyAre(t *testing.T) {
+	lostAfter := func(d time.Duration) fault {
+		return func(*http.Request, string) (*http.Response, error) {
+			time.Sleep(d)
+			return nil, io.ErrUnexpectedEOF
+		}
+	}
+	inBubble(t, rigOptions{echoWait: 35 * time.Second, quiet: true}, func(t *testing.T, r *rig) {
+		r.sayAs("t-1", "u", "e-1", "hello")
+		time.Sleep(time.Second)
+		r.door.lead(nil)
+		r.wire.fail(about(`"ok"`, inTurn(r.appliedThen(lostAfter(9*time.Second)), r.appliedThen(lostAfter(4*time.Second)))))
+		r.sayAs("t-1", "u", "e-2", "ok")
+		synctest.Wait()
+		r.sayAs("t-2", "u", "e-3", "ok")
+		time.Sleep(time.Second)
+		r.echo(r.conversation(), "ok", 0, 1)
+		time.Sleep(10 * time.Minute)
 		if got := r.allConsumerTexts(); count(got, "ok") != 2 || r.journal.PendingCount() > 0 {
 			t.Errorf("LivePerson has %q, %d pending, want ok twice", got, r.journal.PendingCount())
 		}

@@ -89,9 +89,7 @@ func (n *news) replay(ctx context.Context, conversation string) error {
 		return err
 	}
 	var events []connector.MessagingChange
-	ids := make([]int64, len(kept))
 	for i := range kept {
-		ids[i] = kept[i].ID
 		parsed, err := connector.ParseNotification(kept[i].Body)
 		switch parsed := parsed.(type) {
 		case *connector.MessagingEventNotification:
@@ -107,8 +105,14 @@ func (n *news) replay(ctx context.Context, conversation string) error {
 			n.metrics.drop("unreadable")
 		}
 	}
-	if err := n.takeClaimed(ctx, events); err != nil {
+	postponed, err := n.takeClaimed(ctx, events)
+	if err != nil {
 		return err
+	}
+	kept = slices.DeleteFunc(kept, func(u bridge.Unclaimed) bool { return slices.Contains(postponed, sent{u.Dialog, u.Sequence}) })
+	ids := make([]int64, len(kept))
+	for i := range kept {
+		ids[i] = kept[i].ID
 	}
 	n.metrics.claimed.Add(float64(len(kept)))
 	return n.journal.DropUnclaimed(ctx, ids...)
@@ -135,16 +139,25 @@ func sortBySequence(changes []connector.MessagingChange) {
 	}
 }
 
-// takeClaimed takes events that have an owner now.
-func (n *news) takeClaimed(ctx context.Context, events []connector.MessagingChange) error {
+// takeClaimed takes events that have an owner now. Postponed are the positions of
+// echoes that must be kept on.
+func (n *news) takeClaimed(ctx context.Context, events []connector.MessagingChange) (postponed []sent, err error) {
 	sortBySequence(events)
 	var in intake
 	for i := range events {
 		if err := n.takeEvent(ctx, &in, &events[i], false); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return n.keep(ctx, &in)
+	if err := n.keep(ctx, &in); err != nil {
+		return nil, err
+	}
+	for i := range in.echoes {
+		if e := &in.echoes[i]; e.postponed {
+			postponed = append(postponed, sent{e.dialog, e.sequence})
+		}
+	}
+	return postponed, nil
 }
 
 // sweep runs until ctx ends: it takes what has an owner by now, which happens when

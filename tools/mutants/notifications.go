@@ -23,6 +23,11 @@ var ofNotifications = []mutant{
 		packages: engine, run: "Copy",
 	},
 	{
+		name: "an echo that nobody can place yet is let go when it was looked at again",
+		file: "bridge/relay/echo.go", old: "\te.postponed = true\n", broken: "",
+		packages: engine, run: "EchoesAreKept",
+	},
+	{
 		name: "an echo does not tell which of two sendings arrived",
 		file: "bridge/relay/copies.go", old: "\t\treturn !taken.Before(x.Doubted.Add(x.Sent.Sub(x.Doubted) / 2))\n", broken: "\t\treturn false\n",
 		packages: engine, run: "HasNoCopy",
