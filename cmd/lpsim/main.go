@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -111,7 +110,7 @@ func play(ctx context.Context, env environment) error {
 	return serve(ctx, sim, listener, logger)
 }
 
-// open listens where the settings say, and puts TLS around it when they ask for it.
+// open listens where the settings say, and takes TLS too when they ask for it.
 func open(s settings) (listener net.Listener, scheme string, err error) {
 	if listener, err = net.Listen("tcp", s.Listen); err != nil {
 		return nil, "", fmt.Errorf("LPSIM_LISTEN: %w", err)
@@ -125,7 +124,7 @@ func open(s settings) (listener net.Listener, scheme string, err error) {
 	return listener, "https", nil
 }
 
-// secure puts TLS around a listener, with a certificate of an authority made for this run. The authority is written down
+// secure lets a listener take TLS too, with a certificate of an authority made for this run. The authority is written down
 // before anything is served, so that whoever waits for the port finds it.
 func secure(listener net.Listener, s settings) (net.Listener, error) {
 	authority, err := lpsim.NewAuthority()
@@ -141,7 +140,7 @@ func secure(listener net.Listener, s settings) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tls.NewListener(listener, config), os.WriteFile(s.CAFile, authority.PEM(), 0o644)
+	return listenEither(listener, config), os.WriteFile(s.CAFile, authority.PEM(), 0o644)
 }
 
 func loopback(addr net.Addr) bool {
@@ -193,6 +192,7 @@ Point a connector at
   account           %[2]s
   client id         %[3]s
   client secret     as configured with LPSIM_CLIENT_SECRET (default sandbox-secret)
+  administrator     %[6]s, with any password
 Webhooks go to      %[4]s
 
 Try
@@ -204,5 +204,5 @@ Try
   curl -s -X POST %[5]s://%[1]s/sim/conversations/ID/agent/typing -d '{"chatState":"COMPOSING"}'
   curl -s -X POST %[5]s://%[1]s/sim/conversations/ID/agent/messages -d '{"text":"How can I help?"}'
   curl -sN %[5]s://%[1]s/sim/events
-`, addr, c.Account, c.ClientID, webhooks, scheme)
+`, addr, c.Account, c.ClientID, webhooks, scheme, c.Admin)
 }

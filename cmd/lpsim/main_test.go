@@ -112,6 +112,15 @@ func TestItServesHTTPSWithAnAuthorityOfItsOwn(t *testing.T) {
 	if _, err := http.Get(page); err == nil {
 		t.Error("somebody trusts the authority already")
 	}
+	// LivePerson's demo app looks its domains up in plain.
+	plain, err := http.Get(strings.Replace(page, "https:", "http:", 1) + "healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Body.Close()
+	if plain.StatusCode != http.StatusOK || plain.ProtoMajor != 1 {
+		t.Errorf("in plain: %s over %s", plain.Status, plain.Proto)
+	}
 	stop()
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d, log %s", code, log.String())

@@ -17,11 +17,12 @@ const prefix = "LPSIM_"
 // settings are the environment. The client secret is one of tests and may be written down.
 type settings struct {
 	Listen           string        `env:"LISTEN,default=127.0.0.1:8090" desc:"Address of everything."`
-	CAFile           string        `env:"CA_FILE" desc:"Serve https; the certificate of the authority made for this run is written to this file, for connectors to trust."`
+	CAFile           string        `env:"CA_FILE" desc:"Serve https on the same port as plain HTTP; the certificate of the authority made for this run is written to this file, for connectors to trust."`
 	Host             string        `env:"HOST" desc:"host:port of the base URIs in domain answers, such as the name of a container; else that of the request."`
 	Account          string        `env:"ACCOUNT_ID,default=sandbox" desc:"Account."`
 	ClientID         string        `env:"CLIENT_ID,default=sandbox-client" desc:"App install id."`
 	ClientSecret     string        `env:"CLIENT_SECRET,default=sandbox-secret" desc:"Secret of the app, and key of webhook signatures."`
+	Admin            string        `env:"ADMIN,default=admin" desc:"Login name of the account's administrator, who may have any password."`
 	WebhookURL       string        `env:"WEBHOOK_URL" desc:"Where all five event types go."`
 	WebhookRetries   int           `env:"WEBHOOK_RETRIES,default=0" desc:"Retries by number, 30 s apart, at most 5."`
 	WebhookRetention int           `env:"WEBHOOK_RETENTION,default=0" desc:"Retries by time to live instead, in seconds (2 to 259200)."`
@@ -80,7 +81,7 @@ func (s settings) config() (lpsim.Config, error) {
 		faults.Seed = uint64(s.Seed)
 	}
 	c := lpsim.Config{
-		Host: s.Host, Account: s.Account, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Faults: faults, MaxTranscript: s.MaxTranscript,
+		Host: s.Host, Account: s.Account, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Admin: s.Admin, Faults: faults, MaxTranscript: s.MaxTranscript,
 		Webhooks: lpsim.Webhooks{URL: s.WebhookURL, MaxRetries: s.WebhookRetries, RetentionSeconds: s.WebhookRetention, SHA256: s.WebhookSHA256},
 	}
 	if s.EchoTyping > 0 {

@@ -116,6 +116,9 @@ type Config struct {
 	ClientID string
 	// ClientSecret is the app's secret, which also signs webhooks. Default "sandbox-secret".
 	ClientSecret string
+	// Admin is the login name of the account's administrator, who may have any password: the simulator asks nobody who
+	// they are. Default "admin".
+	Admin string
 	// Host is the host:port the domain API answers with. Default: the Host header of the request.
 	Host string
 	// Webhooks is where notifications go; changeable later with SetWebhooks.
@@ -150,6 +153,7 @@ func (c Config) withDefaults() Config {
 	c.Account = orElse(c.Account, "sandbox")
 	c.ClientID = orElse(c.ClientID, "sandbox-client")
 	c.ClientSecret = orElse(c.ClientSecret, "sandbox-secret")
+	c.Admin = orElse(c.Admin, "admin")
 	c.WebhookConcurrency = orElse(c.WebhookConcurrency, 32)
 	c.MaxTranscript = orElse(c.MaxTranscript, 2000)
 	c.MaxConversations = orElse(c.MaxConversations, 100_000)

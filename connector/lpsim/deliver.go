@@ -56,8 +56,8 @@ func (h *hooks) request(ctx context.Context, n *notification, e Endpoint, config
 	}
 	req.Header.Set("Content-Type", f.WebhookContentType)
 	req.Header.Set("x-liveperson-account-id", h.Account)
-	req.Header.Set("x-liveperson-client-id", h.ClientID)
-	req.Header.Set("x-liveperson-signature", signature([]byte(h.ClientSecret), n.body, config.SHA256))
+	req.Header.Set("x-liveperson-client-id", h.id)
+	req.Header.Set("x-liveperson-signature", signature([]byte(h.secret), n.body, config.SHA256))
 	resp, err := h.client.Do(req)
 	if err != nil {
 		return 0, err

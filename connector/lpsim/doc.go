@@ -1,6 +1,6 @@
 // Package lpsim plays LivePerson for connectors: the domain API, Sentinel, IDP, CONVERSATION, SEND, Swift file
-// storage, Monitoring engagement and webhooks, all behind one [http.Handler], with a management API below /sim/
-// and an agent's page at /.
+// storage, Monitoring engagement, webhooks, app installations and history, all behind one [http.Handler], with a
+// management API below /sim/ and an agent's page at /.
 //
 // It exists because nobody offers a local LivePerson: a connector can otherwise be tried only with an account, a
 // public address and patience. It is written from LivePerson's published documentation alone and shares no code

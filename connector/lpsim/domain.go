@@ -28,20 +28,15 @@ func (i *installation) domain(c *call) answer {
 		c.because("there is no such account", pageDomain)
 		return plainError(http.StatusUnauthorized)
 	}
-	host := orElse(i.Host, c.Host)
 	switch file := rest[len(rest)-1]; {
 	case file != "baseURI.json" && file != "baseURI" || len(rest) > 2:
 		return plainError(http.StatusNotFound)
 	case len(rest) == 1:
-		list := make([]baseURI, 0, len(services))
-		for _, service := range services {
-			list = append(list, baseURI{service, i.Account, host})
-		}
-		return domainList(list)
+		return domainList(i.baseURIs(c))
 	}
 	for _, service := range services {
 		if service == rest[0] {
-			return domainSingle(c.faults, baseURI{service, i.Account, host})
+			return domainSingle(c.faults, baseURI{service, i.Account, orElse(i.Host, c.Host)})
 		}
 	}
 	c.because("the account has no such service", undocumented)
@@ -52,6 +47,15 @@ func (i *installation) domain(c *call) answer {
 		return domainList([]baseURI{})
 	}
 	return plainError(http.StatusNotFound)
+}
+
+// baseURIs are the hosts of all services.
+func (i *installation) baseURIs(c *call) []baseURI {
+	list := make([]baseURI, 0, len(services))
+	for _, service := range services {
+		list = append(list, baseURI{service, i.Account, orElse(i.Host, c.Host)})
+	}
+	return list
 }
 
 func domainList(list []baseURI) answer {

@@ -34,14 +34,15 @@ type visit struct {
 // monitoring keeps the sessions of visitors, and knows which campaign is for them.
 type monitoring struct {
 	*installation
+	clients  *clients
 	registry *registry
 
 	mu     sync.Mutex
 	visits map[string]*visit // by session
 }
 
-func newMonitoring(app *installation, r *registry) *monitoring {
-	return &monitoring{installation: app, registry: r, visits: map[string]*visit{}}
+func newMonitoring(app *installation, known *clients, r *registry) *monitoring {
+	return &monitoring{installation: app, clients: known, registry: r, visits: map[string]*visit{}}
 }
 
 func (m *monitoring) forget() {
@@ -102,7 +103,7 @@ func (r *engagementRequest) consumers() []string {
 func (m *monitoring) serve(c *call) answer {
 	var body engagementRequest
 	switch {
-	case c.path[2] != m.Account || c.path[4] != m.ClientID:
+	case c.path[2] != m.Account || m.clients.find(c.path[4]) == nil:
 		c.because("there is no such account or app installation", pageMonitoring)
 		return plainError(http.StatusNotFound)
 	case !isJSON(c) || c.URL.Query().Get("v") != "1.0" || json.Unmarshal(c.body, &body) != nil || !isObject(c.body) || !body.valid():
@@ -132,6 +133,14 @@ func (m *monitoring) serve(c *call) answer {
 	return jsonAnswer(status, data)
 }
 
+// appOf is the app whose part in lp_consumer_id a call asks for, empty if apps take none.
+func (m *monitoring) appOf(c *call) string {
+	if !c.faults.IdentityIncludesApp {
+		return ""
+	}
+	return c.path[4]
+}
+
 func (m *monitoring) details(c *call, r *engagementRequest) map[string]any {
 	details := map[string]any{
 		"campaignId": campaignID, "engagementId": engagementID, "engagementRevision": 3, "connectorId": connectorID,
@@ -143,7 +152,7 @@ func (m *monitoring) details(c *call, r *engagementRequest) map[string]any {
 		if name == "" {
 			continue
 		}
-		if id := m.registry.open(m.consumerID(name, c.faults.IdentityIncludesApp), c.faults); id != "" {
+		if id := m.registry.open(m.consumerID(name, m.appOf(c)), c.faults); id != "" {
 			details["conversationId"], details["status"] = id, c.faults.EngagementWord
 			return details
 		}

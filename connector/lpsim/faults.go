@@ -21,11 +21,19 @@ const (
 	SwiftAPI        API = "swift"
 	EngagementAPI   API = "engagement"
 	ProfileAPI      API = "profile"
+	// What administrators and their tools use: login, app installations, features of the account, history.
+	LoginAPI         API = "login"
+	InstallationsAPI API = "installations"
+	FeaturesAPI      API = "features"
+	HistoryAPI       API = "history"
 )
 
-var apis = []API{DomainAPI, SentinelAPI, IDPAPI, ConversationAPI, SendAPI, SwiftAPI, EngagementAPI, ProfileAPI}
+var apis = [...]API{
+	DomainAPI, SentinelAPI, IDPAPI, ConversationAPI, SendAPI, SwiftAPI, EngagementAPI, ProfileAPI,
+	LoginAPI, InstallationsAPI, FeaturesAPI, HistoryAPI,
+}
 
-func (a API) index() int { return slices.Index(apis, a) }
+func (a API) index() int { return slices.Index(apis[:], a) }
 
 // everywhere is the key of a rate that holds for every API without one of its own.
 const everywhere API = "*"
@@ -205,6 +213,9 @@ type Faults struct {
 	ClientPropertiesForm   string `json:"clientPropertiesForm" default:"ignore" oneof:"ignore|strict" help:"whether a Client-Properties header that is not the documented JSON is ignored or refused"`
 	SDETypes               string `json:"sdeTypes" default:"documented" oneof:"documented|any" help:"whether engagement attributes may be other than ctmrinfo and personal"`
 	AgentProfiles          string `json:"agentProfiles" default:"known" oneof:"known|missing" help:"whether the public profile of an agent is found, or every one is answered 404"`
+	AdminSessionSeconds    int    `json:"adminSessionSeconds" default:"28800" min:"1" max:"86400" help:"life of an administrator's bearer in seconds"`
+	MissingRevision        string `json:"missingRevision" default:"reject" oneof:"reject|accept" help:"whether an app installation may be changed without If-Match, which LivePerson's pages do not say; a wrong one is always 412"`
+	DisabledAppTokens      string `json:"disabledAppTokens" default:"reject" oneof:"reject|accept" help:"whether the AppJWTs that an app has are taken once it is disabled"`
 	AgentLeavesOnClose     bool   `json:"agentLeavesOnClose" help:"whether a closing notification no longer lists the agent"`
 	AutoCloseMs            int    `json:"autoCloseMs" min:"0" max:"2000000000" help:"close a conversation that waits this long for its consumer, in ms; 0 never"`
 	Engagement             string `json:"engagement" default:"eligible" oneof:"eligible|none|loading|unavailable" help:"what Monitoring answers: an engagement, none, 500 loading account, 503"`

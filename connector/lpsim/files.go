@@ -175,8 +175,21 @@ func (f *files) downloadURL(c *call, claims consumerClaims, r *request) outcome 
 	return granted(r, f.url(http.MethodGet, body.Path))
 }
 
-// serve answers PUT and GET of signed URLs, and knows no LivePerson tokens.
+// serve answers PUT and GET of signed URLs, and knows no LivePerson tokens. Pages of other origins may use them too: LivePerson's
+// demo app uploads from the browser.
 func (f *files) serve(c *call) answer {
+	a := answer{status: http.StatusOK}
+	if c.Method != http.MethodOptions {
+		a = f.signed(c)
+	}
+	a.header = map[string]string{"Access-Control-Allow-Origin": "*"}
+	if c.Method == http.MethodOptions {
+		a.header["Access-Control-Allow-Methods"], a.header["Access-Control-Allow-Headers"] = "GET, PUT", "Content-Type"
+	}
+	return a
+}
+
+func (f *files) signed(c *call) answer {
 	query := c.URL.Query()
 	expires := query.Get("temp_url_expires")
 	until, err := strconv.ParseInt(expires, 10, 64)

@@ -6,7 +6,7 @@ import "github.com/google/uuid"
 // webhooks all the same.
 func (s *Sim) StartForeign(text string) string {
 	ext := "foreign:" + uuid.NewString()
-	claims := consumerClaims{s.app.Account, ext, s.app.consumerID(ext, false)}
+	claims := consumerClaims{s.app.Account, ext, s.app.consumerID(ext, "")}
 	c := newConversation(claims, nil, s.app.Now())
 	c.foreign = true
 	s.messaging.begin(c, nil)

@@ -80,11 +80,24 @@ func (t *tokens) checkApp(c *call, api API) *authError {
 	if !strings.EqualFold(claims.Iss, "sentinel") || claims.Aud == "" || claims.Azp == "" || claims.Exp == 0 {
 		return c.denied(errAppClaims, "the AppJWT lacks iss, aud, azp or exp")
 	}
-	if claims.Aud != t.app.Account || claims.Aud != c.path[2] || claims.Azp != t.app.ClientID ||
-		claims.Exp <= t.app.Now().Unix() || app.forgotten.Load() {
-		return c.denied(errAppInvalid, "the AppJWT has expired, was forgotten, or is of another account or app")
+	if claims.Aud != t.app.Account || claims.Aud != c.path[2] || claims.Exp <= t.app.Now().Unix() || app.forgotten.Load() {
+		return c.denied(errAppInvalid, "the AppJWT has expired, was forgotten, or is of another account")
+	}
+	switch client := t.clients.find(claims.Azp); {
+	case client == nil:
+		return c.denied(errAppInvalid, "the AppJWT's app is not installed")
+	case !client.enabled.Load() && c.faults.DisabledAppTokens == "reject":
+		return c.denied(errAppInvalid, "the AppJWT's app is disabled; see disabledAppTokens")
 	}
 	return nil
+}
+
+// appOf is the app whose part in lp_consumer_id a call asks for, empty if apps take none.
+func (t *tokens) appOf(c *call) string {
+	if !c.faults.IdentityIncludesApp {
+		return ""
+	}
+	return t.known(bareToken(c, "Authorization")).claims.Azp
 }
 
 // bareToken reads a token header. LivePerson wants tokens raw; the prefix is cut only when the knob says so.
@@ -134,10 +147,15 @@ func (t *tokens) appToken(c *call, account, kid string) answer {
 		return oauthError(c, http.StatusBadRequest, "invalid_request")
 	case form.Get("grant_type") != "client_credentials":
 		return oauthError(c, http.StatusBadRequest, "unsupported_grant_type")
-	case account != t.app.Account || form.Get("client_id") != t.app.ClientID || form.Get("client_secret") != t.app.ClientSecret:
-		return oauthError(c, c.faults.OAuthErrorStatus, "invalid_client")
 	}
-	token := t.issueApp(kid, time.Duration(c.faults.AppJWTSeconds)*time.Second)
+	client := t.clients.find(form.Get("client_id"))
+	switch {
+	case account != t.app.Account || client == nil || !client.enabled.Load() || form.Get("client_secret") != client.secret:
+		return oauthError(c, c.faults.OAuthErrorStatus, "invalid_client")
+	case !t.clients.mayHaveTokens(client):
+		return oauthError(c, http.StatusBadRequest, "unauthorized_client")
+	}
+	token := t.issueApp(kid, client.id, time.Duration(c.faults.AppJWTSeconds)*time.Second)
 	return jsonAnswer(http.StatusOK, []byte(`{"access_token":"`+token+`","token_type":"Bearer"}`))
 }
 
@@ -145,7 +163,8 @@ func oauthError(c *call, status int, code string) answer {
 	c.because(map[string]string{
 		"invalid_request":        "v=1.0, grant_type, or a form body is missing",
 		"unsupported_grant_type": "grant_type is not client_credentials",
-		"invalid_client":         "account, client_id or client_secret is not that of the installation",
+		"invalid_client":         "account, client_id and client_secret are not those of an installed app that is enabled",
+		"unauthorized_client":    "grant_types of the app's installation lack client_credentials",
 	}[code], pageAuth)
 	return authServiceError(c.faults.OAuthErrorForm, status, code)
 }
@@ -184,7 +203,7 @@ func (t *tokens) idp(c *call) answer {
 		c.because("v=1.0, Content-Type application/json, or an ext_consumer_id of a permitted length is missing", pageAuth)
 		return authServiceError(form, http.StatusBadRequest, "invalid_request")
 	}
-	token := t.issueConsumer(*body.ExtConsumerID, c.faults.IdentityIncludesApp)
+	token := t.issueConsumer(*body.ExtConsumerID, t.appOf(c))
 	return jsonAnswer(http.StatusCreated, []byte(`{"token":`+strconv.Quote(token)+`}`))
 }
 

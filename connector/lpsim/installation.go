@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// installation is the app installation that is played, and what every part of the simulator knows of it: the
-// configuration, the faults in force, and the counters.
+// installation is what every part of the simulator knows of the account and the app that is configured: the configuration,
+// the faults in force, and the counters.
 type installation struct {
 	Config
 	*travel

@@ -53,8 +53,8 @@ type chatStateEvent struct {
 // notifier tells what happens in conversations, which are locked: to webhooks in LivePerson's form, and to who watches.
 type notifier struct {
 	*installation
-	hooks  *hooks
-	stream *stream
+	clients *clients
+	stream  *stream
 }
 
 // streamed is an event of /sim/events that belongs to a conversation.
@@ -65,7 +65,7 @@ type streamed struct {
 
 // entry tells of an event of the transcript.
 func (n *notifier) entry(c *conversation, e Entry, cause *call) {
-	if kind := entryKind(e); !e.Withheld && n.hooks.wants(kind) {
+	if kind := entryKind(e); !e.Withheld && n.clients.want(kind) {
 		n.notifyEntry(c, kind, e, cause)
 	}
 	n.stream.publish("message", func() any { return streamed{c.id, e} })
@@ -125,7 +125,7 @@ func (n *notifier) change(c *conversation, kind EventType, change messagingChang
 	n.one(c.id, kind, change, cause)
 }
 
-// one hands one change to the webhooks, and may make the call that caused it wait for its delivery.
+// one hands one change to the webhooks of every app, and may make the call that caused it wait for its delivery.
 func (n *notifier) one(conversationID string, kind EventType, change any, cause *call) {
 	data, err := json.Marshal(change)
 	if err != nil {
@@ -133,29 +133,34 @@ func (n *notifier) one(conversationID string, kind EventType, change any, cause 
 		return
 	}
 	data = n.faults().disfigure(kind, data)
-	note := &notification{kind: kind, conversation: conversationID, changes: [][]byte{data}, stored: n.due()}
-	if cause != nil && cause.opensLate {
-		note.late = true
+	for _, client := range n.clients.all() {
+		if !client.hooks.wants(kind) {
+			continue
+		}
+		note := &notification{kind: kind, conversation: conversationID, changes: [][]byte{data}, stored: n.due()}
+		if cause != nil && cause.opensLate {
+			note.late = true
+		}
+		if cause != nil && cause.faults.happens(rollEarly, cause.faults.WebhookEarlyRate) {
+			note.tried = make(chan struct{})
+			cause.early = append(cause.early, note.tried)
+		}
+		client.hooks.dispatch(note)
 	}
-	if cause != nil && cause.faults.happens(rollEarly, cause.faults.WebhookEarlyRate) {
-		note.tried = make(chan struct{})
-		cause.early = append(cause.early, note.tried)
-	}
-	n.hooks.dispatch(note)
 }
 
 // foreign sends the same kind of change for a conversation of somebody else: webhooks are account-wide.
 func (n *notifier) foreign(kind EventType, change messagingChange) {
 	id := uuid.NewString()
 	change.ConversationID, change.DialogID, change.Metadata = id, id, nil
-	change.OriginatorID = n.consumerID("foreign:"+id, false)
+	change.OriginatorID = n.consumerID("foreign:"+id, "")
 	change.OriginatorMetadata.ID = change.OriginatorID
 	n.one(id, kind, change, nil)
 }
 
 // chatState tells of a chat state, which has no sequence and no time on the wire.
 func (n *notifier) chatState(c *conversation, r ChatStateRecord, cause *call) {
-	if n.hooks.wants(ChatStateEvents) {
+	if n.clients.want(ChatStateEvents) {
 		n.change(c, ChatStateEvents, messagingChange{
 			OriginatorID: r.OriginatorID, OriginatorMetadata: originator{r.OriginatorID, r.Role},
 			Event: chatStateEvent{"ChatStateEvent", r.ChatState}, ConversationID: c.id, DialogID: r.DialogID,
@@ -209,7 +214,7 @@ type wireDialog struct {
 
 // conversation tells the complete state, as every such notification does.
 func (n *notifier) conversation(c *conversation, cause *call) {
-	if n.hooks.wants(ConversationEvents) {
+	if n.clients.want(ConversationEvents) {
 		n.one(c.id, ConversationEvents, struct {
 			Type   string             `json:"type"`
 			Result conversationResult `json:"result"`

@@ -21,6 +21,11 @@ const (
 	pageRich         = "Rich Messaging Introduction"
 	pageMonitoring   = "Monitoring API: Engagement"
 	pageProfile      = "Get Agent Public Profile"
+	pageLogin        = "Login Service API: User Login"
+	pageLoggedIn     = "Login Service API: Overview"
+	pageWebhooks     = "Webhooks Configuration"
+	pageUsers        = "Users API: Update Users"
+	pageHistory      = "Messaging Interactions API: Conversations"
 	// undocumented marks what the simulator decides by a knob.
 	undocumented = "undocumented; see the knobs"
 )

@@ -1,13 +1,14 @@
 package lpsim
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Request is one call to a LivePerson API and what came of it. Calls of Sentinel and IDP are kept without their bodies,
-// and none with its headers: they are credentials.
+// Request is one call to a LivePerson API and what came of it. Calls of Sentinel, IDP, login and app installations are kept
+// without their bodies, and none with its headers: they are credentials.
 type Request struct {
 	Number int64     `json:"number"`
 	Time   time.Time `json:"time"`
@@ -43,7 +44,7 @@ func (r *requests) note(c *call, api API, a answer, now time.Time) {
 	entry := Request{
 		Time: now, API: api, Method: c.Method, Path: c.URL.Path, Status: a.status, Reason: c.reason, Page: c.page, Applied: c.applied,
 	}
-	if api != SentinelAPI && api != IDPAPI && api != SwiftAPI {
+	if !slices.Contains([]API{SentinelAPI, IDPAPI, LoginAPI, InstallationsAPI, SwiftAPI}, api) {
 		entry.Body, entry.Answer = shortened(c.body), shortened(a.body)
 	}
 	r.mu.Lock()

@@ -1,10 +1,10 @@
 package lpsim
 
 // Reset forgets everything that happened: conversations, consumers, files, profiles of agents, Monitoring sessions, calls
-// and notifications, those under way and delayed included. Faults, script and webhooks are again those of the
-// configuration. Tokens stay valid, event streams stay open, and the counters of /sim/stats go on.
+// and notifications, those under way and delayed included. Faults, script and app installations are
+// again those of the configuration. Tokens stay valid, event streams stay open, and the counters of /sim/stats go on.
 func (s *Sim) Reset() {
-	s.hooks.reset(s.app.Webhooks)
+	s.clients.reset()
 	s.registry.forget()
 	s.files.forget()
 	s.monitoring.forget()

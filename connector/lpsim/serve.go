@@ -35,6 +35,7 @@ type answer struct {
 	kind       string
 	retryAfter string
 	allow      string
+	header     map[string]string
 }
 
 const jsonType = "application/json;charset=utf-8"
@@ -74,6 +75,8 @@ func route(path string) (API, bool) {
 		return SentinelAPI, true
 	case strings.HasPrefix(path, "/v1/AUTH_"):
 		return SwiftAPI, true
+	case strings.HasPrefix(path, "/messaging_history/"):
+		return HistoryAPI, true
 	}
 	return "", false
 }
@@ -86,12 +89,18 @@ func routeAccount(rest []string) (API, bool) {
 		return ConversationAPI, true
 	case "consumer":
 		return IDPAPI, true
+	case "login":
+		return LoginAPI, true
+	case "configuration/provision/featureGrants":
+		return FeaturesAPI, true
 	}
 	switch {
 	case len(rest) > 1 && rest[0] == "service":
 		return DomainAPI, true
 	case len(rest) == 3 && rest[0] == "app" && rest[2] == "engagement":
 		return EngagementAPI, true
+	case len(rest) > 2 && len(rest) < 5 && strings.Join(rest[:3], "/") == "configuration/app-install/installations":
+		return InstallationsAPI, true
 	case len(rest) == 4 && strings.Join(rest[:3], "/") == "configuration/le-users/users":
 		return ProfileAPI, true
 	}
@@ -288,6 +297,9 @@ func (g *gateway) write(w http.ResponseWriter, c *call, api API, a answer) {
 	}
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
+	}
+	for name, value := range a.header {
+		h.Set(name, value)
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	w.WriteHeader(a.status)

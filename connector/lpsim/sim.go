@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Sim is one LivePerson account with one app installation. It is an [http.Handler] for all of LivePerson's paths,
+// Sim is one LivePerson account with one app installation, or more once an administrator installs them. It is an [http.Handler] for all of LivePerson's paths,
 // the management API and the agent's page. Its methods are safe for concurrent use; Close must be called once.
 type Sim struct {
 	*agents // AgentMessage and all else that agents do
@@ -20,7 +20,8 @@ type Sim struct {
 	profiles   *profiles
 	script     *script
 	requests   *requests
-	hooks      *hooks
+	clients    *clients
+	admins     *admins
 	stream     *stream
 	gateway    *gateway
 	management http.Handler
@@ -36,12 +37,14 @@ func New(config Config) *Sim {
 	}
 	app := newInstallation(config.withDefaults())
 	agenda := newAgenda(app.travel)
+	known := newClients(app, agenda)
 	s := &Sim{
-		app: app, registry: newRegistry(app.MaxConversations), tokens: newTokens(app), files: newFiles(app.Config),
-		profiles: &profiles{account: app.Account}, requests: &requests{}, stream: newStream(), hooks: newHooks(app, agenda),
+		app: app, registry: newRegistry(app.MaxConversations), tokens: newTokens(app, known), files: newFiles(app.Config),
+		profiles: &profiles{account: app.Account}, requests: &requests{}, stream: newStream(), clients: known,
+		admins: &admins{installation: app},
 	}
-	s.monitoring = newMonitoring(app, s.registry)
-	tell := &notifier{installation: app, hooks: s.hooks, stream: s.stream}
+	s.monitoring = newMonitoring(app, known, s.registry)
+	tell := &notifier{installation: app, clients: known, stream: s.stream}
 	s.messaging = &messaging{installation: app, registry: s.registry, tell: tell, agenda: agenda}
 	s.agents = &agents{installation: app, registry: s.registry, messaging: s.messaging, files: s.files}
 	s.script = newScript(app.Script, agenda, s.agents)
@@ -51,7 +54,7 @@ func New(config Config) *Sim {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.background.Go(func() { agenda.run(ctx) })
-	s.background.Go(func() { s.hooks.run(ctx) })
+	known.begin(ctx)
 	return s
 }
 
@@ -66,9 +69,14 @@ func (s *Sim) endpoints() map[API]endpoint {
 		IDPAPI:          {"POST", s.tokens.idp},
 		ConversationAPI: {"POST", consumers.createConversation},
 		SendAPI:         {"POST", consumers.send},
-		SwiftAPI:        {"GET PUT", s.files.serve},
+		SwiftAPI:        {"GET PUT OPTIONS", s.files.serve},
 		EngagementAPI:   {"POST", s.monitoring.serve},
 		ProfileAPI:      {"GET", s.profiles.serve},
+
+		LoginAPI:         {"POST", s.admins.login},
+		InstallationsAPI: {"GET POST PUT DELETE", (&installations{s.admins, s.clients}).serve},
+		FeaturesAPI:      {"GET", s.admins.features},
+		HistoryAPI:       {"POST", (&history{s.admins, s.registry, s.profiles}).serve},
 	}
 }
 
@@ -76,6 +84,7 @@ func (s *Sim) endpoints() map[API]endpoint {
 func (s *Sim) Close() {
 	s.stop()
 	s.stream.close()
+	s.clients.end()
 	s.background.Wait()
 }
 
@@ -92,17 +101,16 @@ func (s *Sim) SetFaults(f Faults) error {
 // Faults are those in force, with defaults filled in.
 func (s *Sim) Faults() Faults { return s.app.faults().Faults }
 
-// SetWebhooks replaces the webhook configuration at once; LivePerson takes up to two minutes.
+// SetWebhooks replaces the webhook configuration of the configured app at once; LivePerson takes up to two minutes.
 func (s *Sim) SetWebhooks(w Webhooks) error {
 	if err := w.Validate(); err != nil {
 		return err
 	}
-	s.hooks.configure(w)
-	return nil
+	return s.clients.configure(w)
 }
 
-// Webhooks is the webhook configuration in force.
-func (s *Sim) Webhooks() Webhooks { return s.hooks.configuration() }
+// Webhooks is the webhook configuration of the configured app, empty if an administrator deleted it.
+func (s *Sim) Webhooks() Webhooks { return s.clients.webhooks() }
 
 // SetScript replaces what the scripted agents do from now on.
 func (s *Sim) SetScript(script Script) error {
@@ -130,7 +138,10 @@ func (s *Sim) Conversation(id string) (Conversation, bool) {
 
 // ConsumerID is the lp_consumer_id of a consumer.
 func (s *Sim) ConsumerID(extConsumerID string) string {
-	return s.app.consumerID(extConsumerID, s.Faults().IdentityIncludesApp)
+	if s.Faults().IdentityIncludesApp {
+		return s.app.consumerID(extConsumerID, s.app.ClientID)
+	}
+	return s.app.consumerID(extConsumerID, "")
 }
 
 // SignAppJWT makes an AppJWT with any claims, signed with the right key, for tests of what LivePerson refuses.

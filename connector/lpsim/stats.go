@@ -34,7 +34,7 @@ type Stats struct {
 
 // WebhookStats counts notifications.
 type WebhookStats struct {
-	// State is up, failed, in transition, recovered (Webhooks Retry Policy), or disabled.
+	// State is up, failed, in transition, recovered (Webhooks Retry Policy), or disabled: that of the app installed first.
 	State string `json:"state"`
 	// Attempts were made; Delivered were answered 200 or 201, Refused otherwise, Failed not at all or too late.
 	Attempts  int64 `json:"attempts"`
@@ -56,8 +56,8 @@ type WebhookStats struct {
 }
 
 type stats struct {
-	calls                                               [8][600]atomic.Int64
-	lostAnswers                                         [8]atomic.Int64
+	calls                                               [len(apis)][600]atomic.Int64
+	lostAnswers                                         [len(apis)]atomic.Int64
 	lostRequests, abandoned, lostInOutages              atomic.Int64
 	appliedErrors, interposed, forgotten                atomic.Int64
 	conversations, messages, chatStates, receipts       atomic.Int64
@@ -71,7 +71,13 @@ func (c *stats) count(api API, status int) { c.calls[api.index()][status].Add(1)
 // Stats is the state of all counters.
 func (s *Sim) Stats() Stats {
 	out := s.app.stats.state()
-	out.Webhooks.State, out.Webhooks.Stored = s.hooks.status()
+	for i, client := range s.clients.all() {
+		state, stored := client.hooks.status()
+		if i == 0 {
+			out.Webhooks.State = state
+		}
+		out.Webhooks.Stored += stored
+	}
 	return out
 }
 

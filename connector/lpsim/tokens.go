@@ -109,7 +109,8 @@ type appToken struct {
 
 // tokens remembers every token seen, so that a busy SEND costs a map look-up and not an RSA operation.
 type tokens struct {
-	app *installation
+	app     *installation
+	clients *clients
 
 	mu        sync.RWMutex
 	apps      map[string]*appToken
@@ -117,17 +118,17 @@ type tokens struct {
 	issued    map[consumerClaims]string
 }
 
-func newTokens(app *installation) *tokens {
+func newTokens(app *installation, c *clients) *tokens {
 	return &tokens{
-		app: app, apps: map[string]*appToken{}, consumers: map[string]consumerClaims{}, issued: map[consumerClaims]string{},
+		app: app, clients: c, apps: map[string]*appToken{}, consumers: map[string]consumerClaims{}, issued: map[consumerClaims]string{},
 	}
 }
 
 // issueApp makes an AppJWT. A token forgotten within its own second would come out the same, so iat steps back
 // until the token is one that still counts.
-func (t *tokens) issueApp(kid string, life time.Duration) string {
+func (t *tokens) issueApp(kid, clientID string, life time.Duration) string {
 	for iat := t.app.Now().Unix(); ; iat-- {
-		claims := AppClaims{t.app.Account, t.app.ClientID, "msg.consumer", "Sentinel", iat + int64(life/time.Second), iat}
+		claims := AppClaims{t.app.Account, clientID, "msg.consumer", "Sentinel", iat + int64(life/time.Second), iat}
 		token := sign(kid, claims)
 		if known := t.known(token); known != nil && !known.forgotten.Load() {
 			return token
@@ -160,8 +161,8 @@ func (t *tokens) known(token string) *appToken {
 }
 
 // issueConsumer makes the ConsumerJWS of a consumer, the same one every time.
-func (t *tokens) issueConsumer(extConsumerID string, withApp bool) string {
-	claims := consumerClaims{t.app.Account, extConsumerID, t.app.consumerID(extConsumerID, withApp)}
+func (t *tokens) issueConsumer(extConsumerID, clientID string) string {
+	claims := consumerClaims{t.app.Account, extConsumerID, t.app.consumerID(extConsumerID, clientID)}
 	t.mu.RLock()
 	token := t.issued[claims]
 	t.mu.RUnlock()
@@ -208,11 +209,12 @@ func (t *tokens) forgetApps() {
 	}
 }
 
-// consumerID derives lp_consumer_id. LivePerson's own derivation is unknown; it is as deterministic as this one.
-func (i *installation) consumerID(extConsumerID string, withApp bool) string {
+// consumerID derives lp_consumer_id, which an app takes part in if it is given. LivePerson's own derivation is unknown;
+// it is as deterministic as this one.
+func (i *installation) consumerID(extConsumerID, clientID string) string {
 	text := i.Account + ":" + extConsumerID
-	if withApp {
-		text = i.Account + ":" + i.ClientID + ":" + extConsumerID
+	if clientID != "" {
+		text = i.Account + ":" + clientID + ":" + extConsumerID
 	}
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])

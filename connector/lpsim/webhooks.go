@@ -61,12 +61,13 @@ type lane struct {
 	replay       bool // has events stored while the app was failed
 }
 
-// hooks delivers notifications. One goroutine starts workers, each of which empties lanes that are ready.
+// hooks delivers the notifications of one app. One goroutine starts workers, each of which empties lanes that are ready.
 type hooks struct {
 	*installation
-	client    *http.Client
-	ownClient bool
-	agenda    *agenda
+	id, secret string // the app's
+	client     *http.Client
+	ownClient  bool
+	agenda     *agenda
 
 	era atomic.Int64 // goes on at each reset
 
@@ -92,9 +93,9 @@ type batchKey struct {
 	kind         EventType
 }
 
-func newHooks(app *installation, a *agenda) *hooks {
+func newHooks(app *installation, a *agenda, id, secret string) *hooks {
 	h := &hooks{
-		installation: app, agenda: a, config: app.Webhooks, state: hooksUp,
+		installation: app, agenda: a, id: id, secret: secret, state: hooksUp,
 		lanes: map[string]*lane{}, held: map[string]*notification{}, batches: map[batchKey]*notification{}, late: map[string]time.Time{}, wake: make(chan struct{}, 1),
 	}
 	var client http.Client
@@ -120,12 +121,6 @@ func (h *hooks) configure(w Webhooks) {
 	}
 	h.mu.Unlock()
 	nudge(h.wake)
-}
-
-func (h *hooks) configuration() Webhooks {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.config
 }
 
 func (h *hooks) status() (string, int64) {
