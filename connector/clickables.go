@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -40,15 +41,24 @@ const maxClickables = 512
 
 // Clickables lists what the message offers to be chosen.
 func (c *MessagingChange) Clickables() []Clickable {
-	w := clickWalk{sequence: c.Sequence, quick: true}
-	if replies := readElement(c.Event.QuickReplies); replies != nil {
-		for _, reply := range replies.Replies {
-			w.element(reply)
-		}
-	}
-	w.quick, w.heading = false, ""
+	w := clickWalk{sequence: c.Sequence}
+	w.replies(readElement(c.Event.QuickReplies).offered())
+	w.heading = ""
 	w.element(readElement(c.Event.RichContent))
 	return w.found
+}
+
+// replies walks quick replies, each of which may be its words alone.
+func (w *clickWalk) replies(offered []*richElement) {
+	w.quick = true
+	for _, reply := range offered {
+		if reply.Type == typeText && reply.Title == "" {
+			w.add(Clickable{Title: string(reply.Text), PublishText: cmp.Or(reply.publishText(), string(reply.Text)), Metadata: notNull(reply.Click.Metadata)})
+			continue
+		}
+		w.element(reply)
+	}
+	w.quick = false
 }
 
 type clickWalk struct {
@@ -78,13 +88,15 @@ func (w *clickWalk) element(e *richElement) {
 		}
 	}
 	w.inside(e.Elements)
-	w.inside(e.Replies)
+	if len(e.Replies) > 0 && !w.quick {
+		w.replies(e.offered())
+	}
 }
 
 // read takes words that can be a heading for what follows.
 func (w *clickWalk) read(e *richElement) {
 	switch e.Type {
-	case "button", "submitButton", "checkbox", "image", "map":
+	case "button", "submitbutton", "checkbox", "image", "map":
 		return
 	}
 	words, _, _ := strings.Cut(strings.TrimSpace(first(e.Title, e.Text)), "\n")

@@ -23,7 +23,7 @@ func parseEvent(raw json.RawMessage) MessagingEvent {
 	if json.Unmarshal(orNull(raw), &wire) != nil {
 		return e
 	}
-	e.Type = string(wire.Type)
+	e.Type = canonical(string(wire.Type))
 	switch e.Type {
 	case TypeContentEvent:
 		e.ContentType, e.QuickReplies = mediaType(string(wire.ContentType)), unquoted(wire.QuickReplies)
@@ -35,9 +35,9 @@ func parseEvent(raw json.RawMessage) MessagingEvent {
 			e.RichContent = unquoted(wire.Message)
 		}
 	case TypeChatStateEvent:
-		e.ChatState = ChatState(wire.ChatState)
+		e.ChatState = ChatState(strings.ToUpper(string(wire.ChatState)))
 	case TypeAcceptStatusEvent:
-		if e.Status = AcceptStatus(wire.Status); e.Status == viewed {
+		if e.Status = AcceptStatus(strings.ToUpper(string(wire.Status))); e.Status == viewed {
 			e.Status = Read
 		}
 		for _, n := range wire.SequenceList {
@@ -47,6 +47,17 @@ func parseEvent(raw json.RawMessage) MessagingEvent {
 		}
 	}
 	return e
+}
+
+// canonical is the name of a type we know as LivePerson spells it, and any other as
+// it came.
+func canonical(name string) string {
+	for _, known := range []string{TypeContentEvent, TypeRichContentEvent, TypeChatStateEvent, TypeAcceptStatusEvent} {
+		if strings.EqualFold(strings.TrimSpace(name), known) {
+			return known
+		}
+	}
+	return name
 }
 
 // viewed is what some clients send when a message was seen.
@@ -75,8 +86,8 @@ func unquoted(raw json.RawMessage) json.RawMessage {
 	if text = strings.TrimSpace(text); text == "" {
 		return nil
 	}
-	if (text[0] == '{' || text[0] == '[') && json.Valid([]byte(text)) {
-		return json.RawMessage(text)
+	if inner, ok := unwrapped(text); ok && json.Valid([]byte(inner)) {
+		return json.RawMessage(inner)
 	}
 	return raw
 }
@@ -93,28 +104,34 @@ func (e *MessagingEvent) readMessage(message json.RawMessage) {
 		e.Text = wordsOfHTML(textOf(message))
 	case strings.HasPrefix(e.ContentType, "text/"):
 		e.Text = textOf(message)
-	case e.ContentType == ContentTypeFile:
+	case e.ContentType == ContentTypeFile, e.ContentType == ContentTypeExternalFile:
 		e.readFiles(message)
-	case e.ContentType == ContentTypeExternalFile:
-		e.readExternalFiles(message)
 	case e.ContentType == ContentTypeFormInvitation, e.ContentType == ContentTypeFormSubmission:
 		e.readForm(message)
 	}
 }
 
-// textOf is a string, a number somebody forgot to quote, or what an object says.
+// textOf is a string, a number somebody forgot to quote, what an object says, or a
+// line for each of several.
 func textOf(message json.RawMessage) string {
 	var text loose
 	_ = json.Unmarshal(orNull(message), &text)
-	if text != "" || !isObject(message) {
+	switch raw := bytes.TrimSpace(message); {
+	case text != "" || len(raw) == 0:
 		return string(text)
+	case raw[0] == '{':
+		var said struct {
+			Text    loose `json:"text"`
+			Message loose `json:"message"`
+		}
+		_ = json.Unmarshal(raw, &said)
+		return first(said.Text, said.Message)
+	case raw[0] == '[':
+		var lines forgiving[loose]
+		_ = json.Unmarshal(raw, &lines)
+		return joinedLines(lines)
 	}
-	var said struct {
-		Text    loose `json:"text"`
-		Message loose `json:"message"`
-	}
-	_ = json.Unmarshal(message, &said)
-	return first(said.Text, said.Message)
+	return ""
 }
 
 func isObject(raw json.RawMessage) bool {
@@ -122,45 +139,66 @@ func isObject(raw json.RawMessage) bool {
 	return len(raw) > 0 && raw[0] == '{'
 }
 
+func joinedLines(lines []loose) string {
+	var all []string
+	for _, line := range lines {
+		if line != "" {
+			all = append(all, string(line))
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// wireFile is a file of LivePerson's storage, or one that lies elsewhere, under the
+// names that LivePerson's "File Sharing" page has for the former and clients use for
+// the latter. Which of them it is, its address says.
+type wireFile struct {
+	RelativePath loose `json:"relativePath"`
+	URL          loose `json:"url"`
+	FileURL      loose `json:"fileUrl"`
+	Link         loose `json:"link"`
+	URI          loose `json:"uri"`
+	Href         loose `json:"href"`
+	Caption      loose `json:"caption"`
+	Title        loose `json:"title"`
+	Name         loose `json:"name"`
+	FileName     loose `json:"fileName"`
+	FileType     loose `json:"fileType"`
+	Preview      loose `json:"preview"`
+	// File is what is around it in some clients.
+	File json.RawMessage `json:"file"`
+}
+
+func (f *wireFile) address() string { return first(f.URL, f.FileURL, f.Link, f.URI, f.Href) }
+
+func (f *wireFile) caption() string { return first(f.Caption, f.Title, f.Name, f.FileName) }
+
+// readFiles reads hosted and external files alike. An external one may be its address
+// alone.
 func (e *MessagingEvent) readFiles(message json.RawMessage) {
-	var list forgiving[struct {
-		Caption      loose `json:"caption"`
-		RelativePath loose `json:"relativePath"`
-		FileType     loose `json:"fileType"`
-		Preview      loose `json:"preview"`
-	}]
+	var list forgiving[json.RawMessage]
 	_ = json.Unmarshal(orNull(unquoted(message)), &list)
-	for _, f := range list {
-		if f.RelativePath != "" {
-			e.Files = append(e.Files, ReceivedFile{string(f.Caption), string(f.RelativePath), string(f.FileType), string(f.Preview)})
+	for _, raw := range list {
+		var f wireFile
+		if json.Unmarshal(raw, &f) != nil {
+			var address loose
+			_ = json.Unmarshal(raw, &address)
+			f = wireFile{URL: address}
+		}
+		if within := f.File; len(within) > 0 {
+			f.File = nil
+			// What it lacks, that around it has.
+			_ = json.Unmarshal(within, &f)
+		}
+		switch {
+		case f.RelativePath != "":
+			e.Files = append(e.Files, ReceivedFile{f.caption(), string(f.RelativePath), string(f.FileType), string(f.Preview)})
+		case f.address() != "" && (e.ContentType == ContentTypeExternalFile || isObject(raw)):
+			e.ExternalFiles = append(e.ExternalFiles, ExternalFile{f.address(), f.caption(), string(f.FileType)})
 		}
 	}
 	if len(e.Files) > 0 {
 		e.File = &e.Files[0]
-	}
-}
-
-func (e *MessagingEvent) readExternalFiles(message json.RawMessage) {
-	var list forgiving[json.RawMessage]
-	_ = json.Unmarshal(orNull(unquoted(message)), &list)
-	for _, raw := range list {
-		file := ExternalFile{URL: textOf(raw)}
-		var named struct {
-			URL      loose `json:"url"`
-			FileURL  loose `json:"fileUrl"`
-			Link     loose `json:"link"`
-			Caption  loose `json:"caption"`
-			Title    loose `json:"title"`
-			Name     loose `json:"name"`
-			FileName loose `json:"fileName"`
-			FileType loose `json:"fileType"`
-		}
-		if json.Unmarshal(raw, &named) == nil {
-			file = ExternalFile{first(named.URL, named.FileURL, named.Link), first(named.Caption, named.Title, named.Name, named.FileName), string(named.FileType)}
-		}
-		if file.URL != "" {
-			e.ExternalFiles = append(e.ExternalFiles, file)
-		}
 	}
 }
 

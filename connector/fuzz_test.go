@@ -90,6 +90,7 @@ func FuzzSplitText(f *testing.F) {
 
 func FuzzHTML(f *testing.F) {
 	f.Add("<b>Hi</b> there")
+	f.Add("<pre>  x\n\n y </pre><a href='tel:1'></a><img src='https://x.test/a'><td>")
 	f.Add("<p>a<style>x</style><a href='u'>b</a><br/>c &amp; d<script>e")
 	f.Fuzz(func(t *testing.T, source string) {
 		if words := wordsOfHTML(source); strings.Contains(words, "\n\n") || strings.TrimSpace(words) != words {

@@ -183,6 +183,7 @@ func FuzzParseNotification(f *testing.F) {
 		messaging(byAgent(`{"type":"ContentEvent","contentType":"text/html; charset=x","message":"<b>Hi"}`, `,"metadata":null`)),
 		messaging(byAgent(`{"type":"ContentEvent","contentType":"external/file","message":[{"url":"u"}]}`, "")),
 		messaging(byAgent(`{"type":"RichContentEvent","content":"{\"type\":\"text\"}","quickReplies":{"replies":[{"title":"a"}]}}`, "")),
+		messaging(byAgent(`{"type":"RichContentEvent","content":{"elements":"[{\"type\":\"text\",\"text\":\"a\"},\"[x\"]","quickReplies":["b",{"replies":"[c]"}]}}`, "")),
 		messaging(byAgent(`{"type":"RichContentEvent","content":{"type":"accordionSelect","titles":[{"name":"a"}],"elements":[{"type":"text","text":"b"}]}}`, "")),
 	} {
 		f.Add([]byte(odd))

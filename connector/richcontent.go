@@ -21,7 +21,7 @@ const (
 // elements ("Rich Messaging Introduction" page); looks are left out. Fields are
 // loose, so that one of the wrong type does not hide the others.
 type richElement struct {
-	Type     loose
+	Type     word
 	Text     loose
 	Title    loose
 	Subtitle loose
@@ -30,6 +30,7 @@ type richElement struct {
 	Key      loose
 	Value    loose
 	Alt      loose
+	Tooltip  loose
 	// Resp are the choices of the old quick reply template.
 	Resp forgiving[loose]
 	La   loose
@@ -46,7 +47,7 @@ type richElement struct {
 // field is where a member of the JSON object goes, nil for what carries no
 // meaning.
 func (e *richElement) field(name string) any {
-	switch name {
+	switch strings.ToLower(name) {
 	case "type":
 		return &e.Type
 	case "text":
@@ -71,7 +72,9 @@ func (e *richElement) field(name string) any {
 		return &e.La
 	case "lo":
 		return &e.Lo
-	case "selectMode":
+	case "tooltip":
+		return &e.Tooltip
+	case "selectmode":
 		return &e.SelectMode
 	case "titles":
 		return &e.Titles
@@ -86,6 +89,9 @@ func (e *richElement) field(name string) any {
 type elementReader struct {
 	dec  *json.Decoder
 	read int
+	// broken says that what follows is no JSON, as can be in a string of it: what was
+	// read counts.
+	broken bool
 }
 
 // readElement gives the tree of a piece of structured content, nil when it is
@@ -94,10 +100,6 @@ type elementReader struct {
 func readElement(raw json.RawMessage) *richElement {
 	if len(raw) == 0 {
 		return nil
-	}
-	var words string
-	if raw[0] == '"' && json.Unmarshal(raw, &words) == nil && !strings.ContainsAny(words[:min(1, len(words))], "{[") {
-		return &richElement{Type: "text", Text: loose(words)}
 	}
 	r := elementReader{dec: json.NewDecoder(bytes.NewReader(raw))}
 	switch found := r.elements(0); len(found) {
@@ -110,49 +112,92 @@ func readElement(raw json.RawMessage) *richElement {
 	}
 }
 
-// elements reads an array of elements, or one that is bare. What is none, too deep
-// or too much is left out.
+// elements reads an array of elements, or one that is bare. A string of JSON stands
+// for what it holds, and one of words for a text. What is none, too deep or too much
+// is left out.
 func (r *elementReader) elements(depth int) (found []*richElement) {
 	if depth > deepestElement || r.read >= mostElements {
 		r.skip()
 		return nil
 	}
 	token, err := r.dec.Token()
+	if words, ok := token.(string); ok {
+		return r.quoted(words, depth)
+	}
 	switch {
 	case err != nil:
+		r.broken = true
 	case token == json.Delim('{'):
 		found = append(found, r.object(depth))
 	case token == json.Delim('['):
-		for r.dec.More() && r.read < mostElements {
+		for r.more() && r.read < mostElements {
 			found = append(found, r.elements(depth+1)...)
 		}
-		for r.dec.More() && r.skip() {
+		for r.more() {
+			r.skip()
 		}
 		_, _ = r.dec.Token()
 	}
 	return found
 }
 
+// quoted reads elements from a string of JSON, which are as deep and as many as
+// others.
+func (r *elementReader) quoted(words string, depth int) []*richElement {
+	raw, ok := unwrapped(words)
+	if !ok {
+		r.read++
+		return []*richElement{{Type: typeText, Text: loose(words)}}
+	}
+	inner := elementReader{dec: json.NewDecoder(strings.NewReader(raw)), read: r.read}
+	found := inner.elements(depth + 1)
+	r.read = inner.read
+	return found
+}
+
+// unwrapped is the object or array in a string of JSON, which may be one of a string
+// of JSON again; false for words.
+func unwrapped(words string) (raw string, ok bool) {
+	for range deepestElement {
+		words = strings.TrimSpace(words)
+		switch {
+		case words == "":
+			return "", false
+		case words[0] == '{' || words[0] == '[':
+			return words, true
+		case words[0] != '"' || json.Unmarshal([]byte(words), &words) != nil:
+			return "", false
+		}
+	}
+	return "", false
+}
+
+// typeText is the element that is nothing but words.
+const typeText word = "text"
+
 // object reads an element whose opening brace is read already.
 func (r *elementReader) object(depth int) *richElement {
 	r.read++
 	e := &richElement{}
-	for r.dec.More() {
-		name, err := r.dec.Token()
-		if err != nil {
+	for r.more() {
+		token, err := r.dec.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			r.broken = true
 			return e
 		}
-		switch name {
-		case "elements":
-			e.Elements = r.elements(depth + 1)
-		case "replies":
-			e.Replies = r.elements(depth + 1)
+		switch strings.ToLower(name) {
+		case "elements", "content":
+			e.Elements = append(e.Elements, r.elements(depth+1)...)
+		case "replies", "quickreplies":
+			e.Replies = append(e.Replies, r.elements(depth+1)...)
 		default:
-			into := e.field(name.(string))
+			into := e.field(name)
 			if into == nil {
 				into = new(json.RawMessage)
 			}
 			if r.dec.Decode(into) != nil {
+				r.broken = true
 				return e
 			}
 		}
@@ -161,8 +206,11 @@ func (r *elementReader) object(depth int) *richElement {
 	return e
 }
 
-// skip reads over a value and tells whether there was one.
-func (r *elementReader) skip() bool { return r.dec.Decode(new(json.RawMessage)) == nil }
+// more tells whether another value follows within the present array or object.
+func (r *elementReader) more() bool { return !r.broken && r.dec.More() }
+
+// skip reads over a value.
+func (r *elementReader) skip() { r.broken = r.dec.Decode(new(json.RawMessage)) != nil || r.broken }
 
 type named struct {
 	Name       loose `json:"name"`
@@ -197,7 +245,7 @@ func (c *richClick) UnmarshalJSON(raw []byte) error {
 
 // richAction is what a click does ("Rich Messaging Introduction" page).
 type richAction struct {
-	Type loose `json:"type"`
+	Type word `json:"type"`
 	// Text is that of publishText, PublishText that of a checked checkbox.
 	Text        loose    `json:"text"`
 	PublishText loose    `json:"publishText"`
@@ -207,7 +255,10 @@ type richAction struct {
 	Android     platform `json:"android"`
 	La          loose    `json:"la"`
 	Lo          loose    `json:"lo"`
-	// Slots are those of a scheduleSlotList.
+	// Name is what is there, of a place or an address.
+	Name loose `json:"name"`
+	// Title is what a datePicker or scheduleSlotList asks for, Slots what the latter
+	// offers.
 	Title loose           `json:"title"`
 	Slots forgiving[slot] `json:"slots"`
 }
@@ -279,7 +330,7 @@ func fallbackText(text string, rich, replies json.RawMessage) string {
 		f.lines = append(f.lines, text)
 	}
 	f.element(readElement(rich))
-	f.element(readElement(replies))
+	f.replies(readElement(replies).offered())
 	return strings.Join(f.lines, "\n")
 }
 
@@ -299,12 +350,16 @@ func (f *flattener) element(e *richElement) {
 		return
 	}
 	switch e.Type {
-	case "button", "submitButton":
+	case "button", "submitbutton":
 		f.line(e.button())
 	case "checkbox":
 		f.line("- " + string(e.Text))
 	case "map":
-		f.line(labelled(string(e.Title), position(e.La, e.Lo)))
+		f.line(labelled(first(e.Title, e.Caption, e.Alt, e.Tooltip, e.named()), position(e.La, e.Lo)))
+	case "image":
+		f.line(string(e.Title))
+		f.line(labelled(first(e.Caption, e.Alt), string(e.URL)))
+		f.leads(e)
 	default:
 		f.line(string(e.Title))
 		f.line(string(e.Text))
@@ -312,7 +367,7 @@ func (f *flattener) element(e *richElement) {
 		f.line(string(e.SelectMode.Name))
 		f.line(labelled(string(e.Key), string(e.Value)))
 		f.line(labelled(string(e.Caption), string(e.URL)))
-		f.line(e.target())
+		f.leads(e)
 	}
 	f.slots(e)
 	for _, choice := range e.Resp {
@@ -326,24 +381,54 @@ func (f *flattener) element(e *richElement) {
 		}
 		f.element(child)
 	}
-	for _, reply := range e.Replies {
-		f.reply(reply)
+	if len(e.Replies) > 0 {
+		f.replies(e.offered())
 	}
 }
 
-// reply adds a quick reply, which is a button whether it says so or not.
-func (f *flattener) reply(e *richElement) {
-	if e.Type == "" {
-		f.line(e.button())
-		return
+// leads adds where an element leads, unless its own address says that already.
+func (f *flattener) leads(e *richElement) {
+	if to := e.target(); to != string(e.URL) {
+		f.line(to)
 	}
-	f.element(e)
 }
 
-// slots adds the appointments an element offers.
+// replies adds quick replies, each of which is a button whether it says so or not.
+func (f *flattener) replies(offered []*richElement) {
+	for _, e := range offered {
+		if e.Type == "" || e.Type == typeText {
+			f.line(e.button())
+			continue
+		}
+		f.element(e)
+	}
+}
+
+// offered are the quick replies in what holds them: LivePerson's template, or a list
+// without anything around it.
+func (e *richElement) offered() (all []*richElement) {
+	switch {
+	case e == nil:
+	case len(e.Replies) > 0:
+		for _, reply := range e.Replies {
+			if len(reply.Replies) > 0 {
+				all = append(all, reply.offered()...)
+			} else {
+				all = append(all, reply)
+			}
+		}
+	case e.Type == "":
+		return e.Elements
+	case e.Type == typeText || e.Type == "button":
+		return []*richElement{e}
+	}
+	return all
+}
+
+// slots adds the appointments an element offers, or asks for.
 func (f *flattener) slots(e *richElement) {
 	for _, action := range e.Click.Actions {
-		if action.Type != "scheduleSlotList" {
+		if action.Type != "scheduleslotlist" && action.Type != "datepicker" {
 			continue
 		}
 		if action.Title != e.Title {
@@ -360,7 +445,7 @@ func (f *flattener) slots(e *richElement) {
 // button is "- title: where it leads". What a tap would publish is not shown:
 // it is what the consumer would have to type, and mostly the title again.
 func (e *richElement) button() string {
-	label := string(e.Title)
+	label := first(e.Title, e.Text)
 	if e.Subtitle != "" {
 		label += " (" + string(e.Subtitle) + ")"
 	}
@@ -389,10 +474,20 @@ func (e *richElement) target() string {
 func (e *richElement) publishText() string {
 	for _, action := range e.Click.Actions {
 		switch action.Type {
-		case "publishText":
+		case "publishtext":
 			return string(action.Text)
 		case "checked":
 			return string(action.PublishText)
+		}
+	}
+	return ""
+}
+
+// named is what the page of a place or an address calls it.
+func (e *richElement) named() loose {
+	for _, action := range e.Click.Actions {
+		if action.Name != "" {
+			return action.Name
 		}
 	}
 	return ""

@@ -58,6 +58,17 @@ func (l *loose) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// word is a loose that names one of a few things: case and blanks tell nothing.
+type word string
+
+// UnmarshalJSON takes what loose takes.
+func (w *word) UnmarshalJSON(raw []byte) error {
+	var text loose
+	err := text.UnmarshalJSON(raw)
+	*w = word(strings.ToLower(strings.TrimSpace(string(text))))
+	return err
+}
+
 // whole is a whole number in any of the spellings JSON, and programs that are
 // loose about it, have: 5, 5.0, 5e0, "5". Anything else is not known.
 type whole struct {

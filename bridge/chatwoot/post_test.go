@@ -49,25 +49,27 @@ func TestWordsChooseWhereAnInboxReportsNoClicks(t *testing.T) {
 		"Channel::Telegram": true, "Channel::Whatsapp": true, "Channel::Sms": true, "Channel::TwilioSms": true, "Channel::Email": true,
 		"Channel::FacebookPage": true, "Channel::Line": true, "Channel::Instagram": true, "Channel::OfTomorrow": true,
 	} {
-		p := fixture(t, "message_created")
-		p["conversation"].(map[string]any)["channel"] = channel
-		c, core, far := newChatwoot(t, goodConfig(t))
-		send(c, signed(accountSecret, encode(t, p)))
-		offer := agentSays("Well?")
-		offer.Message.QuickReplies = []bridge.QuickReply{{ID: "0", Title: "Yes"}}
-		if err := c.Deliver(t.Context(), offer); err != nil {
-			t.Fatal(err)
-		}
-		shown := "0.0 message:Well?\n1. Yes [Yes=Yes]"
-		if channel == "Channel::WebWidget" || channel == "Channel::Api" {
-			shown = "0.0 message:Well? [Yes=Yes]"
-		}
-		if diff := cmp.Diff([]string{shown}, far.timeline()); diff != "" {
-			t.Errorf("%v: calls (-want +got):\n%s", channel, diff)
-		}
-		if e := core.Events(); len(e) != 1 || e[0].Message.TypedChoice != want {
-			t.Errorf("%v: %+v, want words to choose: %t", channel, e, want)
-		}
+		when(t, recordedAt, func(t *testing.T) {
+			p := fixture(t, "message_created")
+			p["conversation"].(map[string]any)["channel"] = channel
+			c, core, far := newChatwoot(t, goodConfig(t))
+			send(c, signed(accountSecret, encode(t, p)))
+			offer := agentSays("Well?")
+			offer.Message.QuickReplies = []bridge.QuickReply{{ID: "0", Title: "Yes"}}
+			if err := c.Deliver(t.Context(), offer); err != nil {
+				t.Fatal(err)
+			}
+			shown := "0.0 message:Well?\n1. Yes [Yes=Yes]"
+			if channel == "Channel::WebWidget" || channel == "Channel::Api" {
+				shown = "0.0 message:Well? [Yes=Yes]"
+			}
+			if diff := cmp.Diff([]string{shown}, far.timeline()); diff != "" {
+				t.Errorf("%v: calls (-want +got):\n%s", channel, diff)
+			}
+			if e := core.Events(); len(e) != 1 || e[0].Message.TypedChoice != want {
+				t.Errorf("%v: %+v, want words to choose: %t", channel, e, want)
+			}
+		})
 	}
 }
 

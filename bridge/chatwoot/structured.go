@@ -46,11 +46,11 @@ type element struct {
 
 func elementOf(o farside.Object) element {
 	e := element{
-		Type: o.Text("type"), Text: o.Text("text"), Title: o.Text("title"), Subtitle: o.Text("subtitle"), URL: o.Text("url"),
+		Type: strings.ToLower(strings.TrimSpace(o.Text("type"))), Text: o.Text("text"), Title: o.Text("title"), Subtitle: o.Text("subtitle"), URL: o.Text("url"),
 		Elements: o.List("elements"),
 	}
 	for _, a := range o.Inner("click").List("actions") {
-		if uri := a.Text("uri"); e.Link == "" && a.Text("type") == "link" && isWebAddress(uri) {
+		if uri := a.Text("uri"); e.Link == "" && strings.EqualFold(a.Text("type"), "link") && isWebAddress(uri) {
 			e.Link = uri
 		}
 	}
@@ -118,7 +118,7 @@ func (c *card) add(o farside.Object, depth int) {
 		if c.MediaURL == "" && isWebAddress(e.URL) {
 			c.MediaURL = e.URL
 		}
-	case "button", "submitButton":
+	case "button", "submitbutton":
 	default:
 		for _, words := range []string{e.Title, e.Text, e.Subtitle} {
 			c.say(words)

@@ -77,6 +77,10 @@ func (o *offers) offer(ctx context.Context, key bridge.ThreadKey, ev *bridge.Eve
 		if !reported || title == "" || len(replies) >= maxReplies {
 			continue
 		}
+		if choice.QuickReply && choice.Link != "" {
+			// A reply says that it was chosen, and leads nowhere by itself.
+			ev.Message.Text = joined(ev.Message.Text, choice.Title+": "+choice.Link)
+		}
 		replies, headings = append(replies, bridge.QuickReply{ID: choice.ID, Title: title, Text: choice.PublishText}), append(headings, choice.Heading)
 		stored.Replies = append(stored.Replies, storedReply{ID: choice.ID, Title: title, Text: choice.PublishText, Metadata: choice.Metadata})
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,6 +78,7 @@ type element struct {
 	Caption  string            `json:"caption"`
 	URL      string            `json:"url"`
 	Alt      string            `json:"alt"`
+	Tooltip  string            `json:"tooltip"`
 	Tag      string            `json:"tag"`
 	La       json.Number       `json:"la"`
 	Lo       json.Number       `json:"lo"`
@@ -96,6 +98,7 @@ type action struct {
 	Android     target      `json:"android"`
 	La          json.Number `json:"la"`
 	Lo          json.Number `json:"lo"`
+	Name        string      `json:"name"`
 }
 
 // target is where a link leads on one kind of device.
@@ -182,6 +185,7 @@ func (r *reader) decode(raw json.RawMessage, depth int) (*element, bool) {
 		r.failed = true
 		return nil, false
 	}
+	e.Type = strings.ToLower(strings.TrimSpace(e.Type))
 	return &e, true
 }
 
@@ -223,11 +227,12 @@ func (r *reader) fill(c *Card, texts *[]string, e *element, depth int) {
 		if b := e.button(e.Title, e.Caption, e.Alt); b.Says != "" || b.Link != "" {
 			c.add(b)
 		}
-	case "button", "link", "linkPreview":
+	case "button", "link", "linkpreview":
 		c.add(e.button(e.Title, e.Text, e.URL))
 	case "map":
 		if p := placeOf(e.La, e.Lo); p != nil {
-			c.Buttons = append(c.Buttons, Button{Title: cmp.Or(e.Title, "Map"), Link: p.link(), Place: p})
+			title := cmp.Or(e.Title, e.Caption, e.Alt, e.Tooltip, e.named(), "Map")
+			c.Buttons = append(c.Buttons, Button{Title: title, Link: p.link(), Place: p})
 		}
 	default:
 		r.failed = true
@@ -237,11 +242,11 @@ func (r *reader) fill(c *Card, texts *[]string, e *element, depth int) {
 // button is what can be clicked on an element. Whether it can be, its replies
 // tell later.
 func (e *element) button(titles ...string) Button {
-	b := Button{Link: e.address()}
+	b := Button{Link: followable(e.address())}
 	for _, a := range e.Click.Actions {
 		b.Says = cmp.Or(b.Says, a.Text, a.PublishText)
-		b.Link = cmp.Or(b.Link, a.Web.URI, a.URI, a.IOS.URI, a.Android.URI)
-		if a.Type == "navigate" && b.Link == "" {
+		b.Link = cmp.Or(b.Link, followable(a.Web.URI), followable(a.URI), followable(a.IOS.URI), followable(a.Android.URI))
+		if strings.EqualFold(a.Type, "navigate") && b.Link == "" {
 			if b.Place = placeOf(a.La, a.Lo); b.Place != nil {
 				b.Link = b.Place.link()
 			}
@@ -253,10 +258,35 @@ func (e *element) button(titles ...string) Button {
 
 // address is where an element itself leads, which is not what it shows.
 func (e *element) address() string {
-	if e.Type == "link" || e.Type == "linkPreview" || e.Type == "button" {
+	if e.Type == "link" || e.Type == "linkpreview" || e.Type == "button" {
 		return e.URL
 	}
 	return ""
+}
+
+// named is what a place is called where it leads.
+func (e *element) named() string {
+	for _, a := range e.Click.Actions {
+		if a.Name != "" {
+			return a.Name
+		}
+	}
+	return ""
+}
+
+// followable is a link that leads somewhere: to a page, an application, a telephone.
+// One that runs a script or holds its page itself is none, for a client may open it
+// within the page of its shop.
+func followable(link string) string {
+	u, err := url.Parse(strings.TrimSpace(link))
+	if err != nil {
+		return ""
+	}
+	switch strings.ToLower(u.Scheme) {
+	case "javascript", "vbscript", "data":
+		return ""
+	}
+	return u.String()
 }
 
 func (c *Card) add(b Button) {

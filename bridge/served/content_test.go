@@ -58,6 +58,16 @@ func TestContentOf(t *testing.T) {
 				Cards:   []Card{{Text: "Dead", Buttons: []Button{{Title: "A", Reply: "1"}, {Title: "A", Reply: "2"}}}},
 			},
 		},
+		{
+			name: "types in capitals", rich: `{"type":"Vertical","elements":[{"type":"BUTTON","title":"Go","click":{"actions":[{"type":"Link","uri":"myapp://a"}]}},{"type":"Map","la":1,"lo":2,"tooltip":"Office"}]}`,
+			want: Content{Cards: []Card{{Buttons: []Button{{Title: "Go", Link: "myapp://a"}, {Title: "Office", Link: "https://www.openstreetmap.org/?mlat=1&mlon=2", Place: &Place{1, 2}}}}}},
+		},
+		{
+			name: "links that run scripts", rich: `{"type":"vertical","elements":[{"type":"image","url":"https://a.example/1"},
+				{"type":"button","title":"One","click":{"actions":[{"type":"link","uri":" JavaScript:x()"}]}},{"type":"link","title":"Two","url":"data:text/html,x"},
+				{"type":"button","title":"Three","click":{"actions":[{"type":"link","uri":"java\nscript:x()"}]}},{"type":"button","title":"Four","click":{"actions":[{"type":"link","uri":"tel:+351"}]}}]}`,
+			want: Content{Cards: []Card{{Image: "https://a.example/1", Text: "One\nTwo\nThree", Buttons: []Button{{Title: "Four", Link: "tel:+351"}}}}},
+		},
 		{name: "what cards cannot show", rich: `{"type":"vertical","elements":[{"type":"image","url":"https://a.example/1"},{"type":"accordionSelect"}]}`},
 		{name: "tabs", rich: `{"type":"tabs","elements":[]}`},
 		{name: "not JSON", rich: `{"type":"vertical"`},
