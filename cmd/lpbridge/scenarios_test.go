@@ -11,7 +11,8 @@ import (
 // played with the published clients.
 func TestScenarios(t *testing.T) {
 	for _, name := range []string{
-		"applied-errors", "comes-back", "greeting", "late-notifications", "lost-answers", "masked-echo", "survey", "typing", "unknown-conversation",
+		"applied-errors", "channel-answer-lost", "channel-fails", "channel-gone", "comes-back", "greeting", "late-notifications", "lost-answers",
+		"masked-echo", "survey", "typing", "unknown-conversation",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -33,7 +33,7 @@ type settings struct {
 	Seed             int           `env:"SEED,default=0" min:"0" desc:"Seed of the faults."`
 	Faults           string        `env:"FAULTS" desc:"Faults as JSON, as in PUT /sim/faults."`
 	Channel          string        `env:"CHANNEL_LISTEN,default=127.0.0.1:8091" desc:"For run: address of the channel, where the connector brings what agents do."`
-	ChannelToken     string        `env:"CHANNEL_TOKEN" desc:"For run: bearer token between channel and connector, in both directions."`
+	ChannelToken     string        `env:"CHANNEL_TOKEN" desc:"For run: bearer token between channel and connector, in both directions; without one the channel takes events from this machine only."`
 }
 
 // variables lists them for the help.

@@ -125,7 +125,7 @@ func TestNaiveConnector(t *testing.T) {
 	start(t, []string{"PORT=" + port, "LP_URL=http://" + p.livePerson, "CHANNEL_URL=http://" + p.channel + "/"},
 		"python3", "../../connector/lpsim/scenario/testdata/naive.py")
 	answers(t, p.connector)
-	out, passed := p.play(t, "/consumers", "/liveperson", "typing", "comes-back", "applied-errors", "--within", "5s")
+	out, passed := p.play(t, "/consumers", "/liveperson", "typing", "comes-back", "applied-errors", "channel-fails", "--within", "5s")
 	if passed {
 		t.Fatal("it passed")
 	}
@@ -134,6 +134,7 @@ func TestNaiveConnector(t *testing.T) {
 		`receipt: no ACCEPT for "sent while typing`,
 		`lost: "One more thing.`,
 		"twice: ",
+		`lost: "first answer`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it is not told %q", want)

@@ -3,10 +3,12 @@ package scenario
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,8 +51,11 @@ type channel struct {
 	down       atomic.Bool
 
 	mu    sync.Mutex
+	spoil Spoil
 	seen  map[string]bool
 	shown []shown
+	// refused were answered 410, and doubtful taken without an answer; how often each.
+	refused, doubtful map[shown]int
 	// typing holds the last word about each thread's agent.
 	typing map[string]string
 }
@@ -58,7 +63,7 @@ type channel struct {
 func newChannel(url, token string) *channel {
 	return &channel{
 		url: url, token: token, client: &http.Client{Timeout: 30 * time.Second},
-		seen: map[string]bool{}, typing: map[string]string{},
+		seen: map[string]bool{}, typing: map[string]string{}, refused: map[shown]int{}, doubtful: map[shown]int{},
 	}
 }
 
@@ -110,35 +115,101 @@ func (c *channel) post(ctx context.Context, body []byte) (int, error) {
 func (c *channel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var e event
 	switch {
+	case !c.admits(r):
+		http.Error(w, "want the bearer token of LPSIM_CHANNEL_TOKEN; without one, events are taken from this machine only", http.StatusUnauthorized)
+		return
 	case c.down.Load():
 		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	case c.token != "" && r.Header.Get("Authorization") != "Bearer "+c.token:
-		w.WriteHeader(http.StatusUnauthorized)
 		return
 	case json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&e) != nil:
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	c.take(e)
-	w.WriteHeader(http.StatusNoContent)
+	status := c.take(e)
+	if status == answerLost {
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(status)
 }
 
-// take notes an event, and one with a known id once.
-func (c *channel) take(e event) {
+// admits lets in who has the token or, where there is none, who is on this machine and no page of another site.
+func (c *channel) admits(r *http.Request) bool {
+	if c.token != "" {
+		return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+c.token)) == 1
+	}
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback() && http.NewCrossOriginProtection().Check(r) == nil
+}
+
+// answerLost is no status: the connection is closed without one.
+const answerLost = 0
+
+// take notes an event and gives the status of the answer. An event with a known id is noted once. One without an id can only be
+// told by its words: after an answer that was lost, the same words in the same thread are the repetition.
+func (c *channel) take(e event) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.ID != "" && c.seen[e.ID] {
-		return
-	}
-	c.seen[e.ID] = true
-	switch {
-	case e.Type == "message" && e.Message != nil:
-		c.shown = append(c.shown, shown{e.Thread, strings.TrimSpace(e.Message.Text)})
-		delete(c.typing, e.Thread)
-	case e.Type == "typing" && e.Typing != nil:
+	if e.Type == "typing" && e.Typing != nil {
 		c.typing[e.Thread] = e.Typing.State
 	}
+	if e.Type != "message" || e.Message == nil {
+		return http.StatusNoContent
+	}
+	said := shown{e.Thread, strings.TrimSpace(e.Message.Text)}
+	spoil := c.nextSpoil()
+	switch {
+	case spoil.Status == http.StatusGone:
+		c.refused[said]++
+	case spoil.Status == 0:
+		c.show(e.ID, said, spoil.Lost)
+	}
+	switch {
+	case spoil.Lost:
+		return answerLost
+	case spoil.Status != 0:
+		return spoil.Status
+	}
+	return http.StatusNoContent
+}
+
+// show puts a message before the consumer, unless it is one that is there already.
+func (c *channel) show(id string, said shown, lost bool) {
+	known := id != "" && c.seen[id] || id == "" && c.doubtful[said] > 0
+	if id == "" && known {
+		c.doubtful[said]--
+	}
+	if lost && id == "" {
+		c.doubtful[said]++
+	}
+	if known {
+		return
+	}
+	c.seen[id] = true
+	c.shown = append(c.shown, said)
+	delete(c.typing, said.thread)
+}
+
+// nextSpoil is how the message at hand is answered wrongly, zero if it is not. The lock is held.
+func (c *channel) nextSpoil() Spoil {
+	if c.spoil.Times == 0 {
+		return Spoil{}
+	}
+	c.spoil.Times--
+	return c.spoil
+}
+
+func (c *channel) misbehave(s Spoil) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Times = max(s.Times, 1)
+	c.spoil = s
+}
+
+// gone tells whether a message was answered 410, and how often it came.
+func (c *channel) gone(said shown) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused[said]
 }
 
 // state is what the consumers see.

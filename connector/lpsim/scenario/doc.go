@@ -10,8 +10,9 @@
 //
 // type is message, typing (with "typing":{"state":"composing"}, paused or stopped) or close. A 2xx is a promise: the
 // event arrives, once and in order. Anything else is repeated with the same id, which must change nothing. The
-// connector may repeat an event to the channel with the same id too; other members are ignored. lpbridge's channel
-// "webhook" speaks it.
+// connector repeats to the channel in the same way: what was not answered 2xx, with the same id, except after 410, which
+// means never. An event without an id is told by its words: after an answer that was lost, the same words are the same
+// event. Other members are ignored. lpbridge's channel "webhook" speaks it.
 //
 // It assumes that nobody else uses the simulator and the connector meanwhile. Time is real: an outage of five minutes
 // takes five minutes.

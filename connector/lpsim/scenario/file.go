@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path"
 	"reflect"
@@ -45,6 +46,8 @@ type Step struct {
 	Faults *lpsim.Faults `json:"faults"`
 	// Channel is down or up: down answers 503 to the connector.
 	Channel string `json:"channel"`
+	// Spoil has the channel answer the next messages wrongly.
+	Spoil *Spoil `json:"spoil"`
 	// Await waits until what was said or written so far has arrived: said, or written.
 	Await string `json:"await"`
 	// Pause is time that passes.
@@ -81,6 +84,16 @@ type Agent struct {
 	Survey bool `json:"survey"`
 	// Read confirms what the consumer wrote.
 	Read bool `json:"read"`
+}
+
+// Spoil is how the channel answers messages; exactly one of Status and Lost is set.
+type Spoil struct {
+	// Status is answered instead of taking a message: 5xx, 429, or 410 for a thread that is gone for good.
+	Status int `json:"status"`
+	// Lost takes the message and closes the connection without an answer.
+	Lost bool `json:"lost"`
+	// Times is how many messages in all. Default one.
+	Times int `json:"times"`
 }
 
 // Duration is written as in Go, such as 1m30s.
@@ -180,6 +193,8 @@ func (s Step) validate(spoken map[string]bool) error {
 		return known(s.Forget)
 	case s.Faults != nil:
 		return s.Faults.Validate()
+	case s.Spoil != nil:
+		return s.Spoil.validate()
 	case s.Channel != "" && s.Channel != "up" && s.Channel != "down":
 		return errors.New("channel: want up or down")
 	case s.Await != "" && s.Await != "said" && s.Await != "written":
@@ -200,6 +215,18 @@ func (a Agent) validate() error {
 	}
 	if a.ChatState != "" && !slices.Contains(lpsim.ChatStates, a.ChatState) {
 		return fmt.Errorf("agent/chatState: want one of %s", strings.Join(lpsim.ChatStates, ", "))
+	}
+	return nil
+}
+
+func (s Spoil) validate() error {
+	switch {
+	case s.Lost == (s.Status != 0):
+		return errors.New("spoil: want exactly one of status and lost")
+	case s.Status != 0 && s.Status != http.StatusGone && s.Status != http.StatusTooManyRequests && s.Status/100 != 5:
+		return errors.New("spoil/status: want 410, 429 or 5xx")
+	case s.Times < 0:
+		return errors.New("spoil/times: want a number above 0")
 	}
 	return nil
 }

@@ -27,8 +27,10 @@ const (
 	Mixed Kind = "mixed up"
 	// Conversations: a consumer has more than one open conversation.
 	Conversations Kind = "conversations"
-	// Receipt: an agent's message was shown and not accepted.
+	// Receipt: an agent's message was shown and not accepted, or accepted though the channel refused it.
 	Receipt Kind = "receipt"
+	// Again: a message was brought again that the channel refused for good.
+	Again Kind = "brought again"
 	// TypingLeft: somebody seems to type who does not.
 	TypingLeft Kind = "typing left"
 )
@@ -107,7 +109,7 @@ func (p *play) judgeSaid(conversations map[string][]lpsim.Conversation) (wrong [
 // judgeWritten looks for what agents wrote. What nobody of them wrote, a survey's questions for example, does not count.
 func (p *play) judgeWritten() (wrong []Complaint) {
 	all, composing := p.channel.state()
-	want := byThread(p.written, func(w written) (string, string) { return w.thread, w.text })
+	want := byThread(slices.DeleteFunc(slices.Clone(p.written), p.wasRefused), func(w written) (string, string) { return w.thread, w.text })
 	got := map[string][]string{}
 	for _, s := range all {
 		owner := p.ownerOf(s.text)
@@ -116,6 +118,10 @@ func (p *play) judgeWritten() (wrong []Complaint) {
 		}
 		if p.thread(owner) != s.thread {
 			wrong = append(wrong, Complaint{Mixed, fmt.Sprintf("what was written to %s is shown to %s", owner, strings.TrimSuffix(s.thread, "-"+p.run))})
+			continue
+		}
+		if p.channel.gone(s) > 0 {
+			wrong = append(wrong, Complaint{Again, fmt.Sprintf("%q, though the channel answered 410", s.text)})
 			continue
 		}
 		got[owner] = append(got[owner], s.text)
@@ -145,11 +151,22 @@ func (p *play) judgeScreen(thread string, c lpsim.Conversation) (wrong []Complai
 		wrong = append(wrong, Complaint{TypingLeft, fmt.Sprintf("the agent still sees %s typing", thread)})
 	}
 	for _, w := range p.written {
-		if w.sent.ConversationID == c.ConversationID && w.thread == thread && !confirmed(c, w.sent) && !closedUpon(c, w) {
+		if w.sent.ConversationID != c.ConversationID || w.thread != thread {
+			continue
+		}
+		switch refused := p.wasRefused(w); {
+		case refused && confirmed(c, w.sent):
+			wrong = append(wrong, Complaint{Receipt, fmt.Sprintf("an ACCEPT for %q, which the channel refused", w.text)})
+		case !refused && !confirmed(c, w.sent) && !closedUpon(c, w):
 			wrong = append(wrong, Complaint{Receipt, fmt.Sprintf("no ACCEPT for %q", w.text)})
 		}
 	}
 	return wrong
+}
+
+// wasRefused tells whether the channel answered 410 for what an agent wrote.
+func (p *play) wasRefused(w written) bool {
+	return p.channel.gone(shown{p.thread(w.thread), w.text}) > 0
 }
 
 // closedUpon reports whether a dialog was closed so soon after a message that LivePerson may have refused the receipt.

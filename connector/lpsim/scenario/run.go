@@ -149,6 +149,9 @@ func (p *play) step(ctx context.Context, s Step) error {
 	case s.Channel != "":
 		p.channel.down.Store(s.Channel == "down")
 		return nil
+	case s.Spoil != nil:
+		p.channel.misbehave(*s.Spoil)
+		return nil
 	case s.Await != "":
 		return p.arrival(ctx, s.Await)
 	}
