@@ -8,17 +8,18 @@ import (
 // ThreadKey names the thread of the entry's lane.
 func (e *Entry) ThreadKey() ThreadKey { return ThreadKey{e.Lane.Channel, e.Lane.Thread} }
 
-// Author is who typed what the entry says; consumers are not told apart.
-func (e *Entry) Author() Agent {
-	ev, err := e.Decoded()
+// DecodeAuthor returns who typed what the entry says; consumers are not told apart.
+func (e *Entry) DecodeAuthor() Agent {
+	ev, err := e.Decode()
 	if err != nil || ev.Agent == nil {
 		return Agent{}
 	}
 	return *ev.Agent
 }
 
-// Decoded decodes an entry's payload unless it came with the event.
-func (e *Entry) Decoded() (*Event, error) {
+// Decode returns the event, and decodes the payload the first time unless the event
+// came with it.
+func (e *Entry) Decode() (*Event, error) {
 	if e.Event == nil {
 		var ev Event
 		if err := json.Unmarshal(e.Payload, &ev); err != nil {

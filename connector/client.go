@@ -186,7 +186,8 @@ type parsedURL struct {
 	url  *url.URL
 }
 
-func (e *endpoint) at(base string) (*url.URL, error) {
+// parse returns the address below a base, which it parses when that is another one.
+func (e *endpoint) parse(base string) (*url.URL, error) {
 	if known := e.parsed.Load(); known != nil && known.base == base {
 		return known.url, nil
 	}
@@ -291,7 +292,7 @@ func (c *Client) attempt(ctx context.Context, op string, to *endpoint, app, beha
 	if err != nil {
 		return nil, notPrepared(op, err)
 	}
-	at, err := to.at(base)
+	at, err := to.parse(base)
 	if err != nil {
 		return nil, notPrepared(op, err)
 	}

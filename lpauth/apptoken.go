@@ -200,7 +200,7 @@ func (a *AppTokens) refusedUntil(now time.Time) error {
 	return failed
 }
 
-// renew is one flight: pace, fetch, remember.
+// renew makes one flight: it paces, fetches and remembers.
 func (a *AppTokens) renew(ctx context.Context) (token string, err error) {
 	settled := false
 	defer func() {

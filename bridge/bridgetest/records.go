@@ -29,7 +29,8 @@ var _ bridge.Records = (*recordTable)(nil)
 // newRecordTable returns an empty store.
 func newRecordTable() *recordTable { return &recordTable{kinds: map[string]*shelf{}} }
 
-func (r *recordTable) shelf(kind string) *shelf {
+// ensureShelf returns the shelf of a kind, and puts it up when there is none.
+func (r *recordTable) ensureShelf(kind string) *shelf {
 	s := r.kinds[kind]
 	if s == nil {
 		s = &shelf{byID: map[int64]bridge.Record{}, keys: map[string]int64{}}
@@ -42,7 +43,7 @@ func (r *recordTable) shelf(kind string) *shelf {
 func (r *recordTable) NextID(_ context.Context, kind string) (int64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.shelf(kind)
+	s := r.ensureShelf(kind)
 	s.last++
 	return s.last, nil
 }
@@ -51,7 +52,7 @@ func (r *recordTable) NextID(_ context.Context, kind string) (int64, error) {
 func (r *recordTable) Get(_ context.Context, kind string, id int64) (bridge.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rec, ok := r.shelf(kind).byID[id]
+	rec, ok := r.ensureShelf(kind).byID[id]
 	if !ok {
 		return bridge.Record{}, bridge.ErrNoRecord
 	}
@@ -62,7 +63,7 @@ func (r *recordTable) Get(_ context.Context, kind string, id int64) (bridge.Reco
 func (r *recordTable) Find(_ context.Context, kind, key string) (bridge.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.shelf(kind)
+	s := r.ensureShelf(kind)
 	id, ok := s.keys[key]
 	if !ok {
 		return bridge.Record{}, bridge.ErrNoRecord
@@ -75,7 +76,7 @@ func (r *recordTable) List(_ context.Context, kind, parent string, p bridge.Page
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []bridge.Record
-	for _, rec := range r.shelf(kind).byID {
+	for _, rec := range r.ensureShelf(kind).byID {
 		if rec.Parent == parent && rec.ID > p.After && (p.Before == 0 || rec.ID < p.Before) {
 			out = append(out, clone(rec))
 		}
@@ -106,7 +107,7 @@ func (r *recordTable) Save(_ context.Context, records ...bridge.Record) error {
 func (r *recordTable) checkKeys(records []bridge.Record) error {
 	claimed := map[[2]string]int64{}
 	for _, rec := range records {
-		s := r.shelf(rec.Kind)
+		s := r.ensureShelf(rec.Kind)
 		for _, k := range rec.Keys {
 			owner, taken := s.keys[k]
 			if other, ok := claimed[[2]string{rec.Kind, k}]; ok {
@@ -122,7 +123,7 @@ func (r *recordTable) checkKeys(records []bridge.Record) error {
 }
 
 func (r *recordTable) put(rec bridge.Record) {
-	s := r.shelf(rec.Kind)
+	s := r.ensureShelf(rec.Kind)
 	if old, ok := s.byID[rec.ID]; ok {
 		for _, k := range old.Keys {
 			delete(s.keys, k)
@@ -143,7 +144,7 @@ func (r *recordTable) put(rec bridge.Record) {
 func (r *recordTable) Delete(_ context.Context, kind string, ids ...int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.shelf(kind)
+	s := r.ensureShelf(kind)
 	for _, id := range ids {
 		for _, k := range s.byID[id].Keys {
 			delete(s.keys, k)

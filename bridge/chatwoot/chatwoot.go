@@ -185,7 +185,7 @@ func (c *Chatwoot) keep(ctx context.Context, n news) (bridge.Accepted, error) {
 func (c *Chatwoot) tellOdd(ctx context.Context, payload farside.Object) {
 	for _, member := range payload.Odd() {
 		c.core.LeftOut("member")
-		if c.told.first("member " + member) {
+		if c.told.claim("member " + member) {
 			c.log.WarnContext(ctx, "a member of a webhook cannot be read and is left out", "member", member)
 		}
 	}
@@ -199,7 +199,7 @@ func (c *Chatwoot) unreadable(ctx context.Context, err error) {
 		return
 	}
 	c.core.LeftOut("webhook")
-	if c.told.first("webhook " + wrong.Field) {
+	if c.told.claim("webhook " + wrong.Field) {
 		c.log.WarnContext(ctx, "a webhook cannot be read", "field", wrong.Field, "reason", wrong.Reason)
 	}
 }
@@ -213,8 +213,8 @@ type tellOnce struct {
 	told map[string]bool
 }
 
-// first reports whether something is to be told.
-func (t *tellOnce) first(what string) bool {
+// claim reports whether something is to be told, which it is once.
+func (t *tellOnce) claim(what string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.told[what] || len(t.told) >= maxTold {

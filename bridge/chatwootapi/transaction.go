@@ -211,13 +211,12 @@ func (w *window) add(now time.Time) {
 	}
 }
 
-func (w *window) full(now time.Time) bool {
-	w.trim(now)
-	return len(w.times) >= floodLimit
-}
+func (w *window) full(now time.Time) bool { return len(w.times)-w.past(now) >= floodLimit }
 
-func (w *window) trim(now time.Time) {
-	start := now.Add(-time.Minute).UnixMilli()
-	past, _ := slices.BinarySearch(w.times, start)
-	w.times = slices.Delete(w.times, 0, past)
+func (w *window) trim(now time.Time) { w.times = slices.Delete(w.times, 0, w.past(now)) }
+
+// past counts those that are older than a minute.
+func (w *window) past(now time.Time) int {
+	n, _ := slices.BinarySearch(w.times, now.Add(-time.Minute).UnixMilli())
+	return n
 }

@@ -107,9 +107,9 @@ func (a *access) standingOf(r *http.Request) (may standing, offered bool) {
 	return stranger, offered
 }
 
-// operates reports whether an operator asks for what is open to all. A wrong
-// token counts as elsewhere: a difference in the answer is one to guess by.
-func (a *access) operates(r *http.Request) bool {
+// admit finds out whether an operator asks for what is open to all. A wrong token
+// counts as elsewhere: a difference in the answer is one to guess by.
+func (a *access) admit(r *http.Request) bool {
 	if a.guesses.tooMany(r) {
 		return false
 	}

@@ -73,9 +73,9 @@ func newReadiness(ask func(context.Context) error, owner *sync.WaitGroup, log *s
 func (c *Console) serveReady(w http.ResponseWriter, req *http.Request) {
 	answer := Readiness{NotReady: []NotReady{{Name: "stop", Reason: "the process was told to stop"}}}
 	if !c.draining.Load() {
-		answer = c.readiness.now(req.Context())
+		answer = c.readiness.find(req.Context())
 	}
-	if !c.access.operates(req) {
+	if !c.access.admit(req) {
 		answer.NotReady = slices.Clone(answer.NotReady)
 		for i := range answer.NotReady {
 			answer.NotReady[i].Reason = ""
@@ -92,9 +92,9 @@ func (c *Console) serveReady(w http.ResponseWriter, req *http.Request) {
 // about to stop.
 func (c *Console) Drain() { c.draining.Store(true) }
 
-// now returns an answer that is at most a second old. The first who asks for a
+// find returns an answer that is at most a second old. The first who asks for a
 // new one works it out for all who ask meanwhile, even when it goes away.
-func (r *readiness) now(ctx context.Context) Readiness {
+func (r *readiness) find(ctx context.Context) Readiness {
 	r.mu.Lock()
 	current := r.newest
 	if current != nil && (!current.over() || time.Since(current.at) < readyCache) {

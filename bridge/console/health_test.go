@@ -130,11 +130,11 @@ func TestWaitingProbeGoesAwayAlone(t *testing.T) {
 		}, new(sync.WaitGroup), nil)
 		var first Readiness
 		var callers sync.WaitGroup
-		callers.Go(func() { first = r.now(t.Context()) })
+		callers.Go(func() { first = r.find(t.Context()) })
 		synctest.Wait()
 		impatient, cancel := context.WithTimeout(t.Context(), readyLimit/4)
 		defer cancel()
-		if r.now(impatient).Ready {
+		if r.find(impatient).Ready {
 			t.Error("a request that was given up was told ready")
 		}
 		callers.Wait()

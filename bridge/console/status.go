@@ -22,7 +22,7 @@ type Report struct {
 func (c *Console) serveStatus(w http.ResponseWriter, r *http.Request) {
 	report := Report{
 		Status: c.bridge.Status(), Version: c.version, Login: c.access.asks(),
-		Readiness: c.readiness.now(r.Context()), Settings: c.settings,
+		Readiness: c.readiness.find(r.Context()), Settings: c.settings,
 	}
 	if c.journal != nil {
 		report.Journal = c.journal()

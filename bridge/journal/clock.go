@@ -71,9 +71,9 @@ func (c *steadyClock) resume(offset time.Duration, lastWrote time.Time) {
 	c.offset = c.offset.Truncate(time.Microsecond)
 }
 
-// now returns the machine's time, after the clock was set back or forward to
+// read returns the machine's time, after the clock was set back or forward to
 // match it.
-func (c *steadyClock) now() time.Time {
+func (c *steadyClock) read() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.look()

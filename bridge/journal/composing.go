@@ -54,7 +54,7 @@ func (*clearWrite) kept() bool { return true }
 // Composing implements [bridge.Journal].
 func (j *Journal) Composing(ctx context.Context) ([]bridge.ComposingMark, error) {
 	var list []bridge.ComposingMark
-	s, now := j.clock.shift(), j.clock.now()
+	s, now := j.clock.shift(), j.clock.read()
 	err := j.each(ctx, composingMarks, nil, func(scan func(...any) error) error {
 		var m bridge.ComposingMark
 		var direction string

@@ -35,7 +35,7 @@ type epochs struct {
 // loadEpochs reads the epochs, notes when the last one did not end in order, and
 // sets the clock going where that left it.
 func loadEpochs(ctx context.Context, db *database, clock *steadyClock) (epochs, error) {
-	now := clock.now()
+	now := clock.read()
 	e := epochs{broken: map[int64]int64{}, to: now, from: db.touched}
 	last, _, err := db.meta(ctx, metaEpoch)
 	if err != nil {

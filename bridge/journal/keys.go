@@ -170,7 +170,7 @@ func (j *Journal) loadKeys(ctx context.Context) (keys, error) {
 	if k.old, err = j.db.find(ctx, anyDedupe, nil, &one); err != nil {
 		return k, fmt.Errorf("look for keys of the first schema: %w", err)
 	}
-	k.since = j.clock.shift().steady(j.clock.now())
+	k.since = j.clock.shift().steady(j.clock.read())
 	return k, nil
 }
 

@@ -146,7 +146,7 @@ func (j *Archive) strayThread(ctx context.Context, p *bridge.Person, consumer br
 	if err != nil || e == nil {
 		return err
 	}
-	event, err := e.Decoded()
+	event, err := e.Decode()
 	if err != nil || event.Consumer == nil || event.Consumer.ID != consumer {
 		// What cannot be read names nobody.
 		return nil
@@ -270,7 +270,7 @@ type placed struct {
 // in.
 func (j *Archive) positionsOf(ctx context.Context, p *bridge.Person) (list []placed, err error) {
 	var at position
-	shift, now := j.clock.shift(), j.clock.now()
+	shift, now := j.clock.shift(), j.clock.read()
 	err = j.pages(ctx, positionsPage, func() []any { return []any{at.dialog, at.sequence} }, func(scan func(...any) error) error {
 		var channel, thread, source string
 		var saved int64

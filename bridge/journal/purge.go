@@ -64,7 +64,7 @@ func (p *purger) run(ctx context.Context) {
 	defer tick.Stop()
 	var keys time.Time
 	for {
-		now := p.clock.shift().steady(p.clock.now())
+		now := p.clock.shift().steady(p.clock.read())
 		withKeys := time.Since(keys) >= keysEvery
 		if withKeys {
 			keys = time.Now()
@@ -77,7 +77,7 @@ func (p *purger) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-p.swept:
-			now := p.clock.shift().steady(p.clock.now())
+			now := p.clock.shift().steady(p.clock.read())
 			if err := p.purgeEvents(ctx, now); err != nil && ctx.Err() == nil {
 				p.log.Error("journal: purge", "error", err)
 			}

@@ -39,7 +39,7 @@ type tracing struct {
 }
 
 func (t *tracing) follow(ctx context.Context) error {
-	if err := t.scan(ctx, tracedEvents, func(r *traced) bool { return t.meant(r) }, t.id, t.id); err != nil {
+	if err := t.scan(ctx, tracedEvents, t.take, t.id, t.id); err != nil {
 		return err
 	}
 	if t.channel != "" {
@@ -57,9 +57,9 @@ func (t *tracing) follow(ctx context.Context) error {
 	return nil
 }
 
-// meant reports whether a row is the event that is asked for, a part of it, a
-// receipt of ours about it, or of the thread.
-func (t *tracing) meant(r *traced) bool {
+// take reports whether a row is the event that is asked for, a part of it, a receipt
+// of ours about it, or of the thread, and remembers the thread of one that is.
+func (t *tracing) take(r *traced) bool {
 	if t.channel != "" && r.lane.Channel != t.channel {
 		return false
 	}

@@ -56,7 +56,7 @@ func (a *allotted) next(t *transaction) (int64, error) {
 
 func (t *transaction) reset() {
 	t.shift = t.w.j.clock.shift()
-	t.now = t.w.j.clock.now()
+	t.now = t.w.j.clock.read()
 	t.stamp = t.shift.steady(t.now)
 	// The hook may keep the entries it was given.
 	t.fresh = nil
@@ -257,7 +257,7 @@ type reading struct {
 }
 
 func (j *Journal) reading() reading {
-	return reading{past: &j.epochs, shift: j.clock.shift(), now: j.clock.now()}
+	return reading{past: &j.epochs, shift: j.clock.shift(), now: j.clock.read()}
 }
 
 func (e *entry) entry(r reading) (bridge.Entry, error) {

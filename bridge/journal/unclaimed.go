@@ -115,7 +115,7 @@ func (j *Journal) AllUnclaimed(ctx context.Context, after int64, limit int) ([]b
 
 func (j *Journal) listUnclaimed(ctx context.Context, st statement, args ...any) ([]bridge.Unclaimed, error) {
 	var list []bridge.Unclaimed
-	s, now := j.clock.shift(), j.clock.now()
+	s, now := j.clock.shift(), j.clock.read()
 	err := j.each(ctx, st, args, func(scan func(...any) error) error {
 		var u bridge.Unclaimed
 		var received int64

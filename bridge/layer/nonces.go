@@ -44,8 +44,9 @@ type nonceKey struct {
 	Key []byte `json:"key"`
 }
 
+// issue makes a nonce.
 func (b *nonceStore) issue(ctx context.Context) (string, error) {
-	key, err := b.signingKey(ctx)
+	key, err := b.loadKey(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +63,7 @@ func (b *nonceStore) valid(ctx context.Context, text string) (bool, error) {
 	if err != nil || len(nonce) != nonceEnd+nonceChance+nonceMAC {
 		return false, nil
 	}
-	key, err := b.signingKey(ctx)
+	key, err := b.loadKey(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -96,9 +97,9 @@ func signNonce(key, nonce []byte) []byte {
 	return mac.Sum(nil)[:nonceMAC]
 }
 
-// signingKey reads the key, or makes it when there is none yet. It is kept, so
+// loadKey reads the key, or makes it when there is none yet. It is kept, so
 // that a login outlives a restart between its steps.
-func (b *nonceStore) signingKey(ctx context.Context) ([]byte, error) {
+func (b *nonceStore) loadKey(ctx context.Context) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.key != nil {

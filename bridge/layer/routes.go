@@ -157,6 +157,7 @@ func (api *restAPI) serve(needs access, do endpoint) http.Handler {
 	})
 }
 
+// respond lets in who may ask, reads the body and has the request done.
 func (api *restAPI) respond(w http.ResponseWriter, r *http.Request, needs access, do endpoint) (response, error) {
 	c := &call{Request: r}
 	if needs.version {

@@ -113,7 +113,7 @@ func (s *sheet) addCard(owner string, c served.Card, attributes string) {
 		return
 	}
 	if len(c.Buttons) > 0 {
-		buttons := newPart(typeButtons+";"+attributes, map[string]any{"buttons": s.buttons(owner, c.Buttons)})
+		buttons := newPart(typeButtons+";"+attributes, map[string]any{"buttons": s.addButtons(owner, c.Buttons)})
 		s.parts = append(s.parts, buttons)
 		attributes = "role=content;parent-node-id=" + buttons.UUID
 	}
@@ -140,9 +140,10 @@ func alonePart(b served.Button, attributes string) part {
 	return newPart(typeLink+";"+attributes, map[string]any{"url": b.Link, "title": title})
 }
 
-// buttons are those of a card. Each that can be chosen is a choice with a state
-// of its own, because choosing one leaves the others as they are.
-func (s *sheet) buttons(owner string, buttons []served.Button) []any {
+// addButtons notes what can be chosen of a card and returns its buttons. Each that
+// can be chosen is a choice with a state of its own, because choosing one leaves the
+// others as they are.
+func (s *sheet) addButtons(owner string, buttons []served.Button) []any {
 	out := []any{}
 	for _, b := range buttons {
 		if b.Reply == "" && b.Link != "" {

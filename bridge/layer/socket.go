@@ -167,7 +167,7 @@ func (s *socket) pushNumbered(kind string, body func(counter int64) any) {
 
 // enqueue numbers, encodes and queues a packet.
 func (s *socket) enqueue(kind string, body func(counter int64) any) {
-	encoded, err := encode(packet{kind, iso(s.user.now()), s.counter, body(s.counter)})
+	encoded, err := encode(packet{kind, iso(s.user.tick()), s.counter, body(s.counter)})
 	if err != nil {
 		s.log.Error("a packet could not be encoded", "error", err)
 		s.End(ourError)

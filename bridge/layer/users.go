@@ -42,8 +42,8 @@ type clock struct {
 	transacting bool
 }
 
-// now is the time of a packet.
-func (c *clock) now() time.Time {
+// tick returns the time of a packet, no earlier than that of any before.
+func (c *clock) tick() time.Time {
 	if !c.transacting {
 		c.advance(time.Now())
 	}
@@ -139,11 +139,11 @@ func (u *user) who() *identity {
 	return u.identity
 }
 
-// now is the time of a packet.
-func (u *user) now() time.Time {
+// tick returns the time of a packet, no earlier than that of any before.
+func (u *user) tick() time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.clock.now()
+	return u.clock.tick()
 }
 
 // begin stops the clock for a transaction and returns its time; end lets the
@@ -151,7 +151,7 @@ func (u *user) now() time.Time {
 func (u *user) begin() time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	now := u.clock.now()
+	now := u.clock.tick()
 	u.clock.transacting = true
 	return now
 }

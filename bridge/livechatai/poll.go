@@ -224,10 +224,10 @@ func (p *poller) watchPushed() {
 	}
 }
 
-// cursor recalls how far an AI agent's list was read. The first time, the place
+// loadCursor recalls how far an AI agent's list was read. The first time, the place
 // to begin is kept before anything is read, so that it stays the same when the
 // first round has to be made again.
-func (p *poller) cursor(ctx context.Context, agent string) (*cursor, error) {
+func (p *poller) loadCursor(ctx context.Context, agent string) (*cursor, error) {
 	if c := p.cursors[agent]; c != nil {
 		return c, nil
 	}

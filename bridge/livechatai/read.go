@@ -104,7 +104,7 @@ func (r *reader) ours() bool { return r.conv.IsAgent || r.cfg.Conversations == a
 // resolved before LivePerson heard of it needs no answer any more.
 func (r *reader) messages(ctx context.Context, c *cursor) error {
 	relay := r.ours() && (r.known.Open || !r.conv.IsResolved)
-	isOld := r.tooOld(c)
+	isOld := r.begin(c)
 	for _, m := range inOrder(r.conv) {
 		if !r.isConsumer(m.Role) {
 			r.poll.strange(ctx, m.Role)
@@ -134,9 +134,9 @@ func (r *reader) messages(ctx context.Context, c *cursor) error {
 	return nil
 }
 
-// tooOld says which messages are from before our time. Once LivePerson has the
-// conversation and it was read before, none is.
-func (r *reader) tooOld(c *cursor) func(message) bool {
+// begin notes a first round and says which messages are from before our time. Once
+// LivePerson has the conversation and it was read before, none is.
+func (r *reader) begin(c *cursor) func(message) bool {
 	now := time.Now()
 	floor := now.Add(-history)
 	if c != nil {
@@ -173,7 +173,7 @@ func (r *reader) close() {
 	k := r.known
 	givenBack := k.Taken && !r.ours()
 	if k.Open && !r.later && (r.conv.IsResolved || givenBack) {
-		r.events = append(r.events, k.closing(time.Now()))
+		r.events = append(r.events, k.close(time.Now()))
 		r.changed = true
 	}
 	if k.Open && r.conv.IsAgent && !k.Taken {

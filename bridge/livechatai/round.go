@@ -14,7 +14,7 @@ import (
 
 // round reads what is new in one AI agent's conversations.
 func (p *poller) round(ctx context.Context, agent string) error {
-	c, err := p.cursor(ctx, agent)
+	c, err := p.loadCursor(ctx, agent)
 	if err != nil {
 		return err
 	}

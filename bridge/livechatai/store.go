@@ -89,8 +89,8 @@ func (k *known) note(id string, at time.Time) {
 	}
 }
 
-// closing ends the conversation and returns the event that says so.
-func (k *known) closing(now time.Time) bridge.Event {
+// close ends the conversation and returns the event that says so.
+func (k *known) close(now time.Time) bridge.Event {
 	k.Closings++
 	k.end(now)
 	return bridge.Event{

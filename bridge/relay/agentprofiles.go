@@ -79,8 +79,9 @@ func (p *agentProfiles) expect(a bridge.Agent) {
 	}
 }
 
-// name gives an agent the name and picture that are known now.
-func (p *agentProfiles) name(a bridge.Agent) bridge.Agent {
+// lookUp gives an agent the name and picture that are known now, and has them asked
+// for.
+func (p *agentProfiles) lookUp(a bridge.Agent) bridge.Agent {
 	if p == nil {
 		return a
 	}
@@ -109,7 +110,7 @@ func (p *agentProfiles) await(ctx context.Context, a bridge.Agent) bridge.Agent 
 		case <-ctx.Done():
 		}
 	}
-	return p.name(a)
+	return p.lookUp(a)
 }
 
 // begin looks an agent up unless that is known or under way. What is out of date
@@ -189,15 +190,15 @@ func pictureOf(p connector.AgentProfile) string {
 	return p.PictureURL
 }
 
-// introduced is the event as the channel sees it, with the agent's name. Only what
+// introduce returns the event as the channel sees it, with the agent's name. Only what
 // shows the name at once waits for it.
-func (p *agentProfiles) introduced(ctx context.Context, ev *bridge.Event) *bridge.Event {
+func (p *agentProfiles) introduce(ctx context.Context, ev *bridge.Event) *bridge.Event {
 	if p == nil || ev.Agent == nil {
 		return ev
 	}
 	agent := *ev.Agent
 	if ev.Kind == bridge.KindReceipt {
-		agent = p.name(agent)
+		agent = p.lookUp(agent)
 	} else {
 		agent = p.await(ctx, agent)
 	}

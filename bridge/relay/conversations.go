@@ -92,7 +92,7 @@ func (n *news) follow(ctx context.Context, c *connector.ConversationChange) erro
 	if err := n.advance(ctx, e, row, c); err != nil {
 		return err
 	}
-	if current, err := e.thread(ctx, row.Holder()); err == nil && current.Conversation == row.ID {
+	if current, err := e.take(ctx, row.Holder()); err == nil && current.Conversation == row.ID {
 		n.typingAfter(row, c)
 	}
 	e.release()
@@ -143,7 +143,7 @@ func (n *news) makeCurrent(ctx context.Context, e *edit, row *bridge.Conversatio
 	if !row.Open {
 		return nil
 	}
-	t, err := e.thread(ctx, row.Holder())
+	t, err := e.take(ctx, row.Holder())
 	if err != nil {
 		return err
 	}

@@ -136,8 +136,8 @@ func (d *directory) edit(ctx context.Context, extConsumer string) (*edit, error)
 	}, nil
 }
 
-// thread returns a thread to change, a new one when it is not known.
-func (e *edit) thread(ctx context.Context, key bridge.ThreadKey) (*bridge.Thread, error) {
+// take returns a thread to change, a new one when it is not known.
+func (e *edit) take(ctx context.Context, key bridge.ThreadKey) (*bridge.Thread, error) {
 	if t := e.threads[key]; t != nil {
 		return t, nil
 	}
@@ -176,7 +176,7 @@ func (e *edit) add(c bridge.Conversation) *bridge.Conversation {
 // hand gives a conversation to a thread as its current one. What the thread had
 // before is over: LivePerson allows a consumer one.
 func (e *edit) hand(ctx context.Context, c *bridge.Conversation, to bridge.ThreadKey) error {
-	t, err := e.thread(ctx, to)
+	t, err := e.take(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (e *edit) leave(ctx context.Context, c *bridge.Conversation, from bridge.Th
 	if from.Channel == "" {
 		return nil
 	}
-	holder, err := e.thread(ctx, from)
+	holder, err := e.take(ctx, from)
 	if err != nil {
 		return err
 	}

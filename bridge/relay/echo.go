@@ -167,7 +167,7 @@ func (e *echo) proves(entry *bridge.Entry, uploaded bridge.EventID) bool {
 
 // textOf are the words of a message as they are sent where it is one of words.
 func textOf(e *bridge.Entry) (text string, ok bool) {
-	ev, err := e.Decoded()
+	ev, err := e.Decode()
 	if err != nil || ev.Message == nil {
 		return "", false
 	}

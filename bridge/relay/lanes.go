@@ -128,7 +128,7 @@ func positionInDialog(e *bridge.Entry) (dialog string, sequence int64, ok bool) 
 	if e.Kind != bridge.KindMessage {
 		return "", 0, false
 	}
-	ev, err := e.Decoded()
+	ev, err := e.Decode()
 	if err != nil || ev.Position == nil || len(ev.Position.Sequences) == 0 {
 		return "", 0, false
 	}

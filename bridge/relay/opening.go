@@ -164,7 +164,7 @@ func (o *opener) meet(ctx context.Context, key bridge.ThreadKey, ext string, c *
 		return "", notOpened(err)
 	}
 	defer e.release()
-	t, err := e.thread(ctx, key)
+	t, err := e.take(ctx, key)
 	if err != nil {
 		return "", notOpened(err)
 	}

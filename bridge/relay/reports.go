@@ -22,7 +22,7 @@ func (s *sender) sendReceipt(ctx context.Context, batch []*bridge.Entry) error {
 	var sequences []connector.Sequence
 	var status bridge.ReceiptStatus
 	for _, e := range batch {
-		ev, err := e.Decoded()
+		ev, err := e.Decode()
 		if err != nil {
 			continue
 		}

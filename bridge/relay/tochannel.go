@@ -40,7 +40,7 @@ func (b *Bridge) deliverToChannel(ctx context.Context, batch []*bridge.Entry) la
 }
 
 func (b *Bridge) relayToChannel(ctx context.Context, e *bridge.Entry) error {
-	ev, err := e.Decoded()
+	ev, err := e.Decode()
 	if err != nil {
 		return &bridge.DeliveryError{Outcome: bridge.Invalid, Err: err}
 	}
@@ -61,7 +61,7 @@ func (b *Bridge) relayToChannel(ctx context.Context, e *bridge.Entry) error {
 			return err
 		}
 	}
-	return adapter.Deliver(ctx, b.agents.introduced(ctx, ev))
+	return adapter.Deliver(ctx, b.agents.introduce(ctx, ev))
 }
 
 // resolveReceipt finds out which of the channel's messages an agent's receipt
@@ -107,7 +107,7 @@ func (b *Bridge) settled(e *bridge.Entry, v lane.Verdict) {
 // clock does not keep its typing for it.
 func (b *Bridge) messageLeft(e *bridge.Entry) {
 	if e.Kind == bridge.KindMessage {
-		b.clockOf(e.Lane.Direction).MessageSent(e.ThreadKey(), e.Author())
+		b.clockOf(e.Lane.Direction).MessageSent(e.ThreadKey(), e.DecodeAuthor())
 	}
 }
 
@@ -116,5 +116,5 @@ func (b *Bridge) messageOnItsWay(e *bridge.Entry) {
 	if e.Kind != bridge.KindMessage {
 		return
 	}
-	b.clockOf(e.Lane.Direction).MessageQueued(e.ThreadKey(), e.Author())
+	b.clockOf(e.Lane.Direction).MessageQueued(e.ThreadKey(), e.DecodeAuthor())
 }

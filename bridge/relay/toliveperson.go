@@ -82,8 +82,8 @@ func receiptsTogether(a, b *bridge.Entry) bool {
 	if a.Kind != bridge.KindReceipt || b.Kind != bridge.KindReceipt {
 		return false
 	}
-	x, errX := a.Decoded()
-	y, errY := b.Decoded()
+	x, errX := a.Decode()
+	y, errY := b.Decode()
 	if errX != nil || errY != nil || x.Receipt == nil || y.Receipt == nil || x.Receipt.Status != y.Receipt.Status {
 		return false
 	}
@@ -102,7 +102,7 @@ func firstOf(r *bridge.Receipt) bridge.EventID {
 // relay makes the call or calls an event means.
 func (s *sender) relay(ctx context.Context, batch []*bridge.Entry) (sent, error) {
 	e := batch[0]
-	ev, err := e.Decoded()
+	ev, err := e.Decode()
 	if err != nil {
 		return sent{}, connector.NotSent("relay", bridge.Invalid, err)
 	}

@@ -213,7 +213,7 @@ func (b *Bridge) sayToChannel(ctx context.Context, call typing.Call) (result typ
 	if !ok {
 		return typing.Result{End: typing.Over}
 	}
-	err := typist.ShowTyping(ctx, bridge.TypingCue{Thread: call.Thread.Thread, Agent: b.agents.name(call.Agent), State: call.State})
+	err := typist.ShowTyping(ctx, bridge.TypingCue{Thread: call.Thread.Thread, Agent: b.agents.lookUp(call.Agent), State: call.State})
 	return typingResult(outcomeOfChannel(err), retryAfter(err))
 }
 

@@ -38,7 +38,7 @@ func receiptFor(thread bridge.ThreadID, message bridge.EventID, status bridge.Re
 
 // receiptOf tells agents what became of their message.
 func (b *Bridge) receiptOf(e *bridge.Entry, status bridge.ReceiptStatus) []bridge.Entry {
-	ev, err := e.Decoded()
+	ev, err := e.Decode()
 	if err != nil || ev.Position == nil || len(ev.Position.Sequences) == 0 {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (b *Bridge) receiptOf(e *bridge.Entry, status bridge.ReceiptStatus) []bridg
 // shownAs is what an agent is told of a message that reached its channel: one
 // that only says that there was something did not.
 func shownAs(e *bridge.Entry) bridge.ReceiptStatus {
-	if ev, err := e.Decoded(); err == nil && ev.Message != nil && ev.Message.Placeholder {
+	if ev, err := e.Decode(); err == nil && ev.Message != nil && ev.Message.Placeholder {
 		return bridge.ReceiptFailed
 	}
 	return bridge.ReceiptDelivered

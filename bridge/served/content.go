@@ -109,7 +109,7 @@ type target struct {
 // ContentOf reads an agent's message.
 func ContentOf(m *bridge.Message) Content {
 	r := reader{left: maxElements}
-	cards := r.cards(m.Rich)
+	cards := r.readCards(m.Rich)
 	replies := takeReplies(cards, m.QuickReplies)
 	if r.failed || !slices.ContainsFunc(cards, Card.shows) {
 		return Content{Replies: m.QuickReplies}
@@ -160,18 +160,19 @@ type reader struct {
 	failed bool
 }
 
-func (r *reader) cards(raw json.RawMessage) []Card {
+// readCards reads what stands in a carousel, or the one card.
+func (r *reader) readCards(raw json.RawMessage) []Card {
 	root, ok := r.decode(raw, 0)
 	if !ok {
 		return nil
 	}
 	if root.Type != "carousel" {
-		return []Card{r.card(root)}
+		return []Card{r.readCard(root)}
 	}
 	var cards []Card
 	for _, child := range root.Elements {
 		if e, ok := r.decode(child, 1); ok && len(cards) < maxCards {
-			cards = append(cards, r.card(e))
+			cards = append(cards, r.readCard(e))
 		} else {
 			r.failed = true
 		}
@@ -189,7 +190,8 @@ func (r *reader) decode(raw json.RawMessage, depth int) (*element, bool) {
 	return &e, true
 }
 
-func (r *reader) card(e *element) Card {
+// readCard reads an element and what is below it.
+func (r *reader) readCard(e *element) Card {
 	var c Card
 	var texts []string
 	r.fill(&c, &texts, e, 1)

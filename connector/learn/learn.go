@@ -285,7 +285,7 @@ func (l *Learner) askConversation(ctx context.Context, ana, bea speaker) error {
 		if q.who != nil {
 			who = *q.who
 		}
-		a, err := l.messaging(ctx, who, q.ask)
+		a, err := l.message(ctx, who, q.ask)
 		if err != nil {
 			l.failed(q.knob, err.Error())
 			continue

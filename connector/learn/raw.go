@@ -141,7 +141,8 @@ type messaging struct {
 	account *string
 }
 
-func (l *Learner) messaging(ctx context.Context, who speaker, m messaging) (answer, error) {
+// message makes one call on behalf of a consumer.
+func (l *Learner) message(ctx context.Context, who speaker, m messaging) (answer, error) {
 	base, err := l.opts.Domains.BaseURL(ctx, lpauth.ServiceMessaging)
 	if err != nil {
 		return answer{}, err
@@ -191,7 +192,7 @@ func words(text string) object {
 func state(s string) object { return object{"type": "ChatStateEvent", "chatState": s} }
 
 func (l *Learner) send(ctx context.Context, who speaker, body any, change func(http.Header)) (answer, error) {
-	return l.messaging(ctx, who, messaging{path: "/send", body: body, change: change})
+	return l.message(ctx, who, messaging{path: "/send", body: body, change: change})
 }
 
 // open asks for a conversation with a batch and returns its replies. It is not interrupted: an answer that nobody waits
@@ -200,7 +201,7 @@ func (l *Learner) open(ctx context.Context, who speaker, batch []object, change 
 	if err := ctx.Err(); err != nil {
 		return answer{}, nil, err
 	}
-	a, err := l.messaging(context.WithoutCancel(ctx), who, messaging{body: batch, change: change})
+	a, err := l.message(context.WithoutCancel(ctx), who, messaging{body: batch, change: change})
 	return a, a.replies(), err
 }
 

@@ -16,14 +16,14 @@ type interposition struct {
 
 // interpose decides whether something in between answers a call.
 func (f *inForce) interpose(api API) *interposition {
-	if !f.chance(rollBetween, api, f.BetweenRate.of(api)) {
+	if !f.draw(rollBetween, api, f.BetweenRate.of(api)) {
 		return nil
 	}
 	if n := f.interposed.Add(1); f.BetweenLimit > 0 && n > int64(f.BetweenLimit) {
 		return nil
 	}
 	status := f.BetweenStatuses[int(f.roll(rollBetweenStatus, api)*float64(len(f.BetweenStatuses)))]
-	return &interposition{htmlPage(f, status), f.chance(rollBetweenAfter, api, f.BetweenAfterShare)}
+	return &interposition{htmlPage(f, status), f.draw(rollBetweenAfter, api, f.BetweenAfterShare)}
 }
 
 func htmlPage(f *inForce, status int) answer {

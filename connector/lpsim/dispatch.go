@@ -38,13 +38,13 @@ func (h *hooks) launch(n *notification, f *inForce) {
 	n.body = n.encode(f)
 	n.changes = nil
 	switch {
-	case f.happens(rollDrop, f.WebhookDropRate):
+	case f.drawAlone(rollDrop, f.WebhookDropRate):
 		h.stats.dropped.Add(1)
 		n.settleWait()
 		return
-	case n.late || f.happens(rollDelay, f.WebhookDelayRate):
+	case n.late || f.drawAlone(rollDelay, f.WebhookDelayRate):
 		h.stats.delayed.Add(1)
-		h.postpone(n, f.delay(), f.WebhookDelayInOrder)
+		h.postpone(n, f.drawDelay(), f.WebhookDelayInOrder)
 		return
 	case f.WebhookDelayInOrder && h.waitsBehind(n):
 		return
@@ -52,10 +52,10 @@ func (h *hooks) launch(n *notification, f *inForce) {
 		return
 	}
 	h.push(n)
-	if f.happens(rollBroken, f.WebhookBrokenRate) {
+	if f.drawAlone(rollBroken, f.WebhookBrokenRate) {
 		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body[:len(n.body)/2], stored: n.stored, era: n.era})
 	}
-	if f.happens(rollDuplicate, f.WebhookDuplicateRate) {
+	if f.drawAlone(rollDuplicate, f.WebhookDuplicateRate) {
 		h.stats.duplicated.Add(1)
 		h.push(&notification{kind: n.kind, conversation: n.conversation, body: n.body, stored: n.stored, era: n.era})
 	}
@@ -98,7 +98,7 @@ func (h *hooks) waitsBehind(n *notification) bool {
 
 // holdBack keeps a notification until the next one of its conversation has gone.
 func (h *hooks) holdBack(n *notification, f *inForce) bool {
-	if !f.happens(rollReorder, f.WebhookReorderRate) {
+	if !f.drawAlone(rollReorder, f.WebhookReorderRate) {
 		return false
 	}
 	h.mu.Lock()
@@ -131,19 +131,19 @@ func (n *notification) encode(f *inForce) []byte {
 	if n.kind == ConversationEvents {
 		kind = string(ConversationEvents)
 	}
-	if len(n.changes) > 1 && f.happens(rollShuffle, f.WebhookShuffleRate) {
+	if len(n.changes) > 1 && f.drawAlone(rollShuffle, f.WebhookShuffleRate) {
 		shuffle(f, n.changes)
 	}
 	var b bytes.Buffer
 	b.WriteString(`{"kind":"notification","body":{`)
-	if f.happens(rollPadding, f.WebhookPaddingRate) {
+	if f.drawAlone(rollPadding, f.WebhookPaddingRate) {
 		b.WriteString(`"padding":"` + strings.Repeat("p", f.WebhookPaddingBytes) + `",`)
 	}
-	if n.kind == ConversationEvents && f.happens(rollSubscription, f.SubscriptionIDRate) {
+	if n.kind == ConversationEvents && f.drawAlone(rollSubscription, f.SubscriptionIDRate) {
 		b.WriteString(`"subscriptionId":"` + uuid.NewString() + `",`)
 	}
 	b.WriteString(`"changes":`)
-	if len(n.changes) == 1 && f.happens(rollBare, f.WebhookBareChangeRate) {
+	if len(n.changes) == 1 && f.drawAlone(rollBare, f.WebhookBareChangeRate) {
 		b.Write(n.changes[0])
 	} else {
 		b.WriteByte('[')

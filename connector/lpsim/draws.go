@@ -105,14 +105,16 @@ func mix(seed, n uint64) uint64 {
 	return z ^ z>>31
 }
 
-func (f *inForce) chance(k knob, api API, rate float64) bool {
+// draw reports whether something happens that does at a rate.
+func (f *inForce) draw(k knob, api API, rate float64) bool {
 	return rate > 0 && f.roll(k, api) < rate
 }
 
-// happens is chance for knobs that belong to no API.
-func (f *inForce) happens(k knob, rate float64) bool { return f.chance(k, "", rate) }
+// drawAlone is draw for knobs that belong to no API.
+func (f *inForce) drawAlone(k knob, rate float64) bool { return f.draw(k, "", rate) }
 
-func (f *inForce) latency(api API) time.Duration {
+// drawLatency returns how long an answer takes.
+func (f *inForce) drawLatency(api API) time.Duration {
 	return f.span(rollLatency, api, f.LatencyMinMs, f.LatencyMaxMs)
 }
 
@@ -123,8 +125,8 @@ func (f *inForce) span(k knob, api API, least, most int) time.Duration {
 	return stretch(least, most, f.roll(k, api))
 }
 
-// delay is how long a notification comes late. With a tail, half of the delays lie in the first sixteenth of the span.
-func (f *inForce) delay() time.Duration {
+// drawDelay returns how long a notification comes late. With a tail, half of the delays lie in the first sixteenth of the span.
+func (f *inForce) drawDelay() time.Duration {
 	least, most := f.WebhookDelayMinMs, f.WebhookDelayMaxMs
 	if most <= least {
 		return time.Duration(least) * time.Millisecond

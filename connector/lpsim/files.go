@@ -170,7 +170,7 @@ func (f *files) downloadURL(c *call, claims consumerClaims, r *request) outcome 
 	case !ok || found.data == nil:
 		return c.badRequest(r, "there is no such file", pageFiles)
 	case found.owner != claims.LPConsumerID:
-		return outcome{auth: c.denied(foreignConversation(c.faults), "the file belongs to another consumer")}
+		return outcome{auth: c.deny(foreignConversation(c.faults), "the file belongs to another consumer")}
 	}
 	return granted(r, f.url(http.MethodGet, body.Path))
 }

@@ -48,18 +48,18 @@ func errorAnswer(status, code int, title, details string) answer {
 // authenticate checks both tokens of a messaging call and tells who is speaking.
 func (t *tokens) authenticate(c *call, api API) (consumerClaims, *authError) {
 	if c.path[2] == "" {
-		return consumerClaims{}, c.denied(errParameter, "the path names no account")
+		return consumerClaims{}, c.deny(errParameter, "the path names no account")
 	}
 	if err := t.checkApp(c, api); err != nil {
 		return consumerClaims{}, err
 	}
 	token := bareToken(c, "X-Lp-On-Behalf")
 	if token == "" {
-		return consumerClaims{}, c.denied(errConsumerMissing, "there is no X-LP-ON-BEHALF header")
+		return consumerClaims{}, c.deny(errConsumerMissing, "there is no X-LP-ON-BEHALF header")
 	}
 	claims, ok := t.consumer(token)
 	if !ok {
-		return consumerClaims{}, c.denied(errConsumerInvalid, "X-LP-ON-BEHALF is no ConsumerJWS of this account; tokens go without Bearer")
+		return consumerClaims{}, c.deny(errConsumerInvalid, "X-LP-ON-BEHALF is no ConsumerJWS of this account; tokens go without Bearer")
 	}
 	return claims, nil
 }
@@ -67,27 +67,27 @@ func (t *tokens) authenticate(c *call, api API) (consumerClaims, *authError) {
 func (t *tokens) checkApp(c *call, api API) *authError {
 	token := bareToken(c, "Authorization")
 	if token == "" {
-		return c.denied(errAppMissing, "there is no Authorization header")
+		return c.deny(errAppMissing, "there is no Authorization header")
 	}
 	app := t.known(token)
 	if app == nil {
-		return c.denied(errAppInvalid, "Authorization is no AppJWT of this simulator; tokens go without Bearer")
+		return c.deny(errAppInvalid, "Authorization is no AppJWT of this simulator; tokens go without Bearer")
 	}
-	if c.faults.chance(rollUnauthorized, api, c.faults.UnauthorizedRate.of(api)) {
+	if c.faults.draw(rollUnauthorized, api, c.faults.UnauthorizedRate.of(api)) {
 		app.forgotten.Store(true)
 	}
 	claims := app.claims
 	if !strings.EqualFold(claims.Iss, "sentinel") || claims.Aud == "" || claims.Azp == "" || claims.Exp == 0 {
-		return c.denied(errAppClaims, "the AppJWT lacks iss, aud, azp or exp")
+		return c.deny(errAppClaims, "the AppJWT lacks iss, aud, azp or exp")
 	}
 	if claims.Aud != t.app.Account || claims.Aud != c.path[2] || claims.Exp <= t.app.Now().Unix() || app.forgotten.Load() {
-		return c.denied(errAppInvalid, "the AppJWT has expired, was forgotten, or is of another account")
+		return c.deny(errAppInvalid, "the AppJWT has expired, was forgotten, or is of another account")
 	}
 	switch client := t.clients.find(claims.Azp); {
 	case client == nil:
-		return c.denied(errAppInvalid, "the AppJWT's app is not installed")
+		return c.deny(errAppInvalid, "the AppJWT's app is not installed")
 	case !client.enabled.Load() && c.faults.DisabledAppTokens == "reject":
-		return c.denied(errAppInvalid, "the AppJWT's app is disabled; see disabledAppTokens")
+		return c.deny(errAppInvalid, "the AppJWT's app is disabled; see disabledAppTokens")
 	}
 	return nil
 }
@@ -125,10 +125,11 @@ func (t *tokens) sentinel(c *call) answer {
 	if c.Method != http.MethodPost {
 		return answer{status: http.StatusMethodNotAllowed, allow: "POST"}
 	}
-	return t.appToken(c, account, kid)
+	return t.exchange(c, account, kid)
 }
 
-func (t *tokens) appToken(c *call, account, kid string) answer {
+// exchange answers a call for an AppJWT.
+func (t *tokens) exchange(c *call, account, kid string) answer {
 	contentType := c.Header.Get("Content-Type")
 	if len(c.body) > 0 && !strings.HasPrefix(contentType, "application/x-www-form-urlencoded") {
 		return oauthError(c, http.StatusBadRequest, "invalid_request")

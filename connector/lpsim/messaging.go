@@ -32,7 +32,7 @@ func (m *messaging) begin(c *conversation, cause *call) {
 
 // post gives an event its sequence, keeps it, and tells the webhooks.
 func (m *messaging) post(c *conversation, d *dialog, e Entry, cause *call) int64 {
-	if f := m.faults(); f.happens(rollGap, f.SequenceGapRate) {
+	if f := m.faults(); f.drawAlone(rollGap, f.SequenceGapRate) {
 		d.next++
 	}
 	e.Sequence, e.DialogID, e.Time = d.next, d.DialogID, m.Now()
@@ -169,9 +169,9 @@ func (m *messaging) markLost(c *conversation, how string) {
 // loseByChance applies the rates of the faults to a SEND's conversation.
 func (m *messaging) loseByChance(c *call, conv *conversation) {
 	switch {
-	case c.faults.happens(rollForget, c.faults.ForgetConversationRate):
+	case c.faults.drawAlone(rollForget, c.faults.ForgetConversationRate):
 		m.markLost(conv, forgotten)
-	case c.faults.happens(rollDisown, c.faults.DisownConversationRate):
+	case c.faults.drawAlone(rollDisown, c.faults.DisownConversationRate):
 		m.markLost(conv, disowned)
 	}
 }

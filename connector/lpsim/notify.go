@@ -81,11 +81,11 @@ func (n *notifier) notifyEntry(c *conversation, kind EventType, e Entry, cause *
 	if e.Role == RoleConsumer && kind == ContentEvents && !f.ContentEchoMetadata {
 		change.Metadata = nil
 	}
-	if e.Audience == audienceAll && f.happens(rollAudience, f.OmitAudienceRate) {
+	if e.Audience == audienceAll && f.drawAlone(rollAudience, f.OmitAudienceRate) {
 		change.MessageAudience = ""
 	}
 	n.change(c, kind, change, f, cause)
-	if f.happens(rollForeign, f.WebhookForeignRate) {
+	if f.drawAlone(rollForeign, f.WebhookForeignRate) {
 		n.foreign(kind, change)
 	}
 }
@@ -116,10 +116,10 @@ func wireEvent(e Entry) any {
 }
 
 func (n *notifier) change(c *conversation, kind EventType, change messagingChange, f *inForce, cause *call) {
-	if f.happens(rollConversationID, f.OmitConversationIDRate) {
+	if f.drawAlone(rollConversationID, f.OmitConversationIDRate) {
 		change.ConversationID = ""
 	}
-	if change.Metadata == nil && f.happens(rollMetadata, f.NullMetadataRate) {
+	if change.Metadata == nil && f.drawAlone(rollMetadata, f.NullMetadataRate) {
 		change.Metadata = json.RawMessage("null")
 	}
 	n.one(c.id, kind, change, cause)
@@ -141,7 +141,7 @@ func (n *notifier) one(conversationID string, kind EventType, change any, cause 
 		if cause != nil && cause.opensLate {
 			note.late = true
 		}
-		if cause != nil && cause.faults.happens(rollEarly, cause.faults.WebhookEarlyRate) {
+		if cause != nil && cause.faults.drawAlone(rollEarly, cause.faults.WebhookEarlyRate) {
 			note.tried = make(chan struct{})
 			cause.early = append(cause.early, note.tried)
 		}
@@ -236,13 +236,13 @@ func (n *notifier) wireConversation(c *conversation) conversationResult {
 		CloseReason: c.reason, StartTs: c.started.UnixMilli(), MetaDataLastUpdateTs: c.metaTs, TTR: c.ttr, CampaignInfo: c.campaign,
 	}
 	// Old payloads knew no surveys, so they cannot leave out what only a survey makes necessary.
-	if c.stage == c.state && f.happens(rollStage, f.OmitStageRate) {
+	if c.stage == c.state && f.drawAlone(rollStage, f.OmitStageRate) {
 		details.Stage = ""
 	}
-	if survey || !f.happens(rollDialogs, f.OmitDialogsRate) {
+	if survey || !f.drawAlone(rollDialogs, f.OmitDialogsRate) {
 		details.Dialogs = n.wireDialogs(c, f)
 	}
-	if c.ended != nil && !f.happens(rollEndTs, f.OmitEndTsRate) {
+	if c.ended != nil && !f.drawAlone(rollEndTs, f.OmitEndTsRate) {
 		details.EndTs = c.ended.UnixMilli()
 	}
 	if c.csat != nil {
@@ -257,7 +257,7 @@ func (n *notifier) wireConversation(c *conversation) conversationResult {
 
 // wireParticipants has no states: they are in the dialogs, and a suggested agent is listed all the same.
 func wireParticipants(c *conversation, f *inForce) any {
-	if f.happens(rollParticipants, f.ParticipantsMapRate) {
+	if f.drawAlone(rollParticipants, f.ParticipantsMapRate) {
 		roles := map[string][]string{}
 		for _, p := range c.members {
 			roles[p.Role] = append(roles[p.Role], p.ID)
@@ -288,7 +288,7 @@ func (n *notifier) wireDialogs(c *conversation, f *inForce) []wireDialog {
 		}
 		list = append(list, w)
 	}
-	if f.happens(rollReversed, f.DialogsReversedRate) {
+	if f.drawAlone(rollReversed, f.DialogsReversedRate) {
 		slices.Reverse(list)
 	}
 	return list

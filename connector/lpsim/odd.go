@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// disfigure gives a change one of the spellings that LivePerson's pages, or clients in the wild, show beside the usual.
+// disfigure spells a change in a way that LivePerson's pages, or clients in the wild, show beside the usual.
 func (f *inForce) disfigure(kind EventType, change []byte) []byte {
 	if kind == ConversationEvents {
-		if f.happens(rollNulls, f.NullFieldsRate) {
+		if f.drawAlone(rollNulls, f.NullFieldsRate) {
 			change = nullConversationFields(change)
 		}
 		return change
@@ -21,16 +21,16 @@ func (f *inForce) disfigure(kind EventType, change []byte) []byte {
 			edits = append(edits, edit)
 		}
 	}
-	add(f.happens(rollOriginator, f.OmitOriginatorRate), func(m members) { delete(m, "originatorMetadata") })
-	add(kind == AcceptStatusEvents && f.happens(rollReceiptNumber, f.OmitReceiptNumberRate), func(m members) { delete(m, "sequence") })
-	add(f.happens(rollOddTimestamp, f.OddTimestampRate), f.oddTimestamp)
-	add(f.happens(rollOddNumber, f.OddNumberRate), f.oddNumbers)
-	add(f.happens(rollNulls, f.NullFieldsRate), nullMessagingFields)
-	add(kind == RichContentEvents && f.happens(rollRichAsText, f.RichAsTextRate), richAsText)
+	add(f.drawAlone(rollOriginator, f.OmitOriginatorRate), func(m members) { delete(m, "originatorMetadata") })
+	add(kind == AcceptStatusEvents && f.drawAlone(rollReceiptNumber, f.OmitReceiptNumberRate), func(m members) { delete(m, "sequence") })
+	add(f.drawAlone(rollOddTimestamp, f.OddTimestampRate), f.oddTimestamp)
+	add(f.drawAlone(rollOddNumber, f.OddNumberRate), f.oddNumbers)
+	add(f.drawAlone(rollNulls, f.NullFieldsRate), nullMessagingFields)
+	add(kind == RichContentEvents && f.drawAlone(rollRichAsText, f.RichAsTextRate), richAsText)
 	if len(edits) > 0 {
 		change = edited(change, edits)
 	}
-	if (kind == ContentEvents || kind == RichContentEvents) && f.happens(rollInvalidUTF8, f.InvalidUTF8Rate) {
+	if (kind == ContentEvents || kind == RichContentEvents) && f.drawAlone(rollInvalidUTF8, f.InvalidUTF8Rate) {
 		change = invalidUTF8(change)
 	}
 	return change

@@ -54,8 +54,8 @@ func (c *call) refusal(id requestID, why, page string) reply {
 	return refusal(id, msgBadRequest)
 }
 
-// denied is an authorization error with its reason.
-func (c *call) denied(e *authError, why string) *authError {
+// deny gives an authorization error with its reason.
+func (c *call) deny(e *authError, why string) *authError {
 	c.because(why, pageAuth)
 	return e
 }

@@ -19,7 +19,7 @@ func (f *inForce) rewrite(text string) string {
 	for _, word := range f.filtered {
 		text = word.ReplaceAllStringFunc(text, func(found string) string { return strings.Repeat("*", utf8.RuneCountInString(found)) })
 	}
-	if f.happens(rollTrim, f.TrimTextRate) {
+	if f.drawAlone(rollTrim, f.TrimTextRate) {
 		text = strings.Join(strings.Fields(text), " ")
 	}
 	return text

@@ -195,7 +195,7 @@ func (a *connectorAPI) owned(c *call, claims consumerClaims, r *request, id stri
 		return nil, unknown(c, r)
 	case lost == disowned || conv.consumer.LPConsumerID != claims.LPConsumerID:
 		conv.mu.Unlock()
-		return nil, outcome{auth: c.denied(foreignConversation(c.faults), "the conversation belongs to another consumer")}
+		return nil, outcome{auth: c.deny(foreignConversation(c.faults), "the conversation belongs to another consumer")}
 	}
 	return conv, outcome{}
 }

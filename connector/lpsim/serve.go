@@ -110,7 +110,7 @@ func routeAccount(rest []string) (API, bool) {
 func (g *gateway) serve(w http.ResponseWriter, r *http.Request, api API) {
 	c := &call{Request: r, faults: g.faults(), path: strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")}
 	c.between = c.faults.interpose(api)
-	c.opensLate = api == ConversationAPI && c.faults.happens(rollLateOpening, c.faults.LateOpeningRate)
+	c.opensLate = api == ConversationAPI && c.faults.drawAlone(rollLateOpening, c.faults.LateOpeningRate)
 	if api == SendAPI || api == ConversationAPI {
 		defer g.inProgress.Add(-1)
 		if n := g.inProgress.Add(1); c.faults.ConcurrencyLimit > 0 && n > int64(c.faults.ConcurrencyLimit) {
@@ -119,7 +119,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request, api API) {
 			return
 		}
 	}
-	latency := c.faults.latency(api)
+	latency := c.faults.drawLatency(api)
 	before := time.Duration(float64(latency) * c.faults.LatencyBeforeShare)
 	if pause(r.Context(), before) != nil {
 		return
@@ -137,7 +137,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request, api API) {
 		g.stats.abandoned.Add(1)
 		return
 	}
-	if c.faults.chance(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) || c.opensLate {
+	if c.faults.draw(rollLostAnswer, api, c.faults.LostAnswerRate.of(api)) || c.opensLate {
 		g.stats.lostAnswers[api.index()].Add(1)
 		c.because("fault: the answer was lost", "")
 		g.requests.note(c, api, answer{}, g.Now())
@@ -155,7 +155,7 @@ func (g *gateway) spoil(c *call, api API, a answer) answer {
 		g.stats.interposed.Add(1)
 		c.because("fault: betweenRate, after the call was applied", "")
 		return c.between.page
-	case c.faults.chance(rollAppliedError, api, c.faults.AppliedErrorRate.of(api)):
+	case c.faults.draw(rollAppliedError, api, c.faults.AppliedErrorRate.of(api)):
 		g.stats.appliedErrors.Add(1)
 		c.because("fault: appliedErrorRate, after the call was applied", "")
 		return failure(c.faults)
@@ -182,17 +182,17 @@ func (g *gateway) refuse(c *call, api API) (answer, bool) {
 		c.because("fault: betweenRate", "")
 		return c.between.page, true
 	}
-	if f.chance(rollLostRequest, api, f.LostRequestRate.of(api)) {
+	if f.draw(rollLostRequest, api, f.LostRequestRate.of(api)) {
 		g.stats.lostRequests.Add(1)
 		c.because("fault: lostRequestRate", "")
 		g.requests.note(c, api, answer{}, g.Now())
 		panic(http.ErrAbortHandler)
 	}
-	if f.chance(rollError, api, f.ErrorRate.of(api)) {
+	if f.draw(rollError, api, f.ErrorRate.of(api)) {
 		c.because("fault: errorRate", "")
 		return failure(f), true
 	}
-	if f.chance(rollThrottle, api, f.ThrottleRate.of(api)) {
+	if f.draw(rollThrottle, api, f.ThrottleRate.of(api)) {
 		c.because("fault: throttleRate", pageRetry)
 		return throttled(f), true
 	}

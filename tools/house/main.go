@@ -1,7 +1,7 @@
 // Command house prints how the code is laid out: lines of each package, what is
 // longest and most involved, methods of each receiver and of each interface, the
-// walks of a message and of a notification through the files, and names that are
-// exported for nobody. Its tests hold the limits.
+// walks of a message and of a notification through the files, getters that write, and
+// names that are exported for nobody. Its tests hold the limits.
 //
 // It is run at the top of the checkout and reads Go files only. For names it has
 // the go command build the module, tests included, which takes a while at first.
@@ -39,6 +39,10 @@ func run(to io.Writer) error {
 	fmt.Fprint(to, "\nmethods of an interface, of them its own\n")
 	for _, c := range s.interfaceCounts()[:shown] {
 		fmt.Fprintf(to, "  %2d  %2d  %s %s\n", c.all, c.own, c.folder, c.name)
+	}
+	fmt.Fprint(to, "\ngetters that write\n")
+	for _, m := range s.writingGetters() {
+		fmt.Fprintf(to, "  %s %s\n", m.folder, m.full)
 	}
 	idle := s.idle()
 	fmt.Fprintf(to, "\n%d exported names, %d of them for nobody\n", len(s.names), len(idle))

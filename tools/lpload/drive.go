@@ -265,10 +265,10 @@ func (l *load) steady(ctx context.Context, s *system, d time.Duration) (latencie
 // troubledRate is how many events a second are sent while LivePerson refuses some.
 const troubledRate = 200
 
-// troubled is how many messages a second arrive while LivePerson answers two in a
+// trouble measures how many messages a second arrive while LivePerson answers two in a
 // hundred with 429 and two with 500. Nothing is waited for: what a far side's
 // trouble holds up counts as not delivered.
-func (l *load) troubled(ctx context.Context, s *system, d time.Duration) (perSecond float64, err error) {
+func (l *load) trouble(ctx context.Context, s *system, d time.Duration) (perSecond float64, err error) {
 	if err := l.control(ctx, "trouble?share=0.02"); err != nil {
 		return 0, err
 	}

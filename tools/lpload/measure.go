@@ -200,7 +200,7 @@ func (r *run) one(ctx context.Context, s *system, round int) error {
 			return err
 		}},
 		{lasting && r.wants(troublePart), func() error {
-			delivered, err := r.troubled(ctx, s, r.stage)
+			delivered, err := r.trouble(ctx, s, r.stage)
 			r.found.add("delivered/s, trouble", s.name, delivered)
 			return err
 		}},

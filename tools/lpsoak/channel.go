@@ -145,7 +145,7 @@ func (c *channel) take(id string, e *bridge.Event) {
 		return
 	}
 	c.seen[id] = true
-	t := c.thread(string(e.Thread))
+	t := c.ensureThread(string(e.Thread))
 	switch e.Kind {
 	case bridge.KindMessage:
 		a := arrival{id: id, text: e.Message.Text}
@@ -180,7 +180,8 @@ func (t *channelThread) show(e *bridge.Event) {
 	delete(t.typing, who)
 }
 
-func (c *channel) thread(id string) *channelThread {
+// ensureThread returns what is shown of a thread, and begins to show it.
+func (c *channel) ensureThread(id string) *channelThread {
 	t := c.threads[id]
 	if t == nil {
 		t = &channelThread{typing: map[string]time.Time{}}

@@ -126,7 +126,7 @@ func (c *counters) totals() map[string]float64 {
 func (c *channel) messagesOf(thread string) []arrival {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.thread(thread).messages)
+	return slices.Clone(c.ensureThread(thread).messages)
 }
 
 func (p *proxy) promises() map[position]promise {

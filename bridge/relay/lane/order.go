@@ -96,8 +96,8 @@ func (o *Order) missing(dialog string, sequence int64) bool {
 	return false
 }
 
-// worth reports whether to wait for a number that is missing.
-func (o *Order) worth() bool {
+// spendPatience reports whether to wait once more for a number that is missing.
+func (o *Order) spendPatience() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.vain < gapVain {
@@ -155,7 +155,7 @@ func (o *Order) gap(l *lane) time.Time {
 		return time.Time{}
 	}
 	dialog, sequence, ok := o.position(first)
-	if !ok || !o.missing(dialog, sequence) || !o.worth() {
+	if !ok || !o.missing(dialog, sequence) || !o.spendPatience() {
 		return time.Time{}
 	}
 	l.waitedFor = first.Seq

@@ -174,7 +174,7 @@ func (s *Set) startWorkers() {
 	}
 	for limit := s.Limiter.limit(); len(s.ready) > 0 && s.running < limit; {
 		s.running++
-		l := s.ready.first()
+		l := s.ready.pop()
 		s.Spawn(func(ctx context.Context) { s.work(ctx, l) })
 	}
 }
@@ -182,8 +182,8 @@ func (s *Set) startWorkers() {
 // readyLanes wait for a worker.
 type readyLanes []*lane
 
-// first takes the lane that has waited longest.
-func (r *readyLanes) first() *lane {
+// pop takes the lane that has waited longest.
+func (r *readyLanes) pop() *lane {
 	l := (*r)[0]
 	(*r)[0] = nil
 	*r = (*r)[1:]
@@ -208,7 +208,7 @@ func (s *Set) nextReady() *lane {
 		}
 		return nil
 	}
-	return s.ready.first()
+	return s.ready.pop()
 }
 
 // serve delivers from one lane until it must wait, is empty or had its share.

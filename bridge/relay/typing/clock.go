@@ -150,7 +150,7 @@ func (c *Clock) change(key bridge.ThreadKey, f func(t *thread, now time.Time)) {
 // LivePerson, a device of the thread's one consumer, zero when devices are not
 // told apart. It never blocks.
 func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.TypingState) {
-	side := c.side(key.Channel)
+	side := c.ensureSide(key.Channel)
 	if !side.works() {
 		return
 	}
@@ -183,7 +183,7 @@ func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.Typ
 // their typing is over, and no composing from before goes out any more. Every
 // MessageQueued must be followed by one MessageSent.
 func (c *Clock) MessageQueued(key bridge.ThreadKey, who bridge.Agent) {
-	side := c.side(key.Channel)
+	side := c.ensureSide(key.Channel)
 	if !side.works() {
 		return
 	}
@@ -266,7 +266,7 @@ func (c *Clock) Traffic(key bridge.ThreadKey) {
 
 // Well says that the far side of a channel takes calls again: ends of typing it
 // did not take are told at once.
-func (c *Clock) Well(channel string) { c.side(channel).far.well(0) }
+func (c *Clock) Well(channel string) { c.ensureSide(channel).far.well(0) }
 
 // Clear ends the typing of a thread and, when the far side shows some or may
 // do so, tells it and waits until it confirmed, failed to, or ctx ended. It is

@@ -28,9 +28,9 @@ type side struct {
 // works reports whether typing can be translated at all.
 func (s *side) works() bool { return s.source.Reported && s.target.Shown }
 
-// side returns what is known of a channel. It is on the way of every event, so
-// reading takes no lock.
-func (c *Clock) side(channel string) *side {
+// ensureSide returns what is known of a channel, and begins to know it. It is on the
+// way of every event, so reading takes no lock.
+func (c *Clock) ensureSide(channel string) *side {
 	if s := (*c.sides.Load())[channel]; s != nil {
 		return s
 	}
@@ -126,13 +126,13 @@ func (f *farSide) ring(now time.Time) {
 // probe lets the thread that waits longest try.
 func (f *farSide) probe() {
 	now := time.Now()
-	for t := f.first(now); t != nil && !t.tryParked(now, probeEvery); t = f.first(now) {
+	for t := f.pop(now); t != nil && !t.tryParked(now, probeEvery); t = f.pop(now) {
 	}
 }
 
-// first takes the thread that waits longest; it may wait no more. As long as
-// there are others the next probe comes.
-func (f *farSide) first(now time.Time) *thread {
+// pop takes the thread that waits longest; it may wait no more. As long as there
+// are others the next probe comes.
+func (f *farSide) pop(now time.Time) *thread {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ringing = false

@@ -60,7 +60,7 @@ func (c *Clock) prepare(ctx context.Context, t *thread, call *call) bool {
 		ready.debt, ready.busy = c.reserve(conversation)
 		c.setMark(ctx, call, &ready)
 	}
-	begins := c.prepared(t, call, &ready)
+	begins := c.beginPrepared(t, call, &ready)
 	c.release(&ready, begins)
 	return begins
 }
@@ -99,14 +99,14 @@ func (c *Clock) setMark(ctx context.Context, call *call, ready *readiness) {
 	ready.marked = true
 }
 
-// prepared decides whether a call that was made ready begins.
-func (c *Clock) prepared(t *thread, call *call, ready *readiness) bool {
+// beginPrepared decides whether a call that was made ready begins.
+func (c *Clock) beginPrepared(t *thread, call *call, ready *readiness) bool {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
 	defer t.check()
 	now := time.Now()
-	l := c.marked(t, call, ready, now)
-	if l != nil && l.begins(ready, now) {
+	l := c.attachMark(t, call, ready, now)
+	if l != nil && l.begin(ready, now) {
 		if ready.debt != nil && ready.debt.lit() && !l.lit() {
 			l.shows, l.lastLit = showsUnknown, ready.debt.lastLit
 		}
@@ -125,8 +125,8 @@ func (c *Clock) prepared(t *thread, call *call, ready *readiness) bool {
 	return false
 }
 
-// begins reports whether a composing that was made ready is told now.
-func (l *lease) begins(ready *readiness, now time.Time) bool {
+// begin reports whether a composing that was made ready is told now.
+func (l *lease) begin(ready *readiness, now time.Time) bool {
 	l.thread.age(now)
 	switch {
 	case l.state != stateAsked:
@@ -146,9 +146,9 @@ func (l *lease) begins(ready *readiness, now time.Time) bool {
 	return word == bridge.Composing && !at.After(now)
 }
 
-// marked gives a lease the mark that was written for it; nil when the
+// attachMark gives a lease the mark that was written for it; nil when the
 // conversation was forgotten meanwhile.
-func (c *Clock) marked(t *thread, call *call, ready *readiness, now time.Time) *lease {
+func (c *Clock) attachMark(t *thread, call *call, ready *readiness, now time.Time) *lease {
 	switch {
 	case !ready.marked:
 		return call.lease
@@ -206,7 +206,7 @@ func (c *Clock) leave(t *thread, now time.Time) {
 	}
 	for i, l := range t.leases {
 		if l.lighting() {
-			t.leases[i] = l.anew()
+			t.leases[i] = l.renew()
 		}
 	}
 }
@@ -217,7 +217,7 @@ func (c *Clock) remain(s *shard, at seat, l *lease) *lease {
 	if behind == nil {
 		behind = c.track(s, at, l.thread.side)
 	}
-	left := behind.leaseOf(l.agent)
+	left := behind.ensureLease(l.agent)
 	left.state, left.shows, left.end = stateEnding, showsUnknown, bridge.Stopped
 	left.lastCall, left.lastOn, left.lastLit = l.lastCall, l.lastOn, l.lastLit
 	if l.mark != nil {
@@ -227,8 +227,8 @@ func (c *Clock) remain(s *shard, at seat, l *lease) *lease {
 	return left
 }
 
-// anew is the lease without what the far side shows.
-func (l *lease) anew() *lease {
+// renew makes the lease anew, without what the far side shows.
+func (l *lease) renew() *lease {
 	fresh := &lease{thread: l.thread, agent: l.agent, typists: l.typists, end: l.end, phantom: l.phantom}
 	if fresh.wanted() {
 		fresh.state = stateAsked
@@ -294,7 +294,7 @@ func (c *Clock) leftBehind(conversation string) *thread {
 func (c *Clock) Recover(marks []Mark) {
 	start := time.Now()
 	for i, m := range marks {
-		side := c.side(m.Thread.Channel)
+		side := c.ensureSide(m.Thread.Channel)
 		if !side.target.Shown {
 			c.cfg.Marks.ClearMark(m)
 			continue
@@ -312,7 +312,7 @@ func (c *Clock) recoverMark(m Mark, side *side, at time.Time) {
 	if t == nil {
 		t = c.track(s, where, side)
 	}
-	l := t.leaseOf(bridge.Agent{ID: m.Agent})
+	l := t.ensureLease(bridge.Agent{ID: m.Agent})
 	l.mark = &m
 	now := time.Now()
 	if !l.lighting() {

@@ -47,7 +47,7 @@ func (r *readyThreads) push(t *thread, end bool) {
 	}
 }
 
-// hire returns how many senders to start.
+// hire adds senders, as many as there is work for, and returns how many to start.
 func (r *readyThreads) hire() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

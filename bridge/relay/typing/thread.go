@@ -79,8 +79,8 @@ func (t *thread) lease(who bridge.Agent) *lease {
 	return nil
 }
 
-// leaseOf returns the indicator that shows who.
-func (t *thread) leaseOf(who bridge.Agent) *lease {
+// ensureLease returns the indicator that shows who, a new one when there is none.
+func (t *thread) ensureLease(who bridge.Agent) *lease {
 	if l := t.lease(who); l != nil {
 		return l
 	}
@@ -95,7 +95,7 @@ func (t *thread) leaseOf(who bridge.Agent) *lease {
 // hear takes what the source says of a typist.
 func (t *thread) hear(who bridge.Agent, state bridge.TypingState, now time.Time) {
 	if state == bridge.Composing {
-		t.leaseOf(who).hearComposing(who.ID, now)
+		t.ensureLease(who).hearComposing(who.ID, now)
 		return
 	}
 	if l := t.lease(who); l != nil {
@@ -109,7 +109,7 @@ func (t *thread) queue(who bridge.Agent, now time.Time) {
 	window := t.side.source.PhantomWindow
 	l := t.lease(who)
 	if l == nil && window > 0 {
-		l = t.leaseOf(who)
+		l = t.ensureLease(who)
 	}
 	if l == nil {
 		return
