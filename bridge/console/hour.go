@@ -30,7 +30,7 @@ type Hour struct {
 	// Flows are by channel and direction.
 	Flows []HourFlow `json:"flows"`
 	// Answers is how long LivePerson waited for answers to its notifications, in
-	// seconds, 95 of 100; null where there were none.
+	// seconds, 95th percentile; null where there were none.
 	Answers []*float64 `json:"answers"`
 }
 
@@ -44,7 +44,7 @@ type HourFlow struct {
 	Delivered []float64 `json:"delivered"`
 	Throttled []float64 `json:"throttled"`
 	Typing    []float64 `json:"typing"`
-	// Lag is from acceptance to delivery in seconds, 95 of 100; null where nothing
+	// Lag is from acceptance to delivery in seconds, 95th percentile; null where nothing
 	// was delivered.
 	Lag []*float64 `json:"lag"`
 }

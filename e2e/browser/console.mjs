@@ -66,7 +66,7 @@ function talk () {
       await json('POST', `${at}/messages`, { content: `message ${n}` });
       if (n % 3 !== 0) continue;
       for (const c of await json('GET', `${sim}/sim/conversations?limit=3`)) {
-        await json('POST', `${sim}/sim/conversations/${c.conversationId}/agent/message`, { text: `answer ${n}` }).catch(() => {});
+        await json('POST', `${sim}/sim/conversations/${c.conversationId}/agent/messages`, { text: `answer ${n}` }).catch(() => {});
       }
     }
   })();
@@ -111,6 +111,8 @@ try {
   await json('PUT', `${sim}/sim/faults`, { outages: [{ forMs: 600_000, status: 503 }] });
   await until('the outage is seen', async () => /trouble/.test(await page.locator('#state').textContent()));
   assert.equal(await page.locator('#state').getAttribute('data-tone'), 'bad');
+  await until('the notice says so in red', async () => /failing for .* the oldest event waits for/.test(await page.locator('#notice').textContent()));
+  assert.equal(await page.locator('#notice').getAttribute('data-tone'), 'bad');
   const before = await page.locator('#hour svg').first().getAttribute('aria-label');
   await until('the charts show it', async () => {
     const now = await page.locator('#hour svg').first().getAttribute('aria-label');

@@ -109,7 +109,7 @@ async function refreshStatus() {
     lastStatus = Date.now();
   } catch {
     tone($("state"), "bad", "No answer");
-    notice("The bridge does not answer. What is shown below may be out of date.");
+    notice("The bridge does not answer. What is shown below may be out of date.", "bad");
   }
   showAge();
 }
@@ -119,8 +119,10 @@ function showAge() {
   text($("age"), lastStatus === 0 ? "" : age < 5000 ? "live" : `as of ${duration(age)} ago`);
 }
 
-function notice(words) {
+// notice shows words above everything else; its tone is a warning where none is given.
+function notice(words, tone = "warn") {
   text($("notice"), words);
+  $("notice").dataset.tone = tone;
   $("notice").hidden = words === "";
 }
 
@@ -132,7 +134,9 @@ function showStatus(s) {
   if (!s.readiness.ready) tone($("state"), "warn", "Not ready");
   else if (unwell.length > 0) tone($("state"), "bad", `${unwell.map(([name]) => name).join(", ")}: trouble`);
   else tone($("state"), "good", "Ready");
-  notice([...troubles(s.journal), ...missing.map((m) => `Not ready: ${m.name}: ${m.reason}`), ...unwell.map(([name, flow]) => `${name}: ${trouble(flow)}`)].join(". "));
+  const failing = unwell.some(([, flow]) => flow.state !== "throttled");
+  const worries = [...troubles(s.journal), ...missing.map((m) => `Not ready: ${m.name}: ${m.reason}`), ...unwell.map(([name, flow]) => `${name}: ${trouble(flow)}`)];
+  notice(worries.join(". "), failing || troubles(s.journal).length > 0 ? "bad" : "warn");
 
   showJournal(s.journal);
   text($("pending"), number.format(s.pending));
@@ -590,7 +594,7 @@ async function refreshHour() {
 // flowCharts are what is drawn of one direction of one channel.
 const flowCharts = (flow) => [
   { title: "Accepted, delivered", first: flow.accepted, second: flow.delivered, words: count, sums: true, heads: ["Accepted", "Delivered"] },
-  { title: "Lag, 95 of 100", first: flow.lag, words: seconds, heads: ["Slowest lag"] },
+  { title: "Lag, 95th percentile", first: flow.lag, words: seconds, heads: ["Slowest lag"] },
   { title: "429", first: flow.throttled, words: count, sums: true, trouble: true, heads: ["429"] },
   { title: "Typing told", first: flow.typing, words: count, sums: true, heads: ["Typing told"] },
 ];
@@ -602,7 +606,7 @@ function count(value) {
 function showHour(hour) {
   const cards = new Map(hour.flows.map((flow) => [`${flow.channel} ${flow.direction}`, { name: directions[flow.direction]?.(flow.channel) ?? flow.channel, charts: flowCharts(flow) }]));
   if (hour.answers.some((value) => value !== null)) {
-    cards.set("answers", { name: "LivePerson’s notifications", charts: [{ title: "Answered within, 95 of 100", first: hour.answers, words: seconds, heads: ["Slowest answer"] }] });
+    cards.set("answers", { name: "LivePerson’s notifications", charts: [{ title: "Answered within, 95th percentile", first: hour.answers, words: seconds, heads: ["Slowest answer"] }] });
   }
   $("no-hour").hidden = cards.size > 0 && hour.times.length > 0;
   keyed($("hour"), "hour-card", hour.times.length > 0 ? [...cards.keys()] : [], (parts, key) => showHourCard(parts, cards.get(key), hour));
