@@ -4,15 +4,17 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"lpbridge/bridge/console"
+	"lpbridge/tools/progress"
 )
 
-// deadLettersTime bounds one call of the command to the running bridge.
+// deadLettersTime bounds one call of the command to the running bridge, but for exports.
 const deadLettersTime = time.Minute
 
 const deadLettersHelp = `List, show, export, replay or discard what could not be delivered. It asks the running bridge of the
@@ -71,12 +73,13 @@ func decisionCommand(env environment, name, short string, filter *console.Filter
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), deadLettersTime)
-			defer cancel()
+			ctx := cmd.Context()
 			if keep != "" {
 				return discardKept(ctx, env, client, *filter, args, keep)
 			}
 			if all {
+				ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
+				defer cancel()
 				// To the bridge All means that nothing else is set.
 				filter.All = filter.Channel == "" && filter.Outcome == ""
 				n, err := d.many(client, ctx, *filter)
@@ -99,17 +102,30 @@ func discardKept(ctx context.Context, env environment, client *console.Client, f
 	if err != nil {
 		return err
 	}
-	seqs, err := keepLetters(ctx, client, filter, only, path)
+	var kept, discarded atomic.Int64
+	stop := progress.Show(env.stderr, func() string {
+		return fmt.Sprintf("%d dead letters written to the file, %d discarded", kept.Load(), discarded.Load())
+	})
+	defer stop()
+	seqs, err := keepLetters(ctx, client, filter, only, path, &kept)
 	if err != nil {
 		return fmt.Errorf("nothing was discarded: %w", err)
 	}
-	for n, seq := range seqs {
-		if err := client.Discard(ctx, seq); err != nil {
-			return fmt.Errorf("after %d were discarded: %w", n, err)
+	for _, seq := range seqs {
+		if err := decideOne(ctx, client, decision{one: (*console.Client).Discard}, seq); err != nil {
+			return fmt.Errorf("after %d were discarded: %w", discarded.Load(), err)
 		}
+		discarded.Add(1)
 	}
+	stop()
 	fmt.Fprintf(env.stdout, "discard: %d, kept in %s\n", len(seqs), path)
 	return nil
+}
+
+func decideOne(ctx context.Context, client *console.Client, d decision, seq int64) error {
+	ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
+	defer cancel()
+	return d.one(client, ctx, seq)
 }
 
 func decideEach(ctx context.Context, env environment, client *console.Client, name string, d decision, args []string) error {
@@ -118,7 +134,7 @@ func decideEach(ctx context.Context, env environment, client *console.Client, na
 		return err
 	}
 	for _, seq := range seqs {
-		if err := d.one(client, ctx, seq); err != nil {
+		if err := decideOne(ctx, client, d, seq); err != nil {
 			return err
 		}
 		fmt.Fprintf(env.stdout, "%s: %d\n", name, seq)

@@ -39,6 +39,7 @@ func TestDocuments(t *testing.T) {
 		{"variables", "docs/configuration.md", printed},
 		{"channels", "README.md", printed},
 		{"content", "docs/content.md", contentTable},
+		{"metrics", "docs/metrics.md", metricsTable},
 		{"bridge/bridgetest/toy/toy.go", "docs/write-a-channel.md", code},
 		{"bridge/bridgetest/toy/toy_test.go", "docs/write-a-channel.md", code},
 	} {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -89,24 +90,38 @@ func exportCommand(env environment, filter *console.Filter) *cobra.Command {
 // keepLetters writes what is about to be discarded to a file, contents included,
 // and returns the numbers of what is there once the file is on disk. A file that
 // is there already is left alone.
-func keepLetters(ctx context.Context, client *console.Client, filter console.Filter, only []int64, path string) (seqs []int64, err error) {
+func keepLetters(ctx context.Context, client *console.Client, filter console.Filter, only []int64, path string, kept *atomic.Int64) (seqs []int64, err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	if len(only) > 0 {
-		seqs, err = only, keepSome(ctx, client, only, file)
+		seqs, err = only, keepSome(ctx, client, only, lineCount{file, kept})
 	} else {
-		seqs, err = keepMatching(ctx, client, filter, file)
+		seqs, err = keepMatching(ctx, client, filter, lineCount{file, kept})
 	}
 	return seqs, errors.Join(err, file.Sync())
+}
+
+// lineCount counts the lines that are written, each with one call.
+type lineCount struct {
+	to    io.Writer
+	lines *atomic.Int64
+}
+
+func (c lineCount) Write(line []byte) (int, error) {
+	n, err := c.to.Write(line)
+	if err == nil {
+		c.lines.Add(1)
+	}
+	return n, err
 }
 
 func keepSome(ctx context.Context, client *console.Client, seqs []int64, to io.Writer) error {
 	out := json.NewEncoder(to)
 	for _, seq := range seqs {
-		letter, err := client.Show(ctx, seq, true)
+		letter, err := showOne(ctx, client, seq)
 		if err != nil {
 			return err
 		}
@@ -115,6 +130,12 @@ func keepSome(ctx context.Context, client *console.Client, seqs []int64, to io.W
 		}
 	}
 	return nil
+}
+
+func showOne(ctx context.Context, client *console.Client, seq int64) (console.Letter, error) {
+	ctx, cancel := context.WithTimeout(ctx, deadLettersTime)
+	defer cancel()
+	return client.Show(ctx, seq, true)
 }
 
 func keepMatching(ctx context.Context, client *console.Client, filter console.Filter, to io.Writer) (seqs []int64, err error) {

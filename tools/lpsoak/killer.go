@@ -135,6 +135,16 @@ func (k *killer) killOnce(ctx context.Context, m moment, after time.Duration) er
 	return nil
 }
 
+// killed is how often lpbridge was killed so far.
+func (k *killer) killed() (total int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, n := range k.kills {
+		total += n
+	}
+	return total
+}
+
 // summary says how often lpbridge was killed, and when.
 func (k *killer) summary() string {
 	k.mu.Lock()

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"lpbridge/tools/progress"
 )
 
 const (
@@ -98,6 +100,7 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 		return nil, fmt.Errorf("%w (log in %s)", err, dir)
 	}
 	defer w.daemon.kill()
+	defer progress.Show(os.Stderr, w.progress)()
 	if err := w.run(ctx, out); err != nil {
 		return nil, err
 	}
@@ -157,6 +160,11 @@ func (w *world) environment(simulator, front string) []string {
 		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT=3s",
 		"WEBHOOK_SECRET="+w.consumers.secret, "WEBHOOK_URL="+front+"/channel", "WEBHOOK_TIMEOUT=2s", "WEBHOOK_TYPING_HOLD="+typingHold.String(),
 	)
+}
+
+// progress says how far it is, for whoever waits.
+func (w *world) progress() string {
+	return fmt.Sprintf("%d of %d consumers' messages accepted, %d of %d kills", w.consumers.accepted.Load(), w.messages, w.killer.killed(), w.kills)
 }
 
 func (w *world) breaks(format string, args ...any) {

@@ -34,7 +34,7 @@ var chapters = []struct {
 }{
 	{"Start", []string{"README.md", "docs/liveperson.md", "docs/configuration.md"}},
 	{"Channels", []string{"bridge/*/README.md", "docs/content.md", "docs/identity.md", "docs/typing.md"}},
-	{"Run it", []string{"docs/operations.md", "docs/deploy.md", "docs/security.md", "docs/answers.md", "docs/performance.md", "docs/release.md"}},
+	{"Run it", []string{"docs/operations.md", "docs/deploy.md", "docs/security.md", "docs/errors.md", "docs/answers.md", "docs/metrics.md", "docs/performance.md", "docs/release.md"}},
 	{"Build on it", []string{"docs/client.md", "connector/lpsim/README.md", "docs/write-a-channel.md", "docs/design.md", "*.md", "docs/*.md", "*/*/README.md", "*/README.md"}},
 }
 
