@@ -22,8 +22,8 @@ const copyRecords = "copy"
 // copiesKept is how many copies of one consumer's messages are known.
 const copiesKept = 32
 
-// copies remember which messages were sent again because no echo came: LivePerson
-// may have each once more. The echo of a copy must not be taken for that of the
+// copies remember which messages were sent again because no echo came, or given up:
+// LivePerson may have each once more. The echo of a copy must not be taken for that of the
 // message behind it, which would be lost: neither for one in other words, nor for
 // one in the same.
 type copies struct {
@@ -111,6 +111,17 @@ func (c *copiesOf) another(than []bridge.EventID, words string) bool {
 	})
 }
 
+// mayLie reports whether the sending of a message before the one whose position is
+// known may lie at a position: one in these words, or in any where they were changed.
+func (c *copiesOf) mayLie(at sent, same bool, words string) bool {
+	if c == nil {
+		return false
+	}
+	return c.unnamed || len(c.list) >= copiesKept || slices.ContainsFunc(c.list, func(x copied) bool {
+		return (!same || x.Words == words) && (x.Dialog != at.dialog || x.Sequence > at.sequence)
+	})
+}
+
 // change changes the copies of a consumer's messages.
 func (c *copies) change(ctx context.Context, lpConsumer string, change func(list []copied) []copied) error {
 	release, err := c.changing.lock(ctx, lpConsumer)
@@ -183,6 +194,19 @@ func (c *copies) found(ctx context.Context, lpConsumer, words string, at sent) e
 		}
 		return list
 	})
+}
+
+// leftInDoubt says that a message that is given up may be there.
+func (s *sender) leftInDoubt(ctx context.Context, e *bridge.Entry) {
+	text, ok := textOf(e)
+	t, err := s.directory.thread(ctx, e.ThreadKey())
+	if err == nil && t != nil && ok {
+		now := time.Now().UTC()
+		err = s.copies.expect(ctx, t.LPConsumer, copied{Event: e.ID, Words: wordsOf(text), Doubted: now, Sent: now})
+	}
+	if err != nil {
+		s.log.Warn("the journal did not remember that a message that was given up may have arrived", "event", string(e.ID), "error", err)
+	}
 }
 
 // expectCopy says, when a message may have arrived before, that it may be there

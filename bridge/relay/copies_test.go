@@ -107,6 +107,26 @@ func TestEchoOfACopySettlesNoLaterMessageInTheSameWords(t *testing.T) {
 	}
 }
 
+// A message is given up after LivePerson took it and before that is known. Its echo is
+// not that of the next message in the same words.
+func TestEchoOfAMessageThatWasGivenUpSettlesNoOther(t *testing.T) {
+	o := rigOptions{echoWait: 35 * time.Second, quiet: true, adjust: func(o *relay.Options) { o.DeadLetterAfter = 3 * time.Second }}
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		r.door.lead(nil)
+		r.wire.fail(about(`"ok"`, inTurn(r.appliedThen(isLostAfter(4*time.Second)), isLost)))
+		r.say("t-1", "e-1", "ok")
+		time.Sleep(5 * time.Second)
+		r.say("t-1", "e-2", "ok")
+		time.Sleep(time.Second)
+		r.echo(r.conversation(), "ok", 0)
+		time.Sleep(10 * time.Minute)
+		if texts := r.allConsumerTexts(); count(texts, "ok") != 2 || r.journal.PendingCount() != 0 {
+			t.Errorf("LivePerson has %q, %d pending; want ok twice", texts, r.journal.PendingCount())
+		}
+	})
+}
+
 // The first sending of a message did not arrive, the second one did: there is no copy
 // whose echo could be confused with that of the next message in the same words.
 func TestMessageThatWasSentAgainBecauseItDidNotArriveHasNoCopy(t *testing.T) {

@@ -110,6 +110,11 @@ func (n *news) excludes(ctx context.Context, e *echo, entry *bridge.Entry, sameW
 	if !sameWords && copied.awaited() || e.path == "" && copied.another(doubted, wordsOf(e.text)) {
 		return true, nil
 	}
+	if !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, wordsOf(e.text)) {
+		// Without a copy each message lies in one position at most. Of messages in the
+		// same words another one may have been settled by the echo of this one.
+		return false, nil
+	}
 	before, err := n.journal.LastOfThread(ctx, e.dialog, entry.ThreadKey())
 	return before >= e.sequence, err
 }

@@ -65,17 +65,11 @@ func TestEchoIsOvertakenByItsAnswer(t *testing.T) {
 // echoes come while neither is answered, so nobody can tell whose is whose; and still
 // not when one answer is lost. They must be there when the other one is lost too.
 func TestEchoesAreKeptUntilItIsKnownWhoseTheyAre(t *testing.T) {
-	lostAfter := func(d time.Duration) fault {
-		return func(*http.Request, string) (*http.Response, error) {
-			time.Sleep(d)
-			return nil, io.ErrUnexpectedEOF
-		}
-	}
 	inBubble(t, rigOptions{echoWait: 35 * time.Second, quiet: true}, func(t *testing.T, r *rig) {
 		r.sayAs("t-1", "u", "e-1", "hello")
 		time.Sleep(time.Second)
 		r.door.lead(nil)
-		r.wire.fail(about(`"ok"`, inTurn(r.appliedThen(lostAfter(9*time.Second)), r.appliedThen(lostAfter(4*time.Second)))))
+		r.wire.fail(about(`"ok"`, inTurn(r.appliedThen(isLostAfter(9*time.Second)), r.appliedThen(isLostAfter(4*time.Second)))))
 		r.sayAs("t-1", "u", "e-2", "ok")
 		synctest.Wait()
 		r.sayAs("t-2", "u", "e-3", "ok")
@@ -84,6 +78,34 @@ func TestEchoesAreKeptUntilItIsKnownWhoseTheyAre(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if got := r.allConsumerTexts(); count(got, "ok") != 2 || r.journal.PendingCount() > 0 {
 			t.Errorf("LivePerson has %q, %d pending, want ok twice", got, r.journal.PendingCount())
+		}
+	})
+}
+
+// Of two messages in the same words the echo of the later one came first and settled
+// the earlier one, and so on; in the end the earliest echo comes, late. It is no later
+// message's by its position, but there is one message left that arrived.
+func TestLateEchoSettlesTheMessageThatIsLeft(t *testing.T) {
+	inBubble(t, rigOptions{echoWait: 35 * time.Second, quiet: true}, func(t *testing.T, r *rig) {
+		r.sayAs("t-1", "u", "e-1", "hello")
+		time.Sleep(time.Second)
+		r.door.lead(nil)
+		lost := r.appliedThen(isLost)
+		r.wire.fail(about(`"ok"`, inTurn(lost, lost, lost)))
+		r.sayAs("t-1", "u", "e-2", "ok")
+		time.Sleep(time.Second)
+		r.sayAs("t-2", "u", "e-3", "ok")
+		time.Sleep(time.Second)
+		r.echo(r.conversation(), "ok", 1)
+		r.sayAs("t-1", "u", "e-4", "well")
+		r.sayAs("t-1", "u", "e-5", "ok")
+		time.Sleep(time.Second)
+		r.echo(r.conversation(), "ok", 2)
+		time.Sleep(time.Second)
+		r.echo(r.conversation(), "ok", 0)
+		time.Sleep(10 * time.Minute)
+		if got := r.allConsumerTexts(); count(got, "ok") != 3 || r.journal.PendingCount() > 0 {
+			t.Errorf("LivePerson has %q, %d pending, want ok three times", got, r.journal.PendingCount())
 		}
 	})
 }

@@ -62,6 +62,14 @@ func hangs(r *http.Request, _ string) (*http.Response, error) {
 // isLost is the loss of a request.
 func isLost(*http.Request, string) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
 
+// isLostAfter is the loss of a request or its answer, of which one hears after a time.
+func isLostAfter(d time.Duration) fault {
+	return func(*http.Request, string) (*http.Response, error) {
+		time.Sleep(d)
+		return nil, io.ErrUnexpectedEOF
+	}
+}
+
 // applied passes a request on to LivePerson.
 func (r *rig) applied(req *http.Request, body string) (*http.Response, error) {
 	again := req.Clone(req.Context())

@@ -59,6 +59,9 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*bridge.Entry)
 	v := b.judge(ctx, e, outcome, err)
 	v.Uncounted = v.Uncounted || errors.Is(err, errFilesBusy)
 	v.Unsent = unsent(outcome, err)
+	if v.Final == bridge.Dead && outcome == bridge.Unknown {
+		b.sender.leftInDoubt(ctx, e)
+	}
 	if outcome == bridge.Delivered && e.Kind == bridge.KindMessage {
 		v.Dialog, v.Sequence, v.Source = at.dialog, at.sequence, e.ID
 	}

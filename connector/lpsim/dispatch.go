@@ -12,16 +12,18 @@ import (
 func (h *hooks) dispatch(n *notification) {
 	f := h.faults()
 	n.era = h.era.Load()
-	if f.WebhookBatchMs == 0 {
-		h.launch(n, f)
-		return
-	}
 	key := batchKey{n.conversation, n.kind}
 	h.mu.Lock()
 	if open := h.batches[key]; open != nil {
+		// Also when the window was changed since: nothing overtakes what is gathered.
 		open.changes = append(open.changes, n.changes...)
 		h.mu.Unlock()
 		n.settleWait()
+		return
+	}
+	if f.WebhookBatchMs == 0 {
+		h.mu.Unlock()
+		h.launch(n, f)
 		return
 	}
 	h.batches[key] = n

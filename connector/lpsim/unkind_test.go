@@ -328,6 +328,23 @@ func TestChangesOfOneNotificationInAnyOrder(t *testing.T) {
 	})
 }
 
+func TestNothingOvertakesWhatWasGatheredBeforeBatchingEnded(t *testing.T) {
+	listen(t, lpsim.Config{}, func(t *testing.T, w *world, r *receiver) {
+		c := w.open("ana")
+		time.Sleep(time.Second)
+		set(t, w, lpsim.Faults{WebhookBatchMs: 100})
+		r.expect(nil)
+		c.say("x")
+		set(t, w, lpsim.Faults{})
+		c.say("y")
+		time.Sleep(time.Second)
+		changes := changesOf(t, r.all())
+		if len(changes) != 2 || changes[0]["sequence"] != any(0.0) || changes[1]["sequence"] != any(1.0) {
+			t.Errorf("changes %v", changes)
+		}
+	})
+}
+
 func TestAppliedIsToldBeforeTheAnswer(t *testing.T) {
 	w := start(t, lpsim.Config{})
 	var told []lpsim.Applied

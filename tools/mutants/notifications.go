@@ -28,6 +28,16 @@ var ofNotifications = []mutant{
 		packages: engine, run: "EchoesAreKept",
 	},
 	{
+		name: "a late echo is not that of the only message left, for others took each other's",
+		file: "bridge/relay/echo.go", old: "\tif !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, wordsOf(e.text)) {", broken: "\tif copied != nil && !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, wordsOf(e.text)) {",
+		packages: engine, run: "MessageThatIsLeft",
+	},
+	{
+		name: "the echo of a message that was given up settles the next one in its words",
+		file: "bridge/relay/toliveperson.go", old: "if v.Final == bridge.Dead && outcome == bridge.Unknown {", broken: "if v.Final == bridge.Dead && outcome == bridge.Invalid {",
+		packages: engine, run: "GivenUp",
+	},
+	{
 		name: "an echo does not tell which of two sendings arrived",
 		file: "bridge/relay/copies.go", old: "\t\treturn !taken.Before(x.Doubted.Add(x.Sent.Sub(x.Doubted) / 2))\n", broken: "\t\treturn false\n",
 		packages: engine, run: "HasNoCopy",
