@@ -1,7 +1,7 @@
 //go:build e2e
 
 // Package scenarios plays lpsim's scenarios with processes: lpbridge must pass, and a small connector in Python must be
-// told what it does wrong. It needs Python 3.
+// told what it does wrong. The tests that the simulator's README shows run too. It needs Python 3 and Node.js.
 package scenarios_test
 
 import (
@@ -102,16 +102,22 @@ func (p places) play(t *testing.T, connector, notifications string, args ...stri
 func TestLpbridge(t *testing.T) {
 	t.Parallel()
 	p := newPlaces(t)
+	bridge(t, build(t, "lpbridge"), p)
+	if _, passed := p.play(t, "/channels/webhook", "/webhooks/liveperson", "channel-down", "in-between", "outage", "throttled"); !passed {
+		t.Error("lpbridge did not pass")
+	}
+}
+
+// bridge runs lpbridge with the simulator as LivePerson.
+func bridge(t *testing.T, program string, p places) {
+	t.Helper()
 	start(t, []string{
 		"LPBRIDGE_LISTEN=" + p.connector, "LPBRIDGE_ADMIN_LISTEN=127.0.0.1:0", "LPBRIDGE_CHANNELS=webhook",
 		"LPBRIDGE_STORE=sqlite:" + filepath.Join(t.TempDir(), "lpbridge.db"),
 		"LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client", "LP_CLIENT_SECRET=sandbox-secret",
 		"LP_DOMAIN_API_URL=http://" + p.livePerson, "LP_ALLOW_PLAIN_HTTP=true", "WEBHOOK_ALLOW_UNSIGNED=true", "WEBHOOK_URL=http://" + p.channel + "/",
-	}, build(t, "lpbridge"), "run")
+	}, program, "run")
 	answers(t, p.connector)
-	if _, passed := p.play(t, "/channels/webhook", "/webhooks/liveperson", "channel-down", "in-between", "outage", "throttled"); !passed {
-		t.Error("lpbridge did not pass")
-	}
 }
 
 // TestNaiveConnector: a connector that keeps nothing and repeats nothing is told so.
