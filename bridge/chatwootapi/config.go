@@ -71,6 +71,11 @@ func (c Config) validateInboxes() error {
 		if slices.Contains(c.Inboxes[:i], name) {
 			return fmt.Errorf("INBOXES: %s is named twice", name)
 		}
+		for _, other := range c.Inboxes {
+			if strings.HasPrefix(name, other+":") {
+				return fmt.Errorf("INBOXES: %s begins with %s and a colon, so that contacts of one could be taken for the other's", name, other)
+			}
+		}
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ func TestConfigProblems(t *testing.T) {
 		{"no inbox", "INBOXES", "", "CHATWOOTAPI_INBOXES"},
 		{"odd inbox", "INBOXES", "a/b", "CHATWOOTAPI_INBOXES: entry 1"},
 		{"inbox twice", "INBOXES", "a,a", "CHATWOOTAPI_INBOXES: a is named twice"},
+		{"inbox within an inbox", "INBOXES", "a:b,a", "CHATWOOTAPI_INBOXES: a:b begins with a and a colon"},
 		{"relative address", "PUBLIC_URL", "/x", "CHATWOOTAPI_PUBLIC_URL"},
 		{"address with query", "PUBLIC_URL", "https://x/?q=1", "CHATWOOTAPI_PUBLIC_URL: must be an absolute"},
 		{"small file", "MAX_ATTACHMENT", "5", "CHATWOOTAPI_MAX_ATTACHMENT"},

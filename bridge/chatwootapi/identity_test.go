@@ -382,3 +382,18 @@ func TestFormerJournalsTellContactsApart(t *testing.T) {
 		}
 	}
 }
+
+// TestInboxesWithColonsAreKeptApart has a journal of an inbox whose name and source id
+// together read like those of another one.
+func TestInboxesWithColonsAreKeptApart(t *testing.T) {
+	core := bridgetest.NewCore()
+	cfg := testConfig()
+	cfg.Inboxes = []string{"shop:vip"}
+	w := worldOn(t, core, cfg)
+	w.must("POST", "/public/api/v1/inboxes/shop:vip/contacts", `{"source_id":"vera","email":"v@example.com"}`)
+	cfg.Inboxes = []string{"shop"}
+	again := worldOn(t, core, cfg)
+	if got := again.call("GET", "/public/api/v1/inboxes/shop/contacts/vip:vera", ""); got.status != 404 || strings.Contains(got.body, "v@example.com") {
+		t.Errorf("a contact of another inbox is answered with %d %s", got.status, got.body)
+	}
+}

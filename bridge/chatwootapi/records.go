@@ -274,10 +274,15 @@ func newStore(core bridge.Core, log *slog.Logger) *store {
 	}
 }
 
-// findContactInbox returns a contact-inbox by the name apps know it by.
+// findContactInbox returns a contact-inbox by the name apps know it by. Where names of
+// inboxes have colons the same key may be another inbox's.
 func (a *store) findContactInbox(ctx context.Context, key sourceKey) (*contactInbox, error) {
 	return a.contactInboxes.Get(ctx, key, func(ctx context.Context) (*contactInbox, error) {
-		return kindContactInbox.Find(ctx, a.records, key.String())
+		ci, err := kindContactInbox.Find(ctx, a.records, key.String())
+		if err == nil && ci.key() != key {
+			return nil, bridge.ErrNoRecord
+		}
+		return ci, err
 	})
 }
 

@@ -30,15 +30,21 @@ type visitor struct {
 func newVisitors(t *testing.T, verified string) *visitors {
 	t.Helper()
 	v := &visitors{stage: newStage(t), chatwoot: &chatwootStub{}, last: 100}
+	v.serve(verified)
+	return v
+}
+
+// serve starts the first bridge.
+func (v *visitors) serve(verified string) {
+	v.t.Helper()
 	server := httptest.NewServer(v.chatwoot)
-	t.Cleanup(server.Close)
+	v.t.Cleanup(server.Close)
 	v.settings = map[string]string{
 		"LPBRIDGE_CHANNELS": "chatwoot", "CHATWOOT_BASE_URL": server.URL, "CHATWOOT_ACCOUNT_ID": "1", "CHATWOOT_TOKEN": "token",
 		"CHATWOOT_ALLOW_UNSIGNED": "true", "CHATWOOT_URL_SECRET": chatwootDoor, "CHATWOOT_ORDER_HOLD": "0s",
 		"WEBHOOK_SECRET": "", "WEBHOOK_URL": "",
 	}
 	v.begin(verified)
-	return v
 }
 
 // begin starts the bridge over the same journal.
@@ -69,18 +75,7 @@ func (v *visitors) says(who visitor, text string) lpsim.Conversation {
 		"conversation":{"id":%d,"inbox_id":3,"status":"open","channel":"Channel::WebWidget",
 			"contact_inbox":{"id":%d,"contact_id":%d,"hmac_verified":%t},"meta":{"sender":{"id":%d,"name":"Ana","type":"contact"}}}}`,
 		v.last, text, who.contact, who.conversation, who.door, who.contact, who.proven, who.contact))
-	var found lpsim.Conversation
-	await(v.t, "LivePerson's conversation with "+text, func() bool {
-		for _, summary := range v.sim.Conversations() {
-			c, _ := v.sim.Conversation(summary.ConversationID)
-			if slices.ContainsFunc(c.Transcript, func(e lpsim.Entry) bool { return e.Role == lpsim.RoleConsumer && e.Text == text }) {
-				found = c
-				return true
-			}
-		}
-		return false
-	})
-	return found
+	return v.conversationOf(text)
 }
 
 // answers has the agent answer in a conversation, which only one visitor may hear.

@@ -170,10 +170,7 @@ func TestContactsAreKeptApartOnTheRunningProgram(t *testing.T) {
 func newProver(t *testing.T, mandatory string) *everyChannel {
 	t.Helper()
 	x := &everyChannel{stage: newStage(t)}
-	x.p = x.run(map[string]string{
-		"LPBRIDGE_CHANNELS": "chatwootapi", "LPBRIDGE_PUBLIC_URL": x.front, "WEBHOOK_SECRET": "", "WEBHOOK_URL": "",
-		"CHATWOOTAPI_INBOXES": "inbox,other", "CHATWOOTAPI_HMAC_TOKEN": identityKey, "CHATWOOTAPI_HMAC_MANDATORY": mandatory,
-	})
+	x.serveInboxes(mandatory)
 	return x
 }
 
