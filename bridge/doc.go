@@ -9,8 +9,8 @@
 //   - account: one LivePerson site; one per process.
 //   - channel: a third-party system or client protocol, as configured.
 //   - adapter: our code for a channel; one folder below this one.
-//   - consumer: who writes on the channel, as far as that is proven. Where proof
-//     matters, a person is the human being, who may be several consumers.
+//   - consumer: who writes on the channel, as far as that is proven.
+//   - person: the human being, who may be several consumers.
 //   - thread: the channel's conversation id. One thread has at most one open
 //     LivePerson conversation.
 //   - conversation, dialog: LivePerson's. A conversation has a main dialog and
@@ -30,8 +30,9 @@
 //   - refusal: that a far side says no to an event in its own words, so that it
 //     would say so again.
 //   - outcome: how a delivery ended, of a fixed few ([Outcome]).
-//   - verdict: what the engine decides about an entry after a delivery; judging is
-//     coming to it. In random lives, the judge decides whether the promise held.
+//   - verdict: what the engine decides about an entry after a delivery.
+//   - judge: to come to a verdict. In random lives, the judge decides whether the
+//     promise held.
 //   - settlement: that decision on its way to the journal.
 //   - begun: said of an entry that may be sent from now on; written before it is.
 //   - doubt: state of an entry that may have arrived though nobody said so.
@@ -47,6 +48,7 @@
 //   - poison: an entry that fails as if the far side were down, while others pass.
 //   - dead letter: an entry that is given up, kept for the operator.
 //   - limiter: what slows down deliveries to one far side.
+//   - step: one thing a scenario does.
 //   - mark: what is on disk of composing that a far side was told of.
 //   - slot: room for one of those that may be under way at once.
 //

@@ -23,7 +23,7 @@ type bench struct {
 	c       AdapterCase
 	adapter bridge.Adapter
 	far     *farServer
-	log     *logBook
+	log     *logWriter
 	mux     *http.ServeMux
 }
 
@@ -31,7 +31,7 @@ type bench struct {
 // for what is private.
 func newBench(t testing.TB, c AdapterCase) *bench {
 	t.Helper()
-	b := &bench{t: t, c: c, far: newFarServer(t, c.Far), log: &logBook{}}
+	b := &bench{t: t, c: c, far: newFarServer(t, c.Far), log: &logWriter{}}
 	b.Setting = Setting{
 		Core: NewCore(), URL: b.far.server.URL, Client: b.far.server.Client(),
 		Log: slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -196,20 +196,20 @@ func (f *farServer) recorded() []Call {
 	return slices.Clone(f.calls)
 }
 
-// logBook keeps what was logged.
-type logBook struct {
+// logWriter keeps what was logged.
+type logWriter struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
 // Write implements [io.Writer].
-func (l *logBook) Write(p []byte) (int, error) {
+func (l *logWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logBook) String() string {
+func (l *logWriter) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// hourStep is how much time one point of the last hour stands for, hourPoints how
+	// hourInterval is how much time one point of the last hour stands for, hourPoints how
 	// many there are.
-	hourStep   = 10 * time.Second
-	hourPoints = int(time.Hour / hourStep)
+	hourInterval = 10 * time.Second
+	hourPoints   = int(time.Hour / hourInterval)
 	// mostFlows bounds the memory of an hour: a channel has two.
 	mostFlows = 64
 )
@@ -95,7 +95,7 @@ func newHour(source prometheus.Gatherer) *hour {
 
 // run samples until it is stopped.
 func (h *hour) run() {
-	tick := time.NewTicker(hourStep)
+	tick := time.NewTicker(hourInterval)
 	defer tick.Stop()
 	for h.sample(time.Now()); ; {
 		select {
@@ -242,7 +242,7 @@ func (h *hour) last() Hour {
 	for i := range order {
 		order[i] = (h.next - h.known + i + hourPoints) % hourPoints
 	}
-	is := Hour{Every: int64(hourStep.Seconds()), Times: []int64{}, Flows: []HourFlow{}, Answers: maybe(&h.answers, order)}
+	is := Hour{Every: int64(hourInterval.Seconds()), Times: []int64{}, Flows: []HourFlow{}, Answers: maybe(&h.answers, order)}
 	for _, i := range order {
 		is.Times = append(is.Times, h.times[i])
 	}

@@ -64,7 +64,7 @@ func TestHour(t *testing.T) {
 			m.lag.WithLabelValues("webhook", "to_liveperson").Observe(.15)
 		}
 		m.answers.Observe(5)
-		time.Sleep(2 * hourStep)
+		time.Sleep(2 * hourInterval)
 		h := ask()
 		want := HourFlow{
 			Channel: "webhook", Direction: "to_liveperson", Accepted: []float64{5, 0}, Delivered: []float64{4, 0},
@@ -73,14 +73,14 @@ func TestHour(t *testing.T) {
 		if len(h.Flows) != 1 || !cmp.Equal(want, h.Flows[0]) {
 			t.Errorf("the flow is %s", cmp.Diff([]HourFlow{want}, h.Flows))
 		}
-		if h.Every != 10 || !cmp.Equal(h.Times, []int64{start.Add(hourStep).Unix(), start.Add(2 * hourStep).Unix()}) || !cmp.Equal(h.Answers, []*float64{new(1.), nil}) {
+		if h.Every != 10 || !cmp.Equal(h.Times, []int64{start.Add(hourInterval).Unix(), start.Add(2 * hourInterval).Unix()}) || !cmp.Equal(h.Answers, []*float64{new(1.), nil}) {
 			t.Errorf("the hour is %+v", h)
 		}
 		for i := range 2 * mostFlows {
 			m.accepted.WithLabelValues("channel-"+string(rune('a'+i%26))+string(rune('a'+i/26)), "to_channel", "message").Inc()
 		}
 		time.Sleep(90 * time.Minute)
-		if h = ask(); len(h.Times) != hourPoints || h.Times[hourPoints-1]-h.Times[0] != int64((time.Hour-hourStep).Seconds()) || len(h.Flows) != mostFlows {
+		if h = ask(); len(h.Times) != hourPoints || h.Times[hourPoints-1]-h.Times[0] != int64((time.Hour-hourInterval).Seconds()) || len(h.Flows) != mostFlows {
 			t.Errorf("after much longer it has %d points of %d flows", len(h.Times), len(h.Flows))
 		}
 		for _, flow := range h.Flows {

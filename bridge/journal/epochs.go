@@ -138,7 +138,7 @@ func (t *transaction) live() error {
 		return nil
 	}
 	t.alive = t.now
-	if err := t.w.j.db.inPlace(); err != nil {
+	if err := t.w.j.db.checkFiles(); err != nil {
 		return err
 	}
 	if _, err := t.exec(upsertMeta, metaAlive, t.stamp); err != nil {
@@ -203,7 +203,7 @@ func (s *closeWrite) apply(t *transaction) error {
 type checkWrite struct{ wait }
 
 func (checkWrite) apply(t *transaction) error {
-	if err := t.w.j.db.inPlace(); err != nil {
+	if err := t.w.j.db.checkFiles(); err != nil {
 		return err
 	}
 	_, err := t.exec(upsertMeta, metaChecked, t.stamp)

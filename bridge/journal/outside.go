@@ -35,12 +35,12 @@ func Inspect(ctx context.Context, path string) error {
 	if version > len(migrations) {
 		return fmt.Errorf("the database has schema version %d and this program knows up to %d: a newer release wrote it", version, len(migrations))
 	}
-	var verdict string
-	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+	var found string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
 		return outsideError(ctx, "look the database through", err)
 	}
-	if verdict != "ok" {
-		return fmt.Errorf("%w: %s", errDamaged, strings.TrimSpace(verdict))
+	if found != "ok" {
+		return fmt.Errorf("%w: %s", errDamaged, strings.TrimSpace(found))
 	}
 	return nil
 }

@@ -62,8 +62,8 @@ func (s *database) openFiles() error {
 	return nil
 }
 
-// inPlace reports an error when the files are not where they were.
-func (s *database) inPlace() error {
+// checkFiles reports an error when the files are not where they were.
+func (s *database) checkFiles() error {
 	for _, f := range []*os.File{s.data, s.log} {
 		there, err := os.Stat(f.Name())
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

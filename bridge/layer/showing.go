@@ -130,8 +130,8 @@ func (s *sheet) addCard(owner string, c served.Card, attributes string) {
 
 // alonePart is a place or a link as web-xdk's own clients send it.
 func alonePart(b served.Button, attributes string) part {
-	if b.Place != nil {
-		return newPart(typeLocation+";"+attributes, map[string]any{"latitude": b.Place.Latitude, "longitude": b.Place.Longitude, "title": b.Title})
+	if b.Location != nil {
+		return newPart(typeLocation+";"+attributes, map[string]any{"latitude": b.Location.Latitude, "longitude": b.Location.Longitude, "title": b.Title})
 	}
 	title := b.Title
 	if title == b.Link {

@@ -38,12 +38,12 @@ type Button struct {
 	Reply string
 	Says  string
 	Link  string
-	// Place is where a button leads that stands for a place on a map.
-	Place *Place
+	// Location is where a button leads that stands for a place on a map.
+	Location *Location
 }
 
-// Place is a point on the map, in degrees.
-type Place struct{ Latitude, Longitude float64 }
+// Location is a point on the map, in degrees.
+type Location struct{ Latitude, Longitude float64 }
 
 // Alone is the button that is all there is of a card, such as a link by itself.
 func (c Card) Alone() (b Button, ok bool) {
@@ -232,9 +232,9 @@ func (r *reader) fill(c *Card, texts *[]string, e *element, depth int) {
 	case "button", "link", "linkpreview":
 		c.add(e.button(e.Title, e.Text, e.URL))
 	case "map":
-		if p := placeOf(e.La, e.Lo); p != nil {
+		if p := locationOf(e.La, e.Lo); p != nil {
 			title := cmp.Or(e.Title, e.Caption, e.Alt, e.Tooltip, e.named(), "Map")
-			c.Buttons = append(c.Buttons, Button{Title: title, Link: p.link(), Place: p})
+			c.Buttons = append(c.Buttons, Button{Title: title, Link: p.link(), Location: p})
 		}
 	default:
 		r.failed = true
@@ -249,8 +249,8 @@ func (e *element) button(titles ...string) Button {
 		b.Says = cmp.Or(b.Says, a.Text, a.PublishText)
 		b.Link = cmp.Or(b.Link, followable(a.Web.URI), followable(a.URI), followable(a.IOS.URI), followable(a.Android.URI))
 		if strings.EqualFold(a.Type, "navigate") && b.Link == "" {
-			if b.Place = placeOf(a.La, a.Lo); b.Place != nil {
-				b.Link = b.Place.link()
+			if b.Location = locationOf(a.La, a.Lo); b.Location != nil {
+				b.Link = b.Location.link()
 			}
 		}
 	}
@@ -297,16 +297,16 @@ func (c *Card) add(b Button) {
 	}
 }
 
-func placeOf(la, lo json.Number) *Place {
+func locationOf(la, lo json.Number) *Location {
 	lat, errLat := la.Float64()
 	lon, errLon := lo.Float64()
 	if errLat != nil || errLon != nil || math.Abs(lat) > 90 || math.Abs(lon) > 180 {
 		return nil
 	}
-	return &Place{lat, lon}
+	return &Location{lat, lon}
 }
 
-func (p *Place) link() string {
+func (p *Location) link() string {
 	return "https://www.openstreetmap.org/?mlat=" + number(p.Latitude) + "&mlon=" + number(p.Longitude)
 }
 

@@ -32,7 +32,7 @@ func TestContentOf(t *testing.T) {
 					Title: "Title", Text: "Words\nMore", Image: "https://a.example/p.png", Caption: "cap",
 					Buttons: []Button{
 						{Title: "Yes", Says: "yep", Reply: "1"}, {Title: "Open", Link: "https://a.example/x"},
-						{Title: "Map", Link: "https://www.openstreetmap.org/?mlat=52.5&mlon=13.4", Place: &Place{52.5, 13.4}},
+						{Title: "Map", Link: "https://www.openstreetmap.org/?mlat=52.5&mlon=13.4", Location: &Location{52.5, 13.4}},
 					},
 				}},
 			},
@@ -60,7 +60,7 @@ func TestContentOf(t *testing.T) {
 		},
 		{
 			name: "types in capitals", rich: `{"type":"Vertical","elements":[{"type":"BUTTON","title":"Go","click":{"actions":[{"type":"Link","uri":"myapp://a"}]}},{"type":"Map","la":1,"lo":2,"tooltip":"Office"}]}`,
-			want: Content{Cards: []Card{{Buttons: []Button{{Title: "Go", Link: "myapp://a"}, {Title: "Office", Link: "https://www.openstreetmap.org/?mlat=1&mlon=2", Place: &Place{1, 2}}}}}},
+			want: Content{Cards: []Card{{Buttons: []Button{{Title: "Go", Link: "myapp://a"}, {Title: "Office", Link: "https://www.openstreetmap.org/?mlat=1&mlon=2", Location: &Location{1, 2}}}}}},
 		},
 		{
 			name: "links that run scripts", rich: `{"type":"vertical","elements":[{"type":"image","url":"https://a.example/1"},

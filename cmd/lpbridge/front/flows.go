@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Directions, kinds and steps of a flow, in the words of the page.
+// Directions, kinds and milestones of a flow, in the words of the page.
 const (
 	toLivePerson = "toLivePerson"
 	toChannel    = "toChannel"
@@ -13,13 +13,13 @@ const (
 	kindMessage = "message"
 	kindTyping  = "typing"
 
-	stepOnDisk    = "on disk"    // what was said was answered with success
-	stepSent      = "sent"       // LivePerson has it
-	stepEchoed    = "echoed"     // LivePerson's notification of it was taken
-	stepDelivered = "delivered"  // the consumer's client has it
-	stepTold      = "agent told" // LivePerson knows that the consumer has it
-	stepShown     = "shown"      // typing is seen on the other side
-	stepCleared   = "cleared"    // and is no longer
+	reachedOnDisk    = "on disk"    // what was said was answered with success
+	reachedSent      = "sent"       // LivePerson has it
+	reachedEchoed    = "echoed"     // LivePerson's notification of it was taken
+	reachedDelivered = "delivered"  // the consumer's client has it
+	reachedTold      = "agent told" // LivePerson knows that the consumer has it
+	reachedShown     = "shown"      // typing is seen on the other side
+	reachedCleared   = "cleared"    // and is no longer
 )
 
 // mostFlows is how many are kept.
@@ -27,12 +27,12 @@ const mostFlows = 200
 
 // Flow is the way of one message, or of one time of typing, through the bridge.
 type Flow struct {
-	ID        int64  `json:"id"`
-	Direction string `json:"direction"`
-	Channel   string `json:"channel,omitempty"`
-	Kind      string `json:"kind"`
-	Text      string `json:"text,omitempty"`
-	Steps     []Step `json:"steps"`
+	ID         int64       `json:"id"`
+	Direction  string      `json:"direction"`
+	Channel    string      `json:"channel,omitempty"`
+	Kind       string      `json:"kind"`
+	Text       string      `json:"text,omitempty"`
+	Milestones []Milestone `json:"milestones"`
 	// Copies is how often it arrived beyond once.
 	Copies int `json:"copies,omitempty"`
 
@@ -43,8 +43,8 @@ type Flow struct {
 	at position
 }
 
-// Step is something that happened to a flow, and how long after it began.
-type Step struct {
+// Milestone is something that happened to a flow, and how long after it began.
+type Milestone struct {
 	Name string  `json:"name"`
 	Ms   float64 `json:"ms"`
 }
@@ -55,21 +55,21 @@ type position struct {
 	sequence int64
 }
 
-// before are the steps that a step cannot come without.
+// before are the milestones that one cannot come without.
 var before = map[string][]string{
-	stepSent: {stepOnDisk}, stepEchoed: {stepSent, stepOnDisk}, stepDelivered: {stepOnDisk}, stepTold: {stepDelivered, stepOnDisk},
-	stepCleared: {stepShown},
+	reachedSent: {reachedOnDisk}, reachedEchoed: {reachedSent, reachedOnDisk}, reachedDelivered: {reachedOnDisk}, reachedTold: {reachedDelivered, reachedOnDisk},
+	reachedCleared: {reachedShown},
 }
 
 // step adds what happened, the first time it did, and says whether that is new. What is
 // heard of only after what followed from it had happened by then at the latest.
-func (f *Flow) step(name string, at time.Time) bool {
+func (f *Flow) reach(name string, at time.Time) bool {
 	if f.has(name) {
 		return false
 	}
-	s := Step{name, max(0, float64(at.Sub(f.began).Microseconds())/1000)}
-	for i := range f.Steps {
-		other := &f.Steps[i]
+	s := Milestone{name, max(0, float64(at.Sub(f.began).Microseconds())/1000)}
+	for i := range f.Milestones {
+		other := &f.Milestones[i]
 		if slices.Contains(before[other.Name], name) {
 			s.Ms = min(s.Ms, other.Ms)
 		}
@@ -77,12 +77,12 @@ func (f *Flow) step(name string, at time.Time) bool {
 			other.Ms = min(other.Ms, s.Ms)
 		}
 	}
-	f.Steps = append(f.Steps, s)
+	f.Milestones = append(f.Milestones, s)
 	return true
 }
 
 func (f *Flow) has(name string) bool {
-	for _, s := range f.Steps {
+	for _, s := range f.Milestones {
 		if s.Name == name {
 			return true
 		}
@@ -93,7 +93,7 @@ func (f *Flow) has(name string) bool {
 // copied is a flow as it may be told, while this one goes on.
 func (f *Flow) copied() Flow {
 	out := *f
-	out.Steps = append([]Step{}, f.Steps...)
+	out.Milestones = append([]Milestone{}, f.Milestones...)
 	return out
 }
 

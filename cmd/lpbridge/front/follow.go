@@ -99,9 +99,9 @@ func (f *Front) happened(kind string, data []byte) {
 	}
 }
 
-// judge asks the bridge again and again whether it has work left: what has not
+// audit asks the bridge again and again whether it has work left: what has not
 // arrived when it has none is lost.
-func (f *Front) judge(ctx context.Context) {
+func (f *Front) audit(ctx context.Context) {
 	quiet := 0
 	for ctx.Err() == nil {
 		pending, err := f.pending(ctx)

@@ -95,7 +95,7 @@ func New(o Options) *Front {
 func (f *Front) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx) })
-	running.Go(func() { f.judge(ctx) })
+	running.Go(func() { f.audit(ctx) })
 	running.Wait()
 	f.faults.stop()
 	f.watch.stream.close()
@@ -137,7 +137,7 @@ func (f *Front) routes(o Options) http.Handler {
 	})
 	own.HandleFunc("GET /sandbox/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, f.watch.ledgerNow()) })
 	own.HandleFunc("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, f.faults.state()) })
-	own.HandleFunc("PUT /sandbox/faults", f.turnSwitches)
+	own.HandleFunc("PUT /sandbox/faults", f.setSwitches)
 	own.HandleFunc("POST /sandbox/kill", func(w http.ResponseWriter, _ *http.Request) { f.kill(w, o.Kill) })
 	own.HandleFunc("POST /sandbox/shown", f.noteShown)
 	own.Handle("POST /sandbox/webhook", f.sink)
@@ -166,7 +166,7 @@ func (f *Front) everything() hello {
 	return h
 }
 
-func (f *Front) turnSwitches(w http.ResponseWriter, r *http.Request) {
+func (f *Front) setSwitches(w http.ResponseWriter, r *http.Request) {
 	var wanted Switches
 	if !read(w, r, &wanted) {
 		return

@@ -198,7 +198,7 @@ func TestEvents(t *testing.T) {
 	s.ask(t, http.MethodPost, "/channels/webhook", `{"id":"1","type":"message","message":{"text":"hello"}}`)
 	var f Flow
 	next("flow", &f)
-	if f.Text != "hello" || f.Channel != "webhook" || len(f.Steps) != 1 || f.Steps[0].Name != stepOnDisk {
+	if f.Text != "hello" || f.Channel != "webhook" || len(f.Milestones) != 1 || f.Milestones[0].Name != reachedOnDisk {
 		t.Errorf("the flow is %+v", f)
 	}
 	var l Ledger

@@ -36,11 +36,11 @@ func compare(sent, arrived texts, idle bool) Counts {
 		c.Once += min(got, n) - surplus
 		c.OnTheWay += max(0, n-got)
 	}
-	return c.judged(idle)
+	return c.concluded(idle)
 }
 
-// judged calls lost what is on the way with nobody to bring it.
-func (c Counts) judged(idle bool) Counts {
+// concluded calls lost what is on the way with nobody to bring it.
+func (c Counts) concluded(idle bool) Counts {
 	if idle {
 		c.Lost, c.OnTheWay = c.OnTheWay, 0
 	}

@@ -55,16 +55,16 @@ func (s *seen) says(role, text string) position {
 	return position{e.DialogID, e.Sequence}
 }
 
-func stepsOf(f Flow) map[string]float64 {
+func milestonesOf(f Flow) map[string]float64 {
 	steps := map[string]float64{}
-	for _, s := range f.Steps {
+	for _, s := range f.Milestones {
 		steps[s.Name] = s.Ms
 	}
 	return steps
 }
 
-// TestWayOfAMessage: each step is told with its time. Where LivePerson is heard of before
-// the door has answered, and its notification before its event, the earlier step was
+// TestWayOfAMessage: each milestone is told with its time. Where LivePerson is heard of before
+// the door has answered, and its notification before its event, the earlier one was
 // over by then.
 func TestWayOfAMessage(t *testing.T) {
 	s := newSeen()
@@ -79,7 +79,7 @@ func TestWayOfAMessage(t *testing.T) {
 	if len(got) != 1 {
 		t.Fatalf("flows %+v", got)
 	}
-	if diff := cmp.Diff(map[string]float64{stepEchoed: 4, stepSent: 4, stepOnDisk: 4}, stepsOf(got[0])); diff != "" {
+	if diff := cmp.Diff(map[string]float64{reachedEchoed: 4, reachedSent: 4, reachedOnDisk: 4}, milestonesOf(got[0])); diff != "" {
 		t.Errorf("to LivePerson (-want +got):\n%s", diff)
 	}
 
@@ -92,7 +92,7 @@ func TestWayOfAMessage(t *testing.T) {
 	accept := lpsim.Entry{DialogID: "d", Sequence: 9, Role: lpsim.RoleConsumer, Type: "AcceptStatusEvent", Status: "ACCEPT", SequenceList: []int64{at.sequence}, Time: s.clock}
 	s.entry(&s.c, &accept)
 	got = s.flowsNow()
-	if diff := cmp.Diff(map[string]float64{stepOnDisk: 3, stepDelivered: 6, stepTold: 9}, stepsOf(got[len(got)-1])); diff != "" {
+	if diff := cmp.Diff(map[string]float64{reachedOnDisk: 3, reachedDelivered: 6, reachedTold: 9}, milestonesOf(got[len(got)-1])); diff != "" {
 		t.Errorf("to the channel (-want +got):\n%s", diff)
 	}
 	want := Ledger{ToLivePerson: Counts{Sent: 1, Once: 1}, ToChannel: Counts{Sent: 1, Once: 1}}
@@ -168,10 +168,10 @@ func TestTypingIsWatched(t *testing.T) {
 	if len(got) != 2 {
 		t.Fatalf("flows %+v", got)
 	}
-	if diff := cmp.Diff(map[string]float64{stepShown: 30, stepCleared: 100}, stepsOf(got[0])); diff != "" {
+	if diff := cmp.Diff(map[string]float64{reachedShown: 30, reachedCleared: 100}, milestonesOf(got[0])); diff != "" {
 		t.Errorf("the consumer's (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]float64{stepShown: 5, stepCleared: 10}, stepsOf(got[1])); diff != "" {
+	if diff := cmp.Diff(map[string]float64{reachedShown: 5, reachedCleared: 10}, milestonesOf(got[1])); diff != "" {
 		t.Errorf("the agent's (-want +got):\n%s", diff)
 	}
 }

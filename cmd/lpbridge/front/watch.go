@@ -97,7 +97,7 @@ func (w *Watch) begin(messages []said) []*Flow {
 	for _, m := range messages {
 		f := w.known(m)
 		if f == nil {
-			f = w.flows.add(Flow{Direction: toLivePerson, Channel: m.channel, Kind: kindMessage, Text: m.text, Steps: []Step{}, began: at, key: m.channel + "\x00" + m.id})
+			f = w.flows.add(Flow{Direction: toLivePerson, Channel: m.channel, Kind: kindMessage, Text: m.text, Milestones: []Milestone{}, began: at, key: m.channel + "\x00" + m.id})
 		}
 		if m.id == "" {
 			w.nameless++
@@ -124,12 +124,12 @@ func (w *Watch) answered(begun []*Flow, taken bool) {
 	for _, f := range begun {
 		switch {
 		case taken:
-			f.step(stepOnDisk, at)
+			f.reach(reachedOnDisk, at)
 			if len(w.sent) < mostMessages {
 				w.sent[f.key] = f.Text
 			}
 			w.tell(f)
-		case !f.has(stepOnDisk) && !f.has(stepSent):
+		case !f.has(reachedOnDisk) && !f.has(reachedSent):
 			w.flows.remove(f)
 		}
 	}
@@ -151,7 +151,7 @@ func (w *Watch) entry(c *lpsim.Conversation, e *lpsim.Entry) {
 	switch {
 	case e.Type == "AcceptStatusEvent" && e.Role == lpsim.RoleConsumer && e.Status == "ACCEPT":
 		for _, sequence := range e.SequenceList {
-			w.progress(position{e.DialogID, sequence}, stepTold, e.Time)
+			w.progress(position{e.DialogID, sequence}, reachedTold, e.Time)
 		}
 	case e.Type == "AcceptStatusEvent":
 	case e.Role == lpsim.RoleConsumer:
@@ -172,9 +172,9 @@ func (w *Watch) sentBy(c *lpsim.Conversation, e *lpsim.Entry, at position) {
 	w.arrive(c)
 	text := strings.TrimSpace(orElse(e.Submitted, e.Text))
 	same := func(f *Flow) bool { return f.Direction == toLivePerson && f.Kind == kindMessage && f.Text == text }
-	if f := w.flows.oldest(func(f *Flow) bool { return same(f) && !f.has(stepSent) }); f != nil {
+	if f := w.flows.oldest(func(f *Flow) bool { return same(f) && !f.has(reachedSent) }); f != nil {
 		f.at = at
-		f.step(stepSent, e.Time)
+		f.reach(reachedSent, e.Time)
 		w.tell(f)
 		return
 	}
@@ -227,7 +227,7 @@ func (w *Watch) writtenBy(c *lpsim.Conversation, e *lpsim.Entry, at position) {
 		text = "(file)"
 	}
 	channel, _, _ := strings.Cut(c.ExtConsumerID, ":")
-	w.tell(w.flows.add(Flow{Direction: toChannel, Channel: channel, Kind: kindMessage, Text: text, Steps: []Step{}, began: e.Time, at: at}))
+	w.tell(w.flows.add(Flow{Direction: toChannel, Channel: channel, Kind: kindMessage, Text: text, Milestones: []Milestone{}, began: e.Time, at: at}))
 }
 
 // notify notes that the bridge took LivePerson's notification of an event.
@@ -241,15 +241,15 @@ func (w *Watch) notify(at position, consumers bool, when time.Time) {
 
 func (w *Watch) told(at position, consumers bool, when time.Time) bool {
 	if consumers {
-		return w.progress(at, stepEchoed, when)
+		return w.progress(at, reachedEchoed, when)
 	}
-	return w.progress(at, stepOnDisk, when)
+	return w.progress(at, reachedOnDisk, when)
 }
 
-// progress adds a step to what lies at a position, and says whether it is known.
+// progress adds a milestone to what lies at a position, and says whether it is known.
 func (w *Watch) progress(at position, name string, when time.Time) bool {
 	f := w.flows.newest(func(f *Flow) bool { return f.at == at })
-	if f != nil && f.step(name, when) {
+	if f != nil && f.reach(name, when) {
 		w.tell(f)
 	}
 	return f != nil
@@ -264,7 +264,7 @@ func (w *Watch) shown(at *position, text string) {
 	}
 	if m := w.written[orZero(at)]; m != nil {
 		m.times++
-		w.progress(*at, stepDelivered, w.now())
+		w.progress(*at, reachedDelivered, w.now())
 	}
 	w.mu.Unlock()
 	w.tellLedger()
@@ -301,20 +301,20 @@ func (w *Watch) state(conversation, channel string, r lpsim.ChatStateRecord) {
 	f := w.typing[key]
 	switch {
 	case r.ChatState == "COMPOSING" && f == nil:
-		f = w.flows.add(Flow{Direction: toChannel, Channel: channel, Kind: kindTyping, Steps: []Step{}, began: r.Time, key: key})
+		f = w.flows.add(Flow{Direction: toChannel, Channel: channel, Kind: kindTyping, Milestones: []Milestone{}, began: r.Time, key: key})
 		if consumers {
 			f.Direction = toLivePerson
 			if typed, was := w.typed[channel]; was && r.Time.Sub(typed) < typedBefore {
 				f.began = typed
 			}
 			delete(w.typed, channel)
-			f.step(stepShown, r.Time)
+			f.reach(reachedShown, r.Time)
 		}
 		w.typing[key] = f
 	case r.ChatState != "COMPOSING" && f != nil:
 		delete(w.typing, key)
 		if consumers {
-			f.step(stepCleared, r.Time)
+			f.reach(reachedCleared, r.Time)
 		}
 	default:
 		return
@@ -326,14 +326,14 @@ func (w *Watch) state(conversation, channel string, r lpsim.ChatStateRecord) {
 func (w *Watch) shownTyping(channel string, on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	name := stepShown
+	name := reachedShown
 	if !on {
-		name = stepCleared
+		name = reachedCleared
 	}
 	f := w.flows.newest(func(f *Flow) bool {
-		return f.Kind == kindTyping && f.Direction == toChannel && f.Channel == channel && !f.has(stepCleared) && f.has(stepShown) != on
+		return f.Kind == kindTyping && f.Direction == toChannel && f.Channel == channel && !f.has(reachedCleared) && f.has(reachedShown) != on
 	})
-	if f != nil && f.step(name, w.now()) {
+	if f != nil && f.reach(name, w.now()) {
 		w.tell(f)
 	}
 }
@@ -376,7 +376,7 @@ func (w *Watch) ledgerNow() Ledger {
 			back.Twice++
 		}
 	}
-	l.ToChannel = back.judged(false)
+	l.ToChannel = back.concluded(false)
 	return l
 }
 

@@ -56,7 +56,7 @@ type Report struct {
 	Took     time.Duration
 }
 
-// Run plays a scenario and judges. Its error says that it could not be played, which is not the connector's fault unless
+// Run plays a scenario and compares. Its error says that it could not be played, which is not the connector's fault unless
 // it says so.
 func (r *Runner) Run(ctx context.Context, s Scenario) (Report, error) {
 	began := time.Now()

@@ -31,7 +31,7 @@ function item(f) {
   const way = f.direction === "toLivePerson" ? "→" : "←";
   const what = f.kind === "typing" ? (f.direction === "toLivePerson" ? "consumer types" : "agent types") : f.text;
   const title = element("p", {}, element("span", { className: "way", textContent: `${way} ` }), what);
-  const done = new Map(f.steps.map((s) => [s.name, s.ms]));
+  const done = new Map(f.milestones.map((s) => [s.name, s.ms]));
   const chips = steps[`${f.direction} ${f.kind}`].map((name) => {
     const at = done.get(name);
     if (at === undefined) return element("span", { className: "waits", textContent: name });

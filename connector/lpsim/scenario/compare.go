@@ -50,27 +50,27 @@ const receiptTime = 10 * time.Second
 // afterwards is how long nothing may change once everything is right: what arrives twice arrives late.
 const afterwards = 2 * time.Second
 
-// await judges again and again until nothing is wrong, and once more a while later.
+// await compares again and again until nothing is wrong, and once more a while later.
 func (p *play) await(ctx context.Context, within time.Duration) []Complaint {
 	limit, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if len(p.stuck) > 0 {
-		return append(p.stuck, p.judge()...)
+		return append(p.stuck, p.compare()...)
 	}
-	for len(p.judge()) > 0 {
+	for len(p.compare()) > 0 {
 		if pause(limit, 50*time.Millisecond) != nil {
-			return p.judge()
+			return p.compare()
 		}
 	}
 	_ = pause(ctx, afterwards)
-	return p.judge()
+	return p.compare()
 }
 
-// judge compares what was done with what both sides have.
-func (p *play) judge() (wrong []Complaint) {
+// compare holds what was done against what both sides have.
+func (p *play) compare() (wrong []Complaint) {
 	conversations := p.conversations()
-	wrong = append(wrong, p.judgeSaid(conversations)...)
-	wrong = append(wrong, p.judgeWritten()...)
+	wrong = append(wrong, p.compareSaid(conversations)...)
+	wrong = append(wrong, p.compareWritten()...)
 	for _, thread := range slices.Sorted(maps.Keys(conversations)) {
 		open := 0
 		for _, c := range conversations[thread] {
@@ -80,7 +80,7 @@ func (p *play) judge() (wrong []Complaint) {
 			if c.State != "CLOSE" && c.Lost == "" {
 				open++
 			}
-			wrong = append(wrong, p.judgeScreen(thread, c)...)
+			wrong = append(wrong, p.compareScreen(thread, c)...)
 		}
 		if open > 1 {
 			wrong = append(wrong, Complaint{Conversations, fmt.Sprintf("%s has %d open ones", thread, open)})
@@ -89,8 +89,8 @@ func (p *play) judge() (wrong []Complaint) {
 	return wrong
 }
 
-// judgeSaid looks for what consumers said, in the order of the conversations and of their events.
-func (p *play) judgeSaid(conversations map[string][]lpsim.Conversation) (wrong []Complaint) {
+// compareSaid looks for what consumers said, in the order of the conversations and of their events.
+func (p *play) compareSaid(conversations map[string][]lpsim.Conversation) (wrong []Complaint) {
 	want := byThread(p.said, func(s said) (string, string) { return s.thread, strings.TrimSpace(s.text) })
 	for _, thread := range slices.Sorted(maps.Keys(want)) {
 		var got []string
@@ -106,8 +106,8 @@ func (p *play) judgeSaid(conversations map[string][]lpsim.Conversation) (wrong [
 	return wrong
 }
 
-// judgeWritten looks for what agents wrote. What nobody of them wrote, a survey's questions for example, does not count.
-func (p *play) judgeWritten() (wrong []Complaint) {
+// compareWritten looks for what agents wrote. What nobody of them wrote, a survey's questions for example, does not count.
+func (p *play) compareWritten() (wrong []Complaint) {
 	all, composing := p.channel.state()
 	want := byThread(slices.DeleteFunc(slices.Clone(p.written), p.wasRefused), func(w written) (string, string) { return w.thread, w.text })
 	got := map[string][]string{}
@@ -145,8 +145,8 @@ func (p *play) ownerOf(text string) string {
 	return ""
 }
 
-// judgeScreen looks at what the agent has in front of them.
-func (p *play) judgeScreen(thread string, c lpsim.Conversation) (wrong []Complaint) {
+// compareScreen looks at what the agent has in front of them.
+func (p *play) compareScreen(thread string, c lpsim.Conversation) (wrong []Complaint) {
 	if c.AgentSees.ConsumerTyping && c.Lost == "" && c.State != "CLOSE" {
 		wrong = append(wrong, Complaint{TypingLeft, fmt.Sprintf("the agent still sees %s typing", thread)})
 	}
@@ -218,11 +218,11 @@ func differ(where, thread string, want, got []string) (wrong []Complaint) {
 }
 
 func (p *play) missingAtLivePerson() []Complaint {
-	return slices.DeleteFunc(p.judgeSaid(p.conversations()), func(c Complaint) bool { return c.Kind != Lost })
+	return slices.DeleteFunc(p.compareSaid(p.conversations()), func(c Complaint) bool { return c.Kind != Lost })
 }
 
 func (p *play) missingAtChannel() []Complaint {
-	return slices.DeleteFunc(p.judgeWritten(), func(c Complaint) bool { return c.Kind != Lost })
+	return slices.DeleteFunc(p.compareWritten(), func(c Complaint) bool { return c.Kind != Lost })
 }
 
 // refusals sums up what LivePerson refused for a reason of its documentation. Faults do not count, nor profiles of agents
