@@ -240,7 +240,7 @@ func (l *Learner) close(ctx context.Context, who speaker, id string) error {
 	var failed error
 	for try := range closeTries {
 		if try > 0 {
-			time.Sleep(closePause << (try - 1))
+			<-time.After(closePause << (try - 1))
 		}
 		a, err := l.send(ctx, who, request("cm.UpdateConversationField", object{
 			"conversationId": id, "conversationField": object{"field": "Stage", "conversationState": "CLOSE"},
