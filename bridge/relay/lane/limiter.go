@@ -32,7 +32,9 @@ const (
 // while it was used up, faster the longer all is quiet, for as long as latency
 // does not grow with it; a burst of 429s narrows it once, by half of their share
 // among recent deliveries. The share makes it converge: two in a hundred that are
-// throttled at random cost nothing, nine in ten halve it.
+// throttled at random cost nothing, nine in ten halve it. Latency that suddenly is
+// another may be a queue of our making or the far side's own affair; one narrow round
+// tells, and if it is as slow the width is what it was.
 type Limiter struct {
 	mu    sync.Mutex
 	most  int
@@ -48,6 +50,20 @@ type Limiter struct {
 	narrowed  time.Time
 	throttled share
 	latency   latency
+	// trial is under way while its width is not 0, and queued is when one last found
+	// that latency had grown because of us.
+	trial  trial
+	queued time.Time
+}
+
+// trial finds out whether latency grew because of us: the limiter is narrow for one
+// round of deliveries that began after it was.
+type trial struct {
+	// width is what it was before, latency the quickest of the round that made the
+	// trial necessary, and began when the limiter was narrowed.
+	width   float64
+	latency time.Duration
+	began   time.Time
 }
 
 // NewLimiter makes a limiter that lets at most so many deliveries run at once.
@@ -69,7 +85,7 @@ func (g *Limiter) throttle(began time.Time) (pause bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.throttled.add(true)
-	g.quiet, g.round, g.full = 0, 0, false
+	g.quiet, g.round, g.full, g.trial = 0, 0, false, trial{}
 	// What began before the last narrowing belongs to the burst that caused it.
 	if began.Before(g.narrowed) {
 		return g.throttled.of() > crowded
@@ -87,10 +103,13 @@ func (g *Limiter) pass(began time.Time, running int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.throttled.add(false)
+	if began.Before(g.trial.began) {
+		return
+	}
 	g.latency.add(time.Since(began))
 	g.full = g.full || running >= int(g.width)
 	g.round++
-	if g.full && g.width < g.roof {
+	if g.full && g.width < g.roof && g.trial.width == 0 {
 		g.widen(1)
 	}
 	if g.round < int(g.width) {
@@ -100,15 +119,33 @@ func (g *Limiter) pass(began time.Time, running int) {
 		// So few make no queue: that is what it takes now.
 		g.latency.base = g.latency.round
 	}
-	switch stretched := g.latency.stretched(); {
+	switch stretched := g.latency.stretched(g.latency.round); {
+	case g.trial.width > 0:
+		g.endTrial()
+	case stretched && time.Since(g.queued) < baseline:
+		g.shrink()
 	case stretched:
-		g.width, g.roof = max(g.width*(1-1.0/16), startWidth), 0
+		g.trial = trial{width: g.width, latency: g.latency.round, began: time.Now()}
+		g.width = startWidth
 	case g.full:
 		g.quiet++
 		g.widen(float64(g.quiet))
 	}
 	g.round, g.full, g.latency.round = 0, false, 0
 }
+
+// endTrial goes back to the width there was unless that was what made it slow.
+func (g *Limiter) endTrial() {
+	before := g.trial
+	g.width, g.trial = before.width, trial{}
+	if g.latency.stretched(before.latency) {
+		g.queued = time.Now()
+		g.shrink()
+	}
+}
+
+// shrink narrows a little, as latency has grown because of us.
+func (g *Limiter) shrink() { g.width, g.roof = max(g.width*(1-1.0/16), startWidth), 0 }
 
 func (g *Limiter) widen(by float64) {
 	g.width = min(g.width+by, float64(g.most))
@@ -118,9 +155,9 @@ func (g *Limiter) widen(by float64) {
 func (g *Limiter) restart() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.roof = max(g.roof, g.width)
+	g.roof = max(g.roof, g.width, g.trial.width)
 	g.width = min(g.width, 2*leastWidth)
-	g.round, g.full = 0, false
+	g.round, g.full, g.trial = 0, false, trial{}
 }
 
 // share is how large a part of recent ends is of one kind.
@@ -161,7 +198,7 @@ func (l *latency) add(took time.Duration) {
 	}
 }
 
-func (l *latency) stretched() bool { return l.round > stretch*l.base+slack }
+func (l *latency) stretched(took time.Duration) bool { return took > stretch*l.base+slack }
 
 // shorter is the shorter of two times of which 0 is unknown.
 func shorter(a, b time.Duration) time.Duration {

@@ -80,6 +80,30 @@ func TestSlowFarSideGetsAsManyAtOnceAsItTakes(t *testing.T) {
 	})
 }
 
+// A far side that becomes slow for reasons of its own gets as many at once as before.
+func TestSlownessThatIsNotOurQueueNarrowsNothing(t *testing.T) {
+	var latency atomic.Int64
+	latency.Store(int64(200 * time.Microsecond))
+	answer := func(context.Context, *bridge.Entry) Verdict {
+		time.Sleep(time.Duration(latency.Load()))
+		return takes
+	}
+	inBubble(t, 512, answer, func(r *rig) {
+		for n := range 20_000 {
+			r.say(n % 2000)
+		}
+		r.drained(time.Minute)
+		latency.Store(int64(60 * time.Millisecond))
+		for n := range 20_000 {
+			r.say(n % 2000)
+		}
+		// 512 at once take 2.4 s, and to find out takes three rounds.
+		if took := r.drained(time.Minute); took > 2700*time.Millisecond {
+			t.Errorf("20000 messages took %v, with a limit of %d in the end", took, r.set.Limiter.limit())
+		}
+	})
+}
+
 // The far side takes twenty at once and answers 429 to all others.
 func TestLimiterFindsHowManyTheFarSideTakes(t *testing.T) {
 	var running, refused, passed atomic.Int64
