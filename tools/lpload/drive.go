@@ -184,6 +184,8 @@ type saturation struct {
 	perSecond   float64
 	cpuPer1000  time.Duration
 	lost, count int64
+	// each is what one message takes besides.
+	each spending
 }
 
 // saturate sends over all connections as fast as answers come, and counts until
@@ -193,6 +195,10 @@ func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Dura
 		return saturation{}, err
 	}
 	epoch := l.epoch.Add(1)
+	spent, err := s.spent(ctx)
+	if err != nil {
+		return saturation{}, err
+	}
 	before, err := s.cpu()
 	if err != nil {
 		return saturation{}, err
@@ -225,9 +231,13 @@ func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Dura
 	if err != nil {
 		return saturation{}, err
 	}
+	all, err := s.spent(ctx)
+	if err != nil {
+		return saturation{}, err
+	}
 	took := time.Unix(0, p.Last).Sub(began).Seconds()
 	return saturation{
-		perSecond: float64(p.Count) / took, count: p.Count, lost: sent.Load() - p.Count,
+		perSecond: float64(p.Count) / took, count: p.Count, lost: sent.Load() - p.Count, each: all.since(spent).per(float64(max(p.Count, 1))),
 		cpuPer1000: time.Duration(float64(after-before) / float64(max(p.Count, 1)) * 1000),
 	}, nil
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // warmUp is how long each system runs before anything counts.
@@ -224,6 +226,11 @@ func (r *run) measureSaturated(ctx context.Context, s *system, round int) error 
 	}
 	r.found.add("delivered/s", s.name, full.perSecond)
 	r.found.add("CPU per 1000", s.name, full.cpuPer1000.Seconds()*1000)
+	r.found.add("written", s.name, full.each.written/1000)
+	if s.isBridge() {
+		r.found.add("allocations", s.name, full.each.allocations)
+		r.found.add("allocated", s.name, full.each.allocated/1000)
+	}
 	if full.lost > 0 {
 		r.notes = append(r.notes, fmt.Sprintf("%s: %d of %d accepted messages did not arrive in time", s.name, full.lost, full.count+full.lost))
 	}
@@ -248,17 +255,20 @@ func (r *run) percentiles(what string, s *system, values []time.Duration) {
 	r.found.add(what+" p99", s.name, percentile(values, 0.99).Seconds()*1000)
 }
 
-// profiling writes a CPU profile of lpbridge's first round, when asked to.
+// profiling writes a CPU profile of lpbridge's first round, when asked to, and what
+// is allocated meanwhile.
 func (r *run) profiling(ctx context.Context, s *system, round int) (stop func()) {
 	if r.profile == "" || s.name != "bridge" || round > 0 {
 		return func() {}
 	}
-	done := make(chan error, 1)
-	go func() {
-		done <- download(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.admin, max(1, int(r.stage.Seconds()))), r.profile)
-	}()
+	var taken errgroup.Group
+	for kind, file := range map[string]string{"profile": r.profile, "allocs": r.profile + ".allocs"} {
+		taken.Go(func() error {
+			return download(ctx, fmt.Sprintf("%s/debug/pprof/%s?seconds=%d", s.admin, kind, max(1, int(r.stage.Seconds()))), file)
+		})
+	}
 	return func() {
-		if err := <-done; err != nil {
+		if err := taken.Wait(); err != nil {
 			r.notes = append(r.notes, "no profile: "+err.Error())
 		}
 	}

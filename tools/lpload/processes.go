@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -136,19 +137,24 @@ func startBridge(ctx context.Context, p program, dir, upstream string, more ...s
 }
 
 func get(ctx context.Context, url string) error {
+	_, err := read(ctx, url)
+	return err
+}
+
+func read(ctx context.Context, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", resp.StatusCode)
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
 	}
-	return nil
+	return io.ReadAll(resp.Body)
 }
 
 // cpu is the processor time the process has used.
@@ -165,6 +171,50 @@ func (s *system) cpu() (time.Duration, error) {
 	user, err1 := strconv.Atoi(fields[11])
 	kernel, err2 := strconv.Atoi(fields[12])
 	return time.Duration(user+kernel) * time.Second / ticks, errors.Join(err1, err2)
+}
+
+// spending is what a process has used up since its start that does not depend on
+// how fast the machine is.
+type spending struct {
+	// written is what it had written to disk in bytes, allocated the memory it took in
+	// bytes, and allocations how often; only lpbridge tells of the last two.
+	written, allocated, allocations float64
+}
+
+func (a spending) since(b spending) spending {
+	return spending{a.written - b.written, a.allocated - b.allocated, a.allocations - b.allocations}
+}
+
+func (a spending) per(n float64) spending {
+	return spending{a.written / n, a.allocated / n, a.allocations / n}
+}
+
+func (s *system) spent(ctx context.Context) (spending, error) {
+	var out spending
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.cmd.Process.Pid))
+	if err != nil {
+		return out, err
+	}
+	if out.written, err = named(string(data), "write_bytes: "); err != nil || !s.isBridge() {
+		return out, err
+	}
+	text, err := read(ctx, s.admin+"/metrics")
+	if err != nil {
+		return out, err
+	}
+	var err2 error
+	out.allocated, err = named(string(text), "go_memstats_alloc_bytes_total ")
+	out.allocations, err2 = named(string(text), "go_memstats_mallocs_total ")
+	return out, errors.Join(err, err2)
+}
+
+// named is the number after a name at the start of a line.
+func named(text, name string) (value float64, err error) {
+	_, rest, _ := strings.Cut("\n"+text, "\n"+name)
+	if _, err := fmt.Sscan(rest, &value); err != nil {
+		return 0, fmt.Errorf("%s: %w", strings.TrimSpace(name), err)
+	}
+	return value, nil
 }
 
 // memory is the process's resident memory in MiB.

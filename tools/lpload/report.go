@@ -40,6 +40,9 @@ func (r *run) targets() []target {
 	return []target{
 		{"delivered messages/s, saturated", "delivered/s", "/s", "proxy", 0.7, 1, true, ""},
 		{"CPU per 1000 messages", "CPU per 1000", "ms", "floor", 1.5, 1.1, false, ""},
+		{"written to disk per message, saturated", "written", "KB", "", 4, 1.5, false, ""},
+		{"allocations per message", "allocations", "", "", 0, 0, false, ""},
+		{"allocated per message", "allocated", "KB", "", 0, 0, false, ""},
 		{"event to 2xx, p50", "accepted p50", "ms", "floor", 1.3, 1.1, false, ""},
 		{"event to 2xx, p99", "accepted p99", "ms", "floor", 0, 0, false, ""},
 		{"event to arrival, p50", "arrived p50", "ms", "floor", 1.3, 1.1, false, ""},
