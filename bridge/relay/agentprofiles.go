@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/maypok86/otter/v2"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"lpbridge/bridge"
 	"lpbridge/connector"
@@ -46,7 +46,7 @@ type agentProfiles struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	known *otter.Cache[string, agentProfile]
+	known *lru.Cache[string, agentProfile]
 
 	mu       sync.Mutex
 	underway map[string]*agentLookup
@@ -68,7 +68,7 @@ func newAgentProfiles(lookup func(context.Context, string) (connector.AgentProfi
 	log *slog.Logger, m *metrics) *agentProfiles {
 	return &agentProfiles{
 		lookup: lookup, spawn: spawn, log: log, metrics: m, underway: map[string]*agentLookup{},
-		known: otter.Must(&otter.Options[string, agentProfile]{MaximumSize: agentsKept}),
+		known: lastUsed[string, agentProfile](agentsKept),
 	}
 }
 
@@ -86,7 +86,7 @@ func (p *agentProfiles) lookUp(a bridge.Agent) bridge.Agent {
 		return a
 	}
 	p.expect(a)
-	if known, ok := p.known.GetIfPresent(a.ID); ok {
+	if known, ok := p.known.Get(a.ID); ok {
 		a.Name, a.AvatarURL = known.name, known.picture
 	}
 	return a
@@ -101,7 +101,7 @@ func (p *agentProfiles) await(ctx context.Context, a bridge.Agent) bridge.Agent 
 	p.mu.Lock()
 	lookup := p.underway[a.ID]
 	p.mu.Unlock()
-	if _, known := p.known.GetIfPresent(a.ID); lookup != nil && !known {
+	if _, known := p.known.Get(a.ID); lookup != nil && !known {
 		timer := time.NewTimer(time.Until(lookup.began.Add(agentWait)))
 		defer timer.Stop()
 		select {
@@ -116,7 +116,7 @@ func (p *agentProfiles) await(ctx context.Context, a bridge.Agent) bridge.Agent 
 // begin looks an agent up unless that is known or under way. What is out of date
 // is used until there is better.
 func (p *agentProfiles) begin(id string) {
-	if known, ok := p.known.GetIfPresent(id); ok && time.Now().Before(known.until) {
+	if known, ok := p.known.Get(id); ok && time.Now().Before(known.until) {
 		return
 	}
 	p.mu.Lock()
@@ -150,16 +150,16 @@ func (p *agentProfiles) run(ctx context.Context, id string, lookup *agentLookup)
 	switch {
 	case err == nil:
 		p.metrics.agents.WithLabelValues("known").Inc()
-		p.known.Set(id, agentProfile{nameOf(found), pictureOf(found), now.Add(agentKnownFor)})
+		p.known.Add(id, agentProfile{nameOf(found), pictureOf(found), now.Add(agentKnownFor)})
 	case errors.Is(err, connector.ErrNoProfile):
 		p.metrics.agents.WithLabelValues("unknown").Inc()
-		p.known.Set(id, agentProfile{until: now.Add(agentUnknownFor)})
+		p.known.Add(id, agentProfile{until: now.Add(agentUnknownFor)})
 	default:
 		p.metrics.agents.WithLabelValues("failed").Inc()
 		p.log.Info("an agent's public profile was not found out", "agent", id, "error", err)
-		before, _ := p.known.GetIfPresent(id)
+		before, _ := p.known.Get(id)
 		before.until = now.Add(agentFailedFor)
-		p.known.Set(id, before)
+		p.known.Add(id, before)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"lpbridge/bridge"
 )
@@ -43,29 +43,39 @@ type directory struct {
 	// writes counts what was saved, so that a row that was read before is not put
 	// into memory after it.
 	writes        atomic.Uint64
-	threads       *otter.Cache[bridge.ThreadKey, *bridge.Thread]
-	conversations *otter.Cache[string, *bridge.Conversation]
-	dialogs       *otter.Cache[string, string]
+	threads       *lru.Cache[bridge.ThreadKey, *bridge.Thread]
+	conversations *lru.Cache[string, *bridge.Conversation]
+	dialogs       *lru.Cache[string, string]
 }
 
 func newDirectory(r rows) *directory {
 	return &directory{
 		rows:          r,
-		threads:       otter.Must(&otter.Options[bridge.ThreadKey, *bridge.Thread]{MaximumSize: rowsKept}),
-		conversations: otter.Must(&otter.Options[string, *bridge.Conversation]{MaximumSize: rowsKept}),
-		dialogs:       otter.Must(&otter.Options[string, string]{MaximumSize: rowsKept}),
+		threads:       lastUsed[bridge.ThreadKey, *bridge.Thread](rowsKept),
+		conversations: lastUsed[string, *bridge.Conversation](rowsKept),
+		dialogs:       lastUsed[string, string](rowsKept),
 	}
+}
+
+// lastUsed makes a cache that keeps so many of those used last.
+func lastUsed[K comparable, V any](most int) *lru.Cache[K, V] {
+	c, err := lru.New[K, V](most)
+	if err != nil {
+		// It has no other than that most is not positive.
+		panic(err)
+	}
+	return c
 }
 
 // thread returns a thread, nil when it is not known.
 func (d *directory) thread(ctx context.Context, key bridge.ThreadKey) (*bridge.Thread, error) {
-	if t, ok := d.threads.GetIfPresent(key); ok {
+	if t, ok := d.threads.Get(key); ok {
 		return t, nil
 	}
 	seen := d.writes.Load()
 	t, err := d.rows.Thread(ctx, key)
 	if t != nil && err == nil && seen == d.writes.Load() {
-		d.threads.SetIfAbsent(key, t)
+		d.threads.PeekOrAdd(key, t)
 	}
 	return t, err
 }
@@ -75,13 +85,13 @@ func (d *directory) conversation(ctx context.Context, id string) (*bridge.Conver
 	if id == "" {
 		return nil, nil
 	}
-	if c, ok := d.conversations.GetIfPresent(id); ok {
+	if c, ok := d.conversations.Get(id); ok {
 		return c, nil
 	}
 	seen := d.writes.Load()
 	c, err := d.rows.Conversation(ctx, id)
 	if c != nil && err == nil && seen == d.writes.Load() {
-		d.conversations.SetIfAbsent(id, c)
+		d.conversations.PeekOrAdd(id, c)
 	}
 	return c, err
 }
@@ -93,13 +103,13 @@ func (d *directory) conversationOf(ctx context.Context, id, dialog string) (*bri
 	if c != nil || err != nil || dialog == "" {
 		return c, err
 	}
-	if owner, ok := d.dialogs.GetIfPresent(dialog); ok {
+	if owner, ok := d.dialogs.Get(dialog); ok {
 		return d.conversation(ctx, owner)
 	}
 	seen := d.writes.Load()
 	c, err = d.rows.ConversationOfDialog(ctx, dialog)
 	if c != nil && err == nil && seen == d.writes.Load() {
-		d.dialogs.SetIfAbsent(dialog, c.ID)
+		d.dialogs.PeekOrAdd(dialog, c.ID)
 	}
 	return c, err
 }
@@ -236,23 +246,23 @@ func (e *edit) save(ctx context.Context) error {
 
 func (d *directory) keep(s bridge.Standing) {
 	for i := range s.Threads {
-		d.threads.Set(s.Threads[i].Key(), &s.Threads[i])
+		d.threads.Add(s.Threads[i].Key(), &s.Threads[i])
 	}
 	for i := range s.Conversations {
 		c := &s.Conversations[i]
 		c.Dialogs = slices.Clip(c.Dialogs)
-		d.conversations.Set(c.ID, c)
+		d.conversations.Add(c.ID, c)
 		for _, dialog := range c.Dialogs {
-			d.dialogs.Set(dialog, c.ID)
+			d.dialogs.Add(dialog, c.ID)
 		}
 	}
 }
 
 func (d *directory) forget(s bridge.Standing) {
 	for i := range s.Threads {
-		d.threads.Invalidate(s.Threads[i].Key())
+		d.threads.Remove(s.Threads[i].Key())
 	}
 	for i := range s.Conversations {
-		d.conversations.Invalidate(s.Conversations[i].ID)
+		d.conversations.Remove(s.Conversations[i].ID)
 	}
 }

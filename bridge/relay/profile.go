@@ -13,15 +13,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"lpbridge/bridge"
 	"lpbridge/connector"
 )
 
 const (
-	// profilesKept is how many bytes of profiles stay in memory.
-	profilesKept = 8 << 20
+	// profilesKept is how many profiles stay in memory, and profileKept how many bytes
+	// of key and profile such a one may have; the few that are longer are read again.
+	profilesKept = 8192
+	profileKept  = 1024
 	// detailKept is how many bytes of one detail are kept: more than LivePerson is
 	// ever sent of it.
 	detailKept = 2048
@@ -44,7 +46,7 @@ type profiles struct {
 	// merging lets one change of a consumer's row happen at a time.
 	merging mutexes
 	// known are encoded profiles as they are on disk.
-	known *otter.Cache[consumerKey, []byte]
+	known *lru.Cache[consumerKey, []byte]
 
 	mu   sync.Mutex
 	told map[string]bool
@@ -58,10 +60,7 @@ type consumerKey struct {
 func newProfiles(consumers bridge.Consumers, log *slog.Logger, m *metrics) *profiles {
 	return &profiles{
 		consumers: consumers, log: log, metrics: m, told: map[string]bool{},
-		known: otter.Must(&otter.Options[consumerKey, []byte]{
-			MaximumWeight: profilesKept,
-			Weigher:       func(k consumerKey, profile []byte) uint32 { return uint32(len(k.channel) + len(k.id) + len(profile)) },
-		}),
+		known: lastUsed[consumerKey, []byte](profilesKept),
 	}
 }
 
@@ -100,7 +99,7 @@ func notMerged(err error) error { return connector.NotSent("merge the profile", 
 
 // read returns an encoded profile, empty when there is none.
 func (p *profiles) read(ctx context.Context, key consumerKey) ([]byte, error) {
-	if profile, ok := p.known.GetIfPresent(key); ok {
+	if profile, ok := p.known.Get(key); ok {
 		return profile, nil
 	}
 	row, err := p.consumers.Consumer(ctx, key.channel, key.id)
@@ -111,8 +110,17 @@ func (p *profiles) read(ctx context.Context, key consumerKey) ([]byte, error) {
 	if row != nil {
 		profile = row.Profile
 	}
-	p.known.Set(key, profile)
+	p.keep(key, profile)
 	return profile, nil
+}
+
+// keep remembers a profile that is not too long for that.
+func (p *profiles) keep(key consumerKey, profile []byte) {
+	if len(key.channel)+len(key.id)+len(profile) > profileKept {
+		p.known.Remove(key)
+		return
+	}
+	p.known.Add(key, profile)
 }
 
 // save puts a profile into the consumer's row, whose other parts stay as they are.
@@ -127,10 +135,10 @@ func (p *profiles) save(ctx context.Context, key consumerKey, profile []byte) er
 	row.Profile = profile
 	if err := p.consumers.SaveConsumer(ctx, *row); err != nil {
 		// It may be on disk all the same.
-		p.known.Invalidate(key)
+		p.known.Remove(key)
 		return notMerged(err)
 	}
-	p.known.Set(key, profile)
+	p.keep(key, profile)
 	return nil
 }
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"lpbridge/connector"
 )
@@ -94,7 +94,7 @@ type visit struct{ visitor, session string }
 type router struct {
 	routing Routing
 	ask     func(context.Context, connector.EngagementRequest) (connector.Engagement, error)
-	visits  *otter.Cache[string, visit]
+	visits  *lru.Cache[string, visit]
 	metrics *metrics
 	log     *slog.Logger
 
@@ -104,7 +104,7 @@ type router struct {
 }
 
 func newRouter(routing Routing, ask func(context.Context, connector.EngagementRequest) (connector.Engagement, error), m *metrics, log *slog.Logger) *router {
-	return &router{routing: routing, ask: ask, metrics: m, log: log, visits: otter.Must(&otter.Options[string, visit]{MaximumSize: visitsKept})}
+	return &router{routing: routing, ask: ask, metrics: m, log: log, visits: lastUsed[string, visit](visitsKept)}
 }
 
 // request is how a consumer's conversation is asked for. Nothing that is wrong with
@@ -138,12 +138,12 @@ func (r *router) request(ctx context.Context, channel, inbox, ext string, profil
 func (r *router) engagement(ctx context.Context, ext string, profile connector.UserProfile, entries []string) (connector.Engagement, error) {
 	ctx, cancel := context.WithTimeout(ctx, monitoringTime)
 	defer cancel()
-	before, _ := r.visits.GetIfPresent(ext)
+	before, _ := r.visits.Get(ext)
 	engagement, err := r.ask(ctx, connector.EngagementRequest{
 		ConsumerID: ext, VisitorID: before.visitor, SessionID: before.session, EntryPoints: entries, Profile: profile,
 	})
 	if err == nil && engagement.VisitorID != "" {
-		r.visits.Set(ext, visit{engagement.VisitorID, engagement.SessionID})
+		r.visits.Add(ext, visit{engagement.VisitorID, engagement.SessionID})
 	}
 	return engagement, err
 }

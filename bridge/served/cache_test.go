@@ -18,11 +18,11 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 	c := NewCache[int](most, func(s string) int { return len(s) })
 	for i := range 1000 {
 		c.Put(i, strings.Repeat("x", rand.IntN(50_000)))
-		if got := int(c.values.WeightedSize()); got > most {
+		if got := c.bytes; got > most {
 			t.Fatalf("%d bytes are kept, more than %d", got, most)
 		}
 	}
-	if got := int(c.values.WeightedSize()); got < most/2 {
+	if got := c.bytes; got < most/2 {
 		t.Errorf("%d bytes are kept: the cache keeps next to nothing", got)
 	}
 }
