@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -42,7 +43,9 @@ type database struct {
 	writeDB *sql.DB
 	conn    *sql.Conn
 	readDB  *sql.DB
-	stmts   [allStatements]*sql.Stmt
+	stmts   [allStatements]atomic.Pointer[sql.Stmt]
+	// preparing is held while a statement is prepared.
+	preparing sync.Mutex
 	// reading is held for reading by whoever reads, so that the readers can be
 	// asked to step aside while the log starts over.
 	reading sync.RWMutex
@@ -95,7 +98,7 @@ func (s *database) open(ctx context.Context) error {
 		return err
 	}
 	s.keepBack()
-	return s.prepare(ctx)
+	return nil
 }
 
 // lastWritten returns the newest time of modification of the files that exist.
@@ -240,19 +243,46 @@ func (s *database) openReaders(ctx context.Context) error {
 	return nil
 }
 
-func (s *database) prepare(ctx context.Context) error {
-	for i := range text {
-		var err error
-		if statement(i) < writerStatements {
-			s.stmts[i], err = s.conn.PrepareContext(ctx, text[i])
-		} else {
-			s.stmts[i], err = s.readDB.PrepareContext(ctx, text[i])
-		}
-		if err != nil {
-			return fmt.Errorf("prepare: %w", err)
-		}
+// prepared returns a statement, prepared when it is first asked for: most are seldom
+// needed, and all of them together take a good part of a start. Statements of the writer
+// are the writer's to ask for, once it runs.
+func (s *database) prepared(ctx context.Context, st statement) (*sql.Stmt, error) {
+	if known := s.stmts[st].Load(); known != nil {
+		return known, nil
 	}
-	return nil
+	s.preparing.Lock()
+	defer s.preparing.Unlock()
+	if known := s.stmts[st].Load(); known != nil {
+		return known, nil
+	}
+	var made *sql.Stmt
+	var err error
+	if st < writerStatements {
+		made, err = s.conn.PrepareContext(ctx, text[st])
+	} else {
+		made, err = s.readDB.PrepareContext(ctx, text[st])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	s.stmts[st].Store(made)
+	return made, nil
+}
+
+func (s *database) exec(ctx context.Context, st statement, args ...any) (sql.Result, error) {
+	stmt, err := s.prepared(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(ctx, args...)
+}
+
+func (s *database) queryRow(ctx context.Context, st statement, args []any, dest ...any) error {
+	stmt, err := s.prepared(ctx, st)
+	if err != nil {
+		return err
+	}
+	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
 }
 
 // checkpoint copies the write-ahead log into the database once it holds limit
@@ -305,8 +335,8 @@ var busyPragma = "busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(),
 // close copies the log into the database.
 func (s *database) close() error {
 	var errs []error
-	for _, stmt := range s.stmts {
-		if stmt != nil {
+	for i := range s.stmts {
+		if stmt := s.stmts[i].Load(); stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
 	}

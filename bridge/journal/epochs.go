@@ -95,7 +95,7 @@ func (e *epochs) loadBroken(ctx context.Context, db *database) error {
 // noteBroken writes down that an epoch did not end in order. Only the first
 // note counts: what is in doubt must not wait anew with each start.
 func (d *database) noteBroken(ctx context.Context, epoch, found, alive int64) error {
-	_, err := d.stmts[insertEpoch].ExecContext(ctx, epoch, found, alive)
+	_, err := d.exec(ctx, insertEpoch, epoch, found, alive)
 	return err
 }
 
@@ -184,6 +184,9 @@ func (s *closeWrite) apply(t *transaction) error {
 		return err
 	}
 	if _, err := t.exec(upsertMeta, metaRevision, t.revision.last); err != nil {
+		return err
+	}
+	if err := t.noteCounts(); err != nil {
 		return err
 	}
 	for _, u := range s.j.counters.unused() {

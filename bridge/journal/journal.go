@@ -184,14 +184,13 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 	if err != nil {
 		return start, err
 	}
-	if _, err := j.db.stmts[listAfloat].ExecContext(ctx, low); err != nil {
+	if _, err := j.db.exec(ctx, listAfloat, low); err != nil {
 		return start, fmt.Errorf("enter what was afloat: %w", err)
 	}
-	pending, err := j.shares.load(ctx, j.db)
-	if err != nil {
+	if start.left, err = countPending(ctx, j.db); err != nil {
 		return start, err
 	}
-	j.pending.Store(pending)
+	j.pending.Store(j.shares.load(start.left))
 	var dead int64
 	if err := j.db.scan(ctx, countDead, &dead); err != nil {
 		return start, fmt.Errorf("count dead letters: %w", err)

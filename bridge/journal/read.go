@@ -35,7 +35,7 @@ func (s *database) scan(ctx context.Context, st statement, dest ...any) error {
 func (s *database) find(ctx context.Context, st statement, args []any, dest ...any) (bool, error) {
 	s.reading.RLock()
 	defer s.reading.RUnlock()
-	err := s.stmts[st].QueryRowContext(ctx, args...).Scan(dest...)
+	err := s.queryRow(ctx, st, args, dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -55,7 +55,11 @@ func (a access) each(ctx context.Context, s statement, args []any, row func(scan
 func (d *database) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
 	d.reading.RLock()
 	defer d.reading.RUnlock()
-	rows, err := d.stmts[s].QueryContext(ctx, args...)
+	stmt, err := d.prepared(ctx, s)
+	if err != nil {
+		return readError(err)
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return readError(err)
 	}

@@ -67,6 +67,12 @@ const (
 	// that are afloat.
 	metaKeys   = "keys"
 	metaAfloat = "afloat"
+	// metaCounted is the epoch of the process that last wrote down, when it closed the
+	// journal, how many events were pending; metaPendingOf comes before the names of
+	// their lanes without a thread.
+	metaCounted   = "counted"
+	metaPendingOf = "pending:"
+	uncounted     = -1
 	// metaChecked is when Check last wrote.
 	metaChecked = "checked"
 	// metaForgotten is the last epoch that was forgotten, metaForgottenAt when it

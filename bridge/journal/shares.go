@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"lpbridge/bridge"
@@ -95,23 +96,69 @@ func (s *shares) moved(by map[party]int64) {
 	}
 }
 
-// load counts what an earlier process left, all of it and by party.
-func (s *shares) load(ctx context.Context, db *database) (all int64, err error) {
+// load takes in what an earlier process left.
+func (s *shares) load(left map[party]int64) (all int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err = db.each(ctx, pendingByLane, nil, func(scan func(...any) error) error {
+	for p, n := range left {
+		s.used[p] += n
+		all += n
+	}
+	return all
+}
+
+// countPending counts what an earlier process left. One that closed its journal in
+// order wrote it down; counting takes longer the more there is.
+func countPending(ctx context.Context, db *database) (map[party]int64, error) {
+	st := pendingByLane
+	if known, err := db.countsHold(ctx); err != nil {
+		return nil, err
+	} else if known {
+		st = pendingCounts
+	}
+	left := map[party]int64{}
+	err := db.each(ctx, st, nil, func(scan func(...any) error) error {
 		var name string
 		var n int64
 		if err := scan(&name, &n); err != nil {
 			return err
 		}
-		lane, err := parseLane(name)
-		s.used[partyOf(lane)] += n
-		all += n
+		lane, err := parseLane(strings.TrimPrefix(name, metaPendingOf))
+		left[partyOf(lane)] += n
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("count pending events: %w", err)
+		return nil, fmt.Errorf("count pending events: %w", err)
 	}
-	return all, nil
+	return left, nil
+}
+
+// countsHold reports whether the process that wrote the counts down is the last that
+// started: another release's may have written events and left the counts alone.
+func (s *database) countsHold(ctx context.Context) (bool, error) {
+	clean, _, err := s.meta(ctx, metaClean)
+	if err != nil || clean == 0 {
+		return false, err
+	}
+	epoch, _, err := s.meta(ctx, metaEpoch)
+	if err != nil {
+		return false, err
+	}
+	counted, known, err := s.meta(ctx, metaCounted)
+	return known && counted == epoch, err
+}
+
+// noteCounts writes down what is pending when the journal is closed.
+func (t *transaction) noteCounts() error {
+	if _, err := t.exec(forgetCounts); err != nil {
+		return err
+	}
+	for p, n := range t.w.left {
+		lane := bridge.LaneKey{Channel: p.channel, Direction: p.direction}
+		if _, err := t.exec(upsertMeta, metaPendingOf+laneName(lane), n); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(upsertMeta, metaCounted, t.w.j.epochs.current)
+	return err
 }

@@ -47,6 +47,7 @@ const (
 	deleteComposing
 	upsertFlag
 	upsertMeta
+	forgetCounts
 	findKey
 	recordKeysOf
 	upsertRecord
@@ -119,6 +120,7 @@ const (
 	recordsDown
 	lastEvent
 	pendingByLane
+	pendingCounts
 	countDead
 	countUnclaimed
 	doneBound
@@ -231,8 +233,9 @@ var text = [allStatements]string{
 		ON CONFLICT DO NOTHING`,
 	deleteComposing: `DELETE FROM composing WHERE direction = ? AND channel = ? AND thread = ? AND conversation = ? AND agent = ?`,
 
-	upsertFlag: `INSERT INTO flags (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
-	upsertMeta: `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+	upsertFlag:   `INSERT INTO flags (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+	forgetCounts: `DELETE FROM meta WHERE name >= 'pending:' AND name < 'pending;'`,
+	upsertMeta:   `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
 
 	findKey:      `SELECT id FROM record_keys WHERE channel = ? AND kind = ? AND name = ?`,
 	recordKeysOf: `SELECT keys FROM records WHERE channel = ? AND kind = ? AND id = ?`,
@@ -334,6 +337,7 @@ var text = [allStatements]string{
 
 	lastEvent:      `SELECT coalesce(max(seq), 0) FROM events`,
 	pendingByLane:  `SELECT lane, count(*) FROM events WHERE state = 0 AND listed = 1 GROUP BY lane`,
+	pendingCounts:  `SELECT name, value FROM meta WHERE name >= 'pending:' AND name < 'pending;'`,
 	countDead:      `SELECT count(*) FROM events WHERE state = 2`,
 	countUnclaimed: `SELECT count(*), coalesce(sum(length(body)), 0) FROM unclaimed`,
 

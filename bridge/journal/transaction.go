@@ -76,12 +76,17 @@ func (t *transaction) applyAll(writes []write) error {
 			return err
 		}
 	}
+	if t.w.committed == nil && len(t.pendingOf) > 0 {
+		// A journal that was not started does not begin an epoch.
+		_, err := t.exec(upsertMeta, metaCounted, uncounted)
+		return err
+	}
 	return nil
 }
 
 // exec runs a statement and returns how many rows it changed.
 func (t *transaction) exec(s statement, args ...any) (int64, error) {
-	res, err := t.w.j.db.stmts[s].ExecContext(context.Background(), args...)
+	res, err := t.w.j.db.exec(context.Background(), s, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +95,7 @@ func (t *transaction) exec(s statement, args ...any) (int64, error) {
 
 // row runs a statement that finds one row and reports whether it did.
 func (t *transaction) row(s statement, args []any, dest ...any) (bool, error) {
-	err := t.w.j.db.stmts[s].QueryRowContext(context.Background(), args...).Scan(dest...)
+	err := t.w.j.db.queryRow(context.Background(), s, args, dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

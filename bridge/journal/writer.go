@@ -87,6 +87,8 @@ type state struct {
 	seq, revision allotted
 	unclaimed     volume
 	keys          keys
+	// left is how many events are pending, by whose they are.
+	left map[party]int64
 	// alive is when it was last noted that the process lives.
 	alive time.Time
 	// shift is that which was noted with it.
@@ -259,6 +261,9 @@ func (w *writer) serve(writes []write) {
 		w.commits.Add(1)
 		w.j.pending.Add(w.tx.pending)
 		w.j.shares.moved(w.tx.pendingOf)
+		for p, n := range w.tx.pendingOf {
+			w.left[p] += n
+		}
 		w.j.dead.Add(w.tx.dead)
 	}
 	if w.j.opts.Observe != nil {

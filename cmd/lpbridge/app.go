@@ -198,6 +198,7 @@ func (a *app) run(ctx context.Context) error {
 	public.ConnState = crowd.heed
 	serve(public, crowd)
 	a.sayStarted()
+	paceCollections()
 	<-ctx.Done()
 	a.drain(ctx, operating)
 	a.settings.log.Info("stopping")

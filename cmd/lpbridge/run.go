@@ -12,7 +12,6 @@ func runCommand(ctx context.Context, env environment) error {
 		return err
 	}
 	s.warn(env)
-	paceCollections()
 	a, err := newApp(ctx, s)
 	if err != nil {
 		return err
