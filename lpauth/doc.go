@@ -22,7 +22,7 @@
 //
 // All three cache, look up once for any number of concurrent callers, and are
 // safe for concurrent use. None keeps a goroutine while nobody asks; Close
-// waits for a lookup that is under way.
+// cancels a lookup that is under way and waits for its end.
 //
 // Assumptions: every call made here is safe to repeat, so transport errors, 429
 // and 5xx are repeated a few times within the call; tokens are opaque except

@@ -8,8 +8,8 @@
 // private.
 //
 // It is assumed that Chatwoot delivers webhooks of accounts and inboxes at most
-// once and in no order (Chatwoot, Webhooks): they are answered as soon as the
-// journal has them, events are named after the message they are about and never
+// once and in no order (Chatwoot, Webhooks): a message waits a moment for those it
+// overtook, all are answered as soon as the journal has them, events are named after the message they are about and never
 // after the delivery, and a conversation that is reported resolved may have been
 // written in since. Its server keeps no typing state and its viewers hide typing
 // after 30 seconds.

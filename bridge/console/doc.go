@@ -17,6 +17,7 @@
 //	POST   /deadletters/discard        discard all that match a [Filter]
 //	POST   /consumers/export           all that is kept of a [Subject], a [bridge.Kept] a line
 //	POST   /consumers/erase            remove it; a [bridge.Erased]
+//	POST   /farsides/{name}/resume     ask a far side at once that is not well
 //	GET    /trace                      a [bridge.Trace] of the event or thread id; channel
 //	GET    /debug/pprof/               profiles of package net/http/pprof, where they are wanted
 //	POST   /login                      a session for {"token": …}

@@ -98,7 +98,8 @@
 //   - consumers without a thread, and conversations that look open though
 //     nothing was heard of them: after a year;
 //   - unclaimed changes: after three days, if the bridge did not drop them, with
-//     a line in the log.
+//     a line in the log;
+//   - which processes were cut off: after 30 days.
 //
 // Old rows are looked for once an hour, those that lie scattered over their
 // tables twice a day, a few at a time with pauses.

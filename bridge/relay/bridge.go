@@ -7,6 +7,9 @@
 // opening.go, the way of an agent's notifications.go, conversations.go and
 // tochannel.go. What an end of a delivery means is verdict.go, for both
 // directions; what an earlier process left behind is recovery.go.
+//
+// It assumes that one process serves an account and owns its journal: busy rows are
+// kept in memory, and no other process delivers what is pending.
 package relay
 
 import (

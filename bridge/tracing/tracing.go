@@ -5,6 +5,9 @@
 //
 // Attributes are from closed sets, or ids of ours: no text, no name, no address of a
 // person or of a file. A nil [*Tracer] begins nothing and costs nothing.
+//
+// It assumes that whoever sends a traceparent may choose which trace we are part of: it
+// decides nothing else.
 package tracing
 
 import (

@@ -1,6 +1,9 @@
 // Command lpbridge relays between chat channels and LivePerson Conversational
 // Cloud. It is configured by environment variables only; docs/configuration.md
 // lists them.
+//
+// It assumes that one process serves an account, on a file system that keeps what it
+// was told to flush.
 package main
 
 import (

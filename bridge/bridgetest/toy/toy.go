@@ -1,6 +1,6 @@
-// Package toy is a channel as small as one can be: what docs/write-a-channel.md
-// explains, and what the tests of the program add to it. Its system POSTs what
-// consumers write to /channels/toy and takes what agents write at TOY_URL.
+// Package toy is a channel as small as one can be: docs/write-a-channel.md explains it,
+// tests of the program add it. Its system POSTs what consumers write to /channels/toy until
+// that is answered 2xx, as is assumed, and takes what agents write at TOY_URL.
 package toy
 
 import (

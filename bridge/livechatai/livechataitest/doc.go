@@ -6,5 +6,6 @@
 // conversations are 404, foreign ones 403, and what is said of typing is checked
 // against the vendor's OpenAPI text of that endpoint (testdata/typing.yaml) and
 // against the two numbers its description states. What the vendor leaves open
-// are fields of [Server].
+// are fields of [Server]. It assumes nothing beyond those pages, for nobody here has
+// an account: a real server may differ where they say nothing.
 package livechataitest

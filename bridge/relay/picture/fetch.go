@@ -1,7 +1,9 @@
 // Package picture gets consumers' pictures, and documents, from wherever a channel
 // says they lie, decides whether LivePerson takes them, and makes previews. An
 // address is a stranger's word: every connection is checked when it is made, and
-// nothing is believed of a file but its bytes.
+// nothing is believed of a file but its bytes. It assumes that the machine's
+// resolver says where an address leads, and that LivePerson's pages tell which types
+// and sizes it takes.
 package picture
 
 import (

@@ -1,5 +1,6 @@
 // Package schedule runs short functions at stated times, a hundred thousand of
-// them on one goroutine and one timer.
+// them on one goroutine and one timer, for a lane or thread that waits must cost no
+// more than its row. It assumes that none of them blocks: it would hold up all others.
 package schedule
 
 import (
