@@ -43,6 +43,11 @@ var ofNotifications = []mutant{
 		packages: engine, run: "HasNoCopy",
 	},
 	{
+		name: "an orderly stop does not wait for what the journal is about to refuse",
+		file: "bridge/relay/lane/set.go", old: "for (s.running > 0 || s.unanswered()) && ", broken: "for s.running > 0 && ",
+		packages: lanes, run: "AboutToRefuse",
+	},
+	{
 		name: "doubt that the journal refused is forgotten by an orderly stop",
 		file: "bridge/relay/lane/finish.go", old: "\t\tif e.Doubt != nil {\n\t\t\ts.keepDoubt", broken: "\t\tif e.Doubt == nil {\n\t\t\ts.keepDoubt",
 		packages: lanes, run: "Stop",

@@ -283,7 +283,7 @@ func (l *lane) settlingAt(a Arrival) *settling {
 func (w *settling) wait(ctx context.Context) error {
 	select {
 	case <-w.done:
-		return w.err
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -89,7 +89,7 @@ func (s *Set) keep(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlemen
 // keepDoubt remembers that an entry is in doubt for as long as the journal refuses
 // to: a process that ends in order says that all it had begun is settled.
 func (s *Set) keepDoubt(l *lane, st *bridge.Settlement) {
-	w := &settling{Settlement: *st}
+	w := &settling{}
 	l.doubted = w
 	st.Durable = func(err error) {
 		s.mu.Lock()
@@ -101,7 +101,9 @@ func (s *Set) keepDoubt(l *lane, st *bridge.Settlement) {
 		default:
 			w.waits = true
 		}
+		s.answeredAtStop()
 	}
+	w.Settlement = *st
 }
 
 // nextTry is when an entry that stays is tried again, unless it is in doubt for
@@ -183,14 +185,16 @@ func settle(j Journal, settlements []bridge.Settlement) {
 func (s *Set) durable(l *lane, w *settling, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil && !s.stopping {
+	defer s.answeredAtStop()
+	if err != nil {
 		w.refused++
 		w.waits = true
-		s.Schedule.Set(&w.alarm, time.Now().Add(retryPause(w.refused)), func() { w.again(s) })
+		if !s.stopping {
+			s.Schedule.Set(&w.alarm, time.Now().Add(retryPause(w.refused)), func() { w.again(s) })
+		}
 		return
 	}
-	w.err = err
-	if w.next != nil && err == nil {
+	if w.next != nil {
 		w.next.Begun = true
 	}
 	close(w.done)
@@ -203,6 +207,13 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 		if s.byKey[l.key] == l {
 			s.rest(l)
 		}
+	}
+}
+
+// answeredAtStop lets a stop look again whether the journal has said all.
+func (s *Set) answeredAtStop() {
+	if s.stopping {
+		s.rested.Broadcast()
 	}
 }
 

@@ -156,5 +156,4 @@ type settling struct {
 	waits   bool
 	alarm   schedule.Alarm
 	done    chan struct{}
-	err     error
 }

@@ -336,8 +336,8 @@ func (s *Set) rest(l *lane) {
 }
 
 // Stop lets deliveries that are under way end and starts no more. It returns
-// when all ended or ctx ends, and with it has the journal try again what it
-// refused.
+// when all ended and the journal has said what it took, or ctx ends, and with it
+// has the journal try again what it refused.
 func (s *Set) Stop(ctx context.Context) error {
 	release := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -349,11 +349,21 @@ func (s *Set) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping = true
-	for s.running > 0 && ctx.Err() == nil {
+	for (s.running > 0 || s.unanswered()) && ctx.Err() == nil {
 		s.rested.Wait()
 	}
 	if s.running > 0 {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// unanswered reports whether the journal has yet to say what became of a settlement.
+func (s *Set) unanswered() bool {
+	for _, l := range s.byKey {
+		if l.doubted != nil && !l.doubted.waits || slices.ContainsFunc(l.open, func(w *settling) bool { return !w.waits }) {
+			return true
+		}
+	}
+	return false
 }

@@ -57,3 +57,34 @@ func TestStopRemembersDoubtThatWasRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestStopSettlesWhatTheJournalIsAboutToRefuse: the end of a delivery, or that it is in
+// doubt, is on its way to the journal when the process is to end in order. The journal
+// refuses it, and takes it when asked once more.
+func TestStopSettlesWhatTheJournalIsAboutToRefuse(t *testing.T) {
+	for name, verdict := range map[string]Verdict{"delivered": takes, "in doubt": says5xx} {
+		t.Run(name, func(t *testing.T) {
+			var r *rig
+			inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict { return verdict }, func(it *rig) {
+				r = it
+				handed := 0
+				r.store.handed = func(bridge.Settlement) {
+					handed++
+					r.store.fail(handed == 1, false)
+				}
+				e := r.say(1)
+				for handed == 0 {
+					time.Sleep(commitTime / 4)
+				}
+				if err := r.set.Stop(r.t.Context()); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Second)
+				r.store.die(false)
+				if left := r.store.next.entries[e.Seq]; left != nil && left.Doubt == nil {
+					t.Errorf("the next process finds %+v, want nothing to send", left)
+				}
+			})
+		})
+	}
+}
