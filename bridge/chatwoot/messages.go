@@ -107,7 +107,11 @@ func (p *messagePayload) event(k bridge.Kind, id bridge.EventID) bridge.Event {
 func (r *report) readAnswer(p *messagePayload) (news, error) {
 	n := news{titles: map[bridge.EventID]string{}}
 	a := p.ContentAttributes
-	if a.CSAT != nil && a.CSAT.Rating >= 1 && a.CSAT.Rating <= 5 {
+	switch {
+	case a.CSAT == nil:
+	case a.CSAT.Rating == 0:
+		r.core.LeftOut("rating_unreadable")
+	default:
 		e := p.event(bridge.KindRating, answerID("rating", p.ID, strconv.Itoa(a.CSAT.Rating)+" "+a.CSAT.Feedback))
 		e.Rating = &bridge.Rating{Score: a.CSAT.Rating, Comment: a.CSAT.Feedback}
 		n.events = append(n.events, e)

@@ -286,3 +286,33 @@ func TestAddressWithAFinalSlash(t *testing.T) {
 		}
 	})
 }
+
+// TestRatingsInAnyWords has surveys of other clients than Chatwoot's own page.
+func TestRatingsInAnyWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		rating any
+		want   int
+	}{
+		"number": {4, 4}, "text": {"5", 5}, "fraction": {json.Number("4.0"), 4}, "with words": {"3 stars", 3}, "stars": {"★★★", 3}, "face": {"😍", 5}, "word": {"Five", 5},
+		"too much": {6, 0}, "nothing": {nil, 0}, "a list": {[]any{5}, 0}, "other words": {"great", 0}, "nought": {0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ch, core, _ := newChatwoot(t, goodConfig(t))
+			body := changed(t, "message_updated_rated", "content_attributes.submitted_values", map[string]any{"csat_survey_response": map[string]any{"rating": c.rating, "feedback_message": "words"}})
+			for range 2 {
+				if rec := send(ch, signed(accountSecret, body)); rec.Code != http.StatusOK {
+					t.Fatalf("answered %d", rec.Code)
+				}
+			}
+			got := 0
+			for _, e := range core.Events() {
+				if e.Rating != nil && e.Rating.Comment == "words" {
+					got = e.Rating.Score
+				}
+			}
+			if left := core.LeftOuts()["rating_unreadable"]; got != c.want || (left > 0) != (c.want == 0) {
+				t.Errorf("counts as %d, want %d; %d are left out", got, c.want, left)
+			}
+		})
+	}
+}

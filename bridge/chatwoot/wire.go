@@ -229,6 +229,7 @@ type submitted struct {
 	Value string
 }
 
+// csatResponse is a rating; its score is 0 where nobody can tell what it says.
 type csatResponse struct {
 	Rating   int
 	Feedback string
@@ -251,7 +252,8 @@ func attributesOf(o farside.Object) (c contentAttributes) {
 		c.Replies = nil
 	}
 	if rating := a.Inner("submitted_values").Inner("csat_survey_response"); rating.Exists() {
-		c.CSAT = &csatResponse{Rating: int(rating.Number("rating")), Feedback: rating.Text("feedback_message")}
+		score, _ := bridge.ParseScore(rating.Text("rating"))
+		c.CSAT = &csatResponse{Rating: score, Feedback: rating.Text("feedback_message")}
 	}
 	for _, s := range a.List("submitted_values") {
 		if value := s.Text("value"); value != "" {

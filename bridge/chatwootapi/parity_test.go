@@ -152,10 +152,12 @@ func TestSurveyClosesForEveryCall(t *testing.T) {
 	}
 }
 
-// TestRatingsAsRubyReadsThem gives ratings of other types than whole numbers.
-func TestRatingsAsRubyReadsThem(t *testing.T) {
+// TestRatingsInAnyWords gives ratings of other types than whole numbers: those Ruby
+// reads, and others that are as plain. What is none is counted.
+func TestRatingsInAnyWords(t *testing.T) {
 	for given, want := range map[string]int{
 		`"4"`: 4, `4.0`: 4, `"5 stars"`: 5, `" 3 "`: 3, `"six"`: 0, `0`: 0, `6`: 0, `-1`: 0, `null`: 0, `[5]`: 0, `99999999999999999999`: 0,
+		`"★★★"`: 3, `"five"`: 5, `"😍"`: 5, `true`: 0,
 	} {
 		w := newWorld(t, withCSAT)
 		w.surveyed()
@@ -166,8 +168,8 @@ func TestRatingsAsRubyReadsThem(t *testing.T) {
 				got = e.Rating.Score
 			}
 		}
-		if got != want {
-			t.Errorf("%s counts as %d, want %d", given, got, want)
+		if left := w.core.LeftOuts()["rating_unreadable"]; got != want || (left == 1) != (want == 0) {
+			t.Errorf("%s counts as %d, want %d; %d are left out", given, got, want, left)
 		}
 	}
 }

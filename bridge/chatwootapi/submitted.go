@@ -191,7 +191,8 @@ func chosen(replies []bridge.QuickReply, item map[string]any) *bridge.QuickReply
 }
 
 // rate keeps the rating in an answer to a satisfaction survey and tells
-// LivePerson. A rating that is none is kept as submitted only, as Chatwoot does.
+// LivePerson. A rating that is none is kept as submitted only, as Chatwoot does, and
+// counted.
 func (a *submissions) rate(ctx context.Context, t *transaction, m *message, values any) error {
 	if m.ContentType != contentCSAT {
 		return nil
@@ -200,6 +201,9 @@ func (a *submissions) rate(ctx context.Context, t *transaction, m *message, valu
 		response, _ := v["csat_survey_response"].(map[string]any)
 		score, feedback, ok := readRating(response)
 		if !ok {
+			if response != nil {
+				a.core.LeftOut("rating_unreadable")
+			}
 			continue
 		}
 		if err := a.keepRating(ctx, t, m, score, feedback); err != nil {
@@ -217,8 +221,7 @@ func (a *submissions) rate(ctx context.Context, t *transaction, m *message, valu
 
 func readRating(response map[string]any) (score int, feedback *string, ok bool) {
 	text, _ := scalar(response["rating"])
-	score = int(min(leadingInt(text), 6))
-	if score < 1 || score > 5 {
+	if score, ok = bridge.ParseScore(text); !ok {
 		return 0, nil, false
 	}
 	if s, given := scalar(response["feedback_message"]); given {
