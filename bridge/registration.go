@@ -13,6 +13,10 @@ import (
 type Registration[C any] struct {
 	// Name is the channel's name, that of [Channel].
 	Name string
+	// Together says what of a valid section does not work with the rest of the
+	// configuration; nil for a channel to which the rest does not matter. Its error
+	// is about one variable and begins with its name, as those of C's Validate.
+	Together func(C, Parts) error
 	// New makes the adapter.
 	New func(C, Parts) (Adapter, error)
 	// History are the kinds of record that expire as history does.

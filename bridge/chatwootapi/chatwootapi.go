@@ -18,6 +18,7 @@ package chatwootapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -51,11 +52,14 @@ var (
 	_ bridge.Closer  = (*ChatwootAPI)(nil)
 )
 
+// errNoPublicURL names the variable without the channel's name, as all errors of a configuration do.
+var errNoPublicURL = errors.New("PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL, for the links of files")
+
 // New returns the channel. The configuration must be valid and have a PublicURL.
 // The logger is expected to name the channel.
 func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error) {
 	if cfg.PublicURL == nil || *cfg.PublicURL == (url.URL{}) {
-		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL, for the links of files", channelName)
+		return nil, fmt.Errorf("%s: %w", channelName, errNoPublicURL)
 	}
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)

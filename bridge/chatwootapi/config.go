@@ -65,7 +65,7 @@ func (c Config) validateInboxes() error {
 		return errors.New("INBOXES: at least one inbox identifier is required")
 	}
 	for i, name := range c.Inboxes {
-		if name == "" || strings.ContainsAny(name, "/?#%= \t") {
+		if name == "" || url.PathEscape(name) != name || strings.Contains(name, "=") {
 			return fmt.Errorf("INBOXES: entry %d must be letters, digits or other characters that need no escaping in a path", i+1)
 		}
 		if slices.Contains(c.Inboxes[:i], name) {

@@ -52,6 +52,7 @@ func TestConfigProblems(t *testing.T) {
 	}{
 		{"no inbox", "INBOXES", "", "CHATWOOTAPI_INBOXES"},
 		{"odd inbox", "INBOXES", "a/b", "CHATWOOTAPI_INBOXES: entry 1"},
+		{"inbox as JSON", "INBOXES", `[{"identifier":"a"}]`, "CHATWOOTAPI_INBOXES: entry 1"},
 		{"inbox twice", "INBOXES", "a,a", "CHATWOOTAPI_INBOXES: a is named twice"},
 		{"inbox within an inbox", "INBOXES", "a:b,a", "CHATWOOTAPI_INBOXES: a:b begins with a and a colon"},
 		{"relative address", "PUBLIC_URL", "/x", "CHATWOOTAPI_PUBLIC_URL"},

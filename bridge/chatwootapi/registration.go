@@ -10,6 +10,12 @@ import (
 func Registration() bridge.Registration[Config] {
 	return bridge.Registration[Config]{
 		Name: channelName,
+		Together: func(c Config, p bridge.Parts) error {
+			if cmp.Or(c.PublicURL, p.PublicURL) == nil {
+				return errNoPublicURL
+			}
+			return nil
+		},
 		New: func(c Config, p bridge.Parts) (bridge.Adapter, error) {
 			c.PublicURL = cmp.Or(c.PublicURL, p.PublicURL)
 			return New(c, p.Core, p.Log)

@@ -24,6 +24,7 @@ package layer
 import (
 	"context"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -99,13 +100,16 @@ var (
 	_ bridge.Closer  = (*Layer)(nil)
 )
 
+// errNoPublicURL names the variable without the channel's name, as all errors of a configuration do.
+var errNoPublicURL = errors.New("PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL, for the addresses that apps are told")
+
 // New returns the channel. Errors name what is wrong with the configuration.
 func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", channelName, err)
 	}
 	if cfg.PublicURL == nil {
-		return nil, fmt.Errorf("%s: PUBLIC_URL: is required, here or in LPBRIDGE_PUBLIC_URL", channelName)
+		return nil, fmt.Errorf("%s: %w", channelName, errNoPublicURL)
 	}
 	keys, err := cfg.providerKeys()
 	if err != nil {

@@ -92,6 +92,13 @@ func TestCheck(t *testing.T) {
 		{"store is a directory", map[string]string{"LPBRIDGE_STORE": "sqlite:" + filepath.Dir(file)}, exitFailed, []string{
 			"FAIL  store ", "is a directory",
 		}},
+		{"channels without an address, and another problem", map[string]string{
+			"LPBRIDGE_CHANNELS": "chatwootapi,layer", "CHATWOOTAPI_INBOXES": "a", "LAYER_APP_IDS": "a", "LAYER_SANDBOX_IDENTITIES": "true",
+			"WEBHOOK_URL": "", "WEBHOOK_SECRET": "", "CHATWOOTAPI_MAX_ATTACHMENT": "1",
+		}, exitConfig, []string{
+			"CHATWOOTAPI_PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL", "LAYER_PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL",
+			`CHATWOOTAPI_MAX_ATTACHMENT: is "1": must be at least 1024`,
+		}},
 		{"store of another kind", map[string]string{"LPBRIDGE_STORE": "postgres://u:hunter2@db.invalid/d"}, exitConfig, []string{
 			"LPBRIDGE_STORE: must be sqlite:PATH",
 		}},

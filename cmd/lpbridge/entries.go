@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"lpbridge/bridge"
@@ -33,6 +34,11 @@ func entry[C any](r bridge.Registration[C]) adapterEntry {
 		load: func(l *config.Loader, p bridge.Parts) func(bridge.Core) (bridge.Adapter, error) {
 			section := new(C)
 			l.Load(prefix, section)
+			if r.Together != nil {
+				if err := r.Together(*section, p); err != nil {
+					l.Add(fmt.Errorf("%s%w", prefix, err))
+				}
+			}
 			p.Log = p.Log.With("channel", r.Name)
 			return func(core bridge.Core) (bridge.Adapter, error) {
 				p.Core = core
