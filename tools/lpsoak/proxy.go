@@ -28,6 +28,8 @@ type proxy struct {
 	taken map[position]promise
 	// echoes says when lpbridge first took the echo of a consumer's message.
 	echoes map[position]time.Time
+	// typed is when it last took what an agent types. LivePerson puts no time on that.
+	typed time.Time
 	// refused and forgotten count answers.
 	refused, forgotten int
 }
@@ -105,6 +107,9 @@ func (p *proxy) note(body []byte, made promise) bool {
 	for i := range messages.Changes {
 		c := &messages.Changes[i]
 		at := position{string(c.DialogID), int64(c.Sequence)}
+		if c.Event.Type == connector.TypeChatStateEvent && !c.FromConsumer() {
+			p.typed = made.given
+		}
 		if c.Event.Type != connector.TypeContentEvent {
 			continue
 		}
@@ -120,6 +125,13 @@ func (p *proxy) note(body []byte, made promise) bool {
 		}
 	}
 	return found
+}
+
+// heardTyping is when lpbridge last took what an agent types.
+func (p *proxy) heardTyping() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.typed
 }
 
 func (p *proxy) forgets() bool {

@@ -23,7 +23,8 @@ const (
 	journalFile = "lpbridge.db"
 	typingHold  = 3 * time.Second
 	// typingEnd is how long after the last word of an agent typing may be shown:
-	// LivePerson promises no end, so lpbridge gives up after a minute.
+	// LivePerson promises no end, so lpbridge gives up after a minute. What comes late
+	// or in another order cannot be told from what is new, for it bears no time.
 	typingEnd = 70 * time.Second
 	// lookPause is the time between two looks at how far things are.
 	lookPause = 250 * time.Millisecond
@@ -289,11 +290,23 @@ func (w *world) settle(ctx context.Context) error {
 	return nil
 }
 
+// typingMustEnd is by when nobody is shown as typing any more, when that is looked at
+// from a time on, the last agent was quiet at another, and what agents type was last
+// heard of at a third.
+func typingMustEnd(began, quiet, heard time.Time) time.Time {
+	end := began.Add(3 * typingHold)
+	for _, last := range []time.Time{quiet, heard} {
+		if by := last.Add(typingEnd); by.After(end) {
+			end = by
+		}
+	}
+	return end
+}
+
 // typingEnds waits until nobody is shown as typing, on either side.
 func (w *world) typingEnds(ctx context.Context) error {
 	late := time.Duration(w.faults.WebhookDelayMaxMs) * time.Millisecond
-	deadline := max(time.Until(time.Unix(0, w.agents.quiet.Load()).Add(typingEnd+late)), 3*typingHold)
-	limit := time.Now().Add(deadline)
+	began, quiet := time.Now(), time.Unix(0, w.agents.quiet.Load()).Add(late)
 	for {
 		agentsSee, err := w.lp.typing(ctx)
 		if err != nil {
@@ -303,7 +316,7 @@ func (w *world) typingEnds(ctx context.Context) error {
 		if len(agentsSee)+len(consumersSee) == 0 {
 			return nil
 		}
-		if time.Now().After(limit) {
+		if time.Now().After(typingMustEnd(began, quiet, w.proxy.heardTyping())) {
 			w.found.tally.agentSees, w.found.tally.channelShows = len(agentsSee), len(consumersSee)
 			for _, c := range agentsSee {
 				w.breaks("the agent still sees %s typing", c)

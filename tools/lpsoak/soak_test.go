@@ -259,3 +259,25 @@ func TestTally(t *testing.T) {
 		})
 	}
 }
+
+// An agent's composing that reached lpbridge late, after a kill or behind its own end,
+// stands for a minute from then on: it bears no time.
+func TestTypingMayBeShownAMinuteAfterItWasHeardOf(t *testing.T) {
+	p := newProxy(nil, nil, nil)
+	began := time.Now()
+	quiet := began.Add(-10 * time.Minute)
+	if end := typingMustEnd(began, quiet, p.heardTyping()); !end.Equal(began.Add(3 * typingHold)) {
+		t.Errorf("typing must end %v after the beginning although nobody typed", end.Sub(began))
+	}
+	for _, role := range []string{lpsim.RoleConsumer, "ASSIGNED_AGENT"} {
+		p.note([]byte(`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[{"dialogId":"d","originatorId":"x",`+
+			`"originatorMetadata":{"id":"x","role":"`+role+`"},"event":{"type":"ChatStateEvent","chatState":"COMPOSING"}}]}}`), promise{began, began.Add(time.Second)})
+		want := began.Add(3 * typingHold)
+		if role != lpsim.RoleConsumer {
+			want = began.Add(time.Second + typingEnd)
+		}
+		if end := typingMustEnd(began, quiet, p.heardTyping()); !end.Equal(want) {
+			t.Errorf("typing of %s must end %v after the beginning, want %v", role, end.Sub(began), want.Sub(began))
+		}
+	}
+}

@@ -84,7 +84,7 @@ var ofLanes = []mutant{
 	},
 	{
 		name: "a settlement the journal refused is forgotten",
-		file: "bridge/relay/lane/finish.go", old: "if err != nil && !s.stopping {", broken: "if err != nil && s.stopping {",
+		file: "bridge/relay/lane/finish.go", old: "\t\tif !s.stopping {\n", broken: "\t\tif s.stopping {\n",
 		packages: lanes, run: "LanesDeliverOnce",
 	},
 	{
