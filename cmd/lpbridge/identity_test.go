@@ -237,6 +237,25 @@ func TestConsumersOfEveryChannelOnTheRunningProgram(t *testing.T) {
 	x.differ("livechatai chat_3", "livechatai chat_4")
 }
 
+// TestAnotherConsumerInAThreadOnTheRunningProgram: a conversation keeps the consumer it
+// began with, and the next one is who writes there then.
+func TestAnotherConsumerInAThreadOnTheRunningProgram(t *testing.T) {
+	t.Parallel()
+	x := newEveryChannel(t, nil)
+	say := func(consumer, text string) {
+		x.post(x.p, fmt.Sprintf(`{"id":%q,"type":"message","thread":"w-9","consumer":{"id":%q},"message":{"text":%q}}`, text, consumer, text))
+	}
+	say("visitor", "before the login")
+	before, _ := x.consumerWho("before the login")
+	say("customer", "after the login")
+	if after, _ := x.consumerWho("after the login"); after != before {
+		t.Errorf("one conversation has the consumers %s and %s", before, after)
+	}
+	x.post(x.p, `{"id":"end","type":"close","thread":"w-9","consumer":{"id":"customer"}}`)
+	say("customer", "the next time")
+	x.differ("before the login", "the next time")
+}
+
 // TestUsersOfLayerOnTheRunningProgram: nothing of another user exists, and a session
 // ends with its logout.
 func TestUsersOfLayerOnTheRunningProgram(t *testing.T) {
