@@ -113,21 +113,21 @@ func (a *ChatwootAPI) Kept(ctx context.Context, p *bridge.Person, show func(brid
 			shown.Tokens = slices.Clone(shown.Tokens)
 			shown.Tokens[i] = bridge.Hidden
 		}
-		if err := showThing(c, &shown, show); err != nil {
+		if err := served.Show(channelName, c, &shown, show); err != nil {
 			return err
 		}
 	}
 	for _, ci := range all.inboxes {
 		shown := *ci
 		shown.Token, shown.Source = bridge.Hidden, bridge.Hidden
-		if err := showThing(ci, &shown, show); err != nil {
+		if err := served.Show(channelName, ci, &shown, show); err != nil {
 			return err
 		}
 	}
 	for _, c := range all.conversations {
 		shown := *c
 		shown.Source, shown.UUID = bridge.Hidden, bridge.Hidden
-		if err := showThing(c, &shown, show); err != nil {
+		if err := served.Show(channelName, c, &shown, show); err != nil {
 			return err
 		}
 		if err := a.keptMessages(ctx, c, show); err != nil {
@@ -148,25 +148,11 @@ func (a *store) keptMessages(ctx context.Context, c *conversation, show func(bri
 		for i := range shown.Attachments {
 			hideToken(&shown.Attachments[i])
 		}
-		if err := showThing(m, &shown, show); err != nil {
+		if err := served.Show(channelName, m, &shown, show); err != nil {
 			return err
 		}
-		for r, err := range bridge.EachRecord(ctx, a.records, string(kindAttachment), formatID(m.ID)) {
-			if err != nil {
-				return err
-			}
-			described, data, err := kindAttachment.DecodeWithBytes(r)
-			if err != nil {
-				return err
-			}
-			hideToken(described)
-			k, err := bridge.KeptRecord(channelName, &r, described, data)
-			if err == nil {
-				err = show(k)
-			}
-			if err != nil {
-				return err
-			}
+		if err := kindAttachment.Show(ctx, a.records, channelName, formatID(m.ID), hideToken, show); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -176,18 +162,6 @@ func hideToken(f *attachment) {
 	if f.Token != "" {
 		f.Token = bridge.Hidden
 	}
-}
-
-func showThing(t served.Thing, shown any, show func(bridge.Kept) error) error {
-	r, err := t.Record()
-	if err != nil {
-		return err
-	}
-	k, err := bridge.KeptRecord(channelName, &r, shown, nil)
-	if err != nil {
-		return err
-	}
-	return show(k)
 }
 
 // Erase implements [bridge.Keeper].

@@ -163,7 +163,7 @@ func walk[K int64 | string | []byte](
 			return nil
 		}
 		from = to
-		if err := pause(ctx); err != nil {
+		if err := pauseFor(ctx, purgePause); err != nil {
 			return err
 		}
 	}
@@ -226,21 +226,9 @@ func (p *purger) purgeKind(ctx context.Context, channel, kind string, cutoff int
 			return nil
 		}
 		from = to
-		if err := pause(ctx); err != nil {
+		if err := pauseFor(ctx, purgePause); err != nil {
 			return err
 		}
-	}
-}
-
-// pause leaves the writer to others for a moment.
-func pause(ctx context.Context) error {
-	timer := time.NewTimer(purgePause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 

@@ -113,7 +113,7 @@ func (p *purger) follow(ctx context.Context, r *rule, cutoff int64) (int64, erro
 			return total, nil
 		}
 		after = keys[len(keys)-1][:len(r.first)]
-		if err := pause(ctx); err != nil {
+		if err := pauseFor(ctx, purgePause); err != nil {
 			return total, err
 		}
 	}

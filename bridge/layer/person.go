@@ -31,7 +31,7 @@ func (l *Layer) Kept(ctx context.Context, p *bridge.Person, show func(bridge.Kep
 	for _, user := range p.Consumers {
 		who, err := l.identityNamed(ctx, string(user))
 		if err == nil {
-			err = showThing(who, who, show)
+			err = served.Show(channelName, who, who, show)
 		}
 		if err != nil && !errors.Is(err, bridge.ErrNoRecord) {
 			return err
@@ -52,7 +52,7 @@ func (l *Layer) keptSessions(ctx context.Context, user string, show func(bridge.
 		}
 		shown := *s
 		shown.TokenHash, shown.NonceHash = bridge.Hidden, bridge.Hidden
-		if err := showThing(s, &shown, show); err != nil {
+		if err := served.Show(channelName, s, &shown, show); err != nil {
 			return err
 		}
 	}
@@ -64,14 +64,14 @@ func (l *Layer) keptConversations(ctx context.Context, user string, show func(br
 		if err != nil {
 			return err
 		}
-		if err := showThing(c, c, show); err != nil {
+		if err := served.Show(channelName, c, c, show); err != nil {
 			return err
 		}
 		for m, err := range kindMessage.Each(ctx, l.records, parentOf(c.ID), bridge.Page{}) {
 			if err != nil {
 				return err
 			}
-			if err := showThing(m, m, show); err != nil {
+			if err := served.Show(channelName, m, m, show); err != nil {
 				return err
 			}
 		}
@@ -84,7 +84,7 @@ func (l *Layer) keptChanges(ctx context.Context, user string, show func(bridge.K
 		if err != nil {
 			return err
 		}
-		if err := showThing(c, c, show); err != nil {
+		if err := served.Show(channelName, c, c, show); err != nil {
 			return err
 		}
 	}
@@ -93,36 +93,7 @@ func (l *Layer) keptChanges(ctx context.Context, user string, show func(bridge.K
 
 // keptContent shows files, whose address is all it takes to read them.
 func (l *Layer) keptContent(ctx context.Context, user string, show func(bridge.Kept) error) error {
-	for r, err := range bridge.EachRecord(ctx, l.records, string(kindContent), user) {
-		if err != nil {
-			return err
-		}
-		described, data, err := kindContent.DecodeWithBytes(r)
-		if err != nil {
-			return err
-		}
-		described.UUID = bridge.Hidden
-		k, err := bridge.KeptRecord(channelName, &r, described, data)
-		if err == nil {
-			err = show(k)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func showThing(t served.Thing, shown any, show func(bridge.Kept) error) error {
-	r, err := t.Record()
-	if err != nil {
-		return err
-	}
-	k, err := bridge.KeptRecord(channelName, &r, shown, nil)
-	if err != nil {
-		return err
-	}
-	return show(k)
+	return kindContent.Show(ctx, l.records, channelName, user, func(c *content) { c.UUID = bridge.Hidden }, show)
 }
 
 // Erase implements [bridge.Keeper]. The person's sessions end, and their nonces

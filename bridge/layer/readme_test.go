@@ -3,47 +3,21 @@ package layer
 import (
 	"bytes"
 	"flag"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"lpbridge/bridge/bridgetest"
 	"lpbridge/config"
 )
 
 var update = flag.Bool("update", false, "write the generated parts of the README")
-
-// generated is a part of the README between two comments with its name.
-func generated(t *testing.T, name, want string) {
-	t.Helper()
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, opened := strings.Cut(string(readme), "<!-- "+name+" -->\n")
-	part, tail, closed := strings.Cut(rest, "<!-- end of "+name+" -->")
-	if !opened || !closed {
-		t.Fatalf("the README has no part %q", name)
-	}
-	if *update {
-		page := head + "<!-- " + name + " -->\n" + want + "<!-- end of " + name + " -->" + tail
-		if err := os.WriteFile("README.md", []byte(page), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want, part); diff != "" {
-		t.Errorf("%s in the README (-want +got), run the test with -update:\n%s", name, diff)
-	}
-}
 
 func TestReadmeConfiguration(t *testing.T) {
 	var table bytes.Buffer
 	if err := config.WriteMarkdown(&table, config.Section{Variables: config.Reference(&Config{}, "LAYER_")}); err != nil {
 		t.Fatal(err)
 	}
-	generated(t, "configuration", table.String())
+	bridgetest.ReadmePart(t, *update, "configuration", table.String())
 }
 
 // purposes says what each endpoint is for, by its path below the mount.
@@ -94,5 +68,5 @@ func TestReadmeEndpoints(t *testing.T) {
 	if len(order) != len(purposes) {
 		t.Errorf("%d paths and %d purposes", len(order), len(purposes))
 	}
-	generated(t, "endpoints", table)
+	bridgetest.ReadmePart(t, *update, "endpoints", table)
 }

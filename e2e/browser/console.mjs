@@ -12,28 +12,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { chromium } from 'playwright-core';
+import { env, json, untilWithin } from './common.mjs';
 
-const env = name => process.env[name] ?? assert.fail(`${name} must be set`);
 const [admin, bridge, sim, shots] = ['ADMIN_URL', 'PUBLIC_URL', 'SIM_URL', 'SHOTS'].map(env);
 const patience = 90_000;
-
-async function json (method, url, body) {
-  const answer = await fetch(url, { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) });
-  assert.ok(answer.ok, `${method} ${url}: ${answer.status} ${await answer.clone().text()}`);
-  const text = await answer.text();
-  return text && JSON.parse(text);
-}
-
-async function until (what, so) {
-  for (const end = Date.now() + patience; Date.now() < end; await new Promise(resolve => setTimeout(resolve, 100))) {
-    const value = await so();
-    if (value) {
-      console.log(`ok   ${what}`);
-      return value;
-    }
-  }
-  assert.fail(`never: ${what}`);
-}
+const until = untilWithin(patience);
 
 const complaints = [];
 

@@ -17,14 +17,15 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
+import { env, json, untilWithin } from './common.mjs';
 
-const env = name => process.env[name] ?? assert.fail(`${name} must be set`);
 const [base, bridge, sim, shots] = ['BASE_URL', 'PUBLIC_URL', 'SIM_URL', 'SHOTS'].map(env);
 const here = name => fileURLToPath(new URL(name, import.meta.url));
 const origin = 'https://consumer.example';
 // As wide as a telephone.
 const viewport = { width: 390, height: 844 };
 const patience = 20_000;
+const until = untilWithin(patience);
 
 // A picture is made in the browser, so that nothing of it is left to guess.
 const drawn = page => page.evaluate(() => {
@@ -38,24 +39,6 @@ const drawn = page => page.evaluate(() => {
   pen.fillText('Our shop', 60, 105);
   return canvas.toDataURL('image/png').split(',')[1];
 });
-
-async function json (method, url, body) {
-  const answer = await fetch(url, { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) });
-  assert.ok(answer.ok, `${method} ${url}: ${answer.status}`);
-  const text = await answer.text();
-  return text && JSON.parse(text);
-}
-
-async function until (what, so) {
-  for (const end = Date.now() + patience; Date.now() < end; await new Promise(resolve => setTimeout(resolve, 50))) {
-    const value = await so();
-    if (value) {
-      console.log(`ok   ${what}`);
-      return value;
-    }
-  }
-  assert.fail(`never: ${what}`);
-}
 
 /** A page of its own, and what its console complains of. */
 async function open (browser, options = {}) {

@@ -14,31 +14,14 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { env, json, untilWithin } from './common.mjs';
 
-const env = name => process.env[name] ?? assert.fail(`${name} must be set`);
 const [sandbox, sim, admin, shots] = ['PUBLIC_URL', 'SIM_URL', 'ADMIN_URL', 'SHOTS'].map(env);
 const axe = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const wide = { width: 1280, height: 800 };
 const narrow = { width: 390, height: 844 };
 const patience = 60_000;
-
-async function json (method, url, body) {
-  const answer = await fetch(url, { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) });
-  assert.ok(answer.ok, `${method} ${url}: ${answer.status}`);
-  const text = await answer.text();
-  return text && JSON.parse(text);
-}
-
-async function until (what, so) {
-  for (const end = Date.now() + patience; Date.now() < end; await new Promise(resolve => setTimeout(resolve, 50))) {
-    const value = await so();
-    if (value) {
-      console.log(`ok   ${what}`);
-      return value;
-    }
-  }
-  assert.fail(`never: ${what}`);
-}
+const until = untilWithin(patience);
 
 /** A page of its own in a context of its own. done closes it, if all was well. */
 async function open (browser, url, options = {}) {
