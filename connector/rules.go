@@ -139,6 +139,11 @@ var storageRules = []rule{
 	{Rule{"file storage: 401, the signed address has expired", Unauthorized, ScopeMessage, NotApplied}, func(r *reading) bool {
 		return r.storage() && r.is(http.StatusUnauthorized)
 	}},
+	// Nothing can be missing where something is to be stored: that it is, somebody
+	// else says, or a storage that has not heard of the address yet.
+	{Rule{"file storage: 404 or 410 to an upload", Retry, ScopeMessage, NotApplied}, func(r *reading) bool {
+		return r.op == opUpload && r.is(http.StatusNotFound, http.StatusGone)
+	}},
 	{Rule{"file storage: 404, 410, 413, 415, 422", Invalid, ScopeMessage, Refused}, func(r *reading) bool {
 		return r.storage() && r.is(http.StatusNotFound, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
 	}},
