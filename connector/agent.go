@@ -73,7 +73,7 @@ func decodeAgentProfile(got *answer) (AgentProfile, error) {
 		PictureURL loose `json:"pictureUrl"`
 	}
 	if json.Unmarshal(got.body, &wire) != nil {
-		return AgentProfile{}, repeatable(notUnderstood(opAgentProfile, got.status, errNoAnswer))
+		return AgentProfile{}, repeatable(notUnderstood(opAgentProfile, got, errNoAnswer))
 	}
 	return AgentProfile{Nickname: string(wire.Nickname), FullName: string(wire.FullName), PictureURL: string(wire.PictureURL)}, nil
 }

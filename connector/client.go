@@ -207,6 +207,12 @@ type answer struct {
 	buffer     *bytes.Buffer
 }
 
+// answerKept is how much of an answer an [Error] keeps, in bytes.
+const answerKept = 4 << 10
+
+// kept is a copy of the body for who wonders what LivePerson said.
+func (a *answer) kept() []byte { return bytes.Clone(a.body[:min(len(a.body), answerKept)]) }
+
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // release gives the body back; strings decoded from it are copies.
@@ -341,8 +347,9 @@ func readAnswer(op string, resp *http.Response) (*answer, error) {
 		body: b.Bytes(), buffer: b,
 	}
 	if resp.StatusCode/100 == 2 && (err != nil || b.Len() > answerLimit) {
+		failed := notUnderstood(op, got, errNoBody)
 		got.release()
-		return nil, notUnderstood(op, resp.StatusCode, errNoBody)
+		return nil, failed
 	}
 	return got, nil
 }

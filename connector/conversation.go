@@ -107,7 +107,7 @@ func (c *Client) Conversation(ctx context.Context, consumer ConsumerIdentity, r 
 		ConversationID ConversationID `json:"conversationId"`
 	}
 	if json.Unmarshal(batch[mine].Body, &body) != nil || body.ConversationID == "" {
-		return "", notUnderstood(opConversation, got.status, errNoAnswer)
+		return "", notUnderstood(opConversation, got, errNoAnswer)
 	}
 	c.noteProfile(ctx, got, batch, profileID, body.ConversationID)
 	return body.ConversationID, nil
@@ -130,7 +130,7 @@ func (c *Client) unmatched(got *answer, batch []response, err error) error {
 		if len(batch) == 1 && !batch[0].ok() && batch[0].Code != "" {
 			return refused(opConversation, got, string(batch[0].Code), batch[0].msg(), false)
 		}
-		return notUnderstood(opConversation, got.status, errNoAnswer)
+		return notUnderstood(opConversation, got, errNoAnswer)
 	}
 	if err == nil {
 		for _, r := range batch {

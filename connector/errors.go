@@ -133,6 +133,9 @@ type Error struct {
 	Outcome   Outcome
 	Scope     Scope
 	Certainty Certainty
+	// Answer is what was answered, to its first 4 KiB, and nil without an answer. It
+	// may repeat what was sent, and so has no place in a log.
+	Answer []byte
 	// Err is the cause; it may be nil.
 	Err error
 }

@@ -2,6 +2,8 @@ package connector_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -155,4 +157,36 @@ func ExampleError() {
 	// 403 retry between maybe applied
 	// 500 unknown between maybe applied
 	// 400 invalid conversation refused
+}
+
+// What this package has no words for can be sent and read as LivePerson spells it.
+func ExampleClient_Call() {
+	sim, client, done := demo()
+	defer done()
+	ctx := context.Background()
+	const consumer = "webchat:u-7"
+	id, err := client.Conversation(ctx, consumer, connector.ConversationRequest{})
+	if err != nil {
+		panic(err)
+	}
+	event := connector.RawEvent{Event: []byte(`{"type":"ContentEvent","contentType":"text/plain","message":"hello"}`)}
+	sequence, err := client.Send(ctx, consumer, connector.Target{ConversationID: id}, event)
+	fmt.Println(sequence, err)
+	err = client.Call(ctx, consumer, "cm.UpdateConversationField", map[string]any{
+		"conversationId":    id,
+		"conversationField": []any{map[string]string{"field": "Stage", "conversationState": "CLOSE"}},
+	}, nil)
+	seen, _ := sim.Conversation(string(id))
+	fmt.Println(seen.State, err)
+	_, err = client.Send(ctx, consumer, connector.Target{ConversationID: id}, event)
+	var failed *connector.Error
+	if errors.As(err, &failed) {
+		var answer struct{ Body struct{ Msg string } }
+		fmt.Println(json.Unmarshal(failed.Answer, &answer), answer.Body.Msg)
+	}
+
+	// Output:
+	// 0 <nil>
+	// CLOSE <nil>
+	// <nil> Bad Request, Conversation is close
 }

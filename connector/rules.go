@@ -297,9 +297,11 @@ func notPrepared(op string, err error) *Error {
 }
 
 // notUnderstood is an answer that claims success and does not show it.
-func notUnderstood(op string, status int, err error) *Error {
-	r := reading{op: op, stage: unread, status: status}
-	return r.failure(err, 0)
+func notUnderstood(op string, got *answer, err error) *Error {
+	r := reading{op: op, stage: unread, status: got.status}
+	failed := r.failure(err, 0)
+	failed.Answer = got.kept()
+	return failed
 }
 
 // refused is an answer that is not a success. code and msg are those of the
@@ -324,7 +326,7 @@ func refused(op string, got *answer, code, msg string, long bool) *Error {
 		r.status = meant
 	}
 	failed := r.failure(cause, got.retryAfter)
-	failed.StatusCode, failed.Code = got.status, knownCode(code)
+	failed.StatusCode, failed.Code, failed.Answer = got.status, knownCode(code), got.kept()
 	if failed.Outcome == Throttled {
 		failed.Err = ErrThrottled
 	}

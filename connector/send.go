@@ -16,8 +16,8 @@ type Target struct {
 	DialogID       DialogID
 }
 
-// Event is what Send publishes: [ContentEvent], [ChatStateEvent] or
-// [AcceptStatusEvent].
+// Event is what Send publishes: [ContentEvent], [ChatStateEvent],
+// [AcceptStatusEvent], or a [RawEvent] of any other kind.
 type Event interface {
 	// wire gives the event as LivePerson spells it, its top-level metadata,
 	// and what is wrong with it if anything is.
@@ -196,7 +196,7 @@ func (c *Client) send(ctx context.Context, op string, consumer ConsumerIdentity,
 		return refused(op, got, string(resp.Code), resp.msg(), longText(body))
 	}
 	if err != nil || resp.Code == "" {
-		return notUnderstood(op, got.status, errNoAnswer)
+		return notUnderstood(op, got, errNoAnswer)
 	}
 	if !resp.ok() {
 		return refused(op, got, string(resp.Code), resp.msg(), longText(body))
