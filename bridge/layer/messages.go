@@ -111,6 +111,10 @@ func (h *history) tryMessage(ctx context.Context, v view, conversation string, r
 		if err := h.addMessage(ctx, t, c, made); err != nil {
 			return err
 		}
+		for _, to := range read.answered {
+			t.keep(to)
+			t.tellSummary(to)
+		}
 		t.reportMessage(c, made, read, clicks)
 		return nil
 	}, func(t *transaction) { done(v.message(made)) })

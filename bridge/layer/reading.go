@@ -28,6 +28,8 @@ type reading struct {
 	clicks []chosen
 	// stored are pictures that came within the message.
 	stored []served.Thing
+	// answered are messages whose summaries changed with it.
+	answered []*message
 }
 
 // chosen is one thing chosen in an agent's message.
@@ -81,7 +83,7 @@ func (r *reading) settle() error {
 	if len(m.Text) > maxText {
 		return invalidProperty("parts", "have a text longer than "+strconv.Itoa(maxText)+" bytes")
 	}
-	if m.Text == "" && len(m.Attachments) == 0 && len(r.clicks) == 0 {
+	if m.Text == "" && len(m.Attachments) == 0 && len(r.clicks) == 0 && len(r.answered) == 0 {
 		return invalidProperty("parts", "have neither text nor files that an agent could read")
 	}
 	return nil
@@ -258,12 +260,14 @@ const maxResponses = 32
 // responseBody is the body of a response message (web-xdk 4, ResponseModel): the
 // changes of a state per user, and before version 2 the state itself.
 type responseBody struct {
-	ResponseTo string `json:"response_to"`
-	Changes    []struct {
-		Operation string `json:"operation"`
-		Value     any    `json:"value"`
-	} `json:"changes"`
-	ParticipantData map[string]any `json:"participant_data"`
+	ResponseTo      string           `json:"response_to"`
+	Node            string           `json:"response_to_node_id"`
+	Changes         []responseChange `json:"changes"`
+	ParticipantData map[string]any   `json:"participant_data"`
+}
+
+func (r *responseBody) changes() []responseChange {
+	return r.Changes[:min(len(r.Changes), maxResponses)]
 }
 
 // chosen are the values a response adds.
@@ -298,6 +302,12 @@ func (h *history) readResponse(ctx context.Context, t *transaction, r *reading, 
 	}
 	if err != nil {
 		return err
+	}
+	if i := slices.IndexFunc(r.answered, func(m *message) bool { return m.ID == to.ID }); i >= 0 {
+		to = r.answered[i]
+		to.respond(told.Node, told.changes())
+	} else if to.respond(told.Node, told.changes()) {
+		r.answered = append(r.answered, to)
 	}
 	for _, choice := range told.chosen() {
 		said, offered := to.Choices[choice]

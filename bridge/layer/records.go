@@ -174,6 +174,8 @@ type message struct {
 	Plain string `json:"plain,omitempty"`
 	// Choices are what can be chosen in it, by id, with what choosing says.
 	Choices map[string]string `json:"choices,omitempty"`
+	// Summaries are what the consumer's responses to its parts come to.
+	Summaries []summary `json:"summaries,omitempty"`
 	// SenderName and SenderAvatar are those of the agent when known.
 	SenderName   string `json:"senderName,omitempty"`
 	SenderAvatar string `json:"senderAvatar,omitempty"`

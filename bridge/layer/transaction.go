@@ -202,13 +202,16 @@ func (h *history) changeBody(ctx context.Context, v view, c change) (any, error)
 
 // createdObject shows the object of a create, or returns [bridge.ErrNoRecord].
 func (h *history) createdObject(ctx context.Context, v view, c change) (any, error) {
+	if c.Object == objectAnswered && v.version < version3 {
+		return nil, bridge.ErrNoRecord
+	}
 	switch created := c.created.(type) {
 	case *message:
 		return v.message(created), nil
 	case *conversation:
 		return h.showConversation(ctx, v, created)
 	}
-	if c.Object == objectMessage {
+	if c.Object == objectMessage || c.Object == objectAnswered {
 		m, err := h.messageOf(ctx, v.viewer.User, c.UUID)
 		if err != nil {
 			return nil, err

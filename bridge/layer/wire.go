@@ -215,7 +215,7 @@ func (v view) message(m *message) messageObject {
 // speaks an older one gets their words.
 func (v view) partsOf(m *message) []part {
 	if m.Plain == "" || v.version >= version3 || len(m.Parts) == 0 {
-		return m.Parts
+		return m.withSummaries()
 	}
 	return []part{{UUID: m.Parts[0].UUID, MIMEType: typePlain, Body: m.Plain}}
 }
@@ -313,12 +313,15 @@ func (v view) typing(c *conversation, user string, cue *bridge.TypingCue) signal
 const (
 	objectConversation = "Conversation"
 	objectMessage      = "Message"
+	// objectAnswered is a message that is known, with what was answered. Only changes
+	// have it, and clients of an API without message types are not told.
+	objectAnswered = "AnsweredMessage"
 )
 
 // refer names an object of ours.
 func (a *addresses) refer(object, uuid string) reference {
-	if object == objectMessage {
-		return reference{object, prefixMessage + uuid, a.messageURL(uuid)}
+	if object == objectMessage || object == objectAnswered {
+		return reference{objectMessage, prefixMessage + uuid, a.messageURL(uuid)}
 	}
 	return reference{object, prefixConversation + uuid, a.conversationURL(uuid)}
 }
