@@ -173,11 +173,7 @@ func (r *run) start(ctx context.Context, dir string) ([]*system, error) {
 		if err != nil {
 			return systems, err
 		}
-		var more []string
-		if r.profile != "" && p.name == "bridge" {
-			more = []string{"LPBRIDGE_ADMIN_PROFILES=true"}
-		}
-		s, cold, err := startBridge(ctx, p, own, r.upstream, more...)
+		s, cold, err := startBridge(ctx, p, own, r.upstream, r.profiled(p)...)
 		if err != nil {
 			return systems, err
 		}
@@ -255,6 +251,14 @@ func (r *run) percentiles(what string, s *system, values []time.Duration) {
 	r.found.add(what+" p99", s.name, percentile(values, 0.99).Seconds()*1000)
 }
 
+// profiled are the settings of a program that is to be profiled.
+func (r *run) profiled(p program) []string {
+	if r.profile == "" || p.name != "bridge" {
+		return nil
+	}
+	return []string{"LPBRIDGE_ADMIN_PROFILES=true"}
+}
+
 // profiling writes a CPU profile of lpbridge's first round, when asked to, and what
 // is allocated meanwhile.
 func (r *run) profiling(ctx context.Context, s *system, round int) (stop func()) {
@@ -329,7 +333,7 @@ func (r *run) manyThreads(ctx context.Context, p program) (err error) {
 	if err != nil {
 		return err
 	}
-	bridge, _, err := startBridge(ctx, p, dir, r.upstream)
+	bridge, _, err := startBridge(ctx, p, dir, r.upstream, r.profiled(p)...)
 	if err != nil {
 		return err
 	}
@@ -354,6 +358,11 @@ func (r *run) manyThreads(ctx context.Context, p program) (err error) {
 	after, err := bridge.memory()
 	if err != nil {
 		return err
+	}
+	if len(r.profiled(p)) > 0 {
+		if err := download(ctx, bridge.admin+"/debug/pprof/heap?gc=1", r.profile+".heap"); err != nil {
+			r.notes = append(r.notes, "no profile: "+err.Error())
+		}
 	}
 	quiet, err := bridge.cpu()
 	if err != nil {
