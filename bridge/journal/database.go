@@ -46,6 +46,7 @@ type database struct {
 	stmts   [allStatements]atomic.Pointer[sql.Stmt]
 	// preparing is held while a statement is prepared.
 	preparing sync.Mutex
+	direct
 	// reading is held for reading by whoever reads, so that the readers can be
 	// asked to step aside while the log starts over.
 	reading sync.RWMutex
@@ -269,14 +270,6 @@ func (s *database) prepared(ctx context.Context, st statement) (*sql.Stmt, error
 	return made, nil
 }
 
-func (s *database) exec(ctx context.Context, st statement, args ...any) (sql.Result, error) {
-	stmt, err := s.prepared(ctx, st)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.ExecContext(ctx, args...)
-}
-
 func (s *database) queryRow(ctx context.Context, st statement, args []any, dest ...any) error {
 	stmt, err := s.prepared(ctx, st)
 	if err != nil {
@@ -335,6 +328,7 @@ var busyPragma = "busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(),
 // close copies the log into the database.
 func (s *database) close() error {
 	var errs []error
+	errs = append(errs, s.closeDirect())
 	for i := range s.stmts {
 		if stmt := s.stmts[i].Load(); stmt != nil {
 			errs = append(errs, stmt.Close())

@@ -17,18 +17,34 @@ import (
 // space would, or again without limit for 0, and returns how many it has.
 func (j *Journal) limitPages(t *testing.T, n int) int {
 	t.Helper()
-	var pages int
-	ctx := context.Background()
 	if n == 0 {
 		n = 1 << 30
 	}
-	if _, err := j.db.conn.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(n)); err != nil {
+	limit := &pageLimit{wait: newWait(), w: j.w, most: n}
+	if err := j.w.do(t.Context(), limit); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.db.conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
-		t.Fatal(err)
+	return limit.pages
+}
+
+// pageLimit is set by the writer, whose connection it is, between two transactions.
+type pageLimit struct {
+	wait
+	w           *writer
+	most, pages int
+}
+
+func (*pageLimit) apply(*transaction) error { return nil }
+
+// finish sets it also when the transaction found no space.
+func (s *pageLimit) finish(error) {
+	ctx := context.Background()
+	conn := s.w.j.db.conn
+	_, err := conn.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(s.most))
+	if err == nil {
+		err = conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&s.pages)
 	}
-	return pages
+	s.wait.finish(err)
 }
 
 // TestDiskFull takes the journal's space away and gives it back.

@@ -86,11 +86,7 @@ func (t *transaction) applyAll(writes []write) error {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *transaction) exec(s statement, args ...any) (int64, error) {
-	res, err := t.w.j.db.exec(context.Background(), s, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return t.w.j.db.exec(context.Background(), s, args...)
 }
 
 // row runs a statement that finds one row and reports whether it did.
