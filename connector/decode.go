@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
 
 // ParseNotification decodes the body of a webhook, after its signature was
 // verified. It takes what other clients and LivePerson's older payloads do with
-// JSON: numbers in any spelling, ids as numbers, times that are none, bytes that
+// JSON: numbers in any spelling, types in any case, ids as numbers, times that are none, bytes that
 // are no UTF-8, which become U+FFFD. Types it does not know are kept, not refused;
 // an error means that the body is not a notification at all, and names the field
 // that is wrong. It never quotes the body.
@@ -28,10 +29,10 @@ func ParseNotification(body []byte) (Notification, error) {
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return nil, parseError(err)
 	}
-	switch envelope.Type {
-	case "ms.MessagingEventNotification":
+	switch kind := strings.TrimSpace(string(envelope.Type)); {
+	case strings.EqualFold(kind, "ms.MessagingEventNotification"):
 		return parseMessaging(envelope.Body)
-	case "cqm.ExConversationChangeNotification":
+	case strings.EqualFold(kind, "cqm.ExConversationChangeNotification"):
 		return parseConversations(envelope.Body)
 	}
 	return &UnknownNotification{Type: string(envelope.Type), Body: envelope.Body}, nil

@@ -26,9 +26,17 @@ func (n *news) takeAgentEvent(ctx context.Context, in *intake, owner *bridge.Con
 	case connector.TypeAcceptStatusEvent:
 		return n.takeAgentReceipt(in, owner, c)
 	default:
-		n.metrics.drop("unknown_event")
+		return n.denyUnknown(in, owner, c)
 	}
-	return nil
+}
+
+// denyUnknown drops an event of a kind we do not know. One that has a number of its
+// own may be a message, so its agent is told that nobody sees it.
+func (n *news) denyUnknown(in *intake, owner *bridge.Conversation, c *connector.MessagingChange) error {
+	n.metrics.drop("unknown_event")
+	n.log.Warn("an event of a kind we do not know is not shown",
+		"channel", owner.Channel, "conversation", owner.ID, "dialog", string(c.DialogID), "sequence", int64(c.Sequence))
+	return n.deny(in, owner, c)
 }
 
 // takeAgentTyping passes typing on that belongs to what the thread talks about

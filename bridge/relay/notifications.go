@@ -160,6 +160,7 @@ func (n *news) take(ctx context.Context, body []byte) error {
 		return n.takeConversations(ctx, parsed.Changes)
 	default:
 		n.metrics.drop("unknown_type")
+		n.log.Info("a notification of a kind we do not know is not taken", "bytes", len(body))
 		return nil
 	}
 }

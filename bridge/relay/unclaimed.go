@@ -38,8 +38,7 @@ const (
 // connector's, for webhooks are per account, unless one of ours may have been
 // opened without our learning its id. Typing is not worth keeping.
 func (n *news) takeUnknown(in *intake, c *connector.MessagingChange, possible bool) error {
-	switch c.Event.Type {
-	case connector.TypeContentEvent, connector.TypeRichContentEvent, connector.TypeAcceptStatusEvent:
+	if c.Event.Type != connector.TypeChatStateEvent {
 		if possible && !c.Private() {
 			return in.unclaimed(bridge.Unclaimed{
 				Conversation: string(c.ConversationID), Dialog: string(c.DialogID), Sequence: int64(c.Sequence),
