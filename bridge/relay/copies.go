@@ -2,11 +2,13 @@ package relay
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -28,7 +30,10 @@ const copiesKept = 32
 // one in the same.
 type copies struct {
 	records bridge.Records
-	log     *slog.Logger
+	// key is the installation's: without it nobody finds out the words of a message
+	// by trying such as "yes".
+	key func() []byte
+	log *slog.Logger
 	// changing changes the copies of one consumer at a time.
 	changing mutexes
 }
@@ -36,7 +41,7 @@ type copies struct {
 // copied is one sending of a message that may have arrived before.
 type copied struct {
 	Event bridge.EventID `json:"event"`
-	// Words tell the words of a message from others; a file has none.
+	// Words tell the words of a message from others (keyed hash); a file has none.
 	Words string `json:"words"`
 	// Doubted is since when the sending before was in doubt, and Sent when this one
 	// began.
@@ -57,10 +62,19 @@ type copiesOf struct {
 	unnamed bool
 }
 
+// wording tells the words of a message from others, without telling them.
+type wording struct{ keyed, former string }
+
+// is reports whether these are the words that were written down, also by a version
+// that used no key.
+func (w wording) is(written string) bool { return written == w.keyed || written == w.former }
+
 // wordsOf tells the words of a message from others.
-func wordsOf(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:12])
+func (c *copies) wordsOf(text string) wording {
+	mac := hmac.New(sha256.New, c.key())
+	io.WriteString(mac, "words of a copy:"+text)
+	former := sha256.Sum256([]byte(text))
+	return wording{keyed: hex.EncodeToString(mac.Sum(nil)[:12]), former: hex.EncodeToString(former[:12])}
 }
 
 // of are the copies of a consumer's messages, nil when there are none. They are
@@ -105,9 +119,9 @@ func (c *copiesOf) at(dialog string, sequence int64) (of bridge.EventID) {
 
 // another reports whether something in these words may be a copy of another message
 // than those.
-func (c *copiesOf) another(than []bridge.EventID, words string) bool {
+func (c *copiesOf) another(than []bridge.EventID, words wording) bool {
 	return c != nil && slices.ContainsFunc(c.list, func(x copied) bool {
-		return x.Dialog == "" && x.Words == words && !slices.Contains(than, x.Event)
+		return x.Dialog == "" && words.is(x.Words) && !slices.Contains(than, x.Event)
 	})
 }
 
@@ -186,9 +200,9 @@ func (c *copies) lies(ctx context.Context, lpConsumer string, event bridge.Event
 }
 
 // found notes that one in these words lies at a position, if one is awaited.
-func (c *copies) found(ctx context.Context, lpConsumer, words string, at sent) error {
+func (c *copies) found(ctx context.Context, lpConsumer string, words wording, at sent) error {
 	return c.change(ctx, lpConsumer, func(list []copied) []copied {
-		i := slices.IndexFunc(list, func(x copied) bool { return x.Dialog == "" && x.Words == words })
+		i := slices.IndexFunc(list, func(x copied) bool { return x.Dialog == "" && words.is(x.Words) })
 		if i >= 0 {
 			list[i].Dialog, list[i].Sequence = at.dialog, at.sequence
 		}
@@ -217,7 +231,7 @@ func (s *sender) expectCopy(ctx context.Context, e *bridge.Entry, lpConsumer str
 	}
 	copy := copied{Event: e.ID, Doubted: e.Doubt.Since.UTC(), Sent: time.Now().UTC()}
 	if text, ok := textOf(e); ok {
-		copy.Words = wordsOf(text)
+		copy.Words = s.copies.wordsOf(text).keyed
 	}
 	if err := s.copies.expect(ctx, lpConsumer, copy); err != nil {
 		return connector.NotSent("remember that a message is sent again", bridge.Retry, err)

@@ -92,7 +92,7 @@ func (n *news) settleEcho(ctx context.Context, e *echo) error {
 	case found.Known || e.path != "" || !copied.awaited() || copied.at(e.dialog, e.sequence) != "":
 		return nil
 	}
-	return n.copies.found(ctx, e.conversation.LPConsumer, wordsOf(e.text), sent{e.dialog, e.sequence})
+	return n.copies.found(ctx, e.conversation.LPConsumer, n.copies.wordsOf(e.text), sent{e.dialog, e.sequence})
 }
 
 // excludes reports whether what came back cannot be an entry, in whose words it is
@@ -107,7 +107,7 @@ func (n *news) excludes(ctx context.Context, e *echo, entry *bridge.Entry, sameW
 		// It may have been known before the journal had that it settles that one.
 		return of != entry.ID, nil
 	}
-	if !sameWords && copied.awaited() || e.path == "" && copied.another(doubted, wordsOf(e.text)) {
+	if !sameWords && copied.awaited() || e.path == "" && copied.another(doubted, n.copies.wordsOf(e.text)) {
 		return true, nil
 	}
 	if !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, wordsOf(e.text)) {
