@@ -100,8 +100,7 @@ func (r *reading) is(statuses ...int) bool { return slices.Contains(statuses, r.
 var unprocessed = []int{
 	http.StatusProxyAuthRequired, http.StatusLengthRequired, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
 	http.StatusExpectationFailed, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusUpgradeRequired,
-	http.StatusRequestHeaderFieldsTooLarge, http.StatusUnauthorized, http.StatusNotImplemented,
-	http.StatusHTTPVersionNotSupported, http.StatusNetworkAuthenticationRequired,
+	http.StatusRequestHeaderFieldsTooLarge, http.StatusUnauthorized,
 }
 
 type rule struct {
@@ -223,7 +222,7 @@ func (r *reading) functional() bool {
 // betweenRules are about answers that are nobody's refusal.
 var betweenRules = []rule{
 	{Rule{"3xx", Retry, ScopeBetween, NotApplied}, func(r *reading) bool { return r.status/100 == 3 }},
-	{Rule{"not in LivePerson's form: 401 with a page, 407, 411, 413, 414, 417, 421, 425, 426, 431, 501, 505, 511", Retry, ScopeBetween, NotApplied}, func(r *reading) bool {
+	{Rule{"not in LivePerson's form: 401 with a page, 407, 411, 413, 414, 417, 421, 425, 426, 431", Retry, ScopeBetween, NotApplied}, func(r *reading) bool {
 		return r.form != livePersons && r.is(unprocessed...)
 	}},
 	{Rule{"not in LivePerson's form: 408 and 499, which are given in the middle of a request", Unknown, ScopeBetween, MaybeApplied}, func(r *reading) bool {
