@@ -17,7 +17,9 @@ import (
 // otherwise; each takes about a kilobyte.
 const defaultConsumerCache = 10_000
 
-const consumerTokenOp = "consumer token"
+// OpConsumerToken is the Op of an [Error] of the identity provider, which gives the
+// ConsumerJWS.
+const OpConsumerToken = "consumer token"
 
 // Consumer is an end user as LivePerson knows it ("Authorization and
 // Authentication" page).
@@ -95,7 +97,7 @@ func NewConsumerTokens(o ConsumerTokensOptions) (*ConsumerTokens, error) {
 // can. The same identity always leads to the same LivePerson consumer.
 func (c *ConsumerTokens) Consumer(ctx context.Context, identity ConsumerIdentity) (Consumer, error) {
 	if identity == "" {
-		return Consumer{}, &Error{Op: consumerTokenOp, StatusCode: http.StatusBadRequest, Err: errors.New("consumer identity is empty")}
+		return Consumer{}, &Error{Op: OpConsumerToken, StatusCode: http.StatusBadRequest, Err: errors.New("consumer identity is empty")}
 	}
 	if consumer, ok := c.recall(identity); ok {
 		return consumer, nil
@@ -108,7 +110,7 @@ func (c *ConsumerTokens) Consumer(ctx context.Context, identity ConsumerIdentity
 		return consumer, err
 	})
 	consumer, err := flight.wait(ctx)
-	return consumer, opError(consumerTokenOp, err)
+	return consumer, opError(OpConsumerToken, err)
 }
 
 // Invalidate drops a token LivePerson did not accept, if it is still the one
@@ -179,12 +181,12 @@ func (c *ConsumerTokens) ask(ctx context.Context, identity ConsumerIdentity) (co
 	}
 	body, err := json.Marshal(map[string]ConsumerIdentity{"ext_consumer_id": identity})
 	if err != nil {
-		return Consumer{}, "", &Error{Op: consumerTokenOp, Err: errors.New("consumer identity cannot be written as json")}
+		return Consumer{}, "", &Error{Op: OpConsumerToken, Err: errors.New("consumer identity cannot be written as json")}
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost,
 		base+"/api/account/"+url.PathEscape(string(c.account))+"/consumer?v=1.0", body)
 	if err != nil {
-		return Consumer{}, "", &Error{Op: consumerTokenOp, Err: errors.New("base url is not usable")}
+		return Consumer{}, "", &Error{Op: OpConsumerToken, Err: errors.New("base url is not usable")}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
@@ -193,16 +195,16 @@ func (c *ConsumerTokens) ask(ctx context.Context, identity ConsumerIdentity) (co
 	got, err := exchange(c.client, req, tokenAnswerLimit)
 	if err != nil {
 		invalidateUnlessReached(c.domains, err)
-		return Consumer{}, app, &Error{Op: consumerTokenOp, StatusCode: got.status, Err: err}
+		return Consumer{}, app, &Error{Op: OpConsumerToken, StatusCode: got.status, Err: err}
 	}
 	if got.status != http.StatusCreated && got.status != http.StatusOK {
-		return Consumer{}, app, refusal(consumerTokenOp, got)
+		return Consumer{}, app, refusal(OpConsumerToken, got)
 	}
 	var answer struct {
 		Token string `json:"token"`
 	}
 	if json.Unmarshal(got.body, &answer) != nil || !headerSafe(answer.Token) {
-		return Consumer{}, app, &Error{Op: consumerTokenOp, StatusCode: got.status, Err: errors.New("answer holds no token")}
+		return Consumer{}, app, &Error{Op: OpConsumerToken, StatusCode: got.status, Err: errors.New("answer holds no token")}
 	}
 	return Consumer{Token: answer.Token, ID: ConsumerID(read(answer.Token).LPConsumerID)}, app, nil
 }

@@ -129,6 +129,7 @@ type Bridge struct {
 
 	directory *directory
 	openings  *openings
+	stalls    *stalls
 	opener    *opener
 	sender    *sender
 	news      *news
@@ -182,7 +183,8 @@ func New(o Options) (*Bridge, error) {
 		channels:  map[string]bridge.Channel{},
 		toChannel: map[string]*lane.Set{},
 	}
-	registerGauges(o.Metrics, o.Journal, b.backlog)
+	b.stalls = newStalls(func(key bridge.LaneKey) { b.toLivePerson.Wake(key) }, func() { b.consumerTyping.Well("") }, o.Logger)
+	registerGauges(o.Metrics, o.Journal, b.backlog, b.stalls.waiting)
 	o.Metrics.MustRegister(farSides{b})
 	b.makeClocks()
 	b.makeRooms()
@@ -194,7 +196,8 @@ func (b *Bridge) makeRooms() {
 	records := b.journal.RecordsOf(coreRecords)
 	known := newProfiles(b.journal, b.log, b.metrics)
 	b.order = lane.NewOrder(positionInDialog)
-	copies := &copies{records: records, log: b.log}
+	b.identity = &identity{consumers: b.journal, key: b.opts.ConsumerKey}
+	copies := &copies{records: records, key: func() []byte { return b.identity.key }, log: b.log}
 	b.offers = &offers{records: records, metrics: b.metrics}
 	b.denied = &denied{records: records}
 	b.files = &files{
@@ -208,9 +211,8 @@ func (b *Bridge) makeRooms() {
 	if b.opts.AgentProfiles {
 		b.agents = newAgentProfiles(b.lp.AgentProfile, b.background.spawn, b.log, b.metrics)
 	}
-	b.identity = &identity{consumers: b.journal, key: b.opts.ConsumerKey}
 	b.opener = &opener{
-		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, identity: b.identity, log: b.log,
+		lp: b.lp, directory: b.directory, openings: b.openings, profiles: known, identity: b.identity, stalls: b.stalls, log: b.log,
 		router:    newRouter(b.opts.Routing, b.lp.Engagement, b.metrics, b.log),
 		endTyping: b.endTyping,
 		claimed:   func(ctx context.Context, conversation string) error { return b.news.claim(ctx, conversation) },

@@ -127,12 +127,12 @@ func (c *copiesOf) another(than []bridge.EventID, words wording) bool {
 
 // mayLie reports whether the sending of a message before the one whose position is
 // known may lie at a position: one in these words, or in any where they were changed.
-func (c *copiesOf) mayLie(at sent, same bool, words string) bool {
+func (c *copiesOf) mayLie(at sent, same bool, words wording) bool {
 	if c == nil {
 		return false
 	}
 	return c.unnamed || len(c.list) >= copiesKept || slices.ContainsFunc(c.list, func(x copied) bool {
-		return (!same || x.Words == words) && (x.Dialog != at.dialog || x.Sequence > at.sequence)
+		return (!same || words.is(x.Words)) && (x.Dialog != at.dialog || x.Sequence > at.sequence)
 	})
 }
 
@@ -216,7 +216,7 @@ func (s *sender) leftInDoubt(ctx context.Context, e *bridge.Entry) {
 	t, err := s.directory.thread(ctx, e.ThreadKey())
 	if err == nil && t != nil && ok {
 		now := time.Now().UTC()
-		err = s.copies.expect(ctx, t.LPConsumer, copied{Event: e.ID, Words: wordsOf(text), Doubted: now, Sent: now})
+		err = s.copies.expect(ctx, t.LPConsumer, copied{Event: e.ID, Words: s.copies.wordsOf(text).keyed, Doubted: now, Sent: now})
 	}
 	if err != nil {
 		s.log.Warn("the journal did not remember that a message that was given up may have arrived", "event", string(e.ID), "error", err)

@@ -110,7 +110,7 @@ func (n *news) excludes(ctx context.Context, e *echo, entry *bridge.Entry, sameW
 	if !sameWords && copied.awaited() || e.path == "" && copied.another(doubted, n.copies.wordsOf(e.text)) {
 		return true, nil
 	}
-	if !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, wordsOf(e.text)) {
+	if !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, n.copies.wordsOf(e.text)) {
 		// Without a copy each message lies in one position at most. Of messages in the
 		// same words another one may have been settled by the echo of this one.
 		return false, nil

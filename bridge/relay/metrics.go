@@ -96,12 +96,13 @@ func (r registry) counter(name, help string) prometheus.Counter {
 }
 
 // registerGauges adds what is read from the bridge's state at each scrape.
-func registerGauges(reg prometheus.Registerer, j bridge.Backlog, all func() (known, delivering int)) {
+func registerGauges(reg prometheus.Registerer, j bridge.Backlog, all func() (known, delivering int), stalled func() int) {
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("lpbridge_events_pending", "Events accepted and not yet delivered.", func() float64 { return float64(j.PendingCount()) })
 	gauge("lpbridge_lanes", "Lanes in memory.", func() float64 { known, _ := all(); return float64(known) })
+	gauge("lpbridge_lanes_stalled", "Lanes that wait because LivePerson gives their consumer no token or no conversation.", func() float64 { return float64(stalled()) })
 	gauge("lpbridge_deliveries_in_flight", "Deliveries under way.", func() float64 { _, n := all(); return float64(n) })
 }
 

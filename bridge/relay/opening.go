@@ -23,6 +23,7 @@ type opener struct {
 	profiles  *profiles
 	identity  *identity
 	router    *router
+	stalls    *stalls
 	log       *slog.Logger
 	// opening lets one delivery of a consumer at a time find or open the
 	// conversation; see [directory] for the order of locks.
@@ -110,6 +111,9 @@ func (o *opener) openAs(ctx context.Context, key bridge.ThreadKey, ev *bridge.Ev
 		return false, notOpened(err)
 	}
 	defer release()
+	if !o.stalls.may() {
+		return false, &stalled{notOpened(errStalled)}
+	}
 	if !mayShare(ev) {
 		if err := o.elsewhere(ctx, key, ext); err != nil {
 			return false, err
@@ -198,6 +202,7 @@ func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, consumer strin
 	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), request)
 	switch {
 	case err == nil:
+		o.stalls.through(key.Lane(bridge.ToLivePerson))
 		return false, o.settled(ctx, key, consumer, string(id), false)
 	case errors.Is(err, connector.ErrAlreadyOpen) && !mayShare(ev) && !known:
 		// It is none that this thread asked for, so nobody knows whose words are in it.
@@ -209,12 +214,12 @@ func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, consumer strin
 	case mayHaveArrived(err):
 		// Asking again is safe: a conversation that was opened is then found.
 		o.openings.doubt(ctx, consumer)
-		return false, again(err)
+		return false, &stalled{again(err)}
 	}
 	o.openings.refused(consumer)
 	if connector.OutcomeOf(err) == bridge.Invalid {
 		// What is wrong is how conversations are asked for, not the message.
-		return false, again(err)
+		return false, &stalled{again(err)}
 	}
 	return false, err
 }

@@ -59,6 +59,7 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*bridge.Entry)
 	v := b.judge(ctx, e, outcome, err)
 	v.Uncounted = v.Uncounted || errors.Is(err, errFilesBusy)
 	v.Unsent = unsent(outcome, err)
+	v = b.unstall(ctx, e, v, err)
 	if v.Final == bridge.Dead && outcome == bridge.Unknown {
 		b.sender.leftInDoubt(ctx, e)
 	}
@@ -66,6 +67,37 @@ func (b *Bridge) deliverToLivePerson(ctx context.Context, batch []*bridge.Entry)
 		v.Dialog, v.Sequence, v.Source = at.dialog, at.sequence, e.ID
 	}
 	b.logDelivery(ctx, e, v, err, time.Since(began))
+	return v
+}
+
+// unstall has a delivery whose consumer got no token or conversation wait for that
+// alone. While others fail as well it is one more sign that LivePerson is down.
+func (b *Bridge) unstall(ctx context.Context, e *bridge.Entry, v lane.Verdict, err error) lane.Verdict {
+	switch {
+	case v.Final == bridge.Dead:
+		b.stalls.forget(e.Lane)
+		return v
+	case ctx.Err() != nil:
+		return v
+	case !isStalled(err):
+		b.stalls.sent(v.Sign)
+		if err == nil || answered(err) {
+			b.stalls.over(e.Lane)
+		}
+		return v
+	}
+	pause, poison := b.stalls.stall(e.Lane, err)
+	if poison {
+		v.Poison = true
+		return b.giveUp(e, v)
+	}
+	v.Uncounted, v.Unsent = true, true
+	if b.toLivePerson.Health() == lane.Well && !b.stalls.othersFail() {
+		v.Sign = lane.SaysNothing
+		if pause = max(pause, v.RetryAfter); pause > 0 {
+			v.Next, v.RetryAfter = time.Now().Add(pause), 0
+		}
+	}
 	return v
 }
 

@@ -104,6 +104,29 @@ func TestConversationLivePersonForgotIsReplaced(t *testing.T) {
 	}
 }
 
+// A message that the second conversation refuses as well is what is wrong: no third
+// one is opened for it, and the message behind it goes on.
+func TestMessageThatEveryConversationRefusesIsGivenUp(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		refusal := says(400, `{"code":"BAD_REQUEST","body":{"msg":"Bad Request"},"reqId":"1"}`)
+		r.wire.fail(about("cursed", inTurn(slices.Repeat([]fault{refusal}, 10)...)))
+		r.say("t-1", "e-1", "cursed")
+		r.say("t-1", "e-2", "and another")
+		time.Sleep(time.Minute)
+		dead, err := r.journal.DeadLetters(t.Context(), 0, 10)
+		if err != nil || len(dead) != 1 || dead[0].ID != "e-1" {
+			t.Errorf("dead letters %v, %v; want e-1", dead, err)
+		}
+		if got := r.channel.got(); count(got, "receipt:failed:[e-1]") != 1 {
+			t.Errorf("the channel was told %v", got)
+		}
+		if texts := r.allConsumerTexts(); count(texts, "and another") != 1 || count(texts, "cursed") != 0 || len(r.sim.Conversations()) > 2 {
+			t.Errorf("LivePerson has %q in %d conversations", texts, len(r.sim.Conversations()))
+		}
+	})
+}
+
 func TestConsumerWhoseIdChangedIsNotLockedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, rigOptions{quiet: true})

@@ -93,6 +93,9 @@ func (b *Bridge) logDelivery(ctx context.Context, e *bridge.Entry, v lane.Verdic
 	case v.Outcome == bridge.Delivered && e.Attempts == 0, v.Outcome != bridge.Delivered && b.lanesOf(e.Lane).Health() != lane.Well:
 		// An outage was said once; its probes are not news.
 		level = slog.LevelDebug
+	case isStalled(err) && b.stalls.repeated(e.Lane):
+		// So was this.
+		level = slog.LevelDebug
 	}
 	if !b.log.Enabled(ctx, level) {
 		return

@@ -75,6 +75,6 @@ var ofConversations = []mutant{
 	{
 		name: "a message that a new conversation refuses too is tried without end",
 		file: "bridge/relay/toliveperson.go", old: "\t\tcase again:\n", broken: "\t\tcase again && e.Attempts > 1000:\n",
-		packages: engine, run: "ConversationLivePersonForgot|LockedOut",
+		packages: engine, run: "EveryConversationRefuses",
 	},
 }

@@ -72,4 +72,14 @@ var ofJournal = []mutant{
 		file: "bridge/journal/ledger.go", old: "if last, known := l.last[e.dialog]; !known || last < e.sequence {", broken: "if last, known := l.last[e.dialog]; known && last < e.sequence {",
 		packages: journal, run: "Ledger|TestJournal/./ledger",
 	},
+	{
+		name: "an event that is known is stored again while its key goes into a run",
+		file: "bridge/journal/keys.go", old: "if _, known := k.closing[hash]; known {", broken: "if _, known := k.closing[hash]; known && len(k.closing) < 0 {",
+		packages: journal, run: "RunsOfKeys|TestAgainstMemory",
+	},
+	{
+		name: "one channel may take the room that is set aside for others",
+		file: "bridge/journal/shares.go", old: "\t\tshared -= max(0, used-own)\n", broken: "\t\tshared -= max(0, used-own) * 0\n",
+		packages: journal, run: "OneChannelLeavesRoom|MaxPending",
+	},
 }

@@ -112,4 +112,14 @@ var ofLanes = []mutant{
 		file: "bridge/relay/lane/sweep.go", old: "if after = key; s.Mine(key) && !w.adopt(ctx, key) {", broken: "if after = key; s.Mine(key) && ctx.Err() != nil {",
 		packages: lanes, run: "Lanes|Backlog",
 	},
+	{
+		name: "a far side that asks to be left alone is asked after a second",
+		file: "bridge/relay/lane/farside.go", old: "f.until, f.stopped = now.Add(max(stop, MinThrottle)), now", broken: "f.until, f.stopped = now.Add(MinThrottle), now",
+		packages: lanes, run: "RetryAfterIsObeyed",
+	},
+	{
+		name: "a far side that asks to be left alone for a day is left alone for a day",
+		file: "bridge/relay/lane/farside.go", old: "\tstop := min(retryAfter, MaxStop)\n", broken: "\tstop := retryAfter\n",
+		packages: lanes, run: "RetryAfterIsObeyed",
+	},
 }

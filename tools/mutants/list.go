@@ -15,7 +15,7 @@ type mutant struct {
 }
 
 // mutants are the promises whose breaking must be noticed.
-var mutants = slices.Concat(ofConversations, ofNotifications, ofVerdicts, ofLanes, ofTyping, ofJournal, ofSignatures)
+var mutants = slices.Concat(ofConversations, ofNotifications, ofVerdicts, ofLanes, ofTyping, ofJournal, ofSignatures, ofStalls)
 
 var (
 	lanes   = []string{"./bridge/relay/lane"}

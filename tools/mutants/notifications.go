@@ -14,7 +14,7 @@ var ofNotifications = []mutant{
 	},
 	{
 		name: "the echo of a copy is taken for the next message in the same words",
-		file: "bridge/relay/echo.go", old: " || e.path == \"\" && copied.another(doubted, wordsOf(e.text)) {", broken: " {",
+		file: "bridge/relay/echo.go", old: " || e.path == \"\" && copied.another(doubted, n.copies.wordsOf(e.text)) {", broken: " {",
 		packages: engine, run: "Copy",
 	},
 	{
@@ -29,7 +29,7 @@ var ofNotifications = []mutant{
 	},
 	{
 		name: "a late echo is not that of the only message left, for others took each other's",
-		file: "bridge/relay/echo.go", old: "\tif !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, wordsOf(e.text)) {", broken: "\tif copied != nil && !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, wordsOf(e.text)) {",
+		file: "bridge/relay/echo.go", old: "\tif !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, n.copies.wordsOf(e.text)) {", broken: "\tif copied != nil && !copied.mayLie(sent{e.dialog, e.sequence}, sameWords, n.copies.wordsOf(e.text)) {",
 		packages: engine, run: "MessageThatIsLeft",
 	},
 	{
@@ -116,5 +116,25 @@ var ofNotifications = []mutant{
 		name: "an agent is not told that a channel takes no messages",
 		file: "bridge/relay/agents.go", old: "return in.append(owner.Holder(), bridge.ToLivePerson, receiptFor(owner.Thread, eventID(c), bridge.ReceiptFailed))", broken: "return nil",
 		packages: engine, run: "ChannelTakesNoMessages",
+	},
+	{
+		name: "nobody is told of an event of a kind we do not know",
+		file: "bridge/relay/agents.go", old: "int64(c.Sequence))\n\treturn n.deny(in, owner, c)\n}", broken: "int64(c.Sequence))\n\treturn nil\n}",
+		packages: engine, run: "TypesInAnotherCase",
+	},
+	{
+		name: "what an event is depends on its case",
+		file: "connector/contents.go", old: "if strings.EqualFold(strings.TrimSpace(name), known) {", broken: "if name == known {",
+		packages: engine, run: "InAnotherCase",
+	},
+	{
+		name: "the words of a copy can be found out by trying",
+		file: "bridge/relay/copies.go", old: "mac := hmac.New(sha256.New, c.key())", broken: "mac := hmac.New(sha256.New, nil)",
+		packages: engine, run: "WordsOfACopy",
+	},
+	{
+		name: "what an earlier version wrote of a copy is not understood",
+		file: "bridge/relay/copies.go", old: "return written == w.keyed || written == w.former", broken: "return written == w.keyed",
+		packages: engine, run: "WordsOfACopy",
 	},
 }

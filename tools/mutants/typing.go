@@ -62,4 +62,29 @@ var ofTyping = []mutant{
 		file: "bridge/relay/agents.go", old: "if t == nil || t.Conversation != owner.ID || !owner.Open {", broken: "if t == nil {",
 		packages: engine, run: "Former|Typing",
 	},
+	{
+		name: "what is shown in a conversation that the thread left stays there",
+		file: "bridge/relay/typing/marks.go", old: "\tleft.state, left.shows, left.end = stateEnding, showsUnknown, bridge.Stopped\n", broken: "\tleft.state, left.shows, left.end = stateDark, showsNothing, bridge.Stopped\n",
+		packages: append([]string{"./bridge/relay"}, typing...), run: "TypingTimelines|Lives|TypingGoesWith",
+	},
+	{
+		name: "typing that nobody renewed ends a moment after its time",
+		file: "bridge/relay/typing/typist.go", old: "func(p *typist) bool { return !now.Before(p.until) })", broken: "func(p *typist) bool { return now.After(p.until) })",
+		packages: typing, run: "TypingTimelines|Lives",
+	},
+	{
+		name: "the end of typing that waits for its message is told a moment too late",
+		file: "bridge/relay/typing/lease.go", old: "if l.state == stateOwing && !now.Before(l.due) {", broken: "if l.state == stateOwing && now.After(l.due.Add(time.Second)) {",
+		packages: typing, run: "TypingTimelines|Lives",
+	},
+	{
+		name: "a channel that was told of typing before a kill is never told the end",
+		file: "bridge/relay/typing.go", old: "; !attached && row.Direction == bridge.ToChannel {", broken: "; attached && row.Direction == bridge.ToChannel {",
+		packages: engine, run: "ToldTheEndAfterACrash",
+	},
+	{
+		name: "typing goes on in a survey, which takes no chat states",
+		file: "bridge/relay/conversations.go", old: "\tif !now.TakesChatStates() {\n", broken: "\tif now == nil {\n",
+		packages: engine, run: "Survey|Marks|Typing",
+	},
 }

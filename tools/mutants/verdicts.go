@@ -42,4 +42,9 @@ var ofVerdicts = []mutant{
 		file: "bridge/relay/lane/replay.go", old: "\tr.Away = append(slices.Clip(r.Away), Absence{from, to})\n", broken: "\tr.Away = []Absence{{from, to}}\n",
 		packages: engine, run: "LivesThat",
 	},
+	{
+		name: "an error of LivePerson's is believed not to have been applied",
+		file: "connector/rules.go", old: "\"any other 5xx, whatever its body\", Unknown, ScopeBetween, MaybeApplied}", broken: "\"any other 5xx, whatever its body\", Retry, ScopeBetween, NotApplied}",
+		packages: engine, run: "ErrorAfterApplying",
+	},
 }

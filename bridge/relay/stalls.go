@@ -1,0 +1,274 @@
+package relay
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"lpbridge/bridge"
+	"lpbridge/bridge/relay/lane"
+	"lpbridge/connector"
+	"lpbridge/lpauth"
+)
+
+const (
+	// stallCrowd is how many deliveries in a row must stall before others wait for
+	// their turn to find out, one after each stallPace.
+	stallCrowd = 3
+	stallPace  = 500 * time.Millisecond
+	// stallPause is how soon one that stalled asks again where nobody gets what it
+	// lacks, half as often after stallPatient tries, and at least each stallCrowded
+	// where very many do.
+	stallPause   = 5 * time.Second
+	stallPatient = 60
+	stallCrowded = time.Minute
+	// A consumer who alone is refused is given up after so many tries in so long,
+	// and when chance would do that to less than one in a million.
+	stallTries = 4
+	stallTime  = 10 * time.Minute
+	stallBound = 13.8 // -ln(1/1 000 000)
+	// stallKept is how long one is remembered that does not come back.
+	stallKept = time.Hour
+)
+
+// alonePauses are the pauses of a consumer who gets nothing while others do.
+var alonePauses = []time.Duration{5 * time.Second, 10 * time.Second, 15 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute}
+
+// errStalled is why a delivery was not tried: LivePerson gives nobody what its
+// consumer lacks, and others find out how that is.
+var errStalled = errors.New("LivePerson gives no tokens or conversations")
+
+// stalls knows the lanes whose consumers get no token or no conversation from
+// LivePerson. That says nothing of SEND: who has both goes on, whatever becomes of
+// the others. Where nobody gets any, one after the other asks, and the first who
+// does wakes all; one who alone gets none asks ever more seldom, and is given up.
+type stalls struct {
+	wake func(bridge.LaneKey)
+	// well is called when somebody gets a conversation after others did not.
+	well func()
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	lanes map[bridge.LaneKey]*stall
+	// passed and failed count who got what they lacked and who did not.
+	passed, failed int
+	// row is how many failed since somebody got through, and since when.
+	row   int
+	since time.Time
+	// failing says that the last delivery that did not stall failed as if LivePerson
+	// were down.
+	failing bool
+	// asked is when one of them was let through last.
+	asked, swept time.Time
+}
+
+// stall is what one lane has been through.
+type stall struct {
+	since, last time.Time
+	tries       int
+	// against counts the tries that failed after somebody else got through;
+	// passed is what the others had counted at the last try, and before all that
+	// they had at the first.
+	against, passed      int
+	passedThen, failThen int
+}
+
+func newStalls(wake func(bridge.LaneKey), well func(), log *slog.Logger) *stalls {
+	return &stalls{wake: wake, well: well, log: log, lanes: map[bridge.LaneKey]*stall{}}
+}
+
+// isStalled reports whether a delivery ended because its consumer got no token or
+// no conversation, for a reason that is not theirs.
+func isStalled(err error) bool {
+	if _, ok := errors.AsType[*stalled](err); ok {
+		return true
+	}
+	failed, ok := errors.AsType[*connector.Error](err)
+	if !ok || failed.Outcome != bridge.Retry && failed.Outcome != bridge.Throttled {
+		return false
+	}
+	auth, ok := errors.AsType[*lpauth.Error](err)
+	return ok && auth.Op == lpauth.OpConsumerToken
+}
+
+// stalled is a failure to get a conversation.
+type stalled struct{ err error }
+
+func (s *stalled) Error() string { return s.err.Error() }
+
+func (s *stalled) Unwrap() error { return s.err }
+
+// may reports whether a lane may ask LivePerson for what its consumer lacks.
+func (s *stalls) may() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.row >= stallCrowd && now.Sub(s.asked) < stallPace {
+		return false
+	}
+	s.asked = now
+	return true
+}
+
+// stall notes that a delivery of a lane stalled. It says how soon to try again, or
+// that it is not worth it.
+func (s *stalls) stall(key bridge.LaneKey, err error) (pause time.Duration, poison bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.sweep(now)
+	x := s.lanes[key]
+	if x == nil {
+		x = &stall{since: now, passed: s.passed, passedThen: s.passed, failThen: s.failed}
+		s.lanes[key] = x
+	}
+	x.last = now
+	if errors.Is(err, errStalled) {
+		return s.pause(x), false
+	}
+	if x.tries++; s.passed > x.passed {
+		x.against++
+	}
+	if x.tries == 1 {
+		s.failed++
+		x.failThen = s.failed
+	}
+	x.passed = s.passed
+	s.suffered(now, err)
+	if x.against == stallTries {
+		s.log.Warn("a consumer gets no token or conversation from LivePerson while others do",
+			"channel", key.Channel, "thread", string(key.Thread), "since", x.since, "error", err)
+	}
+	if s.poison(x, now) {
+		delete(s.lanes, key)
+		return 0, true
+	}
+	return s.pause(x), false
+}
+
+// suffered counts one more that got nothing.
+func (s *stalls) suffered(now time.Time, err error) {
+	if s.row++; s.row == 1 {
+		s.since = now
+	}
+	if s.row == stallCrowd {
+		s.log.Warn("LivePerson gives no tokens or conversations, consumers who have none wait", "error", err)
+	}
+}
+
+// poison reports whether what a consumer lacks is refused to them alone.
+func (s *stalls) poison(x *stall, now time.Time) bool {
+	if x.against < stallTries || now.Sub(x.since) < stallTime {
+		return false
+	}
+	passed, failed := s.passed-x.passedThen, s.failed-x.failThen
+	return float64(x.against)*-math.Log(float64(failed+1)/float64(passed+failed+2)) >= stallBound
+}
+
+// pause is how long a lane waits, zero where it waits as after any first failure.
+func (s *stalls) pause(x *stall) time.Duration {
+	pause := min(max(stallPause, time.Duration(len(s.lanes))*stallPace/2), stallCrowded)
+	if x.tries > stallPatient {
+		pause = max(pause, 2*stallPause)
+	}
+	if x.against > 0 {
+		pause = max(pause, alonePauses[min(x.against, len(alonePauses))-1])
+	}
+	if pause == stallPause {
+		return 0
+	}
+	return pause + rand.N(pause/5)
+}
+
+// sent notes what a delivery that did not stall says of LivePerson.
+func (s *stalls) sent(sign lane.Sign) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch sign {
+	case lane.SaysDown:
+		s.failing = true
+	case lane.SaysWell:
+		s.failing = false
+	}
+}
+
+// othersFail reports whether who has a token and a conversation fares no better.
+func (s *stalls) othersFail() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failing
+}
+
+// over notes that a lane got past what stalled it, if something did.
+func (s *stalls) over(key bridge.LaneKey) {
+	s.mu.Lock()
+	_, stalled := s.lanes[key]
+	s.mu.Unlock()
+	if stalled {
+		s.through(key)
+	}
+}
+
+// through notes that the consumer of a lane got a conversation, and wakes those who
+// got none for as long as nobody did.
+func (s *stalls) through(key bridge.LaneKey) {
+	s.mu.Lock()
+	delete(s.lanes, key)
+	s.passed++
+	if s.row >= stallCrowd {
+		s.log.Warn("LivePerson gives tokens and conversations again", "lasted", time.Since(s.since).Round(time.Millisecond).String())
+	}
+	again := s.row > 0
+	s.row = 0
+	var waiting []bridge.LaneKey
+	for other, x := range s.lanes {
+		if x.against == 0 {
+			waiting = append(waiting, other)
+		}
+	}
+	s.mu.Unlock()
+	if again {
+		s.well()
+	}
+	for _, other := range waiting {
+		s.wake(other)
+	}
+}
+
+// forget drops what is known of a lane whose message is given up.
+func (s *stalls) forget(key bridge.LaneKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lanes, key)
+}
+
+// waiting is how many lanes stall.
+func (s *stalls) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.lanes)
+}
+
+// repeated reports whether a lane stalls not for the first time.
+func (s *stalls) repeated(key bridge.LaneKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.lanes[key]
+	return x != nil && x.tries != 1
+}
+
+// sweep drops those that did not come back, now and then.
+func (s *stalls) sweep(now time.Time) {
+	if now.Sub(s.swept) < time.Minute {
+		return
+	}
+	s.swept = now
+	for key, x := range s.lanes {
+		if now.Sub(x.last) > stallKept {
+			delete(s.lanes, key)
+		}
+	}
+}
