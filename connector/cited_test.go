@@ -17,7 +17,7 @@ var ours = []string{
 	"AppTokens", "Certainty", "Client", "Connection", "Consumers", "ConversationField", "Domains", "Error", "Event", "File",
 	"Notification", "Options", "Outcome", "Rule", "Scope", "UnknownNotification", "UnreadableChange",
 	// package lpauth
-	"AppTokenSource", "AppTokenStatus", "AppTokensOptions", "AttemptError", "ConsumerTokens", "ConsumerTokensOptions", "DomainSource",
+	"AppTokenSource", "AppTokenStatus", "AppTokensOptions", "ConsumerTokens", "ConsumerTokensOptions", "DomainSource",
 	"DomainsOptions", "SecretSource", "Secrets", "TransportOptions",
 }
 

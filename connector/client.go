@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"lpbridge/internal/attempt"
 	"lpbridge/lpauth"
 )
 
@@ -139,7 +140,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		account: o.AccountID, clientID: o.ClientID,
 		domains: o.Domains, app: o.AppTokens, consumers: o.Consumers,
-		rt: lpauth.Attempts(o.Transport), repeatable: lpauth.NewRetryClient(o.Transport),
+		rt: attempt.Wrap(o.Transport), repeatable: attempt.NewRetryClient(o.Transport),
 		documents: o.Documents, timeout: o.Timeout, log: o.Logger,
 		clientProperties: []string{properties}, userAgent: []string{o.UserAgent},
 		requestPrefix:   rand.Text()[:8] + "-",
@@ -339,11 +340,11 @@ var jsonType = []string{"application/json"}
 // readAnswer reads the whole body. A success whose body broke off is no answer
 // at all; for any other status, the status says enough.
 func readAnswer(op string, resp *http.Response) (*answer, error) {
-	defer lpauth.Drain(resp.Body)
+	defer attempt.Drain(resp.Body)
 	b := buffers.Get().(*bytes.Buffer)
 	_, err := b.ReadFrom(io.LimitReader(resp.Body, answerLimit+1))
 	got := &answer{
-		status: resp.StatusCode, retryAfter: lpauth.RetryAfter(resp.Header, time.Now()),
+		status: resp.StatusCode, retryAfter: attempt.RetryAfter(resp.Header, time.Now()),
 		body: b.Bytes(), buffer: b,
 	}
 	if resp.StatusCode/100 == 2 && (err != nil || b.Len() > answerLimit) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"lpbridge/internal/attempt"
 	"lpbridge/lpauth"
 )
 
@@ -102,7 +103,7 @@ func (c *Client) Engagement(ctx context.Context, r EngagementRequest) (Engagemen
 	resp, err := c.repeatable.Do(req)
 	if err != nil {
 		if resp != nil {
-			lpauth.Drain(resp.Body)
+			attempt.Drain(resp.Body)
 		}
 		return Engagement{}, repeatable(lost(opEngagement, err))
 	}

@@ -125,7 +125,7 @@ type Error struct {
 	// ErrorCode is LivePerson's number of an authorization error, such as 40102.
 	ErrorCode int
 	// RetryAfter is the least time to wait: what LivePerson said, at most
-	// lpauth.MaxRetryAfter, and at least one second after a 429.
+	// five minutes, and at least one second after a 429.
 	RetryAfter time.Duration
 	// Outcome decides what to do next, Scope how far that reaches, and Certainty
 	// whether the request may have been applied: always when the outcome is

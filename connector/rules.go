@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"lpbridge/internal/attempt"
 	"lpbridge/lpauth"
 )
 
@@ -278,10 +279,10 @@ func statusOf(code string) int {
 // lost is a failed exchange: never sent is safe to repeat.
 func lost(op string, err error) *Error {
 	r := reading{op: op, stage: unanswered}
-	if attempt, ok := errors.AsType[*lpauth.AttemptError](err); ok && !attempt.Sent {
+	if tried, ok := errors.AsType[*attempt.Error](err); ok && !tried.Sent {
 		r.stage = unsent
 	}
-	return r.failure(lpauth.StripURL(err), 0)
+	return r.failure(attempt.StripURL(err), 0)
 }
 
 // notPrepared is a failure to get tokens or domains: the request itself was never

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lpbridge/internal/attempt"
 	"lpbridge/lpauth"
 )
 
@@ -157,7 +158,7 @@ func TestSendOutcomes(t *testing.T) {
 	}{
 		{name: "throttled", status: 429, want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: time.Second},
 		{name: "throttled with Retry-After", status: 429, retryAfter: "17", want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: 17 * time.Second},
-		{name: "throttled with a silly Retry-After", status: 429, retryAfter: "9999999999999", want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: lpauth.MaxRetryAfter},
+		{name: "throttled with a silly Retry-After", status: 429, retryAfter: "9999999999999", want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: attempt.MaxRetryAfter},
 		{name: "throttled with a short Retry-After", status: 429, retryAfter: "0", want: Throttled, scope: ScopeAccount, certainty: NotApplied, is: ErrThrottled, after: time.Second},
 		{name: "closed", status: 400, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, scope: ScopeConversation, certainty: Refused, is: ErrClosed, text: "ms.PublishEvent: status 400 BAD_REQUEST: conversation is closed"},
 		{name: "closed on 200", status: 200, body: `{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"},"reqId":"$ID"}`, want: Closed, scope: ScopeConversation, certainty: Refused, is: ErrClosed},
@@ -366,7 +367,7 @@ func TestFailuresBeforeSending(t *testing.T) {
 		{"credentials refused", &lpauth.Error{Op: "app token", StatusCode: 400, RetryAfter: time.Minute, Err: lpauth.ErrCredentialsRefused}, Unauthorized, ScopeAccount, time.Minute},
 		{"throttled", &lpauth.Error{Op: "app token", StatusCode: 429, Err: errors.New("x")}, Throttled, ScopeAccount, time.Second},
 		{"outage", &lpauth.Error{Op: "app token", StatusCode: 503, Err: errors.New("x")}, Retry, ScopeBetween, 0},
-		{"no answer", &lpauth.Error{Op: "app token", Err: &lpauth.AttemptError{Sent: true, Err: io.EOF}}, Retry, ScopeBetween, 0},
+		{"no answer", &lpauth.Error{Op: "app token", Err: &attempt.Error{Sent: true, Err: io.EOF}}, Retry, ScopeBetween, 0},
 		{"bad identity", &lpauth.Error{Op: "consumer token", StatusCode: 400, Err: errors.New("x")}, Invalid, ScopeMessage, 0},
 		{"bad account", &lpauth.Error{Op: "domain lookup", StatusCode: 401, Err: errors.New("x")}, Unauthorized, ScopeAccount, 0},
 		{"no such service", &lpauth.Error{Op: "domain lookup", StatusCode: 404, Err: lpauth.ErrNoService}, Retry, ScopeAccount, 0},

@@ -13,6 +13,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/hashicorp/go-retryablehttp"
+
+	"lpbridge/internal/attempt"
 )
 
 const (
@@ -123,7 +125,7 @@ func NewAppTokens(o AppTokensOptions) (*AppTokens, error) {
 	}
 	return &AppTokens{
 		account: o.AccountID, id: o.ClientID, secrets: o.Secrets, agent: orDefault(o.UserAgent), domains: o.Domains,
-		client: NewRetryClient(o.Transport), log: o.Logger,
+		client: repeating(o.Transport), log: o.Logger,
 	}, nil
 }
 
@@ -354,7 +356,7 @@ func pauseFor(ctx context.Context, wait time.Duration) error {
 // invalidateUnlessReached drops the domains when the host could not be reached,
 // not when it was reached and kept silent.
 func invalidateUnlessReached(domains DomainSource, err error) {
-	if attempt, ok := errors.AsType[*AttemptError](err); ok && !attempt.Sent && !cancelled(err) {
+	if tried, ok := errors.AsType[*attempt.Error](err); ok && !tried.Sent && !cancelled(err) {
 		domains.Invalidate()
 	}
 }

@@ -88,7 +88,7 @@ func NewConsumerTokens(o ConsumerTokensOptions) (*ConsumerTokens, error) {
 		o.CacheSize = defaultConsumerCache
 	}
 	return &ConsumerTokens{
-		account: o.AccountID, domains: o.Domains, app: o.AppTokens, agent: orDefault(o.UserAgent), client: NewRetryClient(o.Transport),
+		account: o.AccountID, domains: o.Domains, app: o.AppTokens, agent: orDefault(o.UserAgent), client: repeating(o.Transport),
 		most: o.CacheSize, cached: make(map[ConsumerIdentity]*list.Element),
 	}, nil
 }

@@ -110,7 +110,7 @@ func NewDomains(o DomainsOptions) (*Domains, error) {
 	}
 	d := &Domains{
 		account: o.AccountID, api: api, plainOK: o.AllowPlainHTTP,
-		agent: orDefault(o.UserAgent), client: NewRetryClient(o.Transport), log: o.Logger, tried: make(map[string]lastTry),
+		agent: orDefault(o.UserAgent), client: repeating(o.Transport), log: o.Logger, tried: make(map[string]lastTry),
 	}
 	if err := d.checkHost(api.Host); err != nil {
 		return nil, fmt.Errorf("domains: domain api url: %w", err)

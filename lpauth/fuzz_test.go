@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"lpbridge/internal/attempt"
 )
 
 // canned answers every request with one status and body, without a network.
@@ -80,7 +82,7 @@ func FuzzRetryAfter(f *testing.F) {
 	}
 	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, header string) {
-		if got := RetryAfter(http.Header{"Retry-After": {header}}, now); got < 0 || got > MaxRetryAfter {
+		if got := attempt.RetryAfter(http.Header{"Retry-After": {header}}, now); got < 0 || got > attempt.MaxRetryAfter {
 			t.Errorf("%q: %v", header, got)
 		}
 	})

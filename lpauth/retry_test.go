@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,38 +15,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
-)
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		name, header string
-		want         time.Duration
-	}{
-		{"absent", "", 0},
-		{"seconds", "7", 7 * time.Second},
-		{"fraction", "0.5", 500 * time.Millisecond},
-		{"spaces", " 3 ", 3 * time.Second},
-		{"a day is capped", "86400", MaxRetryAfter},
-		{"overflow is capped", "99999999999999999999", MaxRetryAfter},
-		{"no number", "Inf", 0},
-		{"negative", "-5", 0},
-		{"not a number", "NaN", 0},
-		{"words", "soon", 0},
-		{"date", "Fri, 20 Nov 2026 10:00:30 GMT", 30 * time.Second},
-		{"old date form", "Friday, 20-Nov-26 10:00:30 GMT", 30 * time.Second},
-		{"date in the past", "Fri, 20 Nov 2026 09:00:00 GMT", 0},
-		{"date next year", "Sat, 20 Nov 2027 09:00:00 GMT", MaxRetryAfter},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			h := http.Header{}
-			h.Set("Retry-After", c.header)
-			if got := RetryAfter(h, now); got != c.want {
-				t.Errorf("got %v, want %v", got, c.want)
-			}
-		})
-	}
-}
+	"lpbridge/internal/attempt"
+)
 
 func TestRetryClient(t *testing.T) {
 	for _, c := range []struct {
@@ -90,7 +60,7 @@ func TestRetryClient(t *testing.T) {
 					t.Fatal(err)
 				}
 				start := time.Now()
-				got, err := exchange(NewRetryClient(lp.transport), req, 10)
+				got, err := exchange(repeating(lp.transport), req, 10)
 				if err != nil || got.status != c.wantStatus || calls != c.wantCalls {
 					t.Errorf("got status %d after %d calls, %v; want %d after %d", got.status, calls, err, c.wantStatus, c.wantCalls)
 				}
@@ -106,7 +76,7 @@ func TestExchangeHidesTheURLAndBoundsTheBody(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, strings.Repeat("x", 100))
 	}))
-	client := NewRetryClient(nil)
+	client := repeating(nil)
 	client.RetryMax = 0
 	ask := func(ctx context.Context) error {
 		req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/path?temp_url_sig=hidden", nil)
@@ -124,8 +94,8 @@ func TestExchangeHidesTheURLAndBoundsTheBody(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "hidden") || strings.Contains(err.Error(), "path") {
 		t.Errorf("the error tells the URL, or is none: %v", err)
 	}
-	attempt, ok := errors.AsType[*AttemptError](err)
-	if !ok || attempt.Sent {
+	tried, ok := errors.AsType[*attempt.Error](err)
+	if !ok || tried.Sent {
 		t.Errorf("a refused connection is %#v, want not sent", err)
 	}
 }
@@ -139,7 +109,7 @@ func TestRetryClientLeavesOthersConnectionsAlone(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	client := NewRetryClient(nil)
+	client := repeating(nil)
 	client.RetryMax = 0
 	for _, path := range []string{"/well", "/sick", "/well", "/sick", "/well"} {
 		req, err := retryablehttp.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
@@ -189,12 +159,12 @@ func TestAttempts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				resp, err := Attempts(lp.transport).RoundTrip(req)
+				resp, err := attempt.Wrap(lp.transport).RoundTrip(req)
 				if err == nil {
-					Drain(resp.Body)
+					attempt.Drain(resp.Body)
 				}
-				attempt, ok := errors.AsType[*AttemptError](err)
-				if !ok || attempt.Sent != c.want {
+				tried, ok := errors.AsType[*attempt.Error](err)
+				if !ok || tried.Sent != c.want {
 					t.Errorf("got %v, want sent %v", err, c.want)
 				}
 			})
@@ -205,16 +175,16 @@ func TestAttempts(t *testing.T) {
 // A pooled connection that died unnoticed makes the transport dial again by
 // itself. If that fails, nothing was sent.
 func TestAttemptsForgetsADeadConnection(t *testing.T) {
-	attempt := attempts{next: roundTrip(func(req *http.Request) (*http.Response, error) {
+	redialled := attempt.Wrap(roundTrip(func(req *http.Request) (*http.Response, error) {
 		trace := traceOf(req)
 		trace.GetConn("first")
 		trace.WroteHeaders()
 		trace.GetConn("second")
 		return nil, errors.New("connection refused")
-	})}
+	}))
 	req := httptest.NewRequest(http.MethodPost, "http://example.com/", nil)
-	_, err := attempt.RoundTrip(req)
-	if failed, ok := errors.AsType[*AttemptError](err); !ok || failed.Sent {
+	_, err := redialled.RoundTrip(req)
+	if tried, ok := errors.AsType[*attempt.Error](err); !ok || tried.Sent {
 		t.Errorf("got %v, want not sent", err)
 	}
 }
@@ -225,17 +195,6 @@ func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return
 
 func traceOf(req *http.Request) *httptrace.ClientTrace {
 	return httptrace.ContextClientTrace(req.Context())
-}
-
-func TestStripURL(t *testing.T) {
-	inner := errors.New("eof")
-	err := StripURL(&url.Error{Op: "Get", URL: "https://x/?sig=1", Err: &AttemptError{Sent: true, Err: inner}})
-	if strings.Contains(err.Error(), "sig") || !errors.Is(err, inner) {
-		t.Errorf("got %v", err)
-	}
-	if plain := errors.New("plain"); StripURL(plain) != plain {
-		t.Error("a plain error was changed")
-	}
 }
 
 func TestParseAuthError(t *testing.T) {

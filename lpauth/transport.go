@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 )
 
@@ -56,49 +54,4 @@ func NewTransport(o TransportOptions) *http.Transport {
 		ExpectContinueTimeout: time.Second,
 		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
-}
-
-// AttemptError says of a failed HTTP attempt whether the request had left us.
-// Not sent means that the server cannot have seen it and repeating is safe. It
-// errs on the safe side: headers that only reached a buffer count as sent.
-type AttemptError struct {
-	// Sent is true when the request headers were written.
-	Sent bool
-	// Err is the transport's error.
-	Err error
-}
-
-// Error is the transport's error text, after whether the request was sent.
-func (e *AttemptError) Error() string {
-	if e.Sent {
-		return "sent, no answer: " + e.Err.Error()
-	}
-	return "not sent: " + e.Err.Error()
-}
-
-// Unwrap gives the transport's error.
-func (e *AttemptError) Unwrap() error { return e.Err }
-
-// Attempts wraps a transport so that each error it returns is an
-// *[AttemptError]. It sets no timeout and never repeats anything.
-func Attempts(next http.RoundTripper) http.RoundTripper {
-	return attempts{next: next}
-}
-
-type attempts struct{ next http.RoundTripper }
-
-// RoundTrip sends the request and classifies a failure by whether headers were written.
-func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
-	var sent atomic.Bool
-	trace := httptrace.ClientTrace{
-		// The transport takes a second connection by itself only when nothing
-		// of the request was written to, or accepted on, the first.
-		GetConn:      func(string) { sent.Store(false) },
-		WroteHeaders: func() { sent.Store(true) },
-	}
-	resp, err := a.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &trace)))
-	if err != nil {
-		return resp, &AttemptError{Sent: sent.Load(), Err: err}
-	}
-	return resp, nil
 }

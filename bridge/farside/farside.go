@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
-	"lpbridge/lpauth"
+	"lpbridge/internal/attempt"
 )
 
 // Client is what all channels make their calls with.
@@ -96,11 +96,11 @@ func (s *Side) Do(ctx context.Context, r Request) (*Response, error) {
 	}
 	// The transport is asked without http.Client: that would follow redirects,
 	// and quotes address and Location in its errors.
-	resp, err := lpauth.Attempts(s.Client.transport).RoundTrip(req)
+	resp, err := attempt.Wrap(s.Client.transport).RoundTrip(req)
 	if err != nil {
 		return nil, failed(r.Op, s.lost(ctx, call, err))
 	}
-	defer lpauth.Drain(resp.Body)
+	defer attempt.Drain(resp.Body)
 	answered := s.read(ctx, call, resp)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, failed(r.Op, s.refused(answered))

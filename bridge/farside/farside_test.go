@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
-	"lpbridge/lpauth"
+	"lpbridge/internal/attempt"
 )
 
 // roundTrip is a far side without a network.
@@ -136,9 +136,9 @@ func TestRetryAfterIsObeyedWithinReason(t *testing.T) {
 		{429, "", "", 0},
 		{429, "soon", "", 0},
 		{429, "-1", "", 0},
-		{429, "86400", "", lpauth.MaxRetryAfter},
-		{503, "99999999999999999999", "", lpauth.MaxRetryAfter},
-		{503, "Fri, 20 Nov 2099 10:00:00 GMT", "", lpauth.MaxRetryAfter},
+		{429, "86400", "", attempt.MaxRetryAfter},
+		{503, "99999999999999999999", "", attempt.MaxRetryAfter},
+		{503, "Fri, 20 Nov 2099 10:00:00 GMT", "", attempt.MaxRetryAfter},
 		{503, "Fri, 20 Nov 2009 10:00:00 GMT", "", 0},
 	}
 	for _, tt := range tests {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"lpbridge/bridge"
-	"lpbridge/lpauth"
+	"lpbridge/internal/attempt"
 )
 
 // StatusError is a response that is no success.
@@ -75,7 +75,7 @@ func (s *Side) refused(r *Response) *bridge.DeliveryError {
 	}
 	d := &bridge.DeliveryError{Outcome: outcome, RetryAfter: pause, Err: &StatusError{s.Name, r.Status, reason}}
 	if pause == 0 && outcome != bridge.Invalid && outcome != bridge.Unauthorized {
-		d.RetryAfter = lpauth.RetryAfter(r.Header, time.Now())
+		d.RetryAfter = attempt.RetryAfter(r.Header, time.Now())
 	}
 	return d
 }
@@ -98,7 +98,7 @@ func outcomeOf(status int) bridge.Outcome {
 // lost is the end of a call that got no response. What was sent may have arrived.
 func (s *Side) lost(ctx, call context.Context, err error) *bridge.DeliveryError {
 	d := &bridge.DeliveryError{Outcome: bridge.Unknown, Err: s.ended(ctx, call, err)}
-	if attempt, ok := errors.AsType[*lpauth.AttemptError](err); ok && !attempt.Sent {
+	if tried, ok := errors.AsType[*attempt.Error](err); ok && !tried.Sent {
 		d.Outcome = bridge.Retry
 	}
 	return d
@@ -145,8 +145,8 @@ func safeError(err error) error {
 			return fmt.Errorf("the connection was closed: %w", known)
 		}
 	}
-	if attempt, ok := errors.AsType[*lpauth.AttemptError](err); ok {
-		err = attempt.Err
+	if tried, ok := errors.AsType[*attempt.Error](err); ok {
+		err = tried.Err
 	}
 	return fmt.Errorf("the call failed (%T)", err)
 }

@@ -12,6 +12,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
 	"lpbridge/connector"
+	"lpbridge/internal/attempt"
 	"lpbridge/lpauth"
 )
 
@@ -169,7 +170,7 @@ func reached(err error) bool {
 		return failed
 	}
 	_, called := errors.AsType[*connector.Error](e.Err)
-	_, tried := errors.AsType[*lpauth.AttemptError](err)
+	_, tried := errors.AsType[*attempt.Error](err)
 	_, auth := errors.AsType[*lpauth.Error](err)
 	return e.StatusCode != 0 || called || tried || auth
 }

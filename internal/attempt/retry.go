@@ -1,4 +1,4 @@
-package lpauth
+package attempt
 
 import (
 	"context"
@@ -31,18 +31,15 @@ const (
 // for SEND or CONVERSATION): at most two repeats after transport errors, 429
 // and 5xx, with jitter, obeying Retry-After up to 5 s and otherwise handing the
 // answer back. It follows no redirects, logs nothing, and leaves the idle
-// connections of the shared transport alone. rt may be nil for a transport of
-// its own. Errors it returns may carry the URL: pass them through [StripURL].
+// connections of the shared transport alone. Errors it returns may carry the URL:
+// pass them through [StripURL].
 func NewRetryClient(rt http.RoundTripper) *retryablehttp.Client {
-	if rt == nil {
-		rt = NewTransport(TransportOptions{})
-	}
 	return &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			// Wrapped also because retryablehttp closes the idle connections
 			// of whatever lets it after each final failure: one sick host
 			// would cost all others a new TLS handshake.
-			Transport:     Attempts(rt),
+			Transport:     Wrap(rt),
 			Timeout:       attemptTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -128,31 +125,4 @@ func StripURL(err error) error {
 func Drain(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, drainLimit)
 	_ = body.Close()
-}
-
-type answer struct {
-	status     int
-	body       []byte
-	retryAfter time.Duration
-}
-
-// exchange makes one repeatable call and reads the answer up to limit bytes.
-func exchange(client *retryablehttp.Client, req *retryablehttp.Request, limit int64) (answer, error) {
-	resp, err := client.Do(req)
-	if err != nil {
-		if resp != nil {
-			Drain(resp.Body)
-		}
-		return answer{}, StripURL(err)
-	}
-	defer Drain(resp.Body)
-	got := answer{status: resp.StatusCode, retryAfter: RetryAfter(resp.Header, time.Now())}
-	got.body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if err != nil {
-		return got, StripURL(err)
-	}
-	if int64(len(got.body)) > limit {
-		return got, errors.New("answer is larger than " + strconv.FormatInt(limit, 10) + " bytes")
-	}
-	return got, nil
 }
