@@ -27,6 +27,9 @@ const viewport = { width: 390, height: 844 };
 const patience = 20_000;
 const until = untilWithin(patience);
 
+// pixel is the smallest picture.
+const pixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
 // A picture is made in the browser, so that nothing of it is left to guess.
 const drawn = page => page.evaluate(() => {
   const canvas = document.createElement('canvas');
@@ -100,15 +103,20 @@ async function layer (browser) {
   });
   const require = createRequire(here('../layer/package.json'));
   const theme = readFileSync(require.resolve('@layerhq/web-xdk/themes/layer-basic-blue.min.css'), 'utf8');
-  await page.route(`${origin}/**`, route => route.fulfill({
-    contentType: 'text/html',
-    body: '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>web-xdk</title><link rel="icon" href="data:,"></head><body></body></html>',
-  }));
-  await page.exposeFunction('identify', async nonce => (await json('POST', `${bridge}/layer/sandbox/identity_token`, { nonce, user_id: user })).identity_token);
-  await page.goto(origin);
-  await page.addStyleTag({ content: `${theme}\nhtml, body { height: 100%; margin: 0; } layer-conversation-view { display: flex; height: 100%; }` });
-  await page.evaluate(where => { window.where = where; }, { appId: 'layer:///apps/staging/sandbox', base, user });
-  await page.addScriptTag({ content: bundled.outputFiles[0].text });
+  const load = async (page, where) => {
+    await page.route(`${origin}/**`, route => route.fulfill({
+      contentType: 'text/html',
+      body: '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>web-xdk</title><link rel="icon" href="data:,"></head><body></body></html>',
+    }));
+    // The SDK shows places on a picture of Google's.
+    await page.route('https://maps.googleapis.com/**', route => route.fulfill({ contentType: 'image/png', body: Buffer.from(pixel, 'base64') }));
+    await page.exposeFunction('identify', async nonce => (await json('POST', `${bridge}/layer/sandbox/identity_token`, { nonce, user_id: user })).identity_token);
+    await page.goto(origin);
+    await page.addStyleTag({ content: `${theme}\nhtml, body { height: 100%; margin: 0; } layer-conversation-view { display: flex; height: 100%; }` });
+    await page.evaluate(where => { window.where = where; }, { appId: 'layer:///apps/staging/sandbox', base, user, ...where });
+    await page.addScriptTag({ content: bundled.outputFiles[0].text });
+  };
+  await load(page);
 
   const { conversationId } = await until('the consumer\'s first words arrive', () => seen(consumer));
   const agent = await agentOf(browser, conversationId);
@@ -131,6 +139,20 @@ async function layer (browser) {
   await chosen(consumer, 'I want blue', [{ type: 'ExternalId', id: 'Blue' }]);
   await no.click();
   await chosen(consumer, 'No');
+  const rich = content => json('POST', `${sim}/sim/conversations/${conversationId}/agent/messages`, { rich: content });
+  await rich({ type: 'map', la: 38.72, lo: -9.14, title: 'Our shop in Lisbon' });
+  await page.locator('layer-message-viewer', { has: page.locator('layer-location-message-view') }).getByText('Our shop in Lisbon').waitFor();
+  console.log('ok   the place is shown');
+  await rich({ type: 'linkPreview', url: 'https://shop.example/size-guide', title: 'Size guide' });
+  await page.locator('layer-message-viewer', { has: page.locator('layer-link-message-view') }).getByText('Size guide').first().waitFor();
+  console.log('ok   the link is shown');
+  await page.screenshot({ path: `${shots}/layer-place.png` });
+
+  const other = await open(browser);
+  await load(other.page, { conversationId: await page.evaluate(() => window.conversationId) });
+  await other.page.locator('layer-choice-message-view.layer-choice-message-view-complete').getByText('No', { exact: true }).waitFor();
+  console.log('ok   another device shows what was chosen');
+  assert.deepEqual(other.complaints, []);
   assert.deepEqual(complaints, []);
   assert.deepEqual(agent.complaints, []);
 }

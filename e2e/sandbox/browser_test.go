@@ -22,7 +22,7 @@ func TestConsumersSide(t *testing.T) {
 	s := start(t, public, "LAYER_PUBLIC_URL="+base, "LAYER_ORIGINS=https://consumer.example", "CHATWOOTAPI_CSAT=true", "LPBRIDGE_PUBLIC_URL="+base)
 	node(t, "../browser", "drive.mjs", "BASE_URL="+base+"/layer", "PUBLIC_URL="+s.public, "SIM_URL="+s.simulator,
 		"CONSUMER_KEY="+consumerKey, "SHOTS="+shots, "CHROMIUM="+chromium)
-	kept(t, shots, "layer-card.png", "survey.png")
+	kept(t, shots, "layer-card.png", "layer-place.png", "survey.png")
 }
 
 // TestConsole looks at the operator's side in Chromium, while all is well and in an
