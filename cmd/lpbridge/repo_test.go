@@ -238,7 +238,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"cmd/lpsim":          {"config", "connector/lpsim", "connector/lpsim/scenario"},
 		"tools/lpload":       {"connector/lpsim"},
 		"tools/module":       {},
-		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim"},
+		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim", "tools/progress"},
 	}
 	switch {
 	case folder == "cmd/lpbridge":
