@@ -15,7 +15,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/farside"
-	"lpbridge/lpauth"
+	"lpbridge/internal/attempt"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -204,7 +204,7 @@ func TestRefusals(t *testing.T) {
 		{"rate", 429, nil, "Retry later\n", bridge.DeliveryError{Outcome: bridge.Throttled}, "Chatwoot answered 429"},
 		{"rate with a time", 429, after, "Retry later\n", bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: 90 * time.Second}, "Chatwoot answered 429"},
 		{"rate with nonsense", 429, http.Header{"Retry-After": {"soon"}}, "Retry later\n", bridge.DeliveryError{Outcome: bridge.Throttled}, "Chatwoot answered 429"},
-		{"rate for ever", 429, http.Header{"Retry-After": {"99999999999"}}, "", bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: lpauth.MaxRetryAfter}, "Chatwoot answered 429"},
+		{"rate for ever", 429, http.Header{"Retry-After": {"99999999999"}}, "", bridge.DeliveryError{Outcome: bridge.Throttled, RetryAfter: attempt.MaxRetryAfter}, "Chatwoot answered 429"},
 		{"down", 503, after, "<html>", bridge.DeliveryError{Outcome: bridge.Unknown, RetryAfter: 90 * time.Second}, "Chatwoot answered 503"},
 		{"crashed", 500, nil, "", bridge.DeliveryError{Outcome: bridge.Unknown}, "Chatwoot answered 500"},
 		{"crashed with words", 500, nil, `{"error":"Internal Server Error"}`, bridge.DeliveryError{Outcome: bridge.Unknown}, "Chatwoot answered 500"},
