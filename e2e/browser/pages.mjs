@@ -81,11 +81,17 @@ async function converse (page, channel) {
   await page.locator('#answer').fill('Shall we send another?');
   await page.locator('#answer').press('Enter');
   await shows(page, '#said', 'Shall we send another?');
+  await until(`${channel}: the agent has a name and a face`, () => page.evaluate(() => [...document.querySelectorAll('#said li:not(.own)')].some(
+    li => /^Bea /.test(li.querySelector('.by')?.textContent ?? '') && li.querySelector('.face')?.naturalWidth > 0)));
   await until(`${channel}: typing ended with the message`, async () => (await text(page, '#agent-types')) === '');
   await page.locator('#said').getByRole('button', { name: 'Yes' }).last().click();
   await shows(page, '#transcript', 'Yes');
   await page.locator('#picture').click();
   await until(`${channel}: the picture is shown`, () => page.evaluate(() => [...document.querySelectorAll('#said .shot')].some(i => i.naturalWidth === 320)));
+  const [picture] = await Promise.all([page.context().waitForEvent('page'), page.locator('#said .opens').last().click()]);
+  await picture.waitForURL(/^http/);
+  assert.match((await fetch(picture.url())).headers.get('content-type'), /^image\//, `${channel}: what opens is the picture`);
+  await picture.close();
   await page.locator('#card').click();
   await page.locator('#said .card').last().getByRole('button', { name: 'Blue' }).click();
   await shows(page, '#transcript', 'I want blue');
@@ -120,16 +126,24 @@ const counts = (page, direction) => page.locator(`#ledger [data-direction=${dire
 
 async function closing (browser) {
   const { page, done } = await atSandbox(browser, { colorScheme: 'dark' });
-  await say(page, 'goodbye');
-  await page.locator('#words').pressSequentially('wait');
-  await until('the consumer types', async () => (await text(page, '#consumer-types')) !== '');
-  await page.locator('#survey').click();
-  await until('a conversation that is over shows no typing', async () => (await text(page, '#consumer-types')) === '' && /survey/.test(await text(page, '#agent-what')));
-  await page.locator('#words').fill('');
-  await page.locator('#said').getByRole('button', { name: '5', exact: true }).last().click();
-  await page.locator('#said').getByRole('button', { name: 'Yes', exact: true }).last().click();
-  await until('the survey is answered', async () => /csat: 5 · fcr: Yes/.test(await text(page, '#agent-what')));
-  await shows(page, '#said', 'The conversation was closed');
+  for (const channel of ['layer', 'chatwootapi', 'webhook']) {
+    await page.locator('#channel').selectOption(channel);
+    await say(page, `goodbye on ${channel}`);
+    await page.locator('#words').pressSequentially('wait');
+    await until(`${channel}: the consumer types`, async () => (await text(page, '#consumer-types')) !== '');
+    await page.locator('#answer').pressSequentially('But');
+    await until(`${channel}: the agent types`, async () => (await text(page, '#agent-types')) !== '');
+    await page.locator('#survey').click();
+    await until(`${channel}: a conversation that is over shows no typing`, async () =>
+      /survey/.test(await text(page, '#agent-what')) && (await text(page, '#consumer-types')) + (await text(page, '#agent-types')) === '');
+    await page.locator('#words').fill('');
+    await page.locator('#said').getByRole('button', { name: '5', exact: true }).last().click();
+    await page.locator('#said').getByRole('button', { name: 'Yes', exact: true }).last().click();
+    await until(`${channel}: the survey is answered`, async () => /csat: 5 · fcr: Yes/.test(await text(page, '#agent-what')));
+    await shows(page, '#said', 'The conversation was closed');
+    assert.equal(await text(page, '#typing-left'), '0');
+    for (const direction of ['toLivePerson', 'toChannel']) assert.equal((await counts(page, direction))[2], '0', `${channel}: twice, ${direction}`);
+  }
   await done();
 }
 

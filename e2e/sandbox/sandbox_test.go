@@ -91,7 +91,7 @@ func awaitReady(t *testing.T, url string) {
 // node runs a script of a neighbouring folder.
 func node(t *testing.T, dir, script string, env ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", script)
 	cmd.Dir = dir

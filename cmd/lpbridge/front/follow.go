@@ -69,6 +69,7 @@ func (f *Front) readEvents(ctx context.Context) {
 func (f *Front) happened(kind string, data []byte) {
 	switch kind {
 	case "reset":
+		f.introduce()
 		f.watch.reset()
 		f.watch.stream.tell("faults", f.faults.state())
 	case "faults":

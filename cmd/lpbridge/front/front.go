@@ -47,6 +47,7 @@ type Front struct {
 	faults    *faults
 	door      *door
 	simulator string
+	public    string
 	pending   func(context.Context) (int64, error)
 	local     *http.Client
 	handler   http.Handler
@@ -65,6 +66,7 @@ type hello struct {
 	Channels  []string    `json:"channels"`
 	Simulator string      `json:"simulator"`
 	Console   string      `json:"console"`
+	Agent     string      `json:"agent"`
 	Flows     []Flow      `json:"flows"`
 	Ledger    Ledger      `json:"ledger"`
 	Faults    FaultState  `json:"faults"`
@@ -77,17 +79,28 @@ type BridgeState struct {
 	Kills int64 `json:"kills"`
 }
 
+// agentID is who answers on the page: an agent of LivePerson's with a public profile.
+const agentID = "5d2f7c61-9b0e-5f3a-8a44-6be0a9d1c7e2"
+
+// introduce gives the agent a name and a picture, which the bridge looks up and
+// consumers are shown.
+func (f *Front) introduce() {
+	// The id is not empty, which is all that could be wrong.
+	_ = f.sim.SetAgentProfile(agentID, lpsim.AgentProfile{Nickname: "Bea", FullName: "Bea Jansen", PictureURL: f.public + "/sandbox/page/bea.svg"})
+}
+
 // New makes the front of a bridge that does not run yet.
 func New(o Options) *Front {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
 	f := &Front{
-		watch: o.Watch, sim: o.Sim, sink: newSink(o.Watch), door: newDoor(o.Watch, o.Logger), simulator: o.Simulator,
+		watch: o.Watch, sim: o.Sim, sink: newSink(o.Watch), door: newDoor(o.Watch, o.Logger), simulator: o.Simulator, public: o.Public,
 		pending: o.Pending, local: &http.Client{Transport: transport},
-		hello: hello{Channels: o.Channels, Simulator: o.Simulator},
+		hello: hello{Channels: o.Channels, Simulator: o.Simulator, Agent: agentID},
 	}
 	f.faults = &faults{sim: o.Sim, changed: func(s FaultState) { o.Watch.stream.tell("faults", s) }}
 	f.handler = f.routes(o)
+	f.introduce()
 	return f
 }
 

@@ -64,6 +64,27 @@ func newStand(t *testing.T, bridge http.HandlerFunc) *stand {
 	return s
 }
 
+// TestWhoAnswersHasANameAndAPicture: also after the simulator forgot everything.
+func TestWhoAnswersHasANameAndAPicture(t *testing.T) {
+	s := newStand(t, nil)
+	named := func() bool {
+		p := s.sim.AgentProfiles()[s.everything().Agent]
+		return p.Nickname != "" && p.PictureURL == "http://127.0.0.1:8080/sandbox/page/bea.svg"
+	}
+	if !named() {
+		t.Errorf("profiles %v", s.sim.AgentProfiles())
+	}
+	status, header, _ := s.ask(t, http.MethodGet, "/sandbox/page/bea.svg", "")
+	if status != http.StatusOK || header.Get("Content-Type") != "image/svg+xml" {
+		t.Errorf("the picture: %d, %s", status, header.Get("Content-Type"))
+	}
+	s.sim.Reset()
+	s.happened("reset", nil)
+	if !named() {
+		t.Errorf("once reset: profiles %v", s.sim.AgentProfiles())
+	}
+}
+
 // ask makes one request, with headers as name and value in turn.
 func (s *stand) ask(t *testing.T, method, path, body string, headers ...string) (int, http.Header, string) {
 	t.Helper()

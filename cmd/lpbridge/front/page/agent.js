@@ -8,12 +8,21 @@ let drawn = "";
 const drafts = new Map();
 const typists = new Map();
 
-const act = (id, what, body = {}) => call("POST", `/sim/conversations/${encodeURIComponent(id)}/agent/${what}`, body);
+const post = (id, what, body) => call("POST", `/sim/conversations/${encodeURIComponent(id)}/agent/${what}`, body);
+
+// Who answers on this page has a name and a picture, which consumers are shown.
+let agentId;
+export const playAs = (id) => {
+  agentId = id;
+};
+const act = (id, what, body = {}) => post(id, what, { agentId, ...body });
 
 function typist(id) {
   if (!typists.has(id)) typists.set(id, new Typist((on) => act(id, "typing", { chatState: on ? "COMPOSING" : "ACTIVE" }).catch(() => {}), 6000, Infinity));
   return typists.get(id);
 }
+
+const isOpen = (id) => all.find((c) => c.conversationId === id)?.state === "OPEN";
 
 /** Reads anew what the agent sees; calls that come meanwhile are answered by one more reading. */
 let reading = false;
@@ -38,13 +47,13 @@ export async function refresh() {
   }
 }
 
-// The newest conversation is shown, unless the agent is writing in another one.
+// The newest conversation is shown, unless the agent is writing in another one that is open.
 let newest = "";
 function follow() {
   const [latest] = all;
   if (latest && latest.conversationId !== newest) {
     newest = latest.conversationId;
-    if (!$("answer").value) choose(newest);
+    if (!$("answer").value || !isOpen(current)) choose(newest);
   }
   if (current && !all.some((c) => c.conversationId === current)) choose(latest?.conversationId ?? "");
   const options = all.map((c) => element("option", { value: c.conversationId, textContent: label(c) }));
@@ -82,6 +91,8 @@ function show(c) {
   for (const id of fields) $(id).disabled = !open;
   $("reply").querySelector("[type=submit]").disabled = !open;
   if (!c) return;
+  // Nor does anybody have to be told that the agent's typing is over.
+  if (!open) typists.get(c.conversationId)?.sent();
   $("agent-what").textContent = [profile(c), stage(c), c.csat && `rated ${c.csat.csatRate}`, ...(c.surveyAnswers ?? []).map((a) => `${a.questionId}: ${a.text}`)].filter(Boolean).join(" · ");
   // A conversation that is over has nobody typing, whatever was last said of it.
   $("consumer-types").textContent = open && c.agentSees.consumerTyping ? "The consumer is typing…" : "";
@@ -188,9 +199,9 @@ $("reply").addEventListener("submit", (event) => {
 $("card").addEventListener("click", () => send({ rich: sampleCard() }));
 $("picture").addEventListener("click", async () => send({ file: await samplePicture() }));
 $("read").addEventListener("click", () => attempt(() => act(current, "read")));
-$("close").addEventListener("click", () => attempt(() => act(current, "close", { survey: false })));
+$("close").addEventListener("click", () => attempt(() => post(current, "close", { survey: false })));
 $("survey").addEventListener("click", () => attempt(async () => {
   await act(current, "join").catch(() => {});
-  await act(current, "close", { survey: true });
+  await post(current, "close", { survey: true });
 }));
 show(null);

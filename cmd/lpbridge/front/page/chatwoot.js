@@ -1,21 +1,17 @@
 // An app written for Chatwoot's API inbox: REST, and the cable for what agents do.
-import { Queue, Refusal, call, insist, kept, pause, uuid } from "./common.js";
+import { Refusal, call, insist, kept, pause, uuid } from "./common.js";
+import { SocketClient } from "./socket.js";
 import { stateWords } from "./webhook.js";
 
 const inbox = "/public/api/v1/inboxes/sandbox";
-const again = 800; // ms before the cable is opened anew
 const incoming = 0;
 
-export class ChatwootClient {
+export class ChatwootClient extends SocketClient {
   name = "chatwootapi";
-  queue = new Queue();
-  messages = new Map();
-  notes = [];
   files = true;
-  open_ = true;
 
   constructor(consumer, told) {
-    Object.assign(this, { consumer, told });
+    super(consumer, told);
     this.source = kept.get("chatwoot.source") ?? uuid();
     kept.set("chatwoot.source", this.source);
   }
@@ -39,30 +35,9 @@ export class ChatwootClient {
     kept.set("chatwoot.conversation", made.id);
   }
 
-  async renew() {
-    this.messages.clear();
-    this.notes = [];
-    await this.begin();
-    this.told.messages([]);
-  }
-
-  shut() {
-    this.open_ = false;
-    this.socket?.close();
-  }
-
   listen() {
-    this.socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/cable`, ["actioncable-v1-json"]);
-    this.socket.addEventListener("open", () => {
-      const identifier = JSON.stringify({ channel: "RoomChannel", pubsub_token: this.token });
-      this.socket.send(JSON.stringify({ command: "subscribe", identifier }));
-    });
-    this.socket.addEventListener("message", (e) => this.frame(JSON.parse(e.data)));
-    this.socket.addEventListener("close", async () => {
-      this.told.typing(false);
-      await pause(again);
-      if (this.open_) this.listen();
-    });
+    const identifier = JSON.stringify({ channel: "RoomChannel", pubsub_token: this.token });
+    this.connect("/cable", "actioncable-v1-json", () => this.socket.send(JSON.stringify({ command: "subscribe", identifier })), (frame) => this.frame(frame));
   }
 
   frame(frame) {
@@ -77,12 +52,6 @@ export class ChatwootClient {
     if (event === "conversation.typing_off") return this.told.typing(false);
     if (event === "conversation.status_changed" && data.status === "resolved") return this.note(stateWords("closed"));
     return undefined;
-  }
-
-  note(text) {
-    this.told.typing(false);
-    this.notes.push({ id: uuid(), note: text, time: Date.now() });
-    this.told.messages(this.list());
   }
 
   async reload() {
@@ -106,10 +75,6 @@ export class ChatwootClient {
     const m = this.keep(data);
     if (!m.mine) this.told.typing(false);
     this.told.messages(this.list());
-  }
-
-  list() {
-    return [...this.messages.values(), ...this.notes].sort((a, b) => a.time - b.time || a.id - b.id);
   }
 
   send(text) {
@@ -161,7 +126,7 @@ export class ChatwootClient {
 function fromChatwoot(data) {
   const items = data.content_attributes?.items ?? [];
   const m = {
-    id: data.id, mine: data.message_type === incoming, text: data.content ?? "", by: data.sender?.name, time: data.created_at * 1000, choices: [], cards: [],
+    id: data.id, mine: data.message_type === incoming, text: data.content ?? "", by: data.sender?.name, face: data.sender?.avatar_url, time: data.created_at * 1000, choices: [], cards: [],
     files: (data.attachments ?? []).map((a) => ({ url: a.data_url, name: a.extension || "file", image: a.file_type === "image" })),
   };
   if (data.content_type === "input_select") m.choices = items.map((i) => ({ id: i.value, title: i.title }));
@@ -173,6 +138,10 @@ function fromChatwoot(data) {
       buttons: i.actions.map((a) => ({ title: a.text, href: a.uri, choice: a.type === "postback" ? { id: a.payload, title: a.text } : undefined })),
     }));
   }
-  if (data.content_type === "input_csat") m.cards = [{ title: "How was it?", text: "", buttons: [{ title: "Rate the conversation", href: data.content?.match(/https?:\/\/\S+/)?.[0] }] }];
+  if (data.content_type === "input_csat") {
+    // The channel asks, and no agent did.
+    m.channels = true;
+    m.cards = [{ title: "How was it?", text: "", buttons: [{ title: "Rate the conversation", href: data.content?.match(/https?:\/\/\S+/)?.[0] }] }];
+  }
   return m;
 }

@@ -79,8 +79,9 @@ function draw(list) {
   for (const m of unread) {
     reported.add(m.id);
     const plain = m.cards?.length || m.files?.length ? "" : m.text;
-    // A card's words, or a file's, are one message of the agent's.
-    if (client.name !== "webhook" && (plain || m.cards?.length || m.files?.length)) tell({ typing: false, message: true, text: plain });
+    // A card's words, or a file's, are one message of the agent's; what the channel asks
+    // by itself is none.
+    if (client.name !== "webhook" && !m.channels && (plain || m.cards?.length || m.files?.length)) tell({ typing: false, message: true, text: plain });
   }
   if (document.visibilityState === "visible") client.read(unread).catch(() => {});
 }
@@ -92,12 +93,14 @@ function item(m) {
   parts.push(...(m.files ?? []).map(file), ...(m.cards ?? []).map((c) => card(m, c)));
   if (m.choices?.length) parts.push(element("div", { className: "choices" }, ...m.choices.map((c) => choice(m, c))));
   const by = m.mine ? m.status ?? "" : m.by ?? "agent";
-  return element("li", { className: m.mine ? "own" : "" }, ...parts, element("p", { className: "by", textContent: `${by} ${new Date(m.time).toLocaleTimeString()}` }));
+  const face = !m.mine && m.face && element("img", { className: "face", src: m.face, alt: "" });
+  return element("li", { className: m.mine ? "own" : "" }, ...parts, element("p", { className: "by" }, face, `${by} ${new Date(m.time).toLocaleTimeString()}`));
 }
 
 function file(f) {
-  if (f.image) return element("img", { className: "shot", src: f.url, alt: f.name });
-  return element("p", { className: "bubble" }, element("a", { href: f.url, target: "_blank", rel: "noopener", textContent: f.name }));
+  const opens = { href: f.url, target: "_blank", rel: "noopener" };
+  if (f.image) return element("a", { className: "opens", ...opens }, element("img", { className: "shot", src: f.url, alt: f.name }));
+  return element("p", { className: "bubble" }, element("a", { ...opens, textContent: f.name }));
 }
 
 function card(m, c) {

@@ -1,21 +1,18 @@
 // An app built on Layer's client API 3.0: REST for what the consumer does, the
 // WebSocket for what agents do.
-import { Queue, Refusal, call, insist, kept, pause, uuid } from "./common.js";
+import { Refusal, call, insist, kept, uuid } from "./common.js";
+import { SocketClient } from "./socket.js";
 import { stateWords } from "./webhook.js";
 
 const accept = { Accept: "application/vnd.layer+json; version=3.0" };
-const again = 800; // ms before the socket is opened anew
 const states = { started: true, paused: false, finished: false };
 
-export class LayerClient {
+export class LayerClient extends SocketClient {
   name = "layer";
-  queue = new Queue();
-  messages = new Map();
-  notes = [];
-  open_ = true;
+  received = new Set();
 
   constructor(consumer, told) {
-    Object.assign(this, { consumer, told });
+    super(consumer, told);
     this.session = kept.get("layer.session");
     this.conversation = kept.get("layer.conversation");
   }
@@ -41,33 +38,13 @@ export class LayerClient {
     kept.set("layer.conversation", this.conversation);
   }
 
-  async renew() {
-    this.messages.clear();
-    this.notes = [];
-    await this.begin();
-    this.told.messages([]);
-  }
-
-  shut() {
-    this.open_ = false;
-    this.socket?.close();
-  }
-
   ask(method, path, body) {
     return insist(() => call(method, `/layer${path}`, body, { ...accept, Authorization: `Layer session-token="${this.session}"` }));
   }
 
   listen() {
-    const where = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/layer/?session_token=${this.session}`;
-    this.socket = new WebSocket(where, ["layer-3.0"]);
     // What was missed while there was no socket is in the list.
-    this.socket.addEventListener("open", () => this.reload());
-    this.socket.addEventListener("message", (e) => this.packet(JSON.parse(e.data)));
-    this.socket.addEventListener("close", async () => {
-      this.told.typing(false);
-      await pause(again);
-      if (this.open_) this.listen();
-    });
+    this.connect(`/layer/?session_token=${this.session}`, "layer-3.0", () => this.reload(), (packet) => this.packet(packet));
   }
 
   packet({ type, body }) {
@@ -79,12 +56,6 @@ export class LayerClient {
     const state = [body.data].flat().find((o) => o?.property === "metadata.state")?.value;
     if (state && body.object.id.endsWith(this.conversation)) this.note(stateWords(state));
     return undefined;
-  }
-
-  note(text) {
-    this.told.typing(false);
-    this.notes.push({ id: uuid(), note: text, time: Date.now() });
-    this.told.messages(this.list());
   }
 
   // Changes come in crowds; one reading after the last of them is enough.
@@ -107,18 +78,14 @@ export class LayerClient {
   }
 
   take(data) {
-    const known = this.messages.get(data.id);
     const m = fromLayer(data, this.consumer.id);
-    if (known) Object.assign(m, { received: known.received, position: data.position });
     this.messages.set(data.id, m);
-    if (m.mine || m.received) return;
-    m.received = true;
+    // What is shown stays as it is when it is read again: a message drawn anew under
+    // the finger takes no click.
+    if (m.mine || this.received.has(m.id)) return;
+    this.received.add(m.id);
     this.told.typing(false);
     this.ask("POST", `/messages/${data.id.split("/").at(-1)}/receipts`, { type: "delivery" });
-  }
-
-  list() {
-    return [...this.messages.values()].filter((m) => !m.response).concat(this.notes).sort((a, b) => a.time - b.time);
   }
 
   // The client chooses the id of a message, so that posting it again is the same message.
@@ -169,7 +136,7 @@ export class LayerClient {
 }
 
 function fromLayer(data, me) {
-  const m = { id: data.id, mine: data.sender.user_id === me, by: data.sender.display_name, time: Date.parse(data.sent_at), text: "", choices: [], cards: [], files: [] };
+  const m = { id: data.id, mine: data.sender.user_id === me, by: data.sender.display_name, face: data.sender.avatar_url, time: Date.parse(data.sent_at), text: "", choices: [], cards: [], files: [] };
   if (m.mine) m.status = Object.entries(data.recipient_status).find(([id]) => !id.endsWith(`/${me}`))?.[1] ?? "sent";
   const cards = new Map();
   for (const part of data.parts) {

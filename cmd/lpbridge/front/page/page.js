@@ -1,7 +1,7 @@
 // The sandbox's page: a consumer, an agent, and the bridge between them. It shows what
 // /sandbox/events and /sim/events say, and reads anew when they tell of a change.
 import { $ } from "./common.js";
-import { refresh } from "./agent.js";
+import { playAs, refresh } from "./agent.js";
 import { showBridge, showFaults, showFlow, showFlows, showLedger } from "./bridge.js";
 import { current, say, serve } from "./consumer.js";
 
@@ -9,6 +9,7 @@ const told = {
   flow: showFlow, flows: showFlows, ledger: showLedger, bridge: showBridge, faults: showFaults,
   webhook: (event) => current()?.heard?.(event),
   hello: (all) => {
+    playAs(all.agent);
     $("to-agent").href = all.simulator;
     $("to-console").href = all.console;
     showFlows(all.flows);

@@ -91,7 +91,7 @@ export class WebhookClient {
       this.type(false);
       this.show(fromWebhook(event));
     } else if (event.type === "typing" && !former) {
-      this.type(event.typing.state === "composing");
+      this.type(event.typing.state === "composing", by);
     } else if (event.type === "receipt") {
       for (const id of event.receipt.messageIds) {
         const m = this.messages.get(id);
@@ -104,10 +104,10 @@ export class WebhookClient {
     }
   }
 
-  type(on) {
+  type(on, by) {
     clearTimeout(this.ends);
     if (on) this.ends = setTimeout(() => this.told.typing(false), repeated);
-    this.told.typing(on);
+    this.told.typing(on, by);
   }
 }
 
@@ -121,7 +121,7 @@ export const stateWords = (state, by) => (state === "joined" && by ? `${by} join
 function fromWebhook(event) {
   const { text, quickReplies = [], attachments = [], rich } = event.message;
   const choices = quickReplies.map((q) => ({ id: q.id, title: q.title }));
-  const m = { id: event.id, time: Date.parse(event.time), by: event.agent?.name, text, choices };
+  const m = { id: event.id, time: Date.parse(event.time), by: event.agent?.name, face: event.agent?.avatarUrl, text, choices };
   m.files = attachments.map((a) => ({ url: a.url, name: a.name, image: a.contentType?.startsWith("image/") }));
   if (rich) Object.assign(m, { text: "", choices: [], cards: cardsOf(rich, choices) });
   return m;
