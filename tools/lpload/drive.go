@@ -27,8 +27,10 @@ const (
 	secret     = "load-secret"
 	// textBytes is how long a message is.
 	textBytes = 120
-	// drainTime is how long what was accepted may take to arrive.
+	// drainTime is how long what was accepted may take to arrive, and drainEach how
+	// much longer for each message, which may open a conversation.
 	drainTime = 60 * time.Second
+	drainEach = 3 * time.Millisecond
 	// typingShare of the events are typing where latency is measured.
 	typingShare = 0.3
 	// typingMatch is how late composing may arrive and still count as what was
@@ -119,7 +121,7 @@ func (l *load) progress(ctx context.Context) (p progress, err error) {
 
 // drain waits until n messages arrived, and for as long as more keep arriving.
 func (l *load) drain(ctx context.Context, n int64) (progress, error) {
-	limit := time.Now().Add(drainTime)
+	limit := time.Now().Add(drainTime + time.Duration(n)*drainEach)
 	for {
 		p, err := l.progress(ctx)
 		if err != nil || p.Count >= n || time.Now().After(limit) {

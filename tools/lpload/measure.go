@@ -397,9 +397,11 @@ func (r *run) restart(ctx context.Context, p program) (err error) {
 	if err != nil {
 		return err
 	}
+	// A part of what may be pending is set aside for the other direction.
+	room := fmt.Sprintf("LPBRIDGE_MAX_PENDING=%d", 2*r.pending)
 	// One delivery at a time, which hangs, leaves the lanes untried and thus
 	// free to start at once after the restart.
-	bridge, _, err := startBridge(ctx, p, dir, r.upstream, "LPBRIDGE_MAX_IN_FLIGHT=1", "LP_TIMEOUT=200ms", "LPBRIDGE_SHUTDOWN_TIMEOUT=5s")
+	bridge, _, err := startBridge(ctx, p, dir, r.upstream, room, "LPBRIDGE_MAX_IN_FLIGHT=1", "LP_TIMEOUT=200ms", "LPBRIDGE_SHUTDOWN_TIMEOUT=5s")
 	if err != nil {
 		return err
 	}
@@ -420,7 +422,7 @@ func (r *run) restart(ctx context.Context, p program) (err error) {
 	if err = errors.Join(err, bridge.end(), r.control(ctx, "release"), r.control(ctx, "reset")); err != nil {
 		return err
 	}
-	bridge, ready, err := startBridge(ctx, p, dir, r.upstream)
+	bridge, ready, err := startBridge(ctx, p, dir, r.upstream, room)
 	if err != nil {
 		return err
 	}
