@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -68,6 +69,25 @@ func (a *afloat) lowest(none int64) int64 {
 		return none
 	}
 	return a.order[0]
+}
+
+// all lists them.
+func (a *afloat) all() []int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Sorted(maps.Keys(a.lanes))
+}
+
+// landAll enters in the index what is afloat when the journal is closed, so that the
+// next process need not walk the events that came after the first of them.
+func (t *transaction) landAll() error {
+	for _, seq := range t.w.j.afloat.all() {
+		if _, err := t.exec(listEvent, seq); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(upsertMeta, metaAfloat, t.seq.last+1)
+	return err
 }
 
 // of lists those of a lane with a seq above after.

@@ -1,8 +1,10 @@
 package journal_test
 
 import (
+	"database/sql"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"lpbridge/bridge"
@@ -68,5 +70,43 @@ func TestAfloatIsWhatWaits(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCloseLandsAll: what was afloat when the journal was closed is found by the next
+// process, which need not look through all that came since.
+func TestCloseLandsAll(t *testing.T) {
+	opts := options(filepath.Join(t.TempDir(), "journal.db"))
+	j := open(t, opts)
+	if err := j.Start(func([]bridge.Entry) {}); err != nil {
+		t.Fatal(err)
+	}
+	first := batch("m-1")
+	first.Entries[0].Begun = true
+	for _, b := range []bridge.Batch{first, batch("m-2")} {
+		if _, err := j.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(opts.Store, "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var unlisted, low int
+	if err := db.QueryRow(`SELECT (SELECT count(*) FROM events WHERE listed = 0), (SELECT value FROM meta WHERE name = 'afloat')`).Scan(&unlisted, &low); err != nil {
+		t.Fatal(err)
+	}
+	if unlisted != 0 || low != 3 {
+		t.Errorf("%d events are in no index, and the next process looks from %d on; want none, from 3", unlisted, low)
+	}
+	j = open(t, opts)
+	defer j.Close()
+	list, err := j.PendingOf(t.Context(), first.Entries[0].Lane, 0, 10)
+	if err != nil || len(list) != 2 || list[0].ID != "m-1" {
+		t.Errorf("pending %v, error %v", list, err)
 	}
 }

@@ -189,6 +189,9 @@ func (s *closeWrite) apply(t *transaction) error {
 	if err := t.noteCounts(); err != nil {
 		return err
 	}
+	if err := t.landAll(); err != nil {
+		return err
+	}
 	for _, u := range s.j.counters.unused() {
 		if _, err := t.exec(setCounter, u.last, u.channel, u.kind, u.limit); err != nil {
 			return err

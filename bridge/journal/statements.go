@@ -25,6 +25,7 @@ const (
 	clearPending
 	finishPending
 	listAfloat
+	listEvent
 	killPending
 	retryPending
 	beginPending
@@ -195,6 +196,7 @@ var text = [allStatements]string{
 	discardDead: `UPDATE events SET state = 1, settled = ?, payload = x'' WHERE seq = ? AND state = 2`,
 	// The events from a seq are few: those of the last second and what was
 	// afloat then.
+	listEvent:  `UPDATE events SET listed = 1 WHERE seq = ? AND state = 0 AND listed = 0`,
 	listAfloat: `UPDATE events SET listed = 1 WHERE seq >= ? AND state = 0 AND listed = 0`,
 
 	insertEpoch: `INSERT INTO epochs (epoch, found, alive) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
