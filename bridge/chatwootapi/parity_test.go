@@ -179,6 +179,7 @@ func TestPathsWithFormat(t *testing.T) {
 	w := newWorld(t)
 	w.must("POST", base+"/contacts.json", `{"source_id":"s1"}`)
 	w.must("GET", base+"/contacts/s1.json", "")
+	w.must("GET", base+"/contacts/s1.json/", "")
 	w.must("POST", base+"/contacts/s1/conversations.json", "")
 	at := base + "/contacts/s1/conversations/1"
 	w.must("POST", at+"/messages.json", "content=x")

@@ -99,11 +99,11 @@ func (a *ChatwootAPI) Routes() []bridge.Route {
 	)
 }
 
-// withoutFormat takes .json from the end of a path, as Rails does, and sends the
-// request to where it then belongs; others go to the handler.
+// withoutFormat takes .json from the end of a path, as Rails does, which minds no slash
+// behind it, and sends the request to where it then belongs; others go to the handler.
 func withoutFormat(named *http.ServeMux, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path, found := strings.CutSuffix(r.URL.EscapedPath(), ".json")
+		path, found := strings.CutSuffix(strings.TrimSuffix(r.URL.EscapedPath(), "/"), ".json")
 		if !found {
 			h.ServeHTTP(w, r)
 			return
