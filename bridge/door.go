@@ -48,7 +48,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) (Accepted, error) 
 		return Accepted{}, err
 	}
 	if err := d.Verify(r, body); err != nil {
-		d.Log.DebugContext(r.Context(), "a request is not believed", "reason", err)
+		d.Log.DebugContext(r.Context(), "a request is not believed", "error", err)
 		w.Header().Set("WWW-Authenticate", d.Challenge)
 		return Accepted{}, &Problem{Status: http.StatusUnauthorized, Title: "Unauthorized", Detail: err.Error()}
 	}

@@ -244,10 +244,10 @@ func (s *database) openReaders(ctx context.Context) error {
 	return nil
 }
 
-// prepared returns a statement, prepared when it is first asked for: most are seldom
+// prepare returns a statement, which it makes when it is first asked for: most are seldom
 // needed, and all of them together take a good part of a start. Statements of the writer
 // are the writer's to ask for, once it runs.
-func (s *database) prepared(ctx context.Context, st statement) (*sql.Stmt, error) {
+func (s *database) prepare(ctx context.Context, st statement) (*sql.Stmt, error) {
 	if known := s.stmts[st].Load(); known != nil {
 		return known, nil
 	}
@@ -271,7 +271,7 @@ func (s *database) prepared(ctx context.Context, st statement) (*sql.Stmt, error
 }
 
 func (s *database) queryRow(ctx context.Context, st statement, args []any, dest ...any) error {
-	stmt, err := s.prepared(ctx, st)
+	stmt, err := s.prepare(ctx, st)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (a access) each(ctx context.Context, s statement, args []any, row func(scan
 func (d *database) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
 	d.reading.RLock()
 	defer d.reading.RUnlock()
-	stmt, err := d.prepared(ctx, s)
+	stmt, err := d.prepare(ctx, s)
 	if err != nil {
 		return readError(err)
 	}

@@ -111,7 +111,7 @@ func (s *shares) load(left map[party]int64) (all int64) {
 // order wrote it down; counting takes longer the more there is.
 func countPending(ctx context.Context, db *database) (map[party]int64, error) {
 	st := pendingByLane
-	if known, err := db.countsHold(ctx); err != nil {
+	if known, err := db.checkCounts(ctx); err != nil {
 		return nil, err
 	} else if known {
 		st = pendingCounts
@@ -133,9 +133,9 @@ func countPending(ctx context.Context, db *database) (map[party]int64, error) {
 	return left, nil
 }
 
-// countsHold reports whether the process that wrote the counts down is the last that
+// checkCounts finds out whether the process that wrote the counts down is the last that
 // started: another release's may have written events and left the counts alone.
-func (s *database) countsHold(ctx context.Context) (bool, error) {
+func (s *database) checkCounts(ctx context.Context) (bool, error) {
 	clean, _, err := s.meta(ctx, metaClean)
 	if err != nil || clean == 0 {
 		return false, err

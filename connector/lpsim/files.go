@@ -180,7 +180,7 @@ func (f *files) downloadURL(c *call, claims consumerClaims, r *request) outcome 
 func (f *files) serve(c *call) answer {
 	a := answer{status: http.StatusOK}
 	if c.Method != http.MethodOptions {
-		a = f.signed(c)
+		a = f.serveSigned(c)
 	}
 	a.header = map[string]string{"Access-Control-Allow-Origin": "*"}
 	if c.Method == http.MethodOptions {
@@ -189,7 +189,8 @@ func (f *files) serve(c *call) answer {
 	return a
 }
 
-func (f *files) signed(c *call) answer {
+// serveSigned stores or gives a file at a signed address, which it checks.
+func (f *files) serveSigned(c *call) answer {
 	query := c.URL.Query()
 	expires := query.Get("temp_url_expires")
 	until, err := strconv.ParseInt(expires, 10, 64)

@@ -92,8 +92,8 @@ func (t *tokens) checkApp(c *call, api API) *authError {
 	return nil
 }
 
-// appOf is the app whose part in lp_consumer_id a call asks for, empty if apps take none.
-func (t *tokens) appOf(c *call) string {
+// findApp finds the app whose part in lp_consumer_id a call asks for, empty if apps take none.
+func (t *tokens) findApp(c *call) string {
 	if !c.faults.IdentityIncludesApp {
 		return ""
 	}
@@ -204,7 +204,7 @@ func (t *tokens) idp(c *call) answer {
 		c.because("v=1.0, Content-Type application/json, or an ext_consumer_id of a permitted length is missing", pageAuth)
 		return authServiceError(form, http.StatusBadRequest, "invalid_request")
 	}
-	token := t.issueConsumer(*body.ExtConsumerID, t.appOf(c))
+	token := t.issueConsumer(*body.ExtConsumerID, t.findApp(c))
 	return jsonAnswer(http.StatusCreated, []byte(`{"token":`+strconv.Quote(token)+`}`))
 }
 
