@@ -364,14 +364,7 @@ func (r *run) manyThreads(ctx context.Context, p program) (err error) {
 			r.notes = append(r.notes, "no profile: "+err.Error())
 		}
 	}
-	quiet, err := bridge.cpu()
-	if err != nil {
-		return err
-	}
-	if err := pause(ctx, r.stage); err != nil {
-		return err
-	}
-	later, err := bridge.cpu()
+	idle, err := r.idleCPU(ctx, bridge)
 	if err != nil {
 		return err
 	}
@@ -384,10 +377,23 @@ func (r *run) manyThreads(ctx context.Context, p program) (err error) {
 		return err
 	}
 	r.found.add("memory, known threads", p.name, after-before)
-	r.found.add("idle CPU, % of a core", p.name, 100*(later-quiet).Seconds()/r.stage.Seconds())
+	r.found.add("idle CPU, % of a core", p.name, 100*idle.Seconds()/r.stage.Seconds())
 	r.found.add("CPU per 1000, few threads", p.name, few.cpuPer1000.Seconds()*1000)
 	r.found.add("CPU per 1000, known threads", p.name, many.cpuPer1000.Seconds()*1000)
 	return nil
+}
+
+// idleCPU is what a process uses of the CPU while nothing happens for a stage.
+func (r *run) idleCPU(ctx context.Context, s *system) (time.Duration, error) {
+	before, err := s.cpu()
+	if err != nil {
+		return 0, err
+	}
+	if err := pause(ctx, r.stage); err != nil {
+		return 0, err
+	}
+	after, err := s.cpu()
+	return after - before, err
 }
 
 // restart looks at a backlog: what it takes in memory, and how soon lpbridge is

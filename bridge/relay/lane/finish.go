@@ -66,7 +66,7 @@ func (s *Set) keepPosition(l *lane, e *bridge.Entry, v Verdict) []bridge.Settlem
 
 // keep leaves entries in the lane for another delivery.
 func (s *Set) keep(l *lane, batch []*bridge.Entry, v Verdict) []bridge.Settlement {
-	next := s.nextTry(l, v)
+	next := l.nextTry(v)
 	l.fixed = !v.Next.IsZero() || v.RetryAfter > 0
 	settlements := make([]bridge.Settlement, 0, len(batch))
 	for _, e := range batch {
@@ -108,7 +108,7 @@ func (s *Set) keepDoubt(l *lane, st *bridge.Settlement) {
 
 // nextTry is when an entry that stays is tried again, unless it is in doubt for
 // longer.
-func (s *Set) nextTry(l *lane, v Verdict) time.Time {
+func (l *lane) nextTry(v Verdict) time.Time {
 	now := time.Now()
 	asked := min(v.RetryAfter, MaxStop)
 	switch {

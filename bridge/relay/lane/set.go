@@ -349,7 +349,7 @@ func (s *Set) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping = true
-	for (s.running > 0 || s.unanswered()) && ctx.Err() == nil {
+	for (s.running > 0 || anyUnanswered(s.byKey)) && ctx.Err() == nil {
 		s.rested.Wait()
 	}
 	if s.running > 0 {
@@ -358,9 +358,9 @@ func (s *Set) Stop(ctx context.Context) error {
 	return nil
 }
 
-// unanswered reports whether the journal has yet to say what became of a settlement.
-func (s *Set) unanswered() bool {
-	for _, l := range s.byKey {
+// anyUnanswered reports whether the journal has yet to say what became of a settlement.
+func anyUnanswered(lanes map[bridge.LaneKey]*lane) bool {
+	for _, l := range lanes {
 		if l.doubted != nil && !l.doubted.waits || slices.ContainsFunc(l.open, func(w *settling) bool { return !w.waits }) {
 			return true
 		}
