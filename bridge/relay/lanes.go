@@ -35,6 +35,7 @@ func (b *Bridge) makeLanes(work context.Context) {
 	}
 	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Reach: b.reach}
 	lp.Deliver, lp.Together, lp.Limiter = traced(b.opts.Tracer, b.deliverToLivePerson), receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
+	lp.Sound = b.soundLivePerson
 	b.toLivePerson = lane.New(lp)
 	for name := range b.adapters {
 		ch := base

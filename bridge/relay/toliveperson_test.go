@@ -197,7 +197,7 @@ func TestLostRequestIsSentAgainAfterTheWait(t *testing.T) {
 		if diff := cmp.Diff([]string{"hello", "precious"}, consumerTexts(r.conversation())); diff != "" {
 			t.Errorf("transcript (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]string{"0.0 ContentEvent", "15.0 ContentEvent"}, r.wire.timeline()); diff != "" {
+		if diff := cmp.Diff([]string{"0.0 ContentEvent", "15.0 ACTIVE", "15.0 ContentEvent"}, r.wire.timeline()); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
 	})
@@ -261,15 +261,14 @@ func TestServerErrorsAreRetriedOnceNoEchoCame(t *testing.T) {
 		})
 		r.say("t-1", "e-1", "patience")
 		time.Sleep(10 * time.Minute)
-		at := r.wire.timeline()
+		at := r.wire.sent("ContentEvent")
 		if len(at) != 9 {
 			t.Fatalf("calls %v, want 9", at)
 		}
 		// Each waits the 15 seconds in which an echo may show that it arrived.
 		var before float64
-		for i, line := range at {
-			var s float64
-			fmt.Sscan(line, &s)
+		for i, call := range at {
+			s := call.Seconds()
 			if i > 0 && (s-before < 15 || s-before > 15+lane.ProbeBound.Seconds()) {
 				t.Errorf("call %d at %.1f s, the one before at %.1f s", i, s, before)
 			}

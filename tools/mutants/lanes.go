@@ -83,6 +83,16 @@ var ofLanes = []mutant{
 		packages: append([]string{"./bridge/relay"}, lanes...), run: "Throttles",
 	},
 	{
+		name: "a message asks whether LivePerson is back, and is in doubt by that",
+		file: "bridge/relay/lane/sound.go", old: "\t\ts.far.risked = now\n\t\treturn false\n\t}\n\treturn true\n", broken: "\t\ts.far.risked = now\n\t\treturn false\n\t}\n\treturn false\n",
+		packages: lanes, run: "HarmlessCallsAsk",
+	},
+	{
+		name: "where harmless calls alone fail no message is ever sent",
+		file: "bridge/relay/lane/sound.go", old: "const riskEvery = 5 * time.Minute", broken: "const riskEvery = 1000 * time.Hour",
+		packages: lanes, run: "AloneFailHold",
+	},
+	{
 		name: "a settlement the journal refused is forgotten",
 		file: "bridge/relay/lane/finish.go", old: "\t\tif !s.stopping {\n", broken: "\t\tif s.stopping {\n",
 		packages: lanes, run: "LanesDeliverOnce",

@@ -82,6 +82,8 @@ type farSide struct {
 	due     bool
 	probed  time.Time
 	probing int
+	// risked is when a message was last risked without a harmless call before it.
+	risked time.Time
 }
 
 // Saw takes a sign that came otherwise than by a delivery, such as from the trial of

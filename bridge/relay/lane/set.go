@@ -69,6 +69,10 @@ type Work struct {
 	Schedule *schedule.Schedule
 	// Deliver makes one delivery of one entry, or of several that go together.
 	Deliver func(ctx context.Context, batch []*bridge.Entry) Verdict
+	// Sound asks the far side how it is with a call that does no harm and goes the way
+	// of an entry, which is not risked while it is down. [SaysNothing] says that there
+	// is no such call. May be nil.
+	Sound func(ctx context.Context, e *bridge.Entry) Sounding
 	// GiveUp makes a dead letter of an entry whose deliveries always fail.
 	GiveUp func(e *bridge.Entry, v Verdict) Verdict
 	// Together says whether b can ride in the same delivery as a.
@@ -255,6 +259,9 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 		return nil
 	}
 	batch := s.next(l)
+	if !s.sounded(ctx, l, batch[0]) {
+		return nil
+	}
 	if err := s.begin(ctx, batch[0]); err != nil {
 		s.putAside(l, func() { s.wait(l, time.Now().Add(loadRetry), false) })
 		return nil
