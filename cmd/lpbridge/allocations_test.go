@@ -9,10 +9,11 @@ import (
 
 // What one message may take of the process, from the channel's request over the SEND, its
 // settlement and LivePerson's notification of it to what stays on disk, each commit
-// alone and a quarter to spare. These are counts: a busy machine does not change them.
+// alone and a quarter to spare, also under the race detector, which takes half as many
+// bytes again. These are counts: a busy machine does not change them.
 const (
 	mostAllocations = 780
-	mostAllocated   = 60 << 10
+	mostAllocated   = 84 << 10
 )
 
 // TestMessageAllocatesLittle sends messages one after the other and reads from the
