@@ -179,8 +179,7 @@ func ExampleClient_Call() {
 	seen, _ := sim.Conversation(string(id))
 	fmt.Println(seen.State, err)
 	_, err = client.Send(ctx, consumer, connector.Target{ConversationID: id}, event)
-	var failed *connector.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*connector.Error](err); ok {
 		var answer struct{ Body struct{ Msg string } }
 		fmt.Println(json.Unmarshal(failed.Answer, &answer), answer.Body.Msg)
 	}

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -120,9 +121,7 @@ func (m *message) summaryOf(node string) *summary {
 	for _, known := range m.Summaries {
 		if known.Node == s.Node {
 			s.UUID = known.UUID
-			for name, of := range known.States {
-				s.States[name] = of
-			}
+			maps.Copy(s.States, known.States)
 		}
 	}
 	return s

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -72,7 +71,7 @@ func (w wording) is(written string) bool { return written == w.keyed || written 
 // wordsOf tells the words of a message from others.
 func (c *copies) wordsOf(text string) wording {
 	mac := hmac.New(sha256.New, c.key())
-	io.WriteString(mac, "words of a copy:"+text)
+	mac.Write([]byte("words of a copy:" + text))
 	former := sha256.Sum256([]byte(text))
 	return wording{keyed: hex.EncodeToString(mac.Sum(nil)[:12]), former: hex.EncodeToString(former[:12])}
 }
