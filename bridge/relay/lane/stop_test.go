@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,13 +68,12 @@ func TestStopSettlesWhatTheJournalIsAboutToRefuse(t *testing.T) {
 			var r *rig
 			inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict { return verdict }, func(it *rig) {
 				r = it
-				handed := 0
+				var handed atomic.Int64
 				r.store.handed = func(bridge.Settlement) {
-					handed++
-					r.store.fail(handed == 1, false)
+					r.store.fail(handed.Add(1) == 1, false)
 				}
 				e := r.say(1)
-				for handed == 0 {
+				for handed.Load() == 0 {
 					time.Sleep(commitTime / 4)
 				}
 				if err := r.set.Stop(r.t.Context()); err != nil {
