@@ -84,7 +84,7 @@ var ofLanes = []mutant{
 	},
 	{
 		name: "a message asks whether LivePerson is back, and is in doubt by that",
-		file: "bridge/relay/lane/sound.go", old: "\t\ts.far.risked = now\n\t\treturn false\n\t}\n\treturn true\n", broken: "\t\ts.far.risked = now\n\t\treturn false\n\t}\n\treturn false\n",
+		file: "bridge/relay/lane/sound.go", old: "\t\tf.risked = now\n\t\treturn false\n\t}\n\treturn true\n", broken: "\t\tf.risked = now\n\t\treturn false\n\t}\n\treturn false\n",
 		packages: lanes, run: "HarmlessCallsAsk",
 	},
 	{

@@ -44,7 +44,7 @@ var ofNotifications = []mutant{
 	},
 	{
 		name: "an orderly stop does not wait for what the journal is about to refuse",
-		file: "", old: "for (s.running > 0 || s.unanswered()) && ", broken: "for s.running > 0 && ",
+		file: "bridge/relay/lane/set.go", old: "for (s.running > 0 || anyUnanswered(s.byKey)) && ", broken: "for s.running > 0 && ",
 		packages: lanes, run: "AboutToRefuse",
 	},
 	{

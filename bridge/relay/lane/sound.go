@@ -23,9 +23,9 @@ type Sounding struct {
 // answers may do what it is asked all the same: a message that asked it how it is
 // would be in doubt, and wait for its echo when all others go out. So it is asked
 // otherwise where that is possible. The lock is given up meanwhile.
-func (s *Set) sounded(ctx context.Context, l *lane, e *bridge.Entry) bool {
+func (l *lane) sounded(ctx context.Context, s *Set, e *bridge.Entry) bool {
 	began := time.Now()
-	if s.Sound == nil || !doubtful(e) || !s.risky(l, e, began) {
+	if s.Sound == nil || !doubtful(e) || !s.far.risky(l, e, began) {
 		return true
 	}
 	s.mu.Unlock()
@@ -41,7 +41,7 @@ func (s *Set) sounded(ctx context.Context, l *lane, e *bridge.Entry) bool {
 	}
 	tell := s.far.saw(said.Sign, began, said.RetryAfter, said.Reason)
 	over := s.endProbe(l)
-	s.parkAgain(l)
+	l.parkAgain(s)
 	over(said.Sign)
 	s.mu.Unlock()
 	tell()
@@ -51,14 +51,14 @@ func (s *Set) sounded(ctx context.Context, l *lane, e *bridge.Entry) bool {
 
 // risky reports whether a message had better not be sent to find out how the far side
 // is: it is down, or the last that was heard of it is that it failed with this one.
-func (s *Set) risky(l *lane, e *bridge.Entry, now time.Time) bool {
+func (f *farSide) risky(l *lane, e *bridge.Entry, now time.Time) bool {
 	switch {
-	case s.far.health == Well:
-		return s.far.failed > 0 && e.Doubt != nil
-	case s.far.health != Down || !l.probe:
+	case f.health == Well:
+		return f.failed > 0 && e.Doubt != nil
+	case f.health != Down || !l.probe:
 		return false
-	case now.Sub(s.far.since) >= riskEvery && now.Sub(s.far.risked) >= riskEvery:
-		s.far.risked = now
+	case now.Sub(f.since) >= riskEvery && now.Sub(f.risked) >= riskEvery:
+		f.risked = now
 		return false
 	}
 	return true
@@ -66,7 +66,7 @@ func (s *Set) risky(l *lane, e *bridge.Entry, now time.Time) bool {
 
 // parkAgain puts a lane aside that asked in vain how the far side is. It is no newcomer
 // that would be worth another probe at once.
-func (s *Set) parkAgain(l *lane) {
+func (l *lane) parkAgain(s *Set) {
 	if s.far.health == Well {
 		s.enqueue(l)
 		return
