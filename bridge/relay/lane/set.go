@@ -259,7 +259,7 @@ func (s *Set) take(ctx context.Context, l *lane) []*bridge.Entry {
 		return nil
 	}
 	batch := s.next(l)
-	if !l.sounded(ctx, s, batch[0]) {
+	if !l.trySounding(ctx, s, batch[0]) {
 		return nil
 	}
 	if err := s.begin(ctx, batch[0]); err != nil {

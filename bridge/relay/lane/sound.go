@@ -19,13 +19,13 @@ type Sounding struct {
 	Reason     string
 }
 
-// sounded reports whether a lane may go on with an entry. A far side that is down and
+// trySounding reports whether a lane may go on with an entry. A far side that is down and
 // answers may do what it is asked all the same: a message that asked it how it is
 // would be in doubt, and wait for its echo when all others go out. So it is asked
 // otherwise where that is possible. The lock is given up meanwhile.
-func (l *lane) sounded(ctx context.Context, s *Set, e *bridge.Entry) bool {
+func (l *lane) trySounding(ctx context.Context, s *Set, e *bridge.Entry) bool {
 	began := time.Now()
-	if s.Sound == nil || !doubtful(e) || !s.far.risky(l, e, began) {
+	if s.Sound == nil || !doubtful(e) || !s.far.weighRisk(l, e, began) {
 		return true
 	}
 	s.mu.Unlock()
@@ -49,9 +49,9 @@ func (l *lane) sounded(ctx context.Context, s *Set, e *bridge.Entry) bool {
 	return false
 }
 
-// risky reports whether a message had better not be sent to find out how the far side
+// weighRisk reports whether a message had better not be sent to find out how the far side
 // is: it is down, or the last that was heard of it is that it failed with this one.
-func (f *farSide) risky(l *lane, e *bridge.Entry, now time.Time) bool {
+func (f *farSide) weighRisk(l *lane, e *bridge.Entry, now time.Time) bool {
 	switch {
 	case f.health == Well:
 		return f.failed > 0 && e.Doubt != nil
