@@ -92,6 +92,11 @@ func (b *Bridge) unstall(ctx context.Context, e *bridge.Entry, v lane.Verdict, e
 		return b.giveUp(e, v)
 	}
 	v.Uncounted, v.Unsent = true, true
+	if errors.Is(err, errStalled) && b.toLivePerson.Health() != lane.Well {
+		// Nobody was asked, so it was no probe, and the same lane is none for a while.
+		v.Sign, v.Next, v.RetryAfter = lane.SaysNothing, time.Now().Add(max(pause, stallPause)), 0
+		return v
+	}
 	if b.toLivePerson.Health() == lane.Well && !b.stalls.othersFail() {
 		v.Sign = lane.SaysNothing
 		if pause = max(pause, v.RetryAfter); pause > 0 {

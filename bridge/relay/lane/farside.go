@@ -49,7 +49,10 @@ const (
 	// downAfter is how many deliveries in a row make a far side count as down;
 	// two do when none got through for downTime.
 	downAfter = 8
-	downTime  = time.Second
+	// silentAtMost is how many probes that say nothing follow each other before the
+	// next alarm.
+	silentAtMost = 64
+	downTime     = time.Second
 )
 
 // farSide is what is known of a far side as a whole. The lock of the set guards it.
@@ -82,6 +85,8 @@ type farSide struct {
 	due     bool
 	probed  time.Time
 	probing int
+	// silent counts the probes since the last alarm that said nothing.
+	silent int
 	// risked is when a message was last risked without a harmless call before it.
 	risked time.Time
 }
@@ -151,7 +156,10 @@ func (s *Set) endProbe(l *lane) (over func(Sign)) {
 	l.probe = false
 	s.far.probing--
 	return func(sign Sign) {
-		if sign == SaysNothing {
+		if sign != SaysNothing {
+			return
+		}
+		if s.far.silent++; s.far.silent < silentAtMost {
 			s.probe()
 		}
 	}
@@ -163,6 +171,7 @@ func newFarSide(s *Set) farSide {
 		ring: func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			s.far.silent = 0
 			s.probe()
 		},
 	}

@@ -348,3 +348,31 @@ func TestNewsBeforeTheWaitEndsIt(t *testing.T) {
 		r.stop()
 	})
 }
+
+// TestProbesThatSayNothingEndUntilTheNextAlarm: all lanes of a far side that is down
+// find at once that there is nothing to ask it. Another lane makes up for such a probe,
+// and must not do so for ever.
+func TestProbesThatSayNothingEndUntilTheNextAlarm(t *testing.T) {
+	const tooMany = 10_000
+	var asked atomic.Int64
+	saysNothing := func(context.Context, *bridge.Entry) Verdict {
+		switch n := asked.Add(1); {
+		case n <= downAfter:
+			return isDown
+		case n > tooMany:
+			return takes
+		}
+		return Verdict{Outcome: bridge.Retry, Uncounted: true}
+	}
+	inBubble(t, 64, saysNothing, func(r *rig) {
+		for n := range 20 {
+			r.say(n)
+		}
+		time.Sleep(time.Minute)
+		if n := asked.Load(); n > downAfter+silentAtMost*30 {
+			t.Errorf("%d deliveries in a minute", n)
+		}
+		asked.Store(tooMany)
+		r.drained(time.Minute)
+	})
+}
