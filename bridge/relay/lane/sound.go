@@ -41,7 +41,7 @@ func (l *lane) trySounding(ctx context.Context, s *Set, e *bridge.Entry) bool {
 	}
 	tell := s.far.saw(said.Sign, began, said.RetryAfter, said.Reason)
 	over := s.endProbe(l)
-	l.parkAgain(s)
+	l.parkAgain(s, max(min(said.RetryAfter, MaxStop), probeFirst))
 	over(said.Sign)
 	s.mu.Unlock()
 	tell()
@@ -65,10 +65,11 @@ func (f *farSide) weighRisk(l *lane, e *bridge.Entry, now time.Time) bool {
 }
 
 // parkAgain puts a lane aside that asked in vain how the far side is. It is no newcomer
-// that would be worth another probe at once.
-func (l *lane) parkAgain(s *Set) {
+// that would be worth another probe at once. A far side that still counts as well is
+// asked again after a pause.
+func (l *lane) parkAgain(s *Set, pause time.Duration) {
 	if s.far.health == Well {
-		s.enqueue(l)
+		s.wait(l, time.Now().Add(pause), l.mayHurry())
 		return
 	}
 	l.state = parked

@@ -105,3 +105,38 @@ func TestMessagesThatAloneFailAreTriedOneAtATime(t *testing.T) {
 		r.drained(time.Hour)
 	})
 }
+
+// A message is in doubt, nothing got through since, and harmless calls are throttled:
+// they are not made again without a pause.
+func TestHarmlessCallsThatAreThrottledPause(t *testing.T) {
+	var o soundable
+	inBubble(t, 8, o.answer, func(r *rig) {
+		var sounded, hurried atomic.Int64
+		var last time.Time
+		r.set.Sound = func(context.Context, *bridge.Entry) Sounding {
+			if sounded.Add(1) > 10_000 {
+				return Sounding{Sign: SaysWell}
+			}
+			if time.Since(last) < MinThrottle {
+				hurried.Add(1)
+			}
+			last = time.Now()
+			return Sounding{Sign: SaysThrottled}
+		}
+		r.set.Echoes = Echoes{Come: func() bool { return true }, Wait: 5 * time.Second}
+		for n := range 200 {
+			r.say(10 + n)
+		}
+		r.drained(time.Minute)
+		o.messages.Store(true)
+		r.say(1)
+		time.Sleep(2 * time.Second)
+		o.messages.Store(false)
+		time.Sleep(time.Minute)
+		if n := sounded.Load(); n == 0 || hurried.Load() > 0 {
+			t.Errorf("%d of %d harmless calls came within a second of the one before", hurried.Load(), n)
+		}
+		sounded.Store(10_000)
+		r.drained(time.Hour)
+	})
+}
