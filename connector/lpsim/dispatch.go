@@ -66,36 +66,53 @@ func (h *hooks) launch(n *notification, f *inForce) {
 
 // postpone stores a notification after a delay; in order means that later ones of its conversation wait too.
 func (h *hooks) postpone(n *notification, delay time.Duration, inOrder bool) {
-	if inOrder {
-		h.mu.Lock()
-		until := h.due().Add(delay)
-		if until.Before(h.late[n.conversation]) {
-			until = h.late[n.conversation]
-		}
-		h.late[n.conversation] = until
-		h.mu.Unlock()
-		delay = until.Sub(h.due())
+	if !inOrder {
+		h.agenda.after(delay, func() { h.push(n) })
+		return
 	}
-	h.agenda.after(delay, func() {
-		h.mu.Lock()
-		if !h.late[n.conversation].After(h.due()) {
-			delete(h.late, n.conversation)
-		}
-		h.mu.Unlock()
-		h.push(n)
-	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.late[n.conversation]
+	if l == nil {
+		l = &latecomers{}
+		h.late[n.conversation] = l
+	}
+	now := h.due()
+	if until := now.Add(delay); until.After(l.until) {
+		l.until = until
+	}
+	n.due = l.until
+	l.queue = append(l.queue, n)
+	h.agenda.after(n.due.Sub(now), func() { h.pushDue(n.conversation) })
+}
+
+// pushDue stores those latecomers of a conversation whose time has come. Who comes next finds them stored or waits too.
+func (h *hooks) pushDue(conversation string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.late[conversation]
+	if l == nil {
+		return
+	}
+	for len(l.queue) > 0 && !l.queue[0].due.After(h.due()) {
+		h.enter(l.queue[0])
+		l.queue = l.queue[1:]
+	}
+	if len(l.queue) == 0 {
+		delete(h.late, conversation)
+	}
+	nudge(h.wake)
 }
 
 // waitsBehind postpones a notification while an earlier one of its conversation is late.
 func (h *hooks) waitsBehind(n *notification) bool {
 	h.mu.Lock()
-	until := h.late[n.conversation]
+	waits := h.late[n.conversation] != nil
 	h.mu.Unlock()
-	if until.IsZero() {
-		return false
+	if waits {
+		h.postpone(n, 0, true)
 	}
-	h.postpone(n, until.Sub(h.due()), true)
-	return true
+	return waits
 }
 
 // holdBack keeps a notification until the next one of its conversation has gone.
@@ -177,6 +194,11 @@ func (h *hooks) reset(w Webhooks) {
 		l.queue = nil
 	}
 	h.lanes, h.held, h.batches, h.ready = map[string]*lane{}, map[string]*notification{}, map[batchKey]*notification{}, nil
+	for _, l := range h.late {
+		for _, n := range l.queue {
+			n.settleWait()
+		}
+	}
 	clear(h.late)
 	h.waiting, h.config, h.state, h.probed = 0, w, hooksUp, nil
 }

@@ -41,6 +41,7 @@ type notification struct {
 	number       int64 // order of storing
 	attempts     int
 	late         bool          // delayed whatever the rate
+	due          time.Time     // when one that is late is stored
 	era          int64         // between which resets it belongs
 	tried        chan struct{} // closed after the first attempt, for answers that wait
 }
@@ -51,6 +52,12 @@ func (n *notification) settleWait() {
 		close(n.tried)
 		n.tried = nil
 	}
+}
+
+// latecomers are the notifications of one conversation that are late, in their order, and when the last of them is stored.
+type latecomers struct {
+	until time.Time
+	queue []*notification
 }
 
 // lane holds the notifications of one conversation, which go out one after the other.
@@ -83,8 +90,8 @@ type hooks struct {
 	pushed  int64
 	held    map[string]*notification
 	batches map[batchKey]*notification
-	slow    time.Time            // begin of the present run of slow answers
-	late    map[string]time.Time // until when the notifications of a conversation wait behind a delayed one
+	slow    time.Time              // begin of the present run of slow answers
+	late    map[string]*latecomers // those of a conversation that wait for a delayed one
 	wake    chan struct{}
 }
 
@@ -96,7 +103,7 @@ type batchKey struct {
 func newHooks(app *installation, a *agenda, id, secret string) *hooks {
 	h := &hooks{
 		installation: app, agenda: a, id: id, secret: secret, state: hooksUp,
-		lanes: map[string]*lane{}, held: map[string]*notification{}, batches: map[batchKey]*notification{}, late: map[string]time.Time{}, wake: make(chan struct{}, 1),
+		lanes: map[string]*lane{}, held: map[string]*notification{}, batches: map[batchKey]*notification{}, late: map[string]*latecomers{}, wake: make(chan struct{}, 1),
 	}
 	var client http.Client
 	if app.WebhookClient != nil {
@@ -139,11 +146,17 @@ func (h *hooks) wants(kind EventType) bool {
 // push stores a notification behind those of its conversation.
 func (h *hooks) push(n *notification) {
 	h.mu.Lock()
+	h.enter(n)
+	h.mu.Unlock()
+	nudge(h.wake)
+}
+
+// enter puts a notification into its lane. The lock is held.
+func (h *hooks) enter(n *notification) {
 	if former := n.era != h.era.Load(); former || h.state == hooksDisabled || h.waiting >= maxStoredNotifications {
 		if !former {
 			h.stats.lost.Add(1)
 		}
-		h.mu.Unlock()
 		n.settleWait()
 		return
 	}
@@ -160,8 +173,6 @@ func (h *hooks) push(n *notification) {
 		h.agenda.after(drainWait, func() { h.breakOrder(l, n) })
 	}
 	h.schedule(l)
-	h.mu.Unlock()
-	nudge(h.wake)
 }
 
 // schedule makes a lane ready unless it is at work, empty, or the app gets nothing at present. The lock is held.
