@@ -222,7 +222,7 @@ func (r *reading) functional() bool {
 
 // betweenRules are about answers that are nobody's refusal.
 var betweenRules = []rule{
-	{Rule{"3xx", Retry, ScopeBetween, NotApplied}, func(r *reading) bool { return r.status/100 == 3 }},
+	{Rule{"3xx", Retry, ScopeBetween, MaybeApplied}, func(r *reading) bool { return r.status/100 == 3 }},
 	{Rule{"not in LivePerson's form: 401 with a page, 407, 411, 413, 414, 417, 421, 425, 426, 431", Retry, ScopeBetween, NotApplied}, func(r *reading) bool {
 		return r.form != livePersons && r.is(unprocessed...)
 	}},

@@ -172,7 +172,7 @@ func TestSendOutcomes(t *testing.T) {
 		{name: "internal", status: 500, body: `{"code":"INTERNAL_ERROR"}`, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
 		{name: "bad gateway", status: 502, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
 		{name: "gateway timeout", status: 504, want: Unknown, scope: ScopeBetween, certainty: MaybeApplied},
-		{name: "redirect", status: 307, want: Retry, scope: ScopeBetween, certainty: NotApplied},
+		{name: "redirect", status: 307, want: Retry, scope: ScopeBetween, certainty: MaybeApplied},
 		{name: "expired app token, twice", status: 401, body: authBody("40102"), want: Unauthorized, scope: ScopeAccount, certainty: Refused, is: lpauth.ErrInvalidAppJWT, attempts: 2},
 		{name: "another's conversation", status: 401, body: authBody("40103"), want: Unauthorized, scope: ScopeConversation, certainty: Refused, is: lpauth.ErrInvalidConsumerJWS, attempts: 2},
 		{name: "consumer token missing", status: 401, body: authBody("40104"), want: Unauthorized, scope: ScopeConversation, certainty: Refused, is: lpauth.ErrMissingCredential, attempts: 2},

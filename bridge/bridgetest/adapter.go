@@ -80,6 +80,9 @@ type FarSide struct {
 	// Outcomes are the ends of a delivery by the far side's status, where they
 	// differ from those of the suite.
 	Outcomes map[int]bridge.Outcome
+	// Form says that the channel's own refusals have a form that no response of the
+	// suite has: what answers may be something in between that passed the call on.
+	Form bool
 	// Lost is the end of a delivery that was sent and not answered; zero stands
 	// for Unknown.
 	Lost bridge.Outcome

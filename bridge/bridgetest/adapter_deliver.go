@@ -71,9 +71,22 @@ func checkDeliverConcurrently(t testing.TB, c AdapterCase) {
 // what 5xx says nobody knows.
 var statusOutcomes = map[int]bridge.Outcome{
 	400: bridge.Retry, 401: bridge.Unauthorized, 403: bridge.Unauthorized, 404: bridge.Retry,
-	405: bridge.Retry, 407: bridge.Retry, 408: bridge.Retry, 409: bridge.Retry, 413: bridge.Retry,
+	307: bridge.Retry, 405: bridge.Retry, 407: bridge.Retry, 408: bridge.Retry, 409: bridge.Retry, 413: bridge.Retry,
 	421: bridge.Retry, 422: bridge.Retry, 425: bridge.Retry, 429: bridge.Throttled, 451: bridge.Retry,
 	500: bridge.Unknown, 502: bridge.Unknown, 503: bridge.Unknown, 504: bridge.Unknown, 520: bridge.Unknown,
+}
+
+// outcomes is how statuses end a delivery to the far side.
+func (f *FarSide) outcomes() map[int]bridge.Outcome {
+	wants := maps.Clone(statusOutcomes)
+	if f.Form {
+		for _, status := range []int{302, 307, 400, 403, 404, 405, 408, 409, 422, 451} {
+			wants[status] = bridge.Unknown
+		}
+		wants[401] = bridge.Retry
+	}
+	maps.Copy(wants, f.Outcomes)
+	return wants
 }
 
 // farRetryAfter is what the far side asks for when it refuses, in seconds.
@@ -83,8 +96,7 @@ func checkStatuses(t testing.TB, c AdapterCase) {
 	if c.Far == nil {
 		return
 	}
-	wants := maps.Clone(statusOutcomes)
-	maps.Copy(wants, c.Far.Outcomes)
+	wants := c.Far.outcomes()
 	for _, status := range slices.Sorted(maps.Keys(wants)) {
 		b := ready(t, c)
 		e := b.main()
@@ -144,7 +156,7 @@ func checkRedirect(t testing.TB, c AdapterCase) {
 			w.Header().Set("Location", location)
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		})
-		b.ended("redirect", b.deliver(t.Context(), e), bridge.Retry)
+		b.ended("redirect", b.deliver(t.Context(), e), c.Far.outcomes()[http.StatusTemporaryRedirect])
 		for _, call := range b.far.recorded() {
 			if call.Path == "/suite-elsewhere" {
 				t.Error("the adapter followed a redirect")

@@ -148,9 +148,8 @@ func TestConformance(t *testing.T) {
 				Far: &bridgetest.FarSide{
 					Handler: far,
 					// The suite's responses are not in Chatwoot's form.
-					Outcomes: map[int]bridge.Outcome{
-						200: bridge.Unknown, 302: bridge.Retry, 401: bridge.Retry, 403: bridge.Retry, 501: bridge.Unknown,
-					},
+					Form:     true,
+					Outcomes: map[int]bridge.Outcome{200: bridge.Unknown, 501: bridge.Unknown},
 					Identity: func(call bridgetest.Call) string {
 						var m newMessage
 						if err := json.Unmarshal(call.Body, &m); err != nil {

@@ -320,7 +320,7 @@ func session(t *testing.T) []sessionLine {
 // TestGatewayTimeoutAfterChatwootHasTheMessage: a gateway in front of Chatwoot
 // gives up although Chatwoot has the message, which only Chatwoot can tell.
 func TestGatewayTimeoutAfterChatwootHasTheMessage(t *testing.T) {
-	for _, status := range []int{500, 502, 503, 504} {
+	for _, status := range []int{500, 502, 503, 504, 302, 403, 404, 408, 451} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			inBubble(t, nil, func(t *testing.T, r *relay) {
 				id := r.begin()

@@ -38,10 +38,11 @@ var answers = []struct {
 	{"429, whatever its body", []int{429}, "", true, 0},
 	{"401, 403 of a receiver without a form of its own", []int{401, 403}, "", false, 0},
 	{"401, 403 in the channel's form", []int{401, 403}, "{}", true, 0},
-	{"401, 403 in another form: a page, an empty body", []int{401, 403}, "<html>", true, 0},
+	{"not in the channel's form: 401, 407, 411, 413, 414, 417, 421, 425, 426, 431", []int{401, 407, 411, 413, 414, 417, 421, 425, 426, 431}, "<html>", true, 0},
+	{"not in the channel's form: any other 4xx, and 3xx", []int{400, 403, 404, 405, 408, 409, 410, 423, 451, 499, 300, 301, 302, 304, 307, 308}, "<html>", true, 0},
 	{"what the channel's documentation gives as its refusal of a message, in its form", []int{400, 404, 410, 422}, "{}", true, bridge.Invalid},
-	{"any other 4xx, in whatever form", []int{400, 404, 405, 407, 408, 409, 413, 421, 423, 425, 426, 451}, "<html>", true, 0},
-	{"3xx", []int{300, 301, 302, 304, 307, 308}, "", false, 0},
+	{"any other 4xx in the channel's form", []int{400, 404, 405, 407, 408, 409, 413, 421, 423, 425, 426, 451}, "{}", true, 0},
+	{"any other 4xx, and 3xx, of a receiver without a form of its own", []int{400, 404, 405, 407, 408, 409, 413, 421, 423, 425, 426, 451, 300, 301, 302, 304, 307, 308}, "", false, 0},
 	{"5xx, in whatever form", []int{500, 501, 502, 503, 504, 507, 520, 599}, "{}", true, 0},
 }
 

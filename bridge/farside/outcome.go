@@ -62,7 +62,7 @@ func (s *Side) refused(r *Response) *bridge.DeliveryError {
 		words, own := s.Refusal(r)
 		switch {
 		case !own && outcome != bridge.Throttled && outcome != bridge.Unknown:
-			outcome, reason = bridge.Retry, notItsWords
+			outcome, reason = outcomeOfStranger(r.Status), notItsWords
 		case own:
 			reason, pause = words.Reason, words.RetryAfter
 			if words.Outcome != bridge.Unknown {
@@ -93,6 +93,19 @@ func outcomeOf(status int) bridge.Outcome {
 		return bridge.Unknown
 	}
 	return bridge.Retry
+}
+
+// outcomeOfStranger is what a status means that something in between answered with: it
+// may have passed the call on and kept the channel's answer back, unless HTTP says that
+// such a status is given before a request is processed (RFC 9110, 6585, 8470).
+func outcomeOfStranger(status int) bridge.Outcome {
+	switch status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusLengthRequired, http.StatusRequestEntityTooLarge,
+		http.StatusRequestURITooLong, http.StatusExpectationFailed, http.StatusMisdirectedRequest, http.StatusTooEarly,
+		http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge:
+		return bridge.Retry
+	}
+	return bridge.Unknown
 }
 
 // lost is the end of a call that got no response. What was sent may have arrived.

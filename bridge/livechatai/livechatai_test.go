@@ -70,9 +70,7 @@ func TestAdapterConformance(t *testing.T) {
 					return l
 				},
 				// The suite's responses are not in LiveChatAI's form.
-				Far: &bridgetest.FarSide{Handler: far, Outcomes: map[int]bridge.Outcome{
-					200: bridge.Unknown, 201: bridge.Unknown, 302: bridge.Retry, 401: bridge.Retry, 403: bridge.Retry,
-				}},
+				Far:     &bridgetest.FarSide{Handler: far, Form: true, Outcomes: map[int]bridge.Outcome{200: bridge.Unknown, 201: bridge.Unknown}},
 				Private: []string{"private-hello", "contact_1", "ana@example.com", "Ana Silva", livechataitest.Key, secret, oldSecret},
 			}
 			if pushes {

@@ -222,13 +222,21 @@ func (s *sender) leftInDoubt(ctx context.Context, e *bridge.Entry) {
 	}
 }
 
-// expectCopy says, when a message may have arrived before, that it may be there
-// twice.
-func (s *sender) expectCopy(ctx context.Context, e *bridge.Entry, lpConsumer string) error {
+// doubtedSince is since when a message may have arrived, zero for one that may not.
+func doubtedSince(e *bridge.Entry) time.Time {
 	if e.Doubt == nil {
+		return time.Time{}
+	}
+	return e.Doubt.Since
+}
+
+// expectCopy says, when a message may have arrived before, that it may be there
+// twice. doubted is since when that is so, zero where it is not.
+func (s *sender) expectCopy(ctx context.Context, e *bridge.Entry, lpConsumer string, doubted time.Time) error {
+	if doubted.IsZero() {
 		return nil
 	}
-	copy := copied{Event: e.ID, Doubted: e.Doubt.Since.UTC(), Sent: time.Now().UTC()}
+	copy := copied{Event: e.ID, Doubted: doubted.UTC(), Sent: time.Now().UTC()}
 	if text, ok := textOf(e); ok {
 		copy.Words = s.copies.wordsOf(text).keyed
 	}

@@ -163,7 +163,7 @@ func (s *sender) sendRemark(ctx context.Context, e *bridge.Entry, ev *bridge.Eve
 		s.withoutConversation(e)
 		return sent{}, nil
 	}
-	if err := s.expectCopy(ctx, e, c.LPConsumer); err != nil {
+	if err := s.expectCopy(ctx, e, c.LPConsumer, doubtedSince(e)); err != nil {
 		return sent{}, err
 	}
 	dialog := c.Writes()

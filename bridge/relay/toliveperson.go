@@ -179,12 +179,13 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 		return sent{}, err
 	}
 	defer release()
+	doubted := doubtedSince(e)
 	for again := false; ; again = true {
 		to, err := s.opener.find(ctx, e.ThreadKey(), ev)
 		if err != nil {
 			return sent{}, err
 		}
-		if err := s.expectCopy(ctx, e, to.LPConsumer); err != nil {
+		if err := s.expectCopy(ctx, e, to.LPConsumer, doubted); err != nil {
 			return sent{}, err
 		}
 		s.introduce(ctx, e, ev.Consumer, to.Conversation)
@@ -195,7 +196,7 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 		case err == nil:
 			s.order.Saw(dialog, int64(sequence))
 			at := sent{dialog, int64(sequence)}
-			if e.Doubt != nil {
+			if !doubted.IsZero() {
 				s.copies.answered(ctx, to.LPConsumer, e.ID, at)
 			}
 			return at, nil
@@ -203,6 +204,10 @@ func (s *sender) sendMessage(ctx context.Context, e *bridge.Entry, ev *bridge.Ev
 			return sent{}, err
 		case again:
 			return sent{}, s.refusedAgain(ctx, e, to, err)
+		}
+		if connector.OutcomeOf(err) != bridge.Closed && doubted.IsZero() {
+			// LivePerson said no, and its webhook may say yes all the same.
+			doubted = time.Now()
 		}
 		if err := s.leave(ctx, to.Conversation, dialog, err); err != nil {
 			return sent{}, err

@@ -174,6 +174,11 @@ func TestErrorAfterApplyingSendsNothingTwice(t *testing.T) {
 	for name, refusal := range map[string]fault{
 		"server error":         answers(504),
 		"page of a proxy, 403": says(403, "<html>Access Denied. Reference #18.2d</html>"),
+		"page of a proxy, 451": says(451, "<html>"),
+		"sent elsewhere":       says(302, "<html>", "Location", "https://signin.example/"),
+		"sent elsewhere, 307":  answers(307, "Location", "https://signin.example/"),
+		"not modified":         answers(304),
+		"timeout of a proxy":   says(408, "<html>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, rigOptions{echoWait: 35 * time.Second}, func(t *testing.T, r *rig) {
