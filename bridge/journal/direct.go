@@ -15,12 +15,12 @@ import (
 // direct are the writer's statements as the driver has them.
 type direct struct {
 	execs [writerStatements]driver.StmtExecContext
-	// args are those of the statement that runs.
-	args []driver.NamedValue
+	// values are the arguments of the statement that runs.
+	values []driver.NamedValue
 }
 
 // exec runs a statement of the writer and returns how many rows it changed.
-func (s *database) exec(ctx context.Context, st statement, args ...any) (int64, error) {
+func (s *sqliteEngine) exec(ctx context.Context, st statement, args []any) (int64, error) {
 	stmt := s.execs[st]
 	if stmt == nil {
 		var err error
@@ -28,17 +28,17 @@ func (s *database) exec(ctx context.Context, st statement, args ...any) (int64, 
 			return 0, err
 		}
 	}
-	s.args = s.args[:0]
+	s.values = s.values[:0]
 	for i, arg := range args {
 		value, err := driverValue(arg)
 		if err != nil {
 			return 0, fmt.Errorf("argument %d: %w", i+1, err)
 		}
-		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: value})
+		s.values = append(s.values, driver.NamedValue{Ordinal: i + 1, Value: value})
 	}
-	res, err := stmt.ExecContext(ctx, s.args)
+	res, err := stmt.ExecContext(ctx, s.values)
 	// What was written is not kept in memory by this.
-	clear(s.args)
+	clear(s.values)
 	if err != nil {
 		return 0, err
 	}
@@ -57,7 +57,7 @@ func driverValue(arg any) (driver.Value, error) {
 	}
 }
 
-func (s *database) prepareDirect(ctx context.Context, st statement) (driver.StmtExecContext, error) {
+func (s *sqliteEngine) prepareDirect(ctx context.Context, st statement) (driver.StmtExecContext, error) {
 	err := s.conn.Raw(func(conn any) error {
 		preparer, ok := conn.(driver.ConnPrepareContext)
 		if !ok {
@@ -79,7 +79,7 @@ func (s *database) prepareDirect(ctx context.Context, st statement) (driver.Stmt
 }
 
 // closeDirect closes them; the connection is closed after it.
-func (s *database) closeDirect() error {
+func (s *sqliteEngine) closeDirect() error {
 	var errs []error
 	for _, stmt := range s.execs {
 		if closer, ok := stmt.(driver.Stmt); ok {

@@ -79,7 +79,7 @@
 // # Layout
 //
 // The tables are described in schema.go, every statement is in statements.go,
-// and what is particular to SQLite in database.go. Deleted content is
+// and what is particular to SQLite in sqlite.go. Deleted content is
 // overwritten in the pages that stay in use, and after an erasure the database is
 // rewritten (scrub.go).
 //

@@ -34,9 +34,9 @@ type epochs struct {
 
 // loadEpochs reads the epochs, notes when the last one did not end in order, and
 // sets the clock going where that left it.
-func loadEpochs(ctx context.Context, db *database, clock *steadyClock) (epochs, error) {
-	now := clock.read()
-	e := epochs{broken: map[int64]int64{}, to: now, from: db.touched}
+func loadEpochs(ctx context.Context, db store, clock *steadyClock) (epochs, error) {
+	now, before := clock.read(), db.left()
+	e := epochs{broken: map[int64]int64{}, to: now, from: before.touched}
 	last, _, err := db.meta(ctx, metaEpoch)
 	if err != nil {
 		return e, err
@@ -50,7 +50,7 @@ func loadEpochs(ctx context.Context, db *database, clock *steadyClock) (epochs, 
 		e.from = wrote
 	}
 	switch {
-	case e.from.IsZero() || db.fresh:
+	case e.from.IsZero() || before.fresh:
 		e.from = now
 	case e.from.After(now.Add(jump)):
 		// The clock went back, and nobody knows for how long.
@@ -72,7 +72,7 @@ func loadEpochs(ctx context.Context, db *database, clock *steadyClock) (epochs, 
 	return e, e.loadBroken(ctx, db)
 }
 
-func (e *epochs) loadBroken(ctx context.Context, db *database) error {
+func (e *epochs) loadBroken(ctx context.Context, db store) error {
 	forgotten, _, err := db.meta(ctx, metaForgotten)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (e *epochs) loadBroken(ctx context.Context, db *database) error {
 		return err
 	}
 	e.forgotten, e.forgottenAt = forgotten, at
-	return db.each(ctx, brokenEpochs, nil, func(scan func(...any) error) error {
+	return db.list(ctx, brokenEpochs, nil, func(scan func(...any) error) error {
 		var epoch, found int64
 		if err := scan(&epoch, &found); err != nil {
 			return err
@@ -94,8 +94,8 @@ func (e *epochs) loadBroken(ctx context.Context, db *database) error {
 
 // noteBroken writes down that an epoch did not end in order. Only the first
 // note counts: what is in doubt must not wait anew with each start.
-func (d *database) noteBroken(ctx context.Context, epoch, found, alive int64) error {
-	_, err := d.exec(ctx, insertEpoch, epoch, found, alive)
+func (s store) noteBroken(ctx context.Context, epoch, found, alive int64) error {
+	_, err := s.exec(ctx, insertEpoch, []any{epoch, found, alive})
 	return err
 }
 
@@ -114,7 +114,7 @@ func (e *epochs) found(begun int64) (at int64, broken bool) {
 
 // resumeClock sets the clock going where the process before left it, and
 // returns what the machine's clock said when that last wrote.
-func resumeClock(ctx context.Context, db *database, clock *steadyClock) (wrote time.Time, known bool, err error) {
+func resumeClock(ctx context.Context, db store, clock *steadyClock) (wrote time.Time, known bool, err error) {
 	ahead, _, err := db.meta(ctx, metaAhead)
 	if err != nil {
 		return wrote, false, err
@@ -138,7 +138,7 @@ func (t *transaction) live() error {
 		return nil
 	}
 	t.alive = t.now
-	if err := t.w.j.db.checkFiles(); err != nil {
+	if err := t.w.j.db.verify(); err != nil {
 		return err
 	}
 	if _, err := t.exec(upsertMeta, metaAlive, t.stamp); err != nil {
@@ -209,7 +209,7 @@ func (s *closeWrite) apply(t *transaction) error {
 type checkWrite struct{ wait }
 
 func (checkWrite) apply(t *transaction) error {
-	if err := t.w.j.db.checkFiles(); err != nil {
+	if err := t.w.j.db.verify(); err != nil {
 		return err
 	}
 	_, err := t.exec(upsertMeta, metaChecked, t.stamp)

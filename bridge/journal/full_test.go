@@ -39,7 +39,7 @@ func (*pageLimit) apply(*transaction) error { return nil }
 // finish sets it also when the transaction found no space.
 func (s *pageLimit) finish(error) {
 	ctx := context.Background()
-	conn := s.w.j.db.conn
+	conn := sqliteOf(s.w.j).conn
 	_, err := conn.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(s.most))
 	if err == nil {
 		err = conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&s.pages)

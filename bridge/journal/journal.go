@@ -119,7 +119,7 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	s, err := openDatabase(ctx, path)
+	s, err := openSQLite(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -133,12 +133,12 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	return j, nil
 }
 
-func newJournal(opts Options, db *database) *Journal {
+func newJournal(opts Options, engine engine) *Journal {
 	j := &Journal{
 		opts: opts, log: opts.Logger, afloat: newAfloat(), counters: newCounters(), clock: newSteadyClock(opts.clock()),
 		shares: newShares(opts.MaxPending, opts.Channels),
 	}
-	j.access = access{db: db, w: newWriter(j)}
+	j.access = access{db: store{engine}, w: newWriter(j)}
 	j.standings = &standings{access: j.access}
 	j.ledger = newLedger(j.access, &j.background)
 	j.purger = newPurger(j)
@@ -184,7 +184,7 @@ func (j *Journal) load(ctx context.Context) (start state, err error) {
 	if err != nil {
 		return start, err
 	}
-	if _, err := j.db.exec(ctx, listAfloat, low); err != nil {
+	if _, err := j.db.exec(ctx, listAfloat, []any{low}); err != nil {
 		return start, fmt.Errorf("enter what was afloat: %w", err)
 	}
 	if start.left, err = countPending(ctx, j.db); err != nil {

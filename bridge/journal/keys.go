@@ -143,7 +143,7 @@ func (j *Journal) loadKeys(ctx context.Context) (keys, error) {
 		return k, err
 	}
 	k.mark = mark
-	err = j.db.each(ctx, keyRuns, nil, func(scan func(...any) error) error {
+	err = j.db.list(ctx, keyRuns, nil, func(scan func(...any) error) error {
 		r := &run{}
 		k.runs = append(k.runs, r)
 		return scan(&r.id, &r.expires, &r.filter, &r.firsts)
@@ -151,7 +151,7 @@ func (j *Journal) loadKeys(ctx context.Context) (keys, error) {
 	if err != nil {
 		return k, fmt.Errorf("read runs of keys: %w", err)
 	}
-	err = j.db.each(ctx, freshKeys, []any{mark}, func(scan func(...any) error) error {
+	err = j.db.list(ctx, freshKeys, []any{mark}, func(scan func(...any) error) error {
 		var name, id string
 		if err := scan(&name, &id); err != nil {
 			return err

@@ -207,7 +207,7 @@ func (*moveWrite) kept() bool { return true }
 // load reads the entries that are not sorted yet.
 func (l *ledger) load(ctx context.Context) error {
 	var list []entered
-	err := l.db.each(ctx, positions, nil, func(scan func(...any) error) error {
+	err := l.db.list(ctx, positions, nil, func(scan func(...any) error) error {
 		var e entered
 		err := scan(&e.number, &e.dialog, &e.position.sequence, &e.Channel, &e.Thread, &e.Source, &e.stamp)
 		e.LedgerEntry.Sequence = e.position.sequence

@@ -15,7 +15,7 @@ import (
 func (j *Journal) count(t *testing.T, table string) int {
 	t.Helper()
 	var n int
-	if err := j.db.readDB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+	if err := sqliteOf(j).readDB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -146,7 +146,7 @@ func plan(t *testing.T, j *Journal, sql string) []string {
 			args = append(args, 0)
 		}
 	}
-	rows, err := j.db.readDB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sql, args...)
+	rows, err := sqliteOf(j).readDB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sql, args...)
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}

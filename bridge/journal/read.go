@@ -3,7 +3,6 @@ package journal
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +13,7 @@ import (
 // access is how the journal's trades get at what is kept, for as long as it can
 // be trusted: they read from the database, and write through the writer.
 type access struct {
-	db *database
+	db store
 	w  *writer
 }
 
@@ -26,50 +25,12 @@ func (a access) find(ctx context.Context, s statement, args []any, dest ...any) 
 	return a.db.find(ctx, s, args, dest...)
 }
 
-// scan reads the one row a statement always has.
-func (s *database) scan(ctx context.Context, st statement, dest ...any) error {
-	_, err := s.find(ctx, st, nil, dest...)
-	return err
-}
-
-func (s *database) find(ctx context.Context, st statement, args []any, dest ...any) (bool, error) {
-	s.reading.RLock()
-	defer s.reading.RUnlock()
-	err := s.queryRow(ctx, st, args, dest...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, readError(err)
-}
-
-// each calls row for every row of a statement. The rows are closed when it
-// returns: a reader that stays open keeps the log from being used again. row
-// must not read by itself.
+// each calls row for every row of a statement, which must not read by itself.
 func (a access) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
 	if err := a.w.usable(); err != nil {
 		return err
 	}
-	return a.db.each(ctx, s, args, row)
-}
-
-func (d *database) each(ctx context.Context, s statement, args []any, row func(scan func(...any) error) error) error {
-	d.reading.RLock()
-	defer d.reading.RUnlock()
-	stmt, err := d.prepare(ctx, s)
-	if err != nil {
-		return readError(err)
-	}
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return readError(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
-			return readError(err)
-		}
-	}
-	return readError(rows.Err())
+	return a.db.list(ctx, s, args, row)
 }
 
 // readError marks an error of the database. The end of a context is the
@@ -79,16 +40,6 @@ func readError(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", bridge.ErrStorage, err)
-}
-
-// meta reads one of the journal's own numbers and reports whether it is set.
-func (s *database) meta(ctx context.Context, name string) (int64, bool, error) {
-	var value int64
-	found, err := s.find(ctx, metaOf, []any{name}, &value)
-	if err != nil {
-		return 0, false, fmt.Errorf("read %s: %w", name, err)
-	}
-	return value, found, nil
 }
 
 // Lanes implements [bridge.Journal].

@@ -141,7 +141,7 @@ func (w *writer) checkpoint() {
 		if done {
 			w.checkpoints.Add(1)
 		}
-	case w.j.db.severityOf(err) == later:
+	case w.j.db.severityOf(err) == later, w.j.db.severityOf(err) == full:
 		// The log stays longer, nothing else.
 		w.j.log.Warn("journal: the log could not be copied into the database", "error", err)
 	default:

@@ -58,12 +58,12 @@ func (scrubbedWrite) apply(t *transaction) error {
 }
 
 func (w *writer) rewrite() error {
-	err := w.j.db.rewrite(context.Background())
+	fatal, err := w.j.db.rewrite(context.Background())
 	if err == nil {
 		w.reserve()
 		return nil
 	}
-	if fatalRewrite(err) {
+	if fatal {
 		w.fail(nil, err)
 	}
 	return fmt.Errorf("%w: %w", bridge.ErrStorage, err)
@@ -78,19 +78,20 @@ func fatalRewrite(err error) bool {
 
 // rewrite copies the database into a temporary file beside it and back, and empties
 // the log.
-func (s *database) rewrite(ctx context.Context) error {
+func (s *sqliteEngine) rewrite(ctx context.Context) (fatal bool, err error) {
 	dir := strings.ReplaceAll(filepath.Dir(s.path), "'", "''")
-	err := s.pragmas(ctx, "temp_store_directory = '"+dir+"'", "temp_store = FILE")
+	err = s.pragmas(ctx, "temp_store_directory = '"+dir+"'", "temp_store = FILE")
 	if err == nil {
 		if _, err = s.conn.ExecContext(ctx, "VACUUM"); err != nil {
 			err = fmt.Errorf("rewrite the database: %w", err)
 		}
 	}
-	return errors.Join(err, s.pragmas(ctx, "temp_store = MEMORY"), s.emptyLog(ctx))
+	err = errors.Join(err, s.pragmas(ctx, "temp_store = MEMORY"), s.emptyLog(ctx))
+	return fatalRewrite(err), err
 }
 
 // emptyLog copies the log into the database and makes it a file without content.
-func (s *database) emptyLog(ctx context.Context) error {
+func (s *sqliteEngine) emptyLog(ctx context.Context) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	var busy, log, copied int
@@ -106,7 +107,7 @@ func (s *database) emptyLog(ctx context.Context) error {
 }
 
 // pragmas set something of the writing connection.
-func (s *database) pragmas(ctx context.Context, list ...string) error {
+func (s *sqliteEngine) pragmas(ctx context.Context, list ...string) error {
 	for _, what := range list {
 		if _, err := s.conn.ExecContext(ctx, "PRAGMA "+what); err != nil {
 			return fmt.Errorf("set %s: %w", what, err)

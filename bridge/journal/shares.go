@@ -109,7 +109,7 @@ func (s *shares) load(left map[party]int64) (all int64) {
 
 // countPending counts what an earlier process left. One that closed its journal in
 // order wrote it down; counting takes longer the more there is.
-func countPending(ctx context.Context, db *database) (map[party]int64, error) {
+func countPending(ctx context.Context, db store) (map[party]int64, error) {
 	st := pendingByLane
 	if known, err := db.checkCounts(ctx); err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func countPending(ctx context.Context, db *database) (map[party]int64, error) {
 		st = pendingCounts
 	}
 	left := map[party]int64{}
-	err := db.each(ctx, st, nil, func(scan func(...any) error) error {
+	err := db.list(ctx, st, nil, func(scan func(...any) error) error {
 		var name string
 		var n int64
 		if err := scan(&name, &n); err != nil {
@@ -135,7 +135,7 @@ func countPending(ctx context.Context, db *database) (map[party]int64, error) {
 
 // checkCounts finds out whether the process that wrote the counts down is the last that
 // started: another release's may have written events and left the counts alone.
-func (s *database) checkCounts(ctx context.Context) (bool, error) {
+func (s store) checkCounts(ctx context.Context) (bool, error) {
 	clean, _, err := s.meta(ctx, metaClean)
 	if err != nil || clean == 0 {
 		return false, err

@@ -54,7 +54,7 @@ type files struct {
 }
 
 // openFiles opens the database's files beside SQLite, which has made them.
-func (s *database) openFiles() error {
+func (s *sqliteEngine) openFiles() error {
 	var err error
 	if s.log, err = os.OpenFile(s.path+"-wal", os.O_RDWR, 0); err != nil {
 		return fmt.Errorf("open the log: %w", err)
@@ -62,8 +62,8 @@ func (s *database) openFiles() error {
 	return nil
 }
 
-// checkFiles reports an error when the files are not where they were.
-func (s *database) checkFiles() error {
+// verify reports an error when the files are not where they were.
+func (s *sqliteEngine) verify() error {
 	for _, f := range []*os.File{s.data, s.log} {
 		there, err := os.Stat(f.Name())
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -81,7 +81,7 @@ func (s *database) checkFiles() error {
 }
 
 // reserve sets space aside for what may be written before it is called again.
-func (s *database) reserve(ctx context.Context) error {
+func (s *sqliteEngine) reserve(ctx context.Context) error {
 	if s.cannot {
 		return nil
 	}
@@ -113,9 +113,9 @@ func (s *database) reserve(ctx context.Context) error {
 
 // giveBack frees the space kept for SQLite's shared memory, keepBack takes it
 // again when there is some.
-func (s *database) giveBack() error { return s.lock.Truncate(0) }
+func (s *sqliteEngine) giveBack() error { return s.lock.Truncate(0) }
 
-func (s *database) keepBack() {
+func (s *sqliteEngine) keepBack() {
 	// Without it a restart on a full disk may fail, nothing else.
 	_, _ = preallocate(s.lock, lockReserve)
 	seen := s.seen
@@ -123,30 +123,22 @@ func (s *database) keepBack() {
 	s.note(seen)
 }
 
-// severity says what an error of the database means for the journal.
-type severity int
-
-const (
-	// broken is a disk or a database that cannot be trusted any more.
-	broken severity = iota
-	// later is no space, or somebody else's lock: the transaction was undone and
-	// the next may succeed.
-	later
-	// faulty is one write's values that the database will never take: the
-	// transaction was undone and the other writes would have succeeded.
-	faulty
-)
-
-func (s *database) severityOf(err error) severity {
+// severityOf implements statements.
+func (s *sqliteEngine) severityOf(err error) severity {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
-		if errors.Is(err, errMoved) || noSpace(err) {
+		switch {
+		case noSpace(err):
+			return full
+		case errors.Is(err, errMoved):
 			return later
 		}
 		return broken
 	}
 	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+	case sqlite3.SQLITE_FULL:
+		return full
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return later
 	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
 		return faulty
@@ -154,23 +146,14 @@ func (s *database) severityOf(err error) severity {
 	// SQLite knows a full disk, and takes a quota or a limit of this process for
 	// a broken one. A flush that failed is another error and stays one.
 	if e.Code() == sqlite3.SQLITE_IOERR_WRITE && s.probe() {
-		return later
+		return full
 	}
 	return broken
 }
 
-// spaceless reports whether an error that is for later is one of space.
-func (s *database) spaceless(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return noSpace(err)
-	}
-	return e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_WRITE
-}
-
 // probe reports whether a file as long as the longest of the database's finds no
 // space for another page.
-func (s *database) probe() bool {
+func (s *sqliteEngine) probe() bool {
 	database, log := s.sizes()
 	f, err := os.OpenFile(s.path+".probe", os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
 	if err != nil {

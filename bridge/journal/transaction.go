@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,6 +33,8 @@ type transaction struct {
 	seq, revision allotted
 	// alive is the last time that was noted.
 	alive time.Time
+	// args are those of the statement that runs.
+	args []any
 }
 
 // allotted are numbers that grow for ever, though rows that had one are
@@ -86,16 +87,17 @@ func (t *transaction) applyAll(writes []write) error {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *transaction) exec(s statement, args ...any) (int64, error) {
-	return t.w.j.db.exec(context.Background(), s, args...)
+	// The arguments stay on the caller's stack.
+	t.args = append(t.args[:0], args...)
+	n, err := t.w.j.db.exec(context.Background(), s, t.args)
+	// What was written is not kept in memory by this.
+	clear(t.args)
+	return n, err
 }
 
 // row runs a statement that finds one row and reports whether it did.
 func (t *transaction) row(s statement, args []any, dest ...any) (bool, error) {
-	err := t.w.j.db.queryRow(context.Background(), s, args, dest...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
+	return t.w.j.db.row(context.Background(), s, args, dest)
 }
 
 // add stores an entry unless its idempotency key is known, and returns its Seq

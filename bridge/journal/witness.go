@@ -33,7 +33,7 @@ func (w witness) seq() int64 {
 }
 
 // readWitness reads the note of the process before.
-func (s *database) readWitness() {
+func (s *sqliteEngine) readWitness() {
 	var w witness
 	if n, err := s.lock.ReadAt(w[:], 0); n == len(w) || err == nil {
 		s.seen = w.seq()
@@ -42,7 +42,7 @@ func (s *database) readWitness() {
 
 // note writes down the last seq. That it cannot is no reason to stop: what it
 // would tell of has not happened.
-func (s *database) note(seq int64) {
+func (s *sqliteEngine) note(seq int64) {
 	if seq == s.seen {
 		return
 	}
@@ -64,10 +64,11 @@ func (j *Journal) checkEnd(ctx context.Context) (int64, error) {
 	}
 	// An event's row is there as long as no run has its key.
 	last = max(last, mark)
-	if j.db.seen > last {
-		j.lost = j.db.seen - last
+	seen := j.db.left().seen
+	if seen > last {
+		j.lost = seen - last
 		j.log.Error("journal: the log lost its end, or the files are not those of the last process; events that were accepted are gone",
-			"events_at_most", j.lost, "last_event", last, "was", j.db.seen)
+			"events_at_most", j.lost, "last_event", last, "was", seen)
 	}
-	return max(last, j.db.seen), nil
+	return max(last, seen), nil
 }

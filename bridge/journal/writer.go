@@ -332,11 +332,10 @@ func (w *writer) refuse(writes []write, cause error) {
 		w.fail(writes, cause)
 	case later:
 		w.complain(cause)
-		rest := writes
-		if w.j.db.spaceless(cause) {
-			rest = w.makeRoom(writes, err)
-		}
-		if len(rest) == len(writes) {
+		w.requeue(finishWaited(writes, err), err)
+	case full:
+		w.complain(cause)
+		if rest := w.makeRoom(writes, err); len(rest) == len(writes) {
 			w.requeue(finishWaited(rest, err), err)
 		} else if len(rest) > 0 && w.failure() == nil {
 			w.serve(rest)

@@ -49,7 +49,7 @@ var ofJournal = []mutant{
 	},
 	{
 		name: "a log that lost its end is believed",
-		file: "bridge/journal/witness.go", old: "\tif j.db.seen > last {\n", broken: "\tif j.db.seen < last {\n",
+		file: "bridge/journal/witness.go", old: "\tif seen > last {\n", broken: "\tif seen < last {\n",
 		packages: journal, run: "LogThatLost",
 	},
 	{

@@ -35,8 +35,8 @@ const readers = 4
 // shorter saves disk and time at the next open after a crash.
 const checkpointPages = 4096
 
-// database is an open SQLite database: one connection that writes, some that read.
-type database struct {
+// sqliteEngine is an open SQLite database: one connection that writes, some that read.
+type sqliteEngine struct {
 	path string
 	files
 
@@ -56,9 +56,9 @@ type database struct {
 	touched time.Time
 }
 
-// openDatabase opens or creates the database at path and brings its schema up to
+// openSQLite opens or creates the database at path and brings its schema up to
 // date. It fails when another process has it open.
-func openDatabase(ctx context.Context, path string) (*database, error) {
+func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
 	}
@@ -68,14 +68,14 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &database{path: path, files: files{lock: lock}}
+	s := &sqliteEngine{path: path, files: files{lock: lock}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *database) open(ctx context.Context) error {
+func (s *sqliteEngine) open(ctx context.Context) error {
 	s.touched = lastWritten(s.path, s.path+"-wal")
 	// SQLite gives its log and index files the mode of the database file.
 	var err error
@@ -113,7 +113,7 @@ func lastWritten(paths ...string) time.Time {
 	return last
 }
 
-func (s *database) openWriter(ctx context.Context) error {
+func (s *sqliteEngine) openWriter(ctx context.Context) error {
 	var err error
 	if s.writeDB, err = sql.Open("sqlite", dsn(s.path, busyPragma)); err != nil {
 		return fmt.Errorf("open: %w", err)
@@ -146,7 +146,7 @@ func (s *database) openWriter(ctx context.Context) error {
 
 // keepLog has SQLite empty its log at the end and not delete it, so that the
 // space set aside for it stays ours.
-func (s *database) keepLog() error {
+func (s *sqliteEngine) keepLog() error {
 	err := s.conn.Raw(func(driver any) error {
 		control, ok := driver.(sqlite.FileControl)
 		if !ok {
@@ -163,7 +163,7 @@ func (s *database) keepLog() error {
 
 // setPragma sets a pragma and reads it back: SQLite ignores what it does not
 // know and keeps what it cannot change.
-func (s *database) setPragma(ctx context.Context, name, value, want string) error {
+func (s *sqliteEngine) setPragma(ctx context.Context, name, value, want string) error {
 	var got string
 	if _, err := s.conn.ExecContext(ctx, "PRAGMA "+name+" = "+value); err != nil {
 		return fmt.Errorf("set %s: %w", name, err)
@@ -177,7 +177,7 @@ func (s *database) setPragma(ctx context.Context, name, value, want string) erro
 	return nil
 }
 
-func (s *database) checkVersion(ctx context.Context) error {
+func (s *sqliteEngine) checkVersion(ctx context.Context) error {
 	var version string
 	if err := s.conn.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
 		return fmt.Errorf("read SQLite's version: %w", err)
@@ -197,7 +197,7 @@ func (s *database) checkVersion(ctx context.Context) error {
 }
 
 // migrate brings the schema up to date in one transaction.
-func (s *database) migrate(ctx context.Context) error {
+func (s *sqliteEngine) migrate(ctx context.Context) error {
 	var version int
 	if err := s.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("read the schema version: %w", err)
@@ -229,7 +229,7 @@ func (s *database) migrate(ctx context.Context) error {
 	return nil
 }
 
-func (s *database) openReaders(ctx context.Context) error {
+func (s *sqliteEngine) openReaders(ctx context.Context) error {
 	var err error
 	s.readDB, err = sql.Open("sqlite", dsn(s.path, busyPragma, "query_only(1)",
 		"cache_size("+strconv.Itoa(-readerCacheKiB)+")"))
@@ -247,7 +247,7 @@ func (s *database) openReaders(ctx context.Context) error {
 // prepare returns a statement, which it makes when it is first asked for: most are seldom
 // needed, and all of them together take a good part of a start. Statements of the writer
 // are the writer's to ask for, once it runs.
-func (s *database) prepare(ctx context.Context, st statement) (*sql.Stmt, error) {
+func (s *sqliteEngine) prepare(ctx context.Context, st statement) (*sql.Stmt, error) {
 	if known := s.stmts[st].Load(); known != nil {
 		return known, nil
 	}
@@ -270,20 +270,55 @@ func (s *database) prepare(ctx context.Context, st statement) (*sql.Stmt, error)
 	return made, nil
 }
 
-func (s *database) queryRow(ctx context.Context, st statement, args []any, dest ...any) error {
+// row implements statements. A reader asks for its turn, so that the log can start over;
+// the writer does that itself.
+func (s *sqliteEngine) row(ctx context.Context, st statement, args, dest []any) (bool, error) {
+	if st >= writerStatements {
+		s.reading.RLock()
+		defer s.reading.RUnlock()
+	}
+	stmt, err := s.prepare(ctx, st)
+	if err != nil {
+		return false, err
+	}
+	err = stmt.QueryRowContext(ctx, args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// each implements statements. The rows are closed when it returns: a reader that stays
+// open keeps the log from being used again.
+func (s *sqliteEngine) each(ctx context.Context, st statement, args []any, row func(scan func(...any) error) error) error {
+	s.reading.RLock()
+	defer s.reading.RUnlock()
 	stmt, err := s.prepare(ctx, st)
 	if err != nil {
 		return err
 	}
-	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
+
+// left implements engine.
+func (s *sqliteEngine) left() legacy { return legacy{fresh: s.fresh, touched: s.touched, seen: s.seen} }
 
 // checkpoint copies the write-ahead log into the database once it holds limit
 // pages that were not, and makes the log start over when it is twice as long:
 // while one reader after the other looks at its end, it never does by itself.
 // It reports whether it copied anything. It runs between transactions, on the
 // writing connection.
-func (s *database) checkpoint(ctx context.Context, limit int) (bool, error) {
+func (s *sqliteEngine) checkpoint(ctx context.Context, limit int) (bool, error) {
 	log, copied, err := s.walCheckpoint(ctx, "NOOP")
 	if err != nil || log-copied < limit && log < 2*limit {
 		return false, err
@@ -303,7 +338,7 @@ func (s *database) checkpoint(ctx context.Context, limit int) (bool, error) {
 
 // walCheckpoint runs a checkpoint of the given mode and returns how many pages
 // the log has and how many of them are in the database.
-func (s *database) walCheckpoint(ctx context.Context, mode string) (log, copied int, err error) {
+func (s *sqliteEngine) walCheckpoint(ctx context.Context, mode string) (log, copied int, err error) {
 	var busy int
 	err = s.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &copied)
 	if err != nil {
@@ -312,7 +347,7 @@ func (s *database) walCheckpoint(ctx context.Context, mode string) (log, copied 
 	return log, copied, nil
 }
 
-func (s *database) setBusyTimeout(ctx context.Context, d time.Duration) error {
+func (s *sqliteEngine) setBusyTimeout(ctx context.Context, d time.Duration) error {
 	if _, err := s.conn.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.FormatInt(d.Milliseconds(), 10)); err != nil {
 		return fmt.Errorf("set busy_timeout: %w", err)
 	}
@@ -326,7 +361,7 @@ var busyPragma = "busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(),
 
 // close closes the connections and gives up the lock. The last connection to
 // close copies the log into the database.
-func (s *database) close() error {
+func (s *sqliteEngine) close() error {
 	var errs []error
 	errs = append(errs, s.closeDirect())
 	for i := range s.stmts {
@@ -358,12 +393,12 @@ func (s *database) close() error {
 // abandon lets go of a database that failed. The writing connection stays open
 // until the process ends: closing it would copy the log into the database, as
 // if the disk could still be trusted.
-func (s *database) abandon() error {
+func (s *sqliteEngine) abandon() error {
 	return errors.Join(s.readDB.Close(), s.lock.Close())
 }
 
 // sizes returns how many bytes the database and its log take on disk.
-func (s *database) sizes() (database, log int64) {
+func (s *sqliteEngine) sizes() (database, log int64) {
 	if fi, err := os.Stat(s.path); err == nil {
 		database = fi.Size()
 	}
