@@ -116,12 +116,13 @@ func (p *agentProfiles) await(ctx context.Context, a bridge.Agent) bridge.Agent 
 // begin looks an agent up unless that is known or under way. What is out of date
 // is used until there is better.
 func (p *agentProfiles) begin(id string) {
-	if known, ok := p.known.Get(id); ok && time.Now().Before(known.until) {
+	if p.knows(id) {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.underway[id] != nil {
+	if p.underway[id] != nil || p.knows(id) {
+		// The lookup that was under way a moment ago may have ended since.
 		return
 	}
 	if len(p.underway) >= agentLookups {
@@ -132,6 +133,11 @@ func (p *agentProfiles) begin(id string) {
 	if p.spawn(func(ctx context.Context) { p.run(ctx, id, lookup) }) {
 		p.underway[id] = lookup
 	}
+}
+
+func (p *agentProfiles) knows(id string) bool {
+	known, ok := p.known.Get(id)
+	return ok && time.Now().Before(known.until)
 }
 
 // run makes one lookup.
