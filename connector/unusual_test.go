@@ -122,7 +122,9 @@ func TestAnOwnEchoIsKnownWithoutARole(t *testing.T) {
 func TestOnlyTheAudienceAllIsForConsumers(t *testing.T) {
 	for spelling, private := range map[string]bool{
 		`"ALL"`: false, `"all"`: false, `null`: false, `""`: false,
-		`"AGENTS"`: true, `"AGENTS_AND_MANAGERS"`: true, `"agents"`: true, `"EVERYBODY"`: true, `["ALL"]`: true, `{}`: true, `7`: true,
+		`"AGENTS"`: true, `"AGENTS_AND_MANAGERS"`: true, `"agents"`: true, `"EVERYBODY"`: true, `{}`: true, `7`: true,
+		`["ALL"]`: false, `[" all "]`: false, `["AGENTS_AND_MANAGERS"]`: true, `["ALL","AGENTS"]`: true, `["AGENTS","ALL"]`: true,
+		`[]`: true, `[""]`: true, `[null]`: true, `[["ALL"]]`: true, `[7]`: true, `" "`: false,
 	} {
 		got := parsed(t, messaging(byAgent(text("hi"), `,"messageAudience":`+spelling)))[0]
 		if got.Private() != private {

@@ -117,14 +117,18 @@ func (o *wireOriginator) UnmarshalJSON(raw []byte) error {
 // consumers.
 type audience string
 
-// UnmarshalJSON takes a string or null; anything else is kept as it is.
+// UnmarshalJSON takes a string, a list of one, or null; anything else is kept as it is, and
+// so is a list of several: it names somebody besides all, or nobody.
 func (a *audience) UnmarshalJSON(raw []byte) error {
 	var text string
+	var list []string
 	switch {
 	case string(raw) == "null":
 		*a = ""
 	case json.Unmarshal(raw, &text) == nil:
 		*a = audience(strings.ToUpper(strings.TrimSpace(text)))
+	case json.Unmarshal(raw, &list) == nil && len(list) == 1 && list[0] != "":
+		*a = audience(strings.ToUpper(strings.TrimSpace(list[0])))
 	default:
 		*a = audience(raw)
 	}

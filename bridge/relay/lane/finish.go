@@ -227,24 +227,3 @@ func (w *settling) again(s *Set) {
 		s.Journal.Settle(w.Settlement)
 	}
 }
-
-// settleRefused hands over at once what waits for another try: the journal is
-// closed next, and may take it by now.
-func (s *Set) settleRefused() {
-	s.mu.Lock()
-	var waiting []*settling
-	for _, l := range s.byKey {
-		for _, w := range l.open {
-			if w.waits {
-				waiting = append(waiting, w)
-			}
-		}
-		if w := l.doubted; w != nil && w.waits && len(l.queue) > 0 && l.queue[0].Seq == w.Seq {
-			waiting = append(waiting, w)
-		}
-	}
-	s.mu.Unlock()
-	for _, w := range waiting {
-		w.again(s)
-	}
-}

@@ -341,36 +341,3 @@ func (s *Set) rest(l *lane) {
 		delete(s.byKey, l.key)
 	}
 }
-
-// Stop lets deliveries that are under way end and starts no more. It returns
-// when all ended and the journal has said what it took, or ctx ends, and with it
-// has the journal try again what it refused.
-func (s *Set) Stop(ctx context.Context) error {
-	release := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.rested.Broadcast()
-	})
-	defer release()
-	defer s.settleRefused()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopping = true
-	for (s.running > 0 || anyUnanswered(s.byKey)) && ctx.Err() == nil {
-		s.rested.Wait()
-	}
-	if s.running > 0 {
-		return ctx.Err()
-	}
-	return nil
-}
-
-// anyUnanswered reports whether the journal has yet to say what became of a settlement.
-func anyUnanswered(lanes map[bridge.LaneKey]*lane) bool {
-	for _, l := range lanes {
-		if l.doubted != nil && !l.doubted.waits || slices.ContainsFunc(l.open, func(w *settling) bool { return !w.waits }) {
-			return true
-		}
-	}
-	return false
-}

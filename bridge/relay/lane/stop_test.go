@@ -59,6 +59,41 @@ func TestStopRemembersDoubtThatWasRefused(t *testing.T) {
 	})
 }
 
+// TestStopSettlesWhatIsRefusedForSeconds: the journal refuses what became of deliveries
+// for two seconds of the stop. One that refuses for good ends the wait for it.
+func TestStopSettlesWhatIsRefusedForSeconds(t *testing.T) {
+	for name, verdict := range map[string]Verdict{"delivered": takes, "in doubt": says5xx} {
+		for _, refuses := range []time.Duration{200 * time.Millisecond, 2 * time.Second, time.Hour} {
+			t.Run(name+" "+refuses.String(), func(t *testing.T) {
+				var r *rig
+				inBubble(t, 64, func(context.Context, *bridge.Entry) Verdict {
+					r.store.fail(true, false)
+					return verdict
+				}, func(it *rig) {
+					r = it
+					e := r.say(1)
+					time.Sleep(time.Second)
+					began := time.Now()
+					mended := time.AfterFunc(refuses, func() { r.store.fail(false, false) })
+					if err := r.set.Stop(r.t.Context()); err != nil {
+						t.Error(err)
+					}
+					took := time.Since(began)
+					mended.Stop()
+					r.store.die(false)
+					left := r.store.next.entries[e.Seq]
+					switch {
+					case refuses == time.Hour && took > 5*time.Second:
+						t.Errorf("the stop took %v", took)
+					case refuses < time.Hour && left != nil && left.Doubt == nil:
+						t.Errorf("the next process finds %+v, want nothing to send", left)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestStopSettlesWhatTheJournalIsAboutToRefuse: the end of a delivery, or that it is in
 // doubt, is on its way to the journal when the process is to end in order. The journal
 // refuses it, and takes it when asked once more.
