@@ -56,6 +56,9 @@ type Channel struct {
 	// Uploads says that the channel passes the bytes of agents' files on, which it gets
 	// by [Files.File]: it needs no address of ours.
 	Uploads bool
+	// Served says that consumers' own apps call the channel, with no system between
+	// that answers for them all: of what waits for LivePerson each consumer has a share.
+	Served bool
 	// TypingIn is how the channel reports a consumer's typing.
 	TypingIn TypingSource
 	// TypingOut is how the channel wants to be told of an agent's typing.
@@ -169,8 +172,8 @@ type Intake interface {
 	// answered 2xx; otherwise nothing was stored. Typing among the events is
 	// passed on after that and not stored.
 	//
-	// Errors: [ErrBusy] and [ErrStorage] (answer 503), [ErrRecordTaken], a
-	// *[FieldError] for an event that lacks what its kind needs.
+	// Errors: [ErrBusy] and [ErrStorage] (answer 503), [ErrShare] (answer 429),
+	// [ErrRecordTaken], a *[FieldError] for an event that lacks what its kind needs.
 	Accept(ctx context.Context, events []Event, records ...Record) (Accepted, error)
 	// Disconnected says that the consumer's connection to a thread was lost:
 	// typing ends.
@@ -209,6 +212,9 @@ type Accepted struct {
 var (
 	// ErrBusy means that the journal holds as many pending events as it may.
 	ErrBusy = errors.New("too many events are pending")
+	// ErrShare means that as many events of the consumer are pending as may be of
+	// one, on a channel that is [Channel.Served].
+	ErrShare = errors.New("too many events of this consumer are pending")
 	// ErrStorage means that the journal could not write.
 	ErrStorage = errors.New("the journal cannot write")
 	// ErrRecordTaken means that a key of a record belongs to another record.

@@ -72,6 +72,12 @@ func ProblemOf(err error) *Problem {
 			Detail: "a name that must be unique belongs to something else",
 		}
 	}
+	if errors.Is(err, ErrShare) {
+		return &Problem{
+			Status: http.StatusTooManyRequests, Title: "Too Many Requests",
+			Detail: "too many events of this consumer wait, send them again", RetryAfter: BusyRetryAfter,
+		}
+	}
 	return &Problem{
 		Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
 		Detail: "the events were not stored, send them again", RetryAfter: BusyRetryAfter,

@@ -33,6 +33,7 @@ type Bridge struct {
 	DrainDelay       time.Duration `env:"DRAIN_DELAY,default=0s" min:"0s" desc:"How long a stop waits before it closes the public listener, with /readyz answering 503 already, so that balancers that ask it have taken the bridge out by then. A supervisor's patience must cover it and LPBRIDGE_SHUTDOWN_TIMEOUT."`
 	MaxInFlight      int           `env:"MAX_IN_FLIGHT,default=512" min:"1" desc:"Deliveries at the same time to LivePerson, and as many to each channel."`
 	MaxPending       int           `env:"MAX_PENDING,default=1000000" min:"1" desc:"Events waiting for delivery at which new ones are answered with 503. A quarter is set aside for the channels, in equal parts for each and either direction, so that one cannot take all."`
+	ConsumerPending  int           `env:"MAX_PENDING_PER_CONSUMER,default=1000" min:"0" desc:"Events of one consumer waiting for LivePerson at which new ones are answered with 429, on channels that consumers' own apps call: Chatwoot's public API and Layer. Never more than a tenth of LPBRIDGE_MAX_PENDING; 0 for no limit."`
 	Retention        time.Duration `env:"RETENTION,default=24h" min:"1s" desc:"How long the content of a delivered event is kept."`
 	DedupeRetention  time.Duration `env:"DEDUPE_RETENTION,default=72h" min:"72h" desc:"How long a repeated event is recognised. LivePerson repeats notifications for three days."`
 	HistoryRetention time.Duration `env:"HISTORY_RETENTION,default=720h" min:"1s" desc:"How long the history is kept that the channels served by the bridge itself show their consumers; after it conversations that ended, unused threads and the texts of dead letters are forgotten too."`
@@ -64,6 +65,14 @@ type LivePerson struct {
 	AgentProfiles  bool          `env:"AGENT_PROFILES,default=true" desc:"Look up the public profiles of agents, so that channels show their nicknames and pictures."`
 	Documents      bool          `env:"DOCUMENTS" desc:"Whether the account takes documents of consumers: PDF, DOCX, PPTX and XLSX up to 5 MB, as LivePerson's mobile SDKs send them. Its connector pages name pictures only. What an account refuses goes as a link."`
 	Timeout        time.Duration `env:"TIMEOUT,default=10s" min:"1ms" desc:"How long one call to LivePerson may take."`
+}
+
+// ConsumerShare is how many events of one consumer may wait, 0 for no limit.
+func (b Bridge) ConsumerShare() int {
+	if b.ConsumerPending == 0 {
+		return 0
+	}
+	return max(1, min(b.ConsumerPending, b.MaxPending/10))
 }
 
 // Level returns the level of LogLevel, info if it is none.

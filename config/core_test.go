@@ -70,7 +70,7 @@ func TestConfigDefaults(t *testing.T) {
 		Bridge: Bridge{
 			Listen: ":8080", AdminListen: "127.0.0.1:8081", Store: Store{path: "data/lpbridge.db"},
 			Channels: []string{"webhook"}, LogLevel: "info", LogFormat: "json", ShutdownTimeout: 20 * time.Second, MaxInFlight: 512,
-			MaxPending: 1_000_000, Retention: 24 * time.Hour, DedupeRetention: 72 * time.Hour, HistoryRetention: 720 * time.Hour,
+			MaxPending: 1_000_000, ConsumerPending: 1000, Retention: 24 * time.Hour, DedupeRetention: 72 * time.Hour, HistoryRetention: 720 * time.Hour,
 			DeadletterAfter: 24 * time.Hour, EchoWait: 35 * time.Second, UnclaimedFor: 10 * time.Minute, Attachments: "upload",
 		},
 		LivePerson: LivePerson{

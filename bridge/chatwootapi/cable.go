@@ -12,12 +12,22 @@ import (
 	"lpbridge/bridge/served"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 )
 
 // Limits of the cable.
 const (
 	maxLines         = 50_000
 	maxSubscriptions = 64
+	// maxListeners is how many subscriptions one contact may have; one more ends the
+	// line of the oldest, which a client that came back has left behind.
+	maxListeners = 16
+	// strangerTime is how long a line may go without a subscription to anybody.
+	strangerTime = time.Minute
+	// commandsEach and commandsBurst are how many commands of a line are done in a
+	// second and at once; further ones wait.
+	commandsEach  = 10
+	commandsBurst = 100
 	// maxFrame is the longest command, in bytes.
 	maxFrame = 32 << 10
 	// lineBacklog is how many bytes of events may wait for one reader, and
@@ -54,11 +64,14 @@ type cable struct {
 
 	mu    sync.Mutex
 	rooms map[string]*room
+	// joined counts subscriptions, so that they are known by age.
+	joined int64
 }
 
 // line is one WebSocket.
 type line struct {
 	*served.Socket
+	commands *rate.Limiter
 	// subscriptions by identifier, guarded by the cable's lock.
 	subscriptions map[string]*subscription
 }
@@ -75,6 +88,8 @@ type subscription struct {
 	// token is empty for a subscription that was not admitted: it is remembered
 	// so that repeats cost nothing.
 	token string
+	// nth grows from one subscription to the next.
+	nth int64
 	// head begins every frame of the subscription, up to the message.
 	head []byte
 }
@@ -105,6 +120,12 @@ var restart = served.Reason{
 	Code: websocket.StatusServiceRestart, Last: []byte(`{"type":"disconnect","reason":"server_restart","reconnect":true}`),
 }
 
+// tooManyLines and stranger are why lines are ended that take room from others.
+var (
+	tooManyLines = served.Reason{Code: websocket.StatusTryAgainLater, Text: "the contact has too many connections"}
+	stranger     = served.Reason{Code: websocket.StatusPolicyViolation, Text: "nothing was subscribed to"}
+)
+
 // ServeHTTP upgrades and serves one line until it ends.
 func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !served.IsUpgrade(r) {
@@ -113,8 +134,8 @@ func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("Page not found"))
 		return
 	}
-	if !c.newLines.Allow(r) {
-		writeRefusal(w, errTooMany)
+	if wait := c.newLines.Spend(r); wait > 0 {
+		writeRefusal(w, tooMany(wait))
 		return
 	}
 	socket, err := c.lines.Open()
@@ -124,8 +145,9 @@ func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer socket.Release()
-	l := &line{Socket: socket, subscriptions: map[string]*subscription{}}
+	l := &line{Socket: socket, commands: rate.NewLimiter(commandsEach, commandsBurst), subscriptions: map[string]*subscription{}}
 	defer c.remove(l)
+	defer time.AfterFunc(strangerTime, func() { c.endStranger(l) }).Stop()
 	l.Send([]byte(`{"type":"welcome"}`))
 	// The request's context must not end a line: it may end with the server's
 	// first stage of shutdown, before the disconnect frame is out.
@@ -133,6 +155,18 @@ func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		c.log.DebugContext(r.Context(), "cable not upgraded", "error", err)
 	}
+}
+
+// endStranger ends a line that listens to nobody.
+func (c *cable) endStranger(l *line) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range l.subscriptions {
+		if s.token != "" {
+			return
+		}
+	}
+	l.End(stranger)
 }
 
 // remove takes a line's subscriptions away.

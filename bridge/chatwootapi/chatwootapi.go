@@ -42,8 +42,11 @@ type ChatwootAPI struct {
 	*submissions
 	*delivery
 
-	// bodies bounds the requests that are being read.
-	bodies *served.Budget
+	// bodies bounds the requests that are being read; contacts and sources have
+	// shares of it.
+	bodies        *served.Budget
+	contactShares *served.Shares
+	sourceShares  *served.Shares
 }
 
 var (
@@ -80,6 +83,10 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 			agents: served.NewCache[string](agentCache, func(int64) int { return 8 }),
 		},
 		bodies: served.NewBudget(bodiesInFlight),
+		contactShares: served.NewShares(served.ShareLimits{
+			AtOnce: contactAtOnce, Bytes: max(bodiesInFlight/ownPart, maxPlainBody+bodyFiles*cfg.MaxAttachment), PerMinute: cfg.Requests,
+		}),
+		sourceShares: served.NewShares(served.ShareLimits{AtOnce: sourceAtOnce, Bytes: bodiesInFlight / ownPart}),
 	}
 	for _, in := range inboxes {
 		if !in.key.IsSet() {
@@ -102,8 +109,8 @@ func (a *ChatwootAPI) Channel() bridge.Channel {
 			bridge.KindReopen, bridge.KindProfile, bridge.KindRating,
 		},
 		Delivers:        []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
-		ReportsDelivery: true,
-		TypingIn:        bridge.TypingSource{Reported: true, Hold: 30 * time.Second, PhantomWindow: time.Second},
+		ReportsDelivery: true, Served: true,
+		TypingIn: bridge.TypingSource{Reported: true, Hold: 30 * time.Second, PhantomWindow: time.Second},
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: time.Second, StopUnlimited: true, Refresh: 15 * time.Second, Expiry: 30 * time.Second,
 			PerPerson: true,

@@ -1,8 +1,11 @@
 package chatwootapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"unicode/utf8"
 
 	"lpbridge/bridge/served"
@@ -60,7 +63,7 @@ func (cmd *command) action() string {
 // handle takes one frame. What is no command is ignored, as Rails does.
 func (c *cable) handle(ctx context.Context, l *line, frame []byte) {
 	cmd, ok := parseCommand(frame)
-	if !ok {
+	if !ok || l.commands.Wait(ctx) != nil {
 		return
 	}
 	switch cmd.Command {
@@ -126,8 +129,24 @@ func (c *cable) join(l *line, identifier, token string) {
 		r = &room{members: map[*subscription]struct{}{}, typing: map[int64]struct{}{}}
 		c.rooms[token] = r
 	}
+	c.joined++
+	s.nth = c.joined
 	r.members[s] = struct{}{}
+	for _, s := range r.tooOld() {
+		s.line.End(tooManyLines)
+	}
 	l.Send(append(append([]byte(`{"identifier":`), quoted...), `,"type":"confirm_subscription"}`...))
+}
+
+// tooOld are the subscriptions beyond those that a contact may have, of which some may
+// be ending. The cable's lock must be held.
+func (r *room) tooOld() []*subscription {
+	more := len(r.members) - maxListeners
+	if more <= 0 {
+		return nil
+	}
+	byAge := slices.SortedFunc(maps.Keys(r.members), func(a, b *subscription) int { return cmp.Compare(a.nth, b.nth) })
+	return byAge[:more]
 }
 
 func (c *cable) unsubscribe(l *line, identifier string) {

@@ -31,6 +31,7 @@ type Config struct {
 	MaxAttachment int64         `env:"MAX_ATTACHMENT,default=3145728" min:"1024" max:"67108864" desc:"Largest file a contact may send, in bytes."`
 	NewContacts   int           `env:"NEW_CONTACTS,default=600" min:"0" desc:"How many contacts one client address may create in a minute; 0 for no limit. Our own host has none, which is where a proxy without CLIENT_HEADER stands."`
 	NewLines      int           `env:"NEW_LINES,default=600" min:"0" desc:"How many connections to /cable one client address may open in a minute; 0 for no limit. Our own host has none, as for CHATWOOTAPI_NEW_CONTACTS."`
+	Requests      int           `env:"CONTACT_REQUESTS,default=600" min:"0" desc:"How many requests one contact may make in a minute; 0 for no limit."`
 	ClientHeader  string        `env:"CLIENT_HEADER" desc:"Header in which the proxy before the bridge tells its client's address, such as X-Forwarded-For; its last entry counts. Set it only behind a proxy that sets it."`
 	EmptyStrings  bool          `env:"EMPTY_STRINGS,default=false" desc:"Whether a missing e-mail address or phone number is sent as an empty string instead of null, which Chatwoot's Flutter SDK needs."`
 }
@@ -47,6 +48,9 @@ func (c Config) Validate() error {
 	}
 	if c.NewContacts < 0 {
 		errs = append(errs, errors.New("NEW_CONTACTS: must be 0 or more"))
+	}
+	if c.Requests < 0 {
+		errs = append(errs, errors.New("CONTACT_REQUESTS: must be 0 or more"))
 	}
 	keys, err := c.inboxKeys()
 	errs = append(errs, err)

@@ -100,8 +100,8 @@ func (a *people) showContact(ctx context.Context, c *call) (any, error) {
 // its contact unchanged, and so does an identifier that is proven. An e-mail
 // address, phone number or identifier without proof finds nobody.
 func (a *people) createContact(ctx context.Context, c *call) (any, error) {
-	if !a.newContacts.Allow(c.Request) {
-		return nil, errTooMany
+	if wait := a.newContacts.Spend(c.Request); wait > 0 {
+		return nil, tooMany(wait)
 	}
 	identifier, err := a.checkIdentity(c)
 	if err != nil {

@@ -86,7 +86,7 @@ func (n *neverEnds) Read(p []byte) (int, error) {
 	return 0, io.ErrUnexpectedEOF
 }
 
-// TestUnfinishedUploadsAreBounded has many senders stop in the middle of a file.
+// TestUnfinishedUploadsAreBounded has many contacts stop in the middle of a file.
 func TestUnfinishedUploadsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.MaxAttachment = maxAttachment })
@@ -111,8 +111,10 @@ func TestUnfinishedUploadsAreBounded(t *testing.T) {
 		if len(read) != 0 {
 			t.Errorf("%d bodies for no inbox were read", len(read))
 		}
-		for range 60 {
-			send(at + "/messages")
+		for n := range 60 {
+			source := fmt.Sprint("uploader-", n)
+			w.contact(source, "")
+			send(w.another(source) + "/messages")
 		}
 		synctest.Wait()
 		if held := w.api.bodies.Taken(); held > bodiesInFlight {

@@ -81,6 +81,9 @@ func bodyError(err error) error {
 	if errors.Is(err, served.ErrBudget) {
 		return errUnavailable
 	}
+	if share, ok := errors.AsType[*served.ShareError](err); ok {
+		return share
+	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return errTooLarge
 	}

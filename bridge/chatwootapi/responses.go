@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // refusal is an error answer in the shape Chatwoot gives it. A nil body is an
@@ -45,11 +48,15 @@ var (
 	errTooLarge     = &refusal{status: http.StatusRequestEntityTooLarge, body: railsError{http.StatusRequestEntityTooLarge, "Payload Too Large"}}
 	errUnavailable  = &refusal{status: http.StatusServiceUnavailable, body: railsError{http.StatusServiceUnavailable, "Service Unavailable"}, retryAfter: 5}
 	errFlood        = &refusal{status: http.StatusUnprocessableEntity, body: invalidRecord{"Too many messages", []string{"base"}}}
-	errTooMany      = &refusal{status: http.StatusTooManyRequests, plain: "Retry later\n", retryAfter: 60}
 	errSurveyLocked = &refusal{status: http.StatusUnprocessableEntity, body: struct {
 		Error string `json:"error"`
 	}{"You cannot update the CSAT survey after 14 days"}}
 )
+
+// tooMany is what Chatwoot answers who asks too often: Rack::Attack's words.
+func tooMany(wait time.Duration) *refusal {
+	return &refusal{status: http.StatusTooManyRequests, plain: "Retry later\n", retryAfter: int(math.Ceil(wait.Seconds()))}
+}
 
 // invalid collects failed validations of one record.
 type invalid struct {
@@ -129,7 +136,12 @@ func (a *store) refusalOf(ctx context.Context, err error, pattern string) *refus
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
 	}
+	if s, ok := errors.AsType[*served.ShareError](err); ok {
+		return tooMany(s.RetryAfter)
+	}
 	switch {
+	case errors.Is(err, bridge.ErrShare):
+		return tooMany(bridge.BusyRetryAfter)
 	case errors.Is(err, bridge.ErrNoRecord):
 		return errNotFound
 	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrStorage):

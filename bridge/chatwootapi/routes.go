@@ -10,6 +10,7 @@ import (
 	"github.com/rs/cors"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // The paths of the client API.
@@ -150,24 +151,51 @@ const (
 	// of each.
 	bodiesInFlight = 64 << 20
 	freeBody       = 64 << 10
+	// ownPart is what part of them one contact may hold, or one source whose contact
+	// is not known yet; a contact's largest request always fits.
+	ownPart = 4
+	// contactAtOnce and sourceAtOnce are how many requests these may have under way.
+	contactAtOnce = 16
+	sourceAtOnce  = 256
 )
 
-// respond finds the inbox, reads the parameters and answers. What belongs to no
-// inbox is not even read.
+// respond finds the inbox and the contact, reads the parameters and answers. What
+// belongs to nobody is not even read.
 func (a *ChatwootAPI) respond(w http.ResponseWriter, c *call, do endpoint) (any, error) {
 	if name := c.PathValue("inbox"); name != "" {
 		if c.inbox = a.inboxes[name]; c.inbox == nil {
 			return nil, errNotFound
 		}
 	}
-	body := a.bodies.Reader(c.Body, freeBody)
+	share, err := a.enter(c)
+	if err != nil {
+		return nil, err
+	}
+	defer share.Leave()
+	body := share.Reader(a.bodies, c.Body, freeBody)
 	defer body.Release()
 	c.Body = io.NopCloser(body)
-	var err error
 	if c.params, err = readParams(w, c.Request, a.cfg.MaxAttachment); err != nil {
 		return nil, err
 	}
 	return do(c.Context(), c)
+}
+
+// enter begins a request as a part of what its contact may have, or its source where
+// the path names none.
+func (a *ChatwootAPI) enter(c *call) (*served.Share, error) {
+	ctx := c.Context()
+	if c.PathValue("source") != "" {
+		found, err := a.findContactInbox(ctx, c.source())
+		if err != nil {
+			return nil, err
+		}
+		return a.contactShares.Enter(ctx, formatID(found.ID))
+	}
+	if source := served.Source(c.Request, a.cfg.ClientHeader); source != "" {
+		return a.sourceShares.Enter(ctx, source)
+	}
+	return nil, nil
 }
 
 // inboxBody is the answer of GET on an inbox, in the order in which Chatwoot

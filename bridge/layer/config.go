@@ -42,6 +42,7 @@ type Config struct {
 	AgentAvatarURL    *url.URL      `env:"AGENT_AVATAR_URL" desc:"Address of the agents' picture."`
 	StateKey          string        `env:"STATE_KEY,default=state" desc:"Key of a conversation's metadata that tells apps what became of it; apps cannot set it."`
 	Logins            int           `env:"LOGINS,default=600" min:"0" desc:"How many nonces and sessions one client address may ask for in a minute; 0 for no limit. Our own host has none, which is where a proxy without CLIENT_HEADER stands."`
+	Requests          int           `env:"USER_REQUESTS,default=1200" min:"0" desc:"How many requests one user may make in a minute, over REST and sockets together; 0 for no limit."`
 	ClientHeader      string        `env:"CLIENT_HEADER" desc:"Header in which the proxy before the bridge tells its client's address, such as X-Forwarded-For; its last entry counts. Set it only behind a proxy that sets it."`
 	MaxContent        int64         `env:"MAX_CONTENT,default=3145728" min:"4096" max:"67108864" desc:"Largest rich content an app may upload, in bytes."`
 	SandboxIdentities bool          `env:"SANDBOX_IDENTITIES,default=false" desc:"Whether POST /layer/sandbox/identity_token signs an identity token for anybody who asks. Never in production."`
@@ -123,6 +124,9 @@ func (c Config) validateLimits() error {
 	}
 	if c.Logins < 0 {
 		errs = append(errs, errors.New("LOGINS: must be 0 or more"))
+	}
+	if c.Requests < 0 {
+		errs = append(errs, errors.New("USER_REQUESTS: must be 0 or more"))
 	}
 	if c.MaxContent < minContent || c.MaxContent > maxContent {
 		errs = append(errs, fmt.Errorf("MAX_CONTENT: must be between %d and %d bytes", minContent, maxContent))

@@ -107,10 +107,14 @@ func (api *restAPI) refreshContent(ctx context.Context, c *call) (response, erro
 // awaited refuses an upload for which there is no place, before it is read.
 func (api *restAPI) awaited(ctx context.Context, c *call) error {
 	found, err := api.contentNamed(ctx, c.PathValue("uuid"))
-	if err == nil && found.Filled {
-		err = errIDTaken
+	if err != nil {
+		return err
 	}
-	return err
+	if found.Filled {
+		return errIDTaken
+	}
+	c.user = found.Owner
+	return nil
 }
 
 // upload answers PUT of the bytes, once. The SDKs send no session along.

@@ -56,11 +56,12 @@ type Layer struct {
 // restAPI answers the requests of the REST API.
 type restAPI struct {
 	*socketAPI
-	// bodies bounds the requests that are being read, logins how many one source
-	// may begin or try.
-	bodies  *served.Budget
-	logins  *served.Rates
-	sandbox *sandbox // nil when switched off
+	// bodies bounds the requests that are being read, of which sources that are not
+	// logged in have shares; logins bounds how many one source may begin or try.
+	bodies       *served.Budget
+	sourceShares *served.Shares
+	logins       *served.Rates
+	sandbox      *sandbox // nil when switched off
 }
 
 // socketAPI serves the WebSockets of users' devices: their requests, their
@@ -68,6 +69,8 @@ type restAPI struct {
 type socketAPI struct {
 	*admission
 	sockets *served.Sockets
+	// userShares are what one user may have of everything.
+	userShares *served.Shares
 }
 
 // admission lets users in by identity tokens, nonces and sessions, and words
@@ -121,8 +124,11 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
 	}
 	entry := &admission{history: stored, keys: keys, nonces: nonceStore{records: stored.records}}
 	l := &Layer{&restAPI{
-		socketAPI: &socketAPI{admission: entry, sockets: newSockets(logger)},
-		bodies:    served.NewBudget(bodiesInFlight), logins: served.NewRates(cfg.Logins, cfg.ClientHeader),
+		socketAPI: &socketAPI{admission: entry, sockets: newSockets(logger), userShares: served.NewShares(served.ShareLimits{
+			AtOnce: userAtOnce, Bytes: max(bodiesInFlight/ownPart, cfg.MaxContent), PerMinute: cfg.Requests,
+		})},
+		bodies: served.NewBudget(bodiesInFlight), logins: served.NewRates(cfg.Logins, cfg.ClientHeader),
+		sourceShares: served.NewShares(served.ShareLimits{AtOnce: sourceAtOnce, Bytes: bodiesInFlight / ownPart}),
 	}}
 	if cfg.SandboxIdentities {
 		if l.sandbox, err = newSandbox(); err != nil {
@@ -143,8 +149,8 @@ func (l *Layer) Channel() bridge.Channel {
 		Reports:  []bridge.Kind{bridge.KindMessage, bridge.KindTyping, bridge.KindReceipt, bridge.KindClose},
 		Delivers: []bridge.Kind{bridge.KindMessage, bridge.KindReceipt, bridge.KindState},
 		// The SDKs send a delivery receipt for every message they get.
-		ReportsDelivery: true,
-		TypingIn:        bridge.TypingSource{Reported: true, Repeats: true, Hold: 6 * time.Second},
+		ReportsDelivery: true, Served: true,
+		TypingIn: bridge.TypingSource{Reported: true, Repeats: true, Hold: 6 * time.Second},
 		TypingOut: bridge.TypingTarget{
 			Shown: true, MinInterval: 2500 * time.Millisecond, StopUnlimited: true, Refresh: 2500 * time.Millisecond,
 			Expiry: 6 * time.Second, HasPaused: true, PerPerson: true,

@@ -3,10 +3,13 @@ package layer
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 // refusal is an error as Layer words it (Client API, Errors): the body of a REST
@@ -18,6 +21,8 @@ type refusal struct {
 	code    int
 	message string
 	data    any
+	// wait is when to come again; 0 says nothing of it.
+	wait time.Duration
 }
 
 // Error implements error.
@@ -41,9 +46,11 @@ func (a *admission) errorObject(r *refusal) errorObject {
 }
 
 // The refusals without details.
+//
+// Who may come again is told when, over REST with Retry-After.
 var (
 	errInternal    = &refusal{status: http.StatusInternalServerError, id: "internal_server_error", code: 100, message: "Something went wrong on our side"}
-	errUnavailable = &refusal{status: http.StatusServiceUnavailable, id: "service_unavailable", code: 1, message: "The request was not stored; send it again"}
+	errUnavailable = &refusal{status: http.StatusServiceUnavailable, id: "service_unavailable", code: 1, message: "The request was not stored; send it again", wait: bridge.BusyRetryAfter}
 	errNotFound    = &refusal{status: http.StatusNotFound, id: "not_found", code: 102, message: "There is no such object"}
 	errNoEndpoint  = &refusal{status: http.StatusNotFound, id: "invalid_endpoint", code: 106, message: "There is no such endpoint or method"}
 	errIDTaken     = &refusal{status: http.StatusConflict, id: "id_in_use", code: 111, message: "The id is in use"}
@@ -51,9 +58,17 @@ var (
 	errUnparsable  = &refusal{status: http.StatusBadRequest, id: "invalid_request", code: 10, message: "The body is not the JSON it should be"}
 	errRequestID   = &refusal{status: http.StatusBadRequest, id: "invalid_request_id", code: 3, message: "request_id must be letters, digits, dots and hyphens"}
 	errAppID       = &refusal{status: http.StatusForbidden, id: "invalid_app_id", code: 2, message: "The app is not served here"}
-	errTooMany     = &refusal{status: http.StatusTooManyRequests, id: "rate_limit_exceeded", code: 7, message: "Too many logins from one address; try again in a minute"}
 	errCrowded     = &refusal{status: http.StatusForbidden, id: "access_denied", code: 101, message: "The user has too many conversations"}
 )
+
+func tooMany(wait time.Duration) *refusal {
+	return &refusal{
+		status: http.StatusTooManyRequests, id: "rate_limit_exceeded", code: 7,
+		message: "Too many requests; try again in " + strconv.Itoa(seconds(wait)) + " s", wait: wait,
+	}
+}
+
+func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 func invalidProperty(property, reason string) *refusal {
 	return &refusal{
@@ -111,7 +126,12 @@ func (a *admission) refusalOf(ctx context.Context, err error, what string) *refu
 	if f, ok := errors.AsType[*bridge.FieldError](err); ok {
 		return invalidProperty(f.Field, f.Reason)
 	}
+	if s, ok := errors.AsType[*served.ShareError](err); ok {
+		return tooMany(s.RetryAfter)
+	}
 	switch {
+	case errors.Is(err, bridge.ErrShare):
+		return tooMany(bridge.BusyRetryAfter)
 	case errors.Is(err, bridge.ErrNoRecord):
 		return errNotFound
 	case errors.Is(err, bridge.ErrRecordTaken):
@@ -126,12 +146,9 @@ func (a *admission) refusalOf(ctx context.Context, err error, what string) *refu
 	return errInternal
 }
 
-// retryAfter is what a client is told to wait, in seconds.
-const retryAfter = 5
-
 func (a *admission) writeRefusal(w http.ResponseWriter, r *refusal) {
-	if r.status == http.StatusServiceUnavailable || r.status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	if r.wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(r.wait)))
 	}
 	writeJSON(w, r.status, a.errorObject(r))
 }

@@ -96,6 +96,9 @@ func (api *socketAPI) prepare(ctx context.Context, a *ask, id *string) error {
 		}
 		a.id = *id
 	}
+	if err := api.userShares.Spend(ctx, a.socket.user.id); err != nil {
+		return err
+	}
 	p, err := api.identityOf(ctx, a.socket.user)
 	a.view = view{api.history, a.socket.version, p, a.socket.session.app()}
 	return err
@@ -243,7 +246,8 @@ func (h *history) encodedChange(ctx context.Context, v view, c change) (json.Raw
 	return encode(body)
 }
 
-// handleSignal takes typing. A signal that makes no sense gets no answer.
+// handleSignal takes typing. A signal that makes no sense, or is one of too many, gets
+// no answer.
 func (api *socketAPI) handleSignal(ctx context.Context, s *socket, f *frame) error {
 	var data struct {
 		Action string `json:"action"`
@@ -254,6 +258,10 @@ func (api *socketAPI) handleSignal(ctx context.Context, s *socket, f *frame) err
 	state, known := stateOf(data.Action)
 	uuid, named := uuidOf(f.Body.Object.ID, prefixConversation)
 	if !known || !named {
+		return nil
+	}
+	if err := api.userShares.Spend(ctx, s.user.id); err != nil {
+		api.core.LeftOut("too_many")
 		return nil
 	}
 	thread := threadOf(uuid)

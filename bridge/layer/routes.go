@@ -50,7 +50,9 @@ const (
 type call struct {
 	*http.Request
 	body []byte
-	// login and view are those of the session; empty where none is needed.
+	// user is whose share of everything the request takes, empty where that is not
+	// known; login and view are those of the session.
+	user  string
 	login *login
 	view  view
 }
@@ -82,6 +84,12 @@ const (
 	// of each.
 	bodiesInFlight = 64 << 20
 	freeBody       = 64 << 10
+	// ownPart is what part of them one user may hold, or one source that is not logged
+	// in; the largest content always fits.
+	ownPart = 4
+	// userAtOnce and sourceAtOnce are how many requests these may have under way.
+	userAtOnce   = 16
+	sourceAtOnce = 256
 )
 
 // Routes implements [bridge.Adapter].
@@ -172,18 +180,26 @@ func (api *restAPI) respond(w http.ResponseWriter, r *http.Request, needs access
 		if err != nil {
 			return response{}, err
 		}
-		c.login, c.view = who, view{api.history, c.view.version, who.identity, who.session.app()}
+		c.user, c.login, c.view = who.identity.User, who, view{api.history, c.view.version, who.identity, who.session.app()}
 	}
 	if needs.before != nil {
 		if err := needs.before(r.Context(), c); err != nil {
 			return response{}, err
 		}
 	}
-	held := api.bodies.Reader(http.MaxBytesReader(w, r.Body, needs.maxBytes), freeBody)
+	share, err := api.enter(c)
+	if err != nil {
+		return response{}, err
+	}
+	defer share.Leave()
+	held := share.Reader(api.bodies, http.MaxBytesReader(w, r.Body, needs.maxBytes), freeBody)
 	defer held.Release()
 	body, err := io.ReadAll(held)
 	if errors.Is(err, served.ErrBudget) {
 		return response{}, errUnavailable
+	}
+	if share, ok := errors.AsType[*served.ShareError](err); ok {
+		return response{}, share
 	}
 	if err != nil {
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
@@ -193,6 +209,18 @@ func (api *restAPI) respond(w http.ResponseWriter, r *http.Request, needs access
 	}
 	c.body = body
 	return do(r.Context(), c)
+}
+
+// enter begins a request as a part of what its user may have, or its source where
+// nobody is logged in.
+func (api *restAPI) enter(c *call) (*served.Share, error) {
+	if c.user != "" {
+		return api.userShares.Enter(c.Context(), c.user)
+	}
+	if source := served.Source(c.Request, api.cfg.ClientHeader); source != "" {
+		return api.sourceShares.Enter(c.Context(), source)
+	}
+	return nil, nil
 }
 
 // versionOf reads the version of the API out of an Accept header (Client API,

@@ -31,8 +31,8 @@ type login struct {
 
 // createNonce answers POST /nonces.
 func (api *restAPI) createNonce(ctx context.Context, c *call) (response, error) {
-	if !api.logins.Allow(c.Request) {
-		return response{}, errTooMany
+	if wait := api.logins.Spend(c.Request); wait > 0 {
+		return response{}, tooMany(wait)
 	}
 	nonce, err := api.nonces.issue(ctx)
 	if err != nil {
@@ -47,8 +47,8 @@ func (api *restAPI) createSession(ctx context.Context, c *call) (response, error
 		IdentityToken string `json:"identity_token"`
 		AppID         string `json:"app_id"`
 	}
-	if !api.logins.Allow(c.Request) {
-		return response{}, errTooMany
+	if wait := api.logins.Spend(c.Request); wait > 0 {
+		return response{}, tooMany(wait)
 	}
 	if err := decodeBody(c.body, &req); err != nil {
 		return response{}, err

@@ -23,6 +23,9 @@ const (
 	maxFrame = 256 << 10
 	// maxSockets is how many connections there may be.
 	maxSockets = 50_000
+	// maxDevices is how many of them one user may have; one more ends the oldest, which
+	// a device that came back has left behind.
+	maxDevices = 16
 	// socketBacklog is how many bytes may wait for one reader, which is a replay
 	// and as much again; socketReserve is how many of them every connection has
 	// for itself. Beyond that all connections together have layerBacklog. Who is
@@ -46,6 +49,7 @@ var (
 	endOfSession = served.Reason{Code: websocket.StatusPolicyViolation, Text: "the session ended"}
 	restart      = served.Reason{Code: websocket.StatusServiceRestart, Text: "the server restarts"}
 	ourError     = served.Reason{Code: websocket.StatusInternalError, Text: "something went wrong"}
+	otherDevices = served.Reason{Code: websocket.StatusTryAgainLater, Text: "the user has too many connections"}
 	nonsense     = served.Reason{Code: websocket.StatusUnsupportedData, Text: "frames must be JSON text"}
 )
 

@@ -94,11 +94,14 @@ func (u *users) endSession(id string, session int64) {
 	}
 }
 
-// join adds a socket.
+// join adds a socket, for which the oldest goes where there are too many.
 func (u *user) join(s *socket) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.sockets = append(u.sockets, s)
+	for _, old := range u.sockets[:max(0, len(u.sockets)-maxDevices)] {
+		old.End(otherDevices)
+	}
 }
 
 // part removes a socket and returns the threads in which its device was typing,

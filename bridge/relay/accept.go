@@ -41,8 +41,7 @@ func (c *core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 	}
 	var done bridge.Accepted
 	if len(batch.Entries) > 0 || len(batch.Records) > 0 {
-		b.begin(batch.Entries)
-		seqs, err := b.journal.Append(ctx, batch)
+		seqs, err := c.store(ctx, batch)
 		if err != nil {
 			b.metrics.refused(c.channel, err)
 			return bridge.Accepted{}, err
@@ -59,6 +58,19 @@ func (c *core) Accept(ctx context.Context, events []bridge.Event, records ...bri
 	}
 	done.Events += c.observe(ctx, events)
 	return done, nil
+}
+
+// store makes a batch durable, if its consumers may have as much pending.
+func (c *core) store(ctx context.Context, batch bridge.Batch) (seqs []int64, err error) {
+	if c.bridge.channels[c.channel].Served {
+		kept, err := c.bridge.shares.promise(batch.Entries)
+		if err != nil {
+			return nil, err
+		}
+		defer kept()
+	}
+	c.bridge.begin(batch.Entries)
+	return c.bridge.journal.Append(ctx, batch)
 }
 
 // batch turns events into journal entries. first holds the index of the entry of

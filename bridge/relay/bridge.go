@@ -87,6 +87,9 @@ type Options struct {
 	// UnclaimedFor is how long what LivePerson says of a conversation nobody knows
 	// is kept where it may be ours; [defaultUnclaimedFor] when zero.
 	UnclaimedFor time.Duration
+	// ConsumerShare is how many events of one consumer of a channel that is
+	// [bridge.Channel.Served] may be pending; 0 for no limit.
+	ConsumerShare int
 	// MaxInFlight is the most concurrent deliveries to LivePerson, and to each
 	// channel.
 	MaxInFlight int
@@ -135,6 +138,7 @@ type Bridge struct {
 	news      *news
 	offers    *offers
 	denied    *denied
+	shares    *shares
 	identity  *identity
 	uploads   *uploads
 	files     *files
@@ -178,6 +182,7 @@ func New(o Options) (*Bridge, error) {
 		levels:    newLevels(o.Metrics, o.Logger),
 		directory: newDirectory(o.Journal),
 		openings:  newOpenings(o.Journal, o.Logger),
+		shares:    newShares(int64(o.ConsumerShare), o.Journal.LastSeq()),
 		schedule:  schedule.New(),
 		adapters:  map[string]bridge.Adapter{},
 		channels:  map[string]bridge.Channel{},

@@ -106,10 +106,18 @@ func (b *Bridge) committed(entries []bridge.Entry) {
 		e := &entries[i]
 		b.metrics.accepted.WithLabelValues(e.Lane.Channel, e.Lane.Direction.String(), string(e.Kind)).Inc()
 		b.messageOnItsWay(e)
+		b.takeShare(e, 1)
 		b.clockOf(e.Lane.Direction.Opposite()).Traffic(e.ThreadKey())
 		if l := b.lanesOf(e.Lane); l != nil {
 			l.Add(e)
 		}
+	}
+}
+
+// takeShare notes that an entry waits for LivePerson, or does no more.
+func (b *Bridge) takeShare(e *bridge.Entry, by int64) {
+	if b.channels[e.Lane.Channel].Served {
+		b.shares.moved(e, by)
 	}
 }
 

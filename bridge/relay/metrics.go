@@ -45,7 +45,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 	m := &metrics{
 		accepted:   reg.counters("lpbridge_events_accepted_total", "Events made durable, by channel, direction and kind.", "channel", "direction", "kind"),
 		duplicates: reg.counters("lpbridge_events_duplicate_total", "Events that were known already.", "channel", "direction"),
-		refusals:   reg.counters("lpbridge_events_refused_total", "Requests whose events could not be stored, by reason.", "channel", "reason"),
+		refusals:   reg.counters("lpbridge_events_refused_total", "Requests whose events could not be stored, by reason: busy, share (of one consumer), record, storage.", "channel", "reason"),
 		deliveries: reg.counters("lpbridge_deliveries_total", "Deliveries by channel, direction, kind and outcome.", "channel", "direction", "kind", "outcome"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lpbridge_delivery_duration_seconds", Help: "How long deliveries took.", Buckets: latencyBuckets,
@@ -111,6 +111,8 @@ func (m *metrics) refused(channel string, err error) {
 	switch {
 	case errors.Is(err, bridge.ErrBusy):
 		reason = "busy"
+	case errors.Is(err, bridge.ErrShare):
+		reason = "share"
 	case errors.Is(err, bridge.ErrRecordTaken):
 		reason = "record"
 	}

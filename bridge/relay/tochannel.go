@@ -98,6 +98,7 @@ func idsIn(known []bridge.LedgerEntry, key bridge.ThreadKey) []bridge.EventID {
 // go on.
 func (b *Bridge) settled(e *bridge.Entry, v lane.Verdict) {
 	b.messageLeft(e)
+	b.takeShare(e, -1)
 	if v.Final == bridge.Dead {
 		b.levels.died(e, v)
 	}

@@ -15,7 +15,7 @@ import (
 func TestBudgetOfBodies(t *testing.T) {
 	b := NewBudget(1000)
 	read := func(n int) (*BudgetReader, error) {
-		r := b.Reader(strings.NewReader(strings.Repeat("x", n)), 100)
+		r := b.reader(strings.NewReader(strings.Repeat("x", n)), 100)
 		got, err := io.ReadAll(r)
 		if err == nil && len(got) != n {
 			t.Errorf("%d of %d bytes", len(got), n)
@@ -58,7 +58,7 @@ func TestRatesOfOneSource(t *testing.T) {
 		r := NewRates(10, "")
 		allowed := func(remote string, times int) (n int) {
 			for range times {
-				if r.Allow(requestFrom(t, remote)) {
+				if r.Spend(requestFrom(t, remote)) == 0 {
 					n++
 				}
 			}
@@ -86,7 +86,7 @@ func TestRatesOfOneSource(t *testing.T) {
 			t.Errorf("a network may %d, want 10", got)
 		}
 	})
-	if !NewRates(0, "").Allow(requestFrom(t, "203.0.113.1:1")) {
+	if NewRates(0, "").Spend(requestFrom(t, "203.0.113.1:1")) != 0 {
 		t.Error("no limit is a limit")
 	}
 }
@@ -106,7 +106,7 @@ func TestRatesBehindAProxy(t *testing.T) {
 		for _, v := range tc.told {
 			header = append(header, "X-Forwarded-For", v)
 		}
-		if got := r.Allow(requestFrom(t, "192.0.2.1:1", header...)); got != tc.allow {
+		if got := r.Spend(requestFrom(t, "192.0.2.1:1", header...)) == 0; got != tc.allow {
 			t.Errorf("request %d with %q: %v", i, tc.told, got)
 		}
 	}

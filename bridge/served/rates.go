@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -14,19 +15,11 @@ import (
 type Rates struct {
 	// header names the client where a proxy stands before us; empty for none.
 	header   string
-	each     rate.Limit
-	burst    int
-	limiters *Cache[netip.Prefix, *rate.Limiter]
+	limiters *limiters[netip.Prefix]
 }
 
-const (
-	// ratesBytes is what all sources together may take of memory. A source that
-	// is forgotten begins anew.
-	ratesBytes   = 8 << 20
-	limiterBytes = 128
-	// A network of IPv6 is one source: who has one address has them all.
-	sourceBits6 = 64
-)
+// A network of IPv6 is one source: who has one address has them all.
+const sourceBits6 = 64
 
 // NewRates allows a source so many a minute; 0 is no limit. header is the one in
 // which a proxy tells the address of its client.
@@ -34,35 +27,81 @@ func NewRates(perMinute int, header string) *Rates {
 	if perMinute <= 0 {
 		return nil
 	}
-	return &Rates{
-		header: header, each: rate.Limit(float64(perMinute) / 60), burst: perMinute,
-		limiters: NewCache[netip.Prefix](ratesBytes, func(*rate.Limiter) int { return limiterBytes }),
-	}
+	return &Rates{header: header, limiters: newLimiters[netip.Prefix](perMinute)}
 }
 
-// Allow reports whether the source of a request may do it once more. Our own host
-// always may, for it is a proxy that tells no source, or ourselves.
-func (r *Rates) Allow(req *http.Request) bool {
+// Spend returns 0 if the source of a request may do it once more, or else when it
+// may. Our own host always may, for it is a proxy that tells no source, or ourselves.
+func (r *Rates) Spend(req *http.Request) (wait time.Duration) {
 	if r == nil {
-		return true
+		return 0
 	}
-	source, limited := r.source(req)
+	source, limited := sourceOf(req, r.header)
 	if !limited {
-		return true
+		return 0
 	}
-	limiter, err := r.limiters.Get(req.Context(), source, func(context.Context) (*rate.Limiter, error) {
-		return rate.NewLimiter(r.each, r.burst), nil
-	})
-	// Only a request that nobody waits for any more gets no limiter.
-	return err == nil && limiter.Allow()
+	return r.limiters.spend(req.Context(), source)
 }
 
-// source is where a request comes from, false where that has no limit. Of a list,
+// limiters bound how often each of many may do something. Nil allows everything.
+type limiters[K comparable] struct {
+	each  rate.Limit
+	burst int
+	all   *Cache[K, *rate.Limiter]
+}
+
+const (
+	// ratesBytes is what all limiters together may take of memory. Who is
+	// forgotten begins anew.
+	ratesBytes   = 8 << 20
+	limiterBytes = 128
+)
+
+// newLimiters allow each so many a minute, also at once; 0 is no limit.
+func newLimiters[K comparable](perMinute int) *limiters[K] {
+	if perMinute <= 0 {
+		return nil
+	}
+	return &limiters[K]{
+		each: rate.Limit(float64(perMinute) / 60), burst: perMinute,
+		all: NewCache[K](ratesBytes, func(*rate.Limiter) int { return limiterBytes }),
+	}
+}
+
+// spend returns 0 when it may be done once more, or else when it may.
+func (l *limiters[K]) spend(ctx context.Context, who K) (wait time.Duration) {
+	if l == nil {
+		return 0
+	}
+	limiter, err := l.all.Get(ctx, who, func(context.Context) (*rate.Limiter, error) {
+		return rate.NewLimiter(l.each, l.burst), nil
+	})
+	if err != nil {
+		// Loading it cannot fail.
+		return 0
+	}
+	taken := limiter.Reserve()
+	if wait = taken.Delay(); wait > 0 {
+		taken.Cancel()
+	}
+	return wait
+}
+
+// Source is who a request comes from, as far as limits of sources go: empty where it
+// has none, as on our own host.
+func Source(req *http.Request, header string) string {
+	if source, limited := sourceOf(req, header); limited {
+		return source.String()
+	}
+	return ""
+}
+
+// sourceOf is where a request comes from, false where that has no limit. Of a list,
 // what the last proxy added is its own word, and all before that anybody's.
-func (r *Rates) source(req *http.Request) (netip.Prefix, bool) {
+func sourceOf(req *http.Request, header string) (netip.Prefix, bool) {
 	text := req.RemoteAddr
-	if r.header != "" {
-		told := strings.Join(req.Header.Values(r.header), ",")
+	if header != "" {
+		told := strings.Join(req.Header.Values(header), ",")
 		if told = strings.TrimSpace(told[strings.LastIndexByte(told, ',')+1:]); told != "" {
 			text = told
 		}

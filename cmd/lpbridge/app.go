@@ -135,7 +135,7 @@ func (a *app) makeBridge() (err error) {
 		VerifySignature: func(header string, body []byte) error { return a.lp.secrets.Verify(header, body) },
 		TryCredential:   a.lp.tryCredential,
 		Notifications:   relay.Notifications(c.Notifications), EchoWait: s.Bridge.EchoWait, UnclaimedFor: s.Bridge.UnclaimedFor,
-		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight,
+		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight, ConsumerShare: s.Bridge.ConsumerShare(),
 		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments), Documents: c.Documents,
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AttachmentsOfOurOwn: s.contained, AgentProfiles: c.AgentProfiles, UserAgent: userAgent(),
 		Routing: routing(c), Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
