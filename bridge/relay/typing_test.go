@@ -333,3 +333,49 @@ func TestThrottledTypingDelaysNoMessage(t *testing.T) {
 		}
 	})
 }
+
+// TestTypingIsShownAgainAfterAnOutage: the harmless call that asks whether LivePerson
+// is back ends what the agent sees of a consumer whose message waits. Who goes on
+// typing is shown right after that message, whatever device it is.
+func TestTypingIsShownAgainAfterAnOutage(t *testing.T) {
+	for _, devices := range [][]string{{""}, {"a"}, {"a", "b"}} {
+		for _, outage := range []time.Duration{12 * time.Second, time.Minute, time.Hour} {
+			t.Run(fmt.Sprint(devices, " ", outage), func(t *testing.T) {
+				inBubble(t, rigOptions{quiet: true, echoWait: 35 * time.Second}, func(t *testing.T, r *rig) {
+					r.begin("t-1")
+					typing := func(state bridge.TypingState) {
+						for _, d := range devices {
+							e := event(bridge.KindTyping, "t-1", "")
+							e.Typing = &bridge.Typing{State: state, Device: d}
+							r.accept(e)
+						}
+					}
+					typing(bridge.Composing)
+					time.Sleep(2 * time.Second)
+					well := r.down()
+					r.say("t-1", "e-1", "in the outage")
+					for left := outage; left > 0; left -= 10 * time.Second {
+						time.Sleep(min(left, 10*time.Second))
+						typing(bridge.Composing)
+					}
+					well()
+					for i := 0; !slices.Contains(r.allConsumerTexts(), "in the outage") && i < 3000; i++ {
+						time.Sleep(100 * time.Millisecond)
+						if i%100 == 0 {
+							typing(bridge.Composing)
+						}
+					}
+					time.Sleep(time.Second)
+					if len(r.typists()) != 1 {
+						t.Errorf("the agent sees no typing: %v", r.wire.timeline())
+					}
+					typing(bridge.Stopped)
+					time.Sleep(10 * time.Second)
+					if still := r.typists(); len(still) > 0 || r.marks(bridge.ToLivePerson) > 0 {
+						t.Errorf("typing in %v", still)
+					}
+				})
+			})
+		}
+	}
+}
