@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lpbridge/bridge/console"
-	"lpbridge/tools/progress"
+	"lpbridge/internal/progress"
 )
 
 // deadLettersTime bounds one call of the command to the running bridge, but for exports.

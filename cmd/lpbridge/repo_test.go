@@ -214,6 +214,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 	allowed := map[string][]string{
 		"config":                   {},
 		"internal/attempt":         {},
+		"internal/progress":        {},
 		"lpauth":                   {"internal/attempt"},
 		"connector":                {"internal/attempt", "lpauth"},
 		"connector/lpsim":          {},
@@ -238,11 +239,12 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"cmd/lpsim":          {"config", "connector/lpsim", "connector/lpsim/scenario"},
 		"tools/lpload":       {"connector/lpsim"},
 		"tools/module":       {},
-		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim", "tools/progress"},
+		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim", "internal/progress"},
 	}
 	switch {
 	case folder == "cmd/lpbridge":
-		return true
+		// What users run stands on nothing that is made for developers.
+		return !strings.HasPrefix(other, "tools/")
 	case adapterFolders[folder]:
 		return slices.Contains([]string{"bridge", "bridge/farside", "bridge/served", "config"}, other) ||
 			strings.HasPrefix(other, folder+"/")

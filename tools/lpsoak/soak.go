@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"lpbridge/tools/progress"
+	"lpbridge/internal/progress"
 )
 
 const (
