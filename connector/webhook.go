@@ -69,9 +69,13 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) int {
 		return http.StatusOK
 	}
 	if w.Handle(r.Context(), n) != nil {
+		rw.Header().Set("Retry-After", unhandledRetry)
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusOK
 }
+
+// unhandledRetry is when what could not be handled may be sent again, in seconds.
+const unhandledRetry = "5"
 
 func mine(said, known string) bool { return said == "" || known == "" || said == known }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -83,6 +84,8 @@ func (c *Console) serveReady(w http.ResponseWriter, req *http.Request) {
 	}
 	status := http.StatusOK
 	if !answer.Ready {
+		// It is found out anew by then.
+		w.Header().Set("Retry-After", strconv.Itoa(int(readyCache.Seconds())))
 		status = http.StatusServiceUnavailable
 	}
 	writeJSON(w, status, answer)

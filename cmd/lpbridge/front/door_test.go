@@ -86,3 +86,13 @@ func TestSink(t *testing.T) {
 		}
 	}
 }
+
+// TestDoorWithoutABridge: before the bridge is there, and while it is away, who asks is
+// told to come again.
+func TestDoorWithoutABridge(t *testing.T) {
+	s := newStand(t, nil)
+	status, header, body := s.ask(t, http.MethodPost, "/channels/webhook", `{"id":"1","type":"message"}`)
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") != "1" || header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %v %s", status, header, body)
+	}
+}

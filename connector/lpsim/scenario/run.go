@@ -42,6 +42,8 @@ func (r *Runner) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		c.ServeHTTP(w, req)
 		return
 	}
+	// A scenario begins when the one before has ended.
+	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
 }
 
