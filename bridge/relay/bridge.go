@@ -182,7 +182,7 @@ func New(o Options) (*Bridge, error) {
 		levels:    newLevels(o.Metrics, o.Logger),
 		directory: newDirectory(o.Journal),
 		openings:  newOpenings(o.Journal, o.Logger),
-		shares:    newShares(int64(o.ConsumerShare), o.Journal.LastSeq()),
+		shares:    newShares(int64(o.ConsumerShare)),
 		schedule:  schedule.New(),
 		adapters:  map[string]bridge.Adapter{},
 		channels:  map[string]bridge.Channel{},

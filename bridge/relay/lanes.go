@@ -12,6 +12,7 @@ import (
 // makeLanes builds the lanes of both directions. Channels get lanes of their
 // own, so that one that is slow holds up none of the others.
 func (b *Bridge) makeLanes(work context.Context) {
+	b.shares.after = b.journal.LastSeq()
 	base := lane.Work{
 		Spawn:   func(run func(context.Context)) { go run(work) },
 		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.messageOnItsWay, Unloaded: b.messageLeft,

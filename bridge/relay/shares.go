@@ -13,7 +13,7 @@ import (
 type shares struct {
 	// most is how many events of one consumer may be pending, 0 for no limit.
 	most int64
-	// after is the last Seq of earlier processes.
+	// after is the last Seq of earlier processes, known when work begins.
 	after int64
 	seed  maphash.Seed
 
@@ -23,8 +23,8 @@ type shares struct {
 	pending, promised map[uint64]int64
 }
 
-func newShares(most, after int64) *shares {
-	return &shares{most: most, after: after, seed: maphash.MakeSeed(), pending: map[uint64]int64{}, promised: map[uint64]int64{}}
+func newShares(most int64) *shares {
+	return &shares{most: most, seed: maphash.MakeSeed(), pending: map[uint64]int64{}, promised: map[uint64]int64{}}
 }
 
 // promise holds room for entries until the returned function is called, or says
