@@ -30,7 +30,7 @@ const (
 
 // typist is a clock of typing, as notifications use it.
 type typist interface {
-	Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.TypingState)
+	Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.TypingState, trace string)
 	Disconnected(key bridge.ThreadKey)
 	Forget(key bridge.ThreadKey, conversation string)
 	Present(key bridge.ThreadKey, there func(id string) bool)
@@ -254,8 +254,9 @@ func (n *news) keep(ctx context.Context, in *intake) error {
 	if err := n.append(ctx, in); err != nil {
 		return err
 	}
+	kept := n.trace(ctx)
 	for _, c := range in.cues {
-		n.agentTyping.Observe(c.thread, c.agent, c.state)
+		n.agentTyping.Observe(c.thread, c.agent, c.state, kept)
 	}
 	for i := range in.echoes {
 		if err := n.settleEcho(ctx, &in.echoes[i]); err != nil {

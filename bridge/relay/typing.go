@@ -12,6 +12,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/relay/lane"
 	"lpbridge/bridge/relay/typing"
+	"lpbridge/bridge/tracing"
 	"lpbridge/connector"
 )
 
@@ -51,7 +52,7 @@ func (b *Bridge) makeClocks() {
 		Target:   func(string) bridge.TypingTarget { return LivePersonTyping },
 		Expired:  bridge.Paused,
 		Where:    b.conversationShowing,
-		Say:      b.sayToLivePerson,
+		Say:      tracedTyping(b.opts.Tracer, bridge.ToLivePerson, b.sayToLivePerson),
 		Marks:    composingMarks{b.journal, bridge.ToLivePerson},
 		Schedule: b.schedule,
 		InFlight: typingInFlight,
@@ -61,7 +62,7 @@ func (b *Bridge) makeClocks() {
 		Source:   func(string) bridge.TypingSource { return AgentsTyping },
 		Target:   func(channel string) bridge.TypingTarget { return b.channels[channel].TypingOut },
 		Expired:  bridge.Stopped,
-		Say:      b.sayToChannel,
+		Say:      tracedTyping(b.opts.Tracer, bridge.ToChannel, b.sayToChannel),
 		Marks:    composingMarks{b.journal, bridge.ToChannel},
 		Schedule: b.schedule,
 		InFlight: typingInFlight,
@@ -74,6 +75,19 @@ func (b *Bridge) makeClocks() {
 			Name: "lpbridge_typing_owed", Help: "Typing that ended and may still be shown, by direction.",
 			ConstLabels: prometheus.Labels{"direction": direction.String()},
 		}, func() float64 { return float64(clock.Owed()) }))
+	}
+}
+
+// tracedTyping makes a span of each call; without a tracer it is the call itself.
+func tracedTyping(t *tracing.Tracer, d bridge.Direction, say func(context.Context, typing.Call) typing.Result) func(context.Context, typing.Call) typing.Result {
+	if t == nil {
+		return say
+	}
+	return func(ctx context.Context, call typing.Call) typing.Result {
+		ctx, end := t.Typing(ctx, call.Thread.Channel, d, call.State, call.Trace)
+		r := say(ctx, call)
+		end(r.End.String(), r.End == typing.Applied)
+		return r
 	}
 }
 
@@ -132,7 +146,7 @@ func (b *Bridge) consumerTypes(ctx context.Context, key bridge.ThreadKey, what *
 		b.metrics.typed(bridge.ToLivePerson, "no_conversation")
 		return
 	}
-	b.consumerTyping.Observe(key, bridge.Agent{ID: what.Device}, what.State)
+	b.consumerTyping.Observe(key, bridge.Agent{ID: what.Device}, what.State, b.opts.Tracer.Kept(ctx))
 }
 
 // conversationShowing is the conversation that shows what a thread's consumer

@@ -100,10 +100,7 @@ func (t *Tracer) Delivery(ctx context.Context, e *bridge.Entry) (_ context.Conte
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.String("lpbridge.channel", e.Lane.Channel), attribute.String("lpbridge.direction", e.Lane.Direction.String()),
 		attribute.String("lpbridge.kind", string(e.Kind)), attribute.Int64("lpbridge.seq", e.Seq), attribute.Int("lpbridge.attempt", e.Attempts+1))}
-	if kept := cmp.Or(e.Trace, bridge.TraceOf(e.Payload)); kept != "" {
-		ctx = t.w3c.Extract(ctx, propagation.MapCarrier{"traceparent": kept})
-		options = append(options, trace.WithLinks(trace.LinkFromContext(ctx, attribute.String("lpbridge.link", "accepted"))))
-	}
+	ctx, options = t.goOn(ctx, cmp.Or(e.Trace, bridge.TraceOf(e.Payload)), "accepted", options)
 	ctx, span := t.tracer.Start(ctx, "deliver "+e.Lane.Direction.String(), options...) //nolint:spancheck // who makes the delivery ends it
 	return ctx, func(outcome string) {                                                 //nolint:spancheck // as above
 		span.SetAttributes(attribute.String("lpbridge.outcome", outcome))
@@ -112,6 +109,38 @@ func (t *Tracer) Delivery(ctx context.Context, e *bridge.Entry) (_ context.Conte
 		}
 		span.End()
 	}
+}
+
+// Typing begins the span of one call that tells of typing or takes it back. It belongs
+// to the trace of what the source said last, and links to it: what is told is decided
+// by the clock, which may be long after. end must be called with how the call ended, and
+// whether that is well.
+func (t *Tracer) Typing(
+	ctx context.Context, channel string, d bridge.Direction, state bridge.TypingState, kept string,
+) (_ context.Context, end func(outcome string, well bool)) {
+	if t == nil {
+		return ctx, func(string, bool) {}
+	}
+	options := []trace.SpanStartOption{trace.WithAttributes(
+		attribute.String("lpbridge.channel", channel), attribute.String("lpbridge.direction", d.String()), attribute.String("lpbridge.typing", string(state)))}
+	ctx, options = t.goOn(ctx, kept, "observed", options)
+	ctx, span := t.tracer.Start(ctx, "typing "+d.String(), options...) //nolint:spancheck // who makes the call ends it
+	return ctx, func(outcome string, well bool) {                      //nolint:spancheck // as above
+		span.SetAttributes(attribute.String("lpbridge.outcome", outcome))
+		if !well {
+			span.SetStatus(codes.Error, outcome)
+		}
+		span.End()
+	}
+}
+
+// goOn has a span belong to a trace that was kept, if any, and link to where that was.
+func (t *Tracer) goOn(ctx context.Context, kept, what string, options []trace.SpanStartOption) (context.Context, []trace.SpanStartOption) {
+	if kept == "" {
+		return ctx, options
+	}
+	ctx = t.w3c.Extract(ctx, propagation.MapCarrier{"traceparent": kept})
+	return ctx, append(options, trace.WithLinks(trace.LinkFromContext(ctx, attribute.String("lpbridge.link", what))))
 }
 
 // Transport makes a span of each call that belongs to a trace and lets it go on at

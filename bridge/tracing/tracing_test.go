@@ -56,6 +56,8 @@ func TestOffCostsNothing(t *testing.T) {
 		ctx, end := off.Delivery(context.Background(), entry)
 		entry.Payload = bridge.WithTrace(entry.Payload, off.Kept(ctx))
 		end("delivered")
+		_, told := off.Typing(ctx, "webhook", bridge.ToLivePerson, bridge.Composing, off.Kept(ctx))
+		told("applied", true)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -69,5 +71,7 @@ func BenchmarkOff(b *testing.B) {
 		ctx, end := off.Delivery(context.Background(), entry)
 		entry.Payload = bridge.WithTrace(entry.Payload, off.Kept(ctx))
 		end("delivered")
+		_, told := off.Typing(ctx, "webhook", bridge.ToLivePerson, bridge.Composing, off.Kept(ctx))
+		told("applied", true)
 	}
 }

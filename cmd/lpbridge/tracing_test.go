@@ -183,6 +183,68 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// TestTypingIsTraced: what tells of typing and takes it back belongs to the trace of the
+// request that said so, each way.
+func TestTypingIsTraced(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	c := &collector{}
+	server := httptest.NewServer(c)
+	t.Cleanup(server.Close)
+	p := s.run(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL, "OTEL_BSP_SCHEDULE_DELAY": "50"})
+	s.post(p, message("planted-thread", "planted-event", "planted words"))
+	s.awaitTexts("planted-thread", "planted words")
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	types := func(state, parent string) {
+		body := typing("planted-thread", state)
+		header := signed(t, body)
+		header.Set("Traceparent", "00-"+trace+"-"+parent+"-01")
+		if a := do(t, http.MethodPost, p.public+"/channels/webhook", header, body); a.status != http.StatusOK {
+			t.Fatalf("answered %d: %s", a.status, a.body)
+		}
+	}
+	told := func(state, parent string) {
+		t.Helper()
+		door := c.find(t, "the request", func(s *collected) bool { return s.TraceID == trace && s.ParentSpanID == parent })
+		span := c.find(t, state, func(s *collected) bool {
+			return s.TraceID == trace && s.Name == "typing to_liveperson" && s.attribute("lpbridge.typing") == state && s.attribute("lpbridge.outcome") == "applied"
+		})
+		if span.ParentSpanID != door.SpanID || len(span.Links) != 1 || span.Links[0].SpanID != door.SpanID || span.attribute("lpbridge.channel") != "webhook" {
+			t.Errorf("%s is %+v", state, span)
+		}
+		c.find(t, "the SEND", func(s *collected) bool {
+			return s.ParentSpanID == span.SpanID && s.Kind == 3 && s.attribute("http.response.status_code") == "200"
+		})
+	}
+	types("composing", "b7ad6b7169203331")
+	told("composing", "b7ad6b7169203331")
+	types("stopped", "b7ad6b7169203332")
+	told("stopped", "b7ad6b7169203332")
+	agentTypes := func(state string) {
+		if err := s.sim.AgentTyping(s.conversations("planted-thread")[0].ConversationID, state, lpsim.Agent{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct{ says, want string }{{"COMPOSING", "composing"}, {"ACTIVE", "stopped"}} {
+		agentTypes(step.says)
+		shown := c.find(t, step.want+" at the channel", func(s *collected) bool {
+			return s.Name == "typing to_channel" && s.attribute("lpbridge.typing") == step.want && s.attribute("lpbridge.outcome") == "applied"
+		})
+		c.find(t, "the notification", func(s *collected) bool {
+			return s.SpanID == shown.ParentSpanID && s.Name == "POST /webhooks/liveperson"
+		})
+	}
+	p.terminate()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.Logf("typing:\n%s", c.way(trace, "b7ad6b7169203331", "  ")+c.way(trace, "b7ad6b7169203332", "  "))
+	for _, private := range []string{"planted", "consumer-of"} {
+		if strings.Contains(c.raw, private) {
+			t.Errorf("%q is in the traces", private)
+		}
+	}
+}
+
 // TestTracesAreConfigured: what is wrong is named, and what says nothing or no is off.
 func TestTracesAreConfigured(t *testing.T) {
 	t.Parallel()

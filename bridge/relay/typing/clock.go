@@ -148,8 +148,9 @@ func (c *Clock) change(key bridge.ThreadKey, f func(t *thread, now time.Time)) {
 
 // Observe takes what a source says of a typist. who is an agent, or, towards
 // LivePerson, a device of the thread's one consumer, zero when devices are not
-// told apart. It never blocks.
-func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.TypingState) {
+// told apart. trace is what to keep of the trace it came with, empty when there is
+// none; calls that follow from it carry it. It never blocks.
+func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.TypingState, trace string) {
 	side := c.ensureSide(key.Channel)
 	if !side.works() {
 		return
@@ -175,6 +176,7 @@ func (c *Clock) Observe(key bridge.ThreadKey, who bridge.Agent, state bridge.Typ
 	}
 	now := time.Now()
 	t.age(now)
+	t.trace = trace
 	t.hear(who, state, now)
 	c.plan(t, now)
 }

@@ -234,7 +234,7 @@ func (lab *typingLab) do(t *testing.T, what string) {
 		}
 		c.Recover(marks)
 	default:
-		c.Observe(key, who, bridge.TypingState(verb))
+		c.Observe(key, who, bridge.TypingState(verb), "")
 	}
 }
 
@@ -307,7 +307,7 @@ func BenchmarkObserveChange(b *testing.B) {
 	c, keys := idleClock(b, chatwootSource, bridge.TypingTarget{Shown: true}, 100_000)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		c.Observe(keys[i/2%len(keys)], bridge.Agent{}, [...]bridge.TypingState{bridge.Composing, bridge.Stopped}[i%2])
+		c.Observe(keys[i/2%len(keys)], bridge.Agent{}, [...]bridge.TypingState{bridge.Composing, bridge.Stopped}[i%2], "")
 	}
 }
 
@@ -315,11 +315,11 @@ func BenchmarkObserveChange(b *testing.B) {
 func BenchmarkObserveRepeat(b *testing.B) {
 	c, keys := idleClock(b, bridge.TypingSource{Reported: true, Repeats: true, Hold: time.Hour}, livePersonTarget, 100_000)
 	for _, k := range keys {
-		c.Observe(k, bridge.Agent{}, bridge.Composing)
+		c.Observe(k, bridge.Agent{}, bridge.Composing, "")
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		c.Observe(keys[i%len(keys)], bridge.Agent{}, bridge.Composing)
+		c.Observe(keys[i%len(keys)], bridge.Agent{}, bridge.Composing, "")
 	}
 }
 
@@ -328,7 +328,7 @@ func BenchmarkObserveParallel(b *testing.B) {
 	c, keys := idleClock(b, bridge.TypingSource{Reported: true, Repeats: true, Hold: time.Hour}, livePersonTarget, 100_000)
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
-			c.Observe(keys[i%len(keys)], bridge.Agent{}, bridge.Composing)
+			c.Observe(keys[i%len(keys)], bridge.Agent{}, bridge.Composing, "")
 		}
 	})
 }
@@ -383,7 +383,7 @@ func TestTypingCrowd(t *testing.T) {
 		lab := newTypingLab(t, layerSource, livePersonTarget, bridge.Paused, "")
 		defer lab.stop()
 		for i := range 1200 {
-			lab.clock.Observe(bridge.ThreadKey{Channel: "test", Thread: bridge.ThreadID(fmt.Sprint(i))}, bridge.Agent{}, bridge.Composing)
+			lab.clock.Observe(bridge.ThreadKey{Channel: "test", Thread: bridge.ThreadID(fmt.Sprint(i))}, bridge.Agent{}, bridge.Composing, "")
 		}
 		synctest.Wait()
 		if n := lab.clock.tracked.Load(); n != 1000 {
@@ -416,7 +416,7 @@ func TestTypistCrowd(t *testing.T) {
 		lab := newTypingLab(t, chatwootSource, livePersonTarget, bridge.Paused, "")
 		defer lab.stop()
 		for i := range 1000 {
-			lab.clock.Observe(bridge.ThreadKey{Channel: "test"}, bridge.Agent{ID: fmt.Sprint(i)}, bridge.Composing)
+			lab.clock.Observe(bridge.ThreadKey{Channel: "test"}, bridge.Agent{ID: fmt.Sprint(i)}, bridge.Composing, "")
 		}
 		lab.sleepUntil(100)
 		if n := lab.drops[dropCrowded]; n != 1000-typistsMost {
@@ -484,13 +484,13 @@ func stampede(c *Clock, g int) {
 			time.Sleep(time.Millisecond)
 			c.MessageSent(key, who)
 		case 1:
-			c.Observe(key, who, bridge.Stopped)
+			c.Observe(key, who, bridge.Stopped, "")
 		case 2:
 			c.Disconnected(key)
 		case 3:
 			time.Sleep(time.Duration(i) * time.Millisecond)
 		default:
-			c.Observe(key, who, bridge.Composing)
+			c.Observe(key, who, bridge.Composing, "")
 		}
 	}
 }

@@ -466,7 +466,7 @@ func (p *process) input(e lifeEvent) {
 			_ = c.Clear(ctx, key)
 		})
 	default:
-		c.Observe(key, who, bridge.TypingState(e.verb))
+		c.Observe(key, who, bridge.TypingState(e.verb), "")
 	}
 }
 

@@ -29,6 +29,8 @@ type Call struct {
 	// Agent is who types; zero where the target shows no persons.
 	Agent bridge.Agent
 	State bridge.TypingState
+	// Trace is that of what the source said last; empty when there is none.
+	Trace string
 }
 
 // Result says how a call ended.

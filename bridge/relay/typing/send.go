@@ -152,7 +152,7 @@ func (c *Clock) begin(t *thread) (next *call, ready bool) {
 		return nil, false
 	}
 	t.calling = &call{
-		Call:  Call{Thread: t.seat.thread, Conversation: t.conversation, Agent: l.agent, State: state},
+		Call:  Call{Thread: t.seat.thread, Conversation: t.conversation, Agent: l.agent, State: state, Trace: t.trace},
 		lease: l, mark: l.mark,
 	}
 	if l.state == stateAsked {

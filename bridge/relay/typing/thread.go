@@ -33,6 +33,8 @@ type thread struct {
 	// conversation is where its typing is or was last shown; empty where the
 	// target is the thread.
 	conversation string
+	// trace is that of what the source said last.
+	trace string
 	// leases has one for each person, or one in all when the target shows no
 	// persons.
 	leases []*lease
