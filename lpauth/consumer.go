@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"lpbridge/internal/packed"
 )
 
 // defaultConsumerCache is how many consumers' tokens are kept unless told
@@ -49,8 +51,10 @@ type ConsumerTokensOptions struct {
 	Transport http.RoundTripper
 	// UserAgent may be empty for DefaultUserAgent.
 	UserAgent string
-	// CacheSize is how many consumers are remembered; zero means 10 000.
-	CacheSize int
+	// CacheSize is how many consumers are remembered as they are; zero means 10 000.
+	// Those used before them are remembered packed, in so many bytes.
+	CacheSize   int
+	PackedBytes int
 }
 
 // ConsumerTokens gives the ConsumerJWS of each consumer and remembers the most
@@ -67,6 +71,7 @@ type ConsumerTokens struct {
 	mu     sync.Mutex
 	cached map[ConsumerIdentity]*list.Element // of *cachedConsumer
 	recent list.List                          // most recently used first
+	packed *packed.Values                     // of those used before them
 }
 
 type cachedConsumer struct {
@@ -89,7 +94,7 @@ func NewConsumerTokens(o ConsumerTokensOptions) (*ConsumerTokens, error) {
 	}
 	return &ConsumerTokens{
 		account: o.AccountID, domains: o.Domains, app: o.AppTokens, agent: orDefault(o.UserAgent), client: repeating(o.Transport),
-		most: o.CacheSize, cached: make(map[ConsumerIdentity]*list.Element),
+		most: o.CacheSize, cached: make(map[ConsumerIdentity]*list.Element), packed: packed.New(o.PackedBytes),
 	}, nil
 }
 
@@ -118,9 +123,15 @@ func (c *ConsumerTokens) Consumer(ctx context.Context, identity ConsumerIdentity
 func (c *ConsumerTokens) Invalidate(identity ConsumerIdentity, token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.cached[identity]; ok && e.Value.(*cachedConsumer).consumer.Token == token {
+	if e, ok := c.cached[identity]; ok {
+		if e.Value.(*cachedConsumer).consumer.Token != token {
+			return
+		}
 		c.forget(e)
+	} else if b, ok := c.packed.Get(packedKey(identity)); !ok || unpackConsumer(b).Token != token {
+		return
 	}
+	c.packed.Drop(packedKey(identity))
 }
 
 // Close cancels the lookups under way and waits for them.
@@ -129,12 +140,17 @@ func (c *ConsumerTokens) Close() { c.flights.close() }
 func (c *ConsumerTokens) recall(identity ConsumerIdentity) (Consumer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.cached[identity]
+	if e, ok := c.cached[identity]; ok {
+		c.recent.MoveToFront(e)
+		return e.Value.(*cachedConsumer).consumer, true
+	}
+	b, ok := c.packed.Get(packedKey(identity))
 	if !ok {
 		return Consumer{}, false
 	}
-	c.recent.MoveToFront(e)
-	return e.Value.(*cachedConsumer).consumer, true
+	consumer := unpackConsumer(b)
+	c.use(identity, consumer)
+	return consumer, true
 }
 
 func (c *ConsumerTokens) remember(identity ConsumerIdentity, consumer Consumer) {
@@ -143,9 +159,18 @@ func (c *ConsumerTokens) remember(identity ConsumerIdentity, consumer Consumer) 
 	if e, ok := c.cached[identity]; ok {
 		c.forget(e)
 	}
+	c.packed.Drop(packedKey(identity))
+	c.use(identity, consumer)
+}
+
+// use remembers a consumer as it is, and packs those that make room for it.
+func (c *ConsumerTokens) use(identity ConsumerIdentity, consumer Consumer) {
 	c.cached[identity] = c.recent.PushFront(&cachedConsumer{identity: identity, consumer: consumer})
 	for len(c.cached) > c.most {
-		c.forget(c.recent.Back())
+		last := c.recent.Back()
+		old := last.Value.(*cachedConsumer)
+		c.packed.Put(packedKey(old.identity), packConsumer(old.consumer))
+		c.forget(last)
 	}
 }
 

@@ -12,8 +12,9 @@ import (
 	"lpbridge/bridge"
 )
 
-// rowsKept is how many rows of each kind stay in memory.
-const rowsKept = 16384
+// dialogsKept is how many dialogs are known by name whose name is not that of their
+// conversation, as surveys have it.
+const dialogsKept = 4096
 
 // rows is what the directory needs of the journal.
 type rows interface {
@@ -43,17 +44,17 @@ type directory struct {
 	// writes counts what was saved, so that a row that was read before is not put
 	// into memory after it.
 	writes        atomic.Uint64
-	threads       *lru.Cache[bridge.ThreadKey, *bridge.Thread]
-	conversations *lru.Cache[string, *bridge.Conversation]
+	threads       *keptRows[bridge.ThreadKey, bridge.Thread]
+	conversations *keptRows[string, bridge.Conversation]
 	dialogs       *lru.Cache[string, string]
 }
 
 func newDirectory(r rows) *directory {
 	return &directory{
 		rows:          r,
-		threads:       lastUsed[bridge.ThreadKey, *bridge.Thread](rowsKept),
-		conversations: lastUsed[string, *bridge.Conversation](rowsKept),
-		dialogs:       lastUsed[string, string](rowsKept),
+		threads:       newKeptRows(rowsInUse, packThreadKey, packThread, unpackThread),
+		conversations: newKeptRows(rowsInUse, packConversationKey, packConversation, unpackConversation),
+		dialogs:       lastUsed[string, string](dialogsKept),
 	}
 }
 
@@ -69,13 +70,13 @@ func lastUsed[K comparable, V any](most int) *lru.Cache[K, V] {
 
 // thread returns a thread, nil when it is not known.
 func (d *directory) thread(ctx context.Context, key bridge.ThreadKey) (*bridge.Thread, error) {
-	if t, ok := d.threads.Get(key); ok {
+	if t := d.threads.get(key); t != nil {
 		return t, nil
 	}
 	seen := d.writes.Load()
 	t, err := d.rows.Thread(ctx, key)
 	if t != nil && err == nil && seen == d.writes.Load() {
-		d.threads.PeekOrAdd(key, t)
+		d.threads.offer(key, t)
 	}
 	return t, err
 }
@@ -85,13 +86,13 @@ func (d *directory) conversation(ctx context.Context, id string) (*bridge.Conver
 	if id == "" {
 		return nil, nil
 	}
-	if c, ok := d.conversations.Get(id); ok {
+	if c := d.conversations.get(id); c != nil {
 		return c, nil
 	}
 	seen := d.writes.Load()
 	c, err := d.rows.Conversation(ctx, id)
 	if c != nil && err == nil && seen == d.writes.Load() {
-		d.conversations.PeekOrAdd(id, c)
+		d.conversations.offer(id, c)
 	}
 	return c, err
 }
@@ -102,6 +103,9 @@ func (d *directory) conversationOf(ctx context.Context, id, dialog string) (*bri
 	c, err := d.conversation(ctx, id)
 	if c != nil || err != nil || dialog == "" {
 		return c, err
+	}
+	if c := d.conversations.get(dialog); c != nil && slices.Contains(c.Dialogs, dialog) {
+		return c, nil
 	}
 	if owner, ok := d.dialogs.Get(dialog); ok {
 		return d.conversation(ctx, owner)
@@ -246,23 +250,25 @@ func (e *edit) save(ctx context.Context) error {
 
 func (d *directory) keep(s bridge.Standing) {
 	for i := range s.Threads {
-		d.threads.Add(s.Threads[i].Key(), &s.Threads[i])
+		d.threads.put(s.Threads[i].Key(), &s.Threads[i])
 	}
 	for i := range s.Conversations {
 		c := &s.Conversations[i]
 		c.Dialogs = slices.Clip(c.Dialogs)
-		d.conversations.Add(c.ID, c)
+		d.conversations.put(c.ID, c)
 		for _, dialog := range c.Dialogs {
-			d.dialogs.Add(dialog, c.ID)
+			if dialog != c.ID {
+				d.dialogs.Add(dialog, c.ID)
+			}
 		}
 	}
 }
 
 func (d *directory) forget(s bridge.Standing) {
 	for i := range s.Threads {
-		d.threads.Remove(s.Threads[i].Key())
+		d.threads.drop(s.Threads[i].Key())
 	}
 	for i := range s.Conversations {
-		d.conversations.Remove(s.Conversations[i].ID)
+		d.conversations.drop(s.Conversations[i].ID)
 	}
 }

@@ -177,16 +177,16 @@ func (b *Consumers) eraseFound(ctx context.Context, p *bridge.Person) (erased br
 func (b *Consumers) forgetPerson(ctx context.Context, p *bridge.Person) {
 	b.directory.writes.Add(1)
 	for _, id := range p.Threads {
-		b.directory.threads.Remove(bridge.ThreadKey{Channel: p.Channel, Thread: id})
+		b.directory.threads.drop(bridge.ThreadKey{Channel: p.Channel, Thread: id})
 	}
 	for _, id := range p.Conversations {
-		b.directory.conversations.Remove(id)
+		b.directory.conversations.drop(id)
 	}
 	for _, id := range p.Dialogs {
 		b.directory.dialogs.Remove(id)
 	}
 	for _, id := range p.Consumers {
-		b.sender.profiles.known.Remove(consumerKey{p.Channel, id})
+		b.sender.profiles.forget(consumerKey{p.Channel, id})
 	}
 	for _, id := range p.LPConsumers {
 		b.openings.known(ctx, id)

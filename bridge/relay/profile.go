@@ -13,16 +13,15 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"lpbridge/bridge"
 	"lpbridge/connector"
+	"lpbridge/internal/packed"
 )
 
 const (
-	// profilesKept is how many profiles stay in memory, and profileKept how many bytes
-	// of key and profile such a one may have; the few that are longer are read again.
-	profilesKept = 8192
+	// profilesKept is how many bytes of profiles stay in memory, and profileKept how many
+	// one of them may have; the few that are longer are read again.
+	profilesKept = 8 << 20
 	profileKept  = 1024
 	// detailKept is how many bytes of one detail are kept: more than LivePerson is
 	// ever sent of it.
@@ -45,11 +44,11 @@ type profiles struct {
 
 	// merging lets one change of a consumer's row happen at a time.
 	merging mutexes
-	// known are encoded profiles as they are on disk.
-	known *lru.Cache[consumerKey, []byte]
 
 	mu   sync.Mutex
 	told map[string]bool
+	// known are encoded profiles as they are on disk.
+	known *packed.Values
 }
 
 type consumerKey struct {
@@ -57,10 +56,12 @@ type consumerKey struct {
 	id      bridge.ConsumerID
 }
 
+func (k consumerKey) packed() []byte { return append(appendText(nil, k.channel), k.id...) }
+
 func newProfiles(consumers bridge.Consumers, log *slog.Logger, m *metrics) *profiles {
 	return &profiles{
 		consumers: consumers, log: log, metrics: m, told: map[string]bool{},
-		known: lastUsed[consumerKey, []byte](profilesKept),
+		known: packed.New(profilesKept),
 	}
 }
 
@@ -99,7 +100,7 @@ func notMerged(err error) error { return connector.NotSent("merge the profile", 
 
 // read returns an encoded profile, empty when there is none.
 func (p *profiles) read(ctx context.Context, key consumerKey) ([]byte, error) {
-	if profile, ok := p.known.Get(key); ok {
+	if profile, ok := p.recall(key); ok {
 		return profile, nil
 	}
 	row, err := p.consumers.Consumer(ctx, key.channel, key.id)
@@ -114,13 +115,28 @@ func (p *profiles) read(ctx context.Context, key consumerKey) ([]byte, error) {
 	return profile, nil
 }
 
+func (p *profiles) recall(key consumerKey) ([]byte, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	profile, ok := p.known.Get(key.packed())
+	return bytes.Clone(profile), ok
+}
+
 // keep remembers a profile that is not too long for that.
 func (p *profiles) keep(key consumerKey, profile []byte) {
-	if len(key.channel)+len(key.id)+len(profile) > profileKept {
-		p.known.Remove(key)
+	if len(profile) > profileKept {
+		p.forget(key)
 		return
 	}
-	p.known.Add(key, profile)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known.Put(key.packed(), profile)
+}
+
+func (p *profiles) forget(key consumerKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known.Drop(key.packed())
 }
 
 // save puts a profile into the consumer's row, whose other parts stay as they are.
@@ -135,7 +151,7 @@ func (p *profiles) save(ctx context.Context, key consumerKey, profile []byte) er
 	row.Profile = profile
 	if err := p.consumers.SaveConsumer(ctx, *row); err != nil {
 		// It may be on disk all the same.
-		p.known.Remove(key)
+		p.forget(key)
 		return notMerged(err)
 	}
 	p.keep(key, profile)

@@ -10,9 +10,13 @@ import (
 	"lpbridge/lpauth"
 )
 
-// consumersKept is how many consumers' tokens stay in memory, at about a
-// kilobyte each; one more in turn costs a call to LivePerson.
-const consumersKept = 32768
+// consumersKept is how many consumers' tokens stay in memory as they are, at about a
+// kilobyte each, and consumersPacked how many bytes those used before them may take, at
+// half as much each; one more in turn costs a call to LivePerson.
+const (
+	consumersKept   = 2048
+	consumersPacked = 24 << 20
+)
 
 // livePerson is the account's side: who we are there and how to reach it.
 type livePerson struct {
@@ -51,7 +55,7 @@ func newLivePerson(s *settings) (*livePerson, error) {
 	}
 	if lp.consumers, err = lpauth.NewConsumerTokens(lpauth.ConsumerTokensOptions{
 		AccountID: account, Domains: lp.domains, AppTokens: lp.tokens, Transport: transport,
-		UserAgent: userAgent(), CacheSize: consumersKept,
+		UserAgent: userAgent(), CacheSize: consumersKept, PackedBytes: consumersPacked,
 	}); err != nil {
 		return nil, err
 	}

@@ -214,8 +214,9 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 	allowed := map[string][]string{
 		"config":                   {},
 		"internal/attempt":         {},
+		"internal/packed":          {},
 		"internal/progress":        {},
-		"lpauth":                   {"internal/attempt"},
+		"lpauth":                   {"internal/attempt", "internal/packed"},
 		"connector":                {"internal/attempt", "lpauth"},
 		"connector/lpsim":          {},
 		"connector/lpsim/scenario": {"connector/lpsim"},
@@ -228,7 +229,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"bridge/console":           {"bridge"},
 		"bridge/bridgetest":        {"bridge", "connector"},
 		engine: {
-			"bridge", "bridge/tracing", "connector", "internal/attempt", "lpauth",
+			"bridge", "bridge/tracing", "connector", "internal/attempt", "internal/packed", "lpauth",
 			engine + "/lane", engine + "/picture", engine + "/schedule", engine + "/typing",
 		},
 		engine + "/lane":     {"bridge", engine + "/schedule"},

@@ -103,7 +103,7 @@ func parse(args []string, log io.Writer) (options, error) {
 	f.StringVar(&o.bridge, "bridge", "", "lpbridge binary (default: built from the source, as for a release)")
 	f.StringVar(&o.before, "before", "", "another lpbridge binary, measured in the same rounds and compared")
 	f.StringVar(&o.json, "json", "", "file to write the numbers to as JSON")
-	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of lpbridge while saturated; what it allocates goes to the same name with .allocs, what many threads keep with .heap")
+	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of lpbridge while saturated; what it allocates goes to the same name with .allocs, what many threads keep with .heap; without the saturated run it is of the one over many threads")
 	only := f.String("only", "", "what to measure, of "+strings.Join(parts, ","))
 	if err := f.Parse(args); err != nil {
 		return o, err

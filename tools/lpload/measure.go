@@ -372,7 +372,9 @@ func (r *run) manyThreads(ctx context.Context, p program) (err error) {
 	if err != nil {
 		return err
 	}
+	stop := r.profiling(ctx, bridge, 0)
 	many, err := r.saturate(ctx, bridge, r.known, r.stage)
+	stop()
 	if err != nil {
 		return err
 	}
