@@ -202,7 +202,6 @@ func (o *opener) begin(ctx context.Context, key bridge.ThreadKey, consumer strin
 	id, err := o.lp.Conversation(ctx, connector.ConsumerIdentity(ext), request)
 	switch {
 	case err == nil:
-		o.stalls.through(key.Lane(bridge.ToLivePerson))
 		return false, o.settled(ctx, key, consumer, string(id), false)
 	case errors.Is(err, connector.ErrAlreadyOpen) && !mayShare(ev) && !known:
 		// It is none that this thread asked for, so nobody knows whose words are in it.
@@ -274,6 +273,7 @@ func (o *opener) ask(ctx context.Context, key bridge.ThreadKey, ext, consumer st
 
 // settled notes what came of an opening; still is as in opened.
 func (o *opener) settled(ctx context.Context, key bridge.ThreadKey, consumer, id string, still bool) error {
+	o.stalls.through(key.Lane(bridge.ToLivePerson))
 	if err := o.opened(ctx, key, id, still); err != nil {
 		// It is open, and nobody will know until it is asked for again.
 		o.openings.doubt(ctx, consumer)

@@ -166,3 +166,38 @@ func TestConsumersWithoutTokensAskInTurn(t *testing.T) {
 		}
 	})
 }
+
+// While many get no conversation, one who is told that theirs is open has it: in it a
+// survey is under way that nobody told us of, and their message waits only for its end.
+func TestConversationThatIsOpenEndsAStall(t *testing.T) {
+	inBubble(t, rigOptions{survey: true, notifications: relay.NotificationsOff}, func(t *testing.T, r *rig) {
+		var known string
+		r.wire.fail(about("ConsumerRequestConversation", func(req *http.Request, _ string) (*http.Response, error) {
+			known = req.Header.Get("X-LP-ON-BEHALF")
+			return nil, nil
+		}))
+		id := r.begin("t-1")
+		r.agentSays(id, "join first")
+		time.Sleep(time.Second)
+		r.sim.SetWebhooks(lpsim.Webhooks{})
+		r.sim.SetFaults(lpsim.Faults{NewDuringSurvey: "reject"})
+		if err := r.sim.AgentClose(id, lpsim.AgentClose{Survey: new(true)}); err != nil {
+			t.Fatal(err)
+		}
+		r.wire.fail(about("ConsumerRequestConversation", func(req *http.Request, body string) (*http.Response, error) {
+			if req.Header.Get("X-LP-ON-BEHALF") == known {
+				return nil, nil
+			}
+			return answers(500)(req, body)
+		}))
+		for i := range 6 {
+			r.say(fmt.Sprint("n-", i), fmt.Sprint("n-", i), "hello")
+		}
+		time.Sleep(10 * time.Second)
+		r.say("t-1", "e-1", "one more thing")
+		time.Sleep(10 * time.Minute)
+		if !slices.Contains(r.allConsumerTexts(), "one more thing") {
+			t.Error("the message waits for others who get no conversation")
+		}
+	})
+}
