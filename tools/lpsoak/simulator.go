@@ -45,8 +45,8 @@ func (s *simulator) notify(url string) error {
 	return s.sim.SetWebhooks(lpsim.Webhooks{URL: url, RetentionSeconds: int(retention.Seconds())})
 }
 
-// patience is how long a request may take to arrive at a listener of the soak's own:
-// on a machine that is too busy for a while nothing is wrong.
+// patience is how long the soak waits for its own simulator: where a machine is too busy
+// for a while nothing is wrong.
 const patience = 2 * time.Minute
 
 // frontDoor is a listener of the soak's own.
