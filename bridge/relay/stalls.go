@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -19,23 +18,19 @@ const (
 	// their turn to find out, one after each stallPace.
 	stallCrowd = 3
 	stallPace  = 500 * time.Millisecond
-	// stallPause is how soon one that stalled asks again where nobody gets what it
-	// lacks, half as often after stallPatient tries, and at least each stallCrowded
-	// where very many do.
-	stallPause   = 5 * time.Second
+	// stallPatient is after how many tries one that stalled asks half as often where
+	// nobody gets what it lacks, and stallCrowded how often at least it asks, however many
+	// others do and however long.
 	stallPatient = 60
 	stallCrowded = time.Minute
-	// A consumer who alone is refused is given up after so many tries in so long,
-	// and when chance would do that to less than one in a million.
-	stallTries = 4
-	stallTime  = 10 * time.Minute
-	stallBound = 13.8 // -ln(1/1 000 000)
+	// stallAlone is after how many tries an operator is told of a consumer who gets
+	// nothing while others do.
+	stallAlone = 4
+	// stallWakes is how many of those one wakes.
+	stallWakes = 3
 	// stallKept is how long one is remembered that does not come back.
 	stallKept = time.Hour
 )
-
-// alonePauses are the pauses of a consumer who gets nothing while others do.
-var alonePauses = []time.Duration{5 * time.Second, 10 * time.Second, 15 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute}
 
 // errStalled is why a delivery was not tried: LivePerson gives nobody what its
 // consumer lacks, and others find out how that is.
@@ -44,7 +39,9 @@ var errStalled = errors.New("LivePerson gives no tokens or conversations")
 // stalls knows the lanes whose consumers get no token or no conversation from
 // LivePerson. That says nothing of SEND: who has both goes on, whatever becomes of
 // the others. Where nobody gets any, one after the other asks, and the first who
-// does wakes all; one who alone gets none asks ever more seldom, and is given up.
+// does wakes all; one who alone gets none asks more seldom. Nobody is given up: that an identity provider fails for some
+// consumers for an hour, and for one for ever, looks the same until it does not. What it
+// refuses for certain is no stall, but the end of the message.
 type stalls struct {
 	wake func(bridge.LaneKey)
 	// well is called when somebody gets a conversation after others did not.
@@ -53,8 +50,8 @@ type stalls struct {
 
 	mu    sync.Mutex
 	lanes map[bridge.LaneKey]*stall
-	// passed and failed count who got what they lacked and who did not.
-	passed, failed int
+	// passed counts who got what they lacked.
+	passed int
 	// row is how many failed since somebody got through, and since when.
 	row   int
 	since time.Time
@@ -69,11 +66,11 @@ type stalls struct {
 type stall struct {
 	since, last time.Time
 	tries       int
-	// against counts the tries that failed after somebody else got through;
-	// passed is what the others had counted at the last try, and before all that
-	// they had at the first.
-	against, passed      int
-	passedThen, failThen int
+	// against counts the tries that failed after somebody else got through; passed is
+	// what the others had counted at the last try.
+	against, passed int
+	// woken says that it asks again because another one got through.
+	woken bool
 }
 
 func newStalls(wake func(bridge.LaneKey), well func(), log *slog.Logger) *stalls {
@@ -113,40 +110,34 @@ func (s *stalls) may() bool {
 	return true
 }
 
-// stall notes that a delivery of a lane stalled. It says how soon to try again, or
-// that it is not worth it.
-func (s *stalls) stall(key bridge.LaneKey, err error) (pause time.Duration, poison bool) {
+// stall notes that a delivery of a lane stalled, and says how soon to try again.
+func (s *stalls) stall(key bridge.LaneKey, err error) (pause time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.sweep(now)
 	x := s.lanes[key]
 	if x == nil {
-		x = &stall{since: now, passed: s.passed, passedThen: s.passed, failThen: s.failed}
+		x = &stall{passed: s.passed}
 		s.lanes[key] = x
 	}
-	x.last = now
+	x.last, x.woken = now, false
 	if errors.Is(err, errStalled) {
-		return s.pause(x), false
+		return s.pause(x)
 	}
-	if x.tries++; s.passed > x.passed {
+	if x.tries++; x.tries == 1 {
+		x.since = now
+	}
+	if s.passed > x.passed {
 		x.against++
-	}
-	if x.tries == 1 {
-		s.failed++
-		x.failThen = s.failed
 	}
 	x.passed = s.passed
 	s.suffered(now, err)
-	if x.against == stallTries {
+	if x.against == stallAlone {
 		s.log.Warn("a consumer gets no token or conversation from LivePerson while others do",
 			"channel", key.Channel, "thread", string(key.Thread), "since", x.since, "error", err)
 	}
-	if s.poison(x, now) {
-		delete(s.lanes, key)
-		return 0, true
-	}
-	return s.pause(x), false
+	return s.pause(x)
 }
 
 // suffered counts one more that got nothing.
@@ -159,28 +150,15 @@ func (s *stalls) suffered(now time.Time, err error) {
 	}
 }
 
-// poison reports whether what a consumer lacks is refused to them alone.
-func (s *stalls) poison(x *stall, now time.Time) bool {
-	if x.against < stallTries || now.Sub(x.since) < stallTime {
-		return false
-	}
-	passed, failed := s.passed-x.passedThen, s.failed-x.failThen
-	return float64(x.against)*-math.Log(float64(failed+1)/float64(passed+failed+2)) >= stallBound
-}
-
-// pause is how long a lane waits, zero where it waits as after any first failure.
+// pause is how long a lane waits: as after failed deliveries, but a minute at most and
+// the longer the more of them there are. They are not to come all at once.
 func (s *stalls) pause(x *stall) time.Duration {
-	pause := min(max(stallPause, time.Duration(len(s.lanes))*stallPace/2), stallCrowded)
+	pause := lane.RetryPause(x.against)
 	if x.tries > stallPatient {
-		pause = max(pause, 2*stallPause)
+		pause *= 2
 	}
-	if x.against > 0 {
-		pause = max(pause, alonePauses[min(x.against, len(alonePauses))-1])
-	}
-	if pause == stallPause {
-		return 0
-	}
-	return pause + rand.N(pause/5)
+	crowded := time.Duration(len(s.lanes)) * stallPace / 2
+	return min(max(pause, crowded+rand.N(crowded/5)), stallCrowded-rand.N(stallCrowded/5))
 }
 
 // sent notes what a delivery that did not stall says of LivePerson.
@@ -213,9 +191,15 @@ func (s *stalls) over(key bridge.LaneKey) {
 }
 
 // through notes that the consumer of a lane got a conversation, and wakes those who
-// got none for as long as nobody did.
+// got none for as long as nobody did. One who alone got none wakes a few who got none
+// alone, and each of these a few more.
 func (s *stalls) through(key bridge.LaneKey) {
 	s.mu.Lock()
+	was := s.lanes[key]
+	few := 0
+	if was != nil && was.against > 0 {
+		few = stallWakes
+	}
 	delete(s.lanes, key)
 	s.passed++
 	if s.row >= stallCrowd {
@@ -225,9 +209,15 @@ func (s *stalls) through(key bridge.LaneKey) {
 	s.row = 0
 	var waiting []bridge.LaneKey
 	for other, x := range s.lanes {
-		if x.against == 0 {
-			waiting = append(waiting, other)
+		switch {
+		case x.against == 0:
+		case few > 0 && !x.woken:
+			few--
+			x.woken = true
+		default:
+			continue
 		}
+		waiting = append(waiting, other)
 	}
 	s.mu.Unlock()
 	if again {

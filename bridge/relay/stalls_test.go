@@ -86,45 +86,95 @@ func TestOutageOfTokensOrConversationsHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-// One consumer gets no token while all others do: they notice nothing, and it ends.
-func TestConsumerWhoAloneGetsNoTokenIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, rigOptions{quiet: true})
-		r.begin("t-1")
-		r.begin("t-sick")
-		sick, err := r.journal.Thread(t.Context(), bridge.ThreadKey{Channel: "test", Thread: "t-sick"})
+// Some consumers get no token for an hour, while all others do: the
+// others notice nothing, none of theirs is given up, and they get through soon after.
+func TestConsumersWhoAloneGetNoTokenCostNobodyAnything(t *testing.T) {
+	for name, c := range map[string]struct {
+		refusal fault
+		sick    int
+	}{
+		"one, 500": {answers(500), 1}, "one, 429": {answers(429), 1}, "one, no answer": {isLost, 1}, "one, a page": {says(403, "<html>"), 1},
+		"forty of a shard": {answers(503), 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { someAreSick(t, c.refusal, c.sick) })
+		})
+	}
+}
+
+func someAreSick(t *testing.T, refusal fault, sick int) {
+	r := newRig(t, rigOptions{quiet: true})
+	r.begin("t-1")
+	ids := make([]string, sick)
+	for i := range ids {
+		thread := fmt.Sprint("t-sick-", i)
+		r.begin(thread)
+		row, err := r.journal.Thread(t.Context(), bridge.ThreadKey{Channel: "test", Thread: bridge.ThreadID(thread)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r = r.restart(rigOptions{quiet: true})
-		var asked atomic.Int64
-		r.wire.fail(tokensOf(sick.ExtConsumer, counted(&asked, answers(500))))
-		r.say("t-sick", "s-1", "from the sick one")
-		began := time.Now()
-		for i := 0; r.journal.PendingCount() > 0 && time.Since(began) < 24*time.Hour; i++ {
-			if took := r.arrives("t-1", fmt.Sprint("known ", i)); took > time.Second {
-				t.Errorf("another's message took %v", took)
-			}
+		ids[i] = row.ExtConsumer
+	}
+	r = r.restart(rigOptions{quiet: true})
+	var asked atomic.Int64
+	r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+		if strings.HasSuffix(req.URL.Path, "/consumer") && slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(body, id) }) {
+			asked.Add(1)
+			return refusal(req, body)
+		}
+		return nil, nil
+	})
+	for i := range ids {
+		r.say(fmt.Sprint("t-sick-", i), fmt.Sprint("s-", i), "from a sick one")
+	}
+	const hours, between = 1, 20 * time.Second
+	const rounds = int(hours * time.Hour / (between + time.Second))
+	for i := range rounds {
+		if took := r.arrives("t-1", fmt.Sprint("known ", i)); took > time.Second {
+			t.Errorf("another's message took %v", took)
+		}
+		if i%10 == 0 {
 			r.say(fmt.Sprint("n-", i), fmt.Sprint("n-", i), "hello")
-			time.Sleep(time.Second)
-			if r.journal.PendingCount() > 1 {
-				t.Errorf("%d wait, want the sick one alone", r.journal.PendingCount())
-			}
-			time.Sleep(20 * time.Second)
 		}
-		if took := time.Since(began); took > 30*time.Minute || took < 10*time.Minute || asked.Load() > 100 {
-			t.Errorf("it took %v and %d calls", took, asked.Load())
+		time.Sleep(time.Second)
+		if n := int(r.journal.PendingCount()); n != sick {
+			t.Fatalf("%d wait, want the sick ones alone", n)
 		}
-		if got := r.channel.got(); count(got, "receipt:failed:[s-1]") != 1 {
-			t.Error("the channel was not told that the message will not arrive")
+		time.Sleep(between)
+	}
+	// Each asks four times within a call, and once a minute or a little more after a while.
+	if n := int(asked.Load()); n > sick*4*(hours*75+40) {
+		t.Errorf("LivePerson was asked %d times", n)
+	}
+	r.wire.fail(nil)
+	most := 75 * time.Second
+	if sick > 1 {
+		most = 20 * time.Second
+	}
+	if took := r.drained(time.Hour); took > most {
+		t.Errorf("they got through after %v", took)
+	}
+	if dead, _ := r.journal.DeadLetters(t.Context(), 0, 10); len(dead) > 0 || count(r.allConsumerTexts(), "from a sick one") != sick {
+		t.Errorf("%d dead letters, %d arrived", len(dead), count(r.allConsumerTexts(), "from a sick one"))
+	}
+	r.shutDown()
+	r.sim.Close()
+}
+
+// What the identity provider refuses of a consumer for certain is the end of the message:
+// it would be refused for ever, and the channel is told.
+func TestConsumerWhoIsRefusedForCertainIsToldAtOnce(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		r.wire.fail(tokensOf("", says(400, `{"errorCode":40001,"message":"mandatory claim is missing"}`)))
+		r.say("t-1", "e-1", "hello")
+		time.Sleep(10 * time.Second)
+		if got := r.channel.got(); count(got, "receipt:failed:[e-1]") != 1 || r.journal.PendingCount() > 0 {
+			t.Errorf("the channel was told %v, %d pending", got, r.journal.PendingCount())
 		}
-		r.shutDown()
-		r.sim.Close()
 	})
 }
 
-// Where nobody else is given anything it cannot be told from an outage, and lasts
-// as long as anything may.
+// A consumer who gets no token waits as long as anything may, and then the channel is told.
 func TestConsumerWithoutATokenWaitsAsLongAsAnything(t *testing.T) {
 	adjust := func(o *relay.Options) { o.DeadLetterAfter = 2 * time.Hour }
 	inBubble(t, rigOptions{quiet: true, adjust: adjust}, func(t *testing.T, r *rig) {

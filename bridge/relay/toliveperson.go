@@ -86,22 +86,14 @@ func (b *Bridge) unstall(ctx context.Context, e *bridge.Entry, v lane.Verdict, e
 		}
 		return v
 	}
-	pause, poison := b.stalls.stall(e.Lane, err)
-	if poison {
-		v.Poison = true
-		return b.giveUp(e, v)
-	}
+	pause := b.stalls.stall(e.Lane, err)
 	v.Uncounted, v.Unsent = true, true
-	if errors.Is(err, errStalled) && b.toLivePerson.Health() != lane.Well {
+	switch {
+	case errors.Is(err, errStalled) && b.toLivePerson.Health() != lane.Well:
 		// Nobody was asked, so it was no probe, and the same lane is none for a while.
-		v.Sign, v.Next, v.RetryAfter = lane.SaysNothing, time.Now().Add(max(pause, stallPause)), 0
-		return v
-	}
-	if b.toLivePerson.Health() == lane.Well && !b.stalls.othersFail() {
-		v.Sign = lane.SaysNothing
-		if pause = max(pause, v.RetryAfter); pause > 0 {
-			v.Next, v.RetryAfter = time.Now().Add(pause), 0
-		}
+		v.Sign, v.Next, v.RetryAfter = lane.SaysNothing, time.Now().Add(pause), 0
+	case b.toLivePerson.Health() == lane.Well && !b.stalls.othersFail():
+		v.Sign, v.Next, v.RetryAfter = lane.SaysNothing, time.Now().Add(max(pause, v.RetryAfter)), 0
 	}
 	return v
 }

@@ -190,7 +190,7 @@ func (s *Set) durable(l *lane, w *settling, err error) {
 		w.refused++
 		w.waits = true
 		if !s.stopping {
-			s.Schedule.Set(&w.alarm, time.Now().Add(retryPause(w.refused)), func() { w.again(s) })
+			s.Schedule.Set(&w.alarm, time.Now().Add(RetryPause(w.refused)), func() { w.again(s) })
 		}
 		return
 	}

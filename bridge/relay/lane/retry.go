@@ -21,10 +21,10 @@ var channelPauses = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute,
 }
 
-// retryPause is how long to wait before the delivery to LivePerson that follows
+// RetryPause is how long to wait before the delivery to LivePerson that follows
 // the given number of failed ones. It is up to a fifth longer than the schedule
 // says, so that lanes that failed together do not return together.
-func retryPause(attempts int) time.Duration { return pauseOf(retryPauses, attempts) }
+func RetryPause(attempts int) time.Duration { return pauseOf(retryPauses, attempts) }
 
 // pauseAfter is how long an entry waits after the given number of failed
 // deliveries.
@@ -32,7 +32,7 @@ func pauseAfter(d bridge.Direction, attempts int) time.Duration {
 	if d == bridge.ToChannel {
 		return pauseOf(channelPauses, attempts)
 	}
-	return retryPause(attempts)
+	return RetryPause(attempts)
 }
 
 func pauseOf(schedule []time.Duration, attempts int) time.Duration {
