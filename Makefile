@@ -1,4 +1,4 @@
-.PHONY: help test race docs chart site release load soak mutants lives fuzz lint house module
+.PHONY: help test race docs chart helm site release load soak mutants lives fuzz lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -14,6 +14,9 @@ docs: ## write the generated parts of README.md and docs/ anew
 
 chart: ## write anew what the Helm chart renders to, and test what is in deploy/
 	cd tools/deploy && go test ./... -update
+
+helm: ## lint and render the chart with helm itself, which is built first; needs kubectl, no cluster
+	deploy/helm-test
 
 site: ## the documents as pages for a browser, without a network: dist/site/index.html
 	go run ./tools/site

@@ -322,10 +322,8 @@ func TestNamedFilesExist(t *testing.T) {
 func TestNamedTestsExist(t *testing.T) {
 	made := map[string]bool{}
 	for _, s := range sources(t) {
-		for _, d := range s.tree.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && s.test {
-				made[f.Name.Name] = true
-			}
+		for _, name := range testsOf(s) {
+			made[name] = true
 		}
 	}
 	for page, text := range documents(t) {
@@ -335,6 +333,16 @@ func TestNamedTestsExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// testsOf are the functions of a file of tests.
+func testsOf(s source) (names []string) {
+	for _, d := range s.tree.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && s.test {
+			names = append(names, f.Name.Name)
+		}
+	}
+	return names
 }
 
 // TestClaimsOnReplicas: how many processes may share a journal is said in one

@@ -37,10 +37,15 @@ func newLayerUsers(t *testing.T) *layerUsers {
 	u := &layerUsers{&everyChannel{stage: newStage(t)}, key}
 	u.p = u.run(map[string]string{
 		"LPBRIDGE_CHANNELS": "layer", "LAYER_PUBLIC_URL": u.front, "LPBRIDGE_PUBLIC_URL": u.front, "LAYER_APP_IDS": "shop,bank",
-		"LAYER_PROVIDER_KEYS": "provider/key=base64:" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&key.PublicKey)),
+		"LAYER_PROVIDER_KEYS": u.provider(),
 		"WEBHOOK_SECRET":      "", "WEBHOOK_URL": "",
 	})
 	return u
+}
+
+// provider names the key as LAYER_PROVIDER_KEYS does.
+func (u *layerUsers) provider() string {
+	return "provider/key=base64:" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&u.key.PublicKey))
 }
 
 func (u *layerUsers) nonce() string {
