@@ -10,6 +10,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ func (p platform) folder() string { return p.os + "_" + p.arch }
 var programs = []string{"lpbridge", "lpsim"}
 
 // companions are files of the repository that each archive holds too.
-var companions = []string{"CHANGELOG.md", "LICENSE", "README.md", "deploy/lpbridge.service", "deploy/nginx.conf"}
+var companions = []string{"CHANGELOG.md", "LICENSE", "README.md", "deploy/lpbridge.service", "deploy/nginx.conf", "deploy/Caddyfile"}
 
 // release is one release about to be built.
 type release struct {
@@ -66,6 +67,9 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	verify := flags.Bool("verify", false, "build once more elsewhere and compare")
 	cold := flags.Bool("cold", false, "the same, with an empty build cache")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
 		return err
 	}
 	r := release{root: ".", out: *out, version: *version, platforms: platforms, log: log}
