@@ -88,14 +88,23 @@ func ProblemOf(err error) *Problem {
 // bytes, and returns the raw bytes so that signatures can be checked before
 // anything is decoded. Errors are *[Problem].
 func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mt != "application/json" {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, &Problem{
 			Status: http.StatusUnsupportedMediaType, Title: "Unsupported Media Type",
 			Detail: "Content-Type must be application/json", Field: "Content-Type",
 		}
 	}
 	return ReadBody(w, r, limit)
+}
+
+// isJSON reports whether a Content-Type is that of JSON, as most write it or with
+// parameters.
+func isJSON(contentType string) bool {
+	if contentType == mediaJSON {
+		return true
+	}
+	mt, _, err := mime.ParseMediaType(contentType)
+	return err == nil && mt == mediaJSON
 }
 
 // ReadBody reads a request body no longer than limit bytes. Errors are

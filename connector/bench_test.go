@@ -44,3 +44,14 @@ func BenchmarkSendAlone(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkParseNotification reads an agent's message as LivePerson tells of it.
+func BenchmarkParseNotification(b *testing.B) {
+	body := []byte(`{"kind":"notification","body":{"changes":[{"sequence":7,"originatorId":"agent-1","originatorMetadata":{"id":"agent-1","role":"ASSIGNED_AGENT"},"serverTimestamp":1795847054177,"event":{"type":"ContentEvent","message":"Good morning, what can I do for you?","contentType":"text/plain"},"conversationId":"16e5e7ef-d1e0-4e4c-8c0d-6a2b8d0f5b11","dialogId":"16e5e7ef-d1e0-4e4c-8c0d-6a2b8d0f5b11"}]},"type":"ms.MessagingEventNotification"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseNotification(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

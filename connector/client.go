@@ -92,7 +92,8 @@ type Client struct {
 	domains    Domains
 	app        AppTokens
 	consumers  Consumers
-	rt         http.RoundTripper
+	transport  http.RoundTripper
+	rt         http.RoundTripper // the transport, which tells what was sent
 	repeatable *retryablehttp.Client
 	documents  bool
 	timeout    time.Duration
@@ -140,7 +141,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		account: o.AccountID, clientID: o.ClientID,
 		domains: o.Domains, app: o.AppTokens, consumers: o.Consumers,
-		rt: attempt.Wrap(o.Transport), repeatable: attempt.NewRetryClient(o.Transport),
+		transport: o.Transport, rt: attempt.Wrap(o.Transport), repeatable: attempt.NewRetryClient(o.Transport),
 		documents: o.Documents, timeout: o.Timeout, log: o.Logger,
 		clientProperties: []string{properties}, userAgent: []string{o.UserAgent},
 		requestPrefix:   rand.Text()[:8] + "-",
@@ -308,6 +309,7 @@ func (c *Client) attempt(ctx context.Context, op string, to *endpoint, app, beha
 	if err := bounded.Err(); err != nil {
 		return nil, &Error{Op: op, Outcome: Retry, Err: err}
 	}
+	watched, watch := attempt.Begin(bounded)
 	req := (&http.Request{
 		Method: http.MethodPost, URL: at, Host: at.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{
@@ -323,9 +325,9 @@ func (c *Client) attempt(ctx context.Context, op string, to *endpoint, app, beha
 		// Lets the transport take another connection when the first one turns
 		// out to be dead before anything of the request was written.
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-	}).WithContext(bounded)
-	resp, err := c.rt.RoundTrip(req)
-	if err != nil {
+	}).WithContext(watched)
+	resp, err := c.transport.RoundTrip(req)
+	if err := watch.End(err); err != nil {
 		failed := lost(op, err)
 		if failed.Outcome == Retry && bounded.Err() == nil {
 			c.domains.Invalidate()
@@ -340,9 +342,14 @@ var jsonType = []string{"application/json"}
 // readAnswer reads the whole body. A success whose body broke off is no answer
 // at all; for any other status, the status says enough.
 func readAnswer(op string, resp *http.Response) (*answer, error) {
-	defer attempt.Drain(resp.Body)
 	b := buffers.Get().(*bytes.Buffer)
 	_, err := b.ReadFrom(io.LimitReader(resp.Body, answerLimit+1))
+	if err == nil && b.Len() <= answerLimit {
+		// It was read to its end.
+		_ = resp.Body.Close()
+	} else {
+		defer attempt.Drain(resp.Body)
+	}
 	got := &answer{
 		status: resp.StatusCode, retryAfter: attempt.RetryAfter(resp.Header, time.Now()),
 		body: b.Bytes(), buffer: b,

@@ -65,6 +65,9 @@ const viewed AcceptStatus = "VIEWED"
 
 // mediaType is a content type in lower case, without parameters such as charset.
 func mediaType(contentType string) string {
+	if contentType == ContentTypeText {
+		return contentType
+	}
 	if kind, _, err := mime.ParseMediaType(contentType); err == nil {
 		return kind
 	}
@@ -114,9 +117,13 @@ func (e *MessagingEvent) readMessage(message json.RawMessage) {
 // textOf is a string, a number somebody forgot to quote, what an object says, or a
 // line for each of several.
 func textOf(message json.RawMessage) string {
+	raw := bytes.TrimSpace(message)
+	if inner, plain := plainString(raw); plain && raw[0] == '"' {
+		return string(inner)
+	}
 	var text loose
 	_ = json.Unmarshal(orNull(message), &text)
-	switch raw := bytes.TrimSpace(message); {
+	switch {
 	case text != "" || len(raw) == 0:
 		return string(text)
 	case raw[0] == '{':

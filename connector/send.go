@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -172,14 +173,34 @@ func (c *Client) Send(ctx context.Context, consumer ConsumerIdentity, to Target,
 	if len(metadata) > 0 && !json.Valid(metadata) {
 		return NoSequence, invalid(opPublish, "metadata is not json")
 	}
-	var body struct {
-		Sequence *Sequence `json:"sequence"`
-	}
+	var body published
 	err := c.send(ctx, opPublish, consumer, publishEvent{to.ConversationID, to.DialogID, wire}, metadata, &body)
 	if err != nil || body.Sequence == nil {
 		return NoSequence, err
 	}
 	return *body.Sequence, nil
+}
+
+// published is the body of the answer to a published event.
+type published struct {
+	Sequence *Sequence `json:"sequence"`
+}
+
+// decode reads the body where it has nothing but the sequence, as LivePerson writes it,
+// and leaves all else to [json.Unmarshal].
+func (p *published) decode(body json.RawMessage) error {
+	digits, found := bytes.CutPrefix(body, []byte(`{"sequence":`))
+	digits, whole := bytes.CutSuffix(digits, []byte("}"))
+	// What has as many digits fits, and zeros in front are not JSON.
+	if n := len(digits); found && whole && n > 0 && n <= 18 && digits[0] != '0' && len(bytes.Trim(digits, "0123456789")) == 0 {
+		number := Sequence(0)
+		for _, digit := range digits {
+			number = 10*number + Sequence(digit-'0')
+		}
+		p.Sequence = &number
+		return nil
+	}
+	return json.Unmarshal(body, p)
 }
 
 // send makes one SEND and decodes the body of a success into out, if given.
@@ -201,8 +222,12 @@ func (c *Client) send(ctx context.Context, op string, consumer ConsumerIdentity,
 	if !resp.ok() {
 		return refused(op, got, string(resp.Code), resp.msg(), longText(body))
 	}
-	if out != nil {
-		// It was applied; an odd body must not make it look otherwise.
+	// It was applied; an odd body must not make it look otherwise.
+	switch out := out.(type) {
+	case nil:
+	case *published:
+		_ = out.decode(resp.Body)
+	default:
 		_ = json.Unmarshal(resp.Body, out)
 	}
 	return nil

@@ -11,6 +11,9 @@ import (
 // limit of 5000 characters for a whole request.
 const defaultTextBudget = 4000
 
+// longestEscape is the most bytes of JSON one byte of a text can take.
+const longestEscape = 6
+
 // leastBudget lets any single rune fit, however it is escaped.
 const leastBudget = 16
 
@@ -45,7 +48,7 @@ func cut(text string, budget int) int {
 		// No rune takes fewer bytes in JSON than it has, so nothing behind this
 		// matters, however long a character is.
 		window = text[:runeBorder(text, budget)]
-	} else if clusterSize(text) <= budget {
+	} else if len(text)*longestEscape <= budget || clusterSize(text) <= budget {
 		return len(text)
 	}
 	used, word, state := 0, 0, -1

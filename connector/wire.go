@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // request is the envelope of everything we ask LivePerson.
@@ -51,11 +52,25 @@ func (l *loose) UnmarshalJSON(raw []byte) error {
 	switch {
 	case len(raw) == 0:
 	case raw[0] == '"':
+		if inner, plain := plainString(raw); plain {
+			*l = loose(inner)
+			return nil
+		}
 		return json.Unmarshal(raw, (*string)(l))
 	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
 		*l = loose(raw)
 	}
 	return nil
+}
+
+// plainString is what a JSON string says that needs no decoding, as nearly all do.
+func plainString(raw []byte) (inner []byte, plain bool) {
+	last := len(raw) - 1
+	if last < 1 || raw[last] != '"' {
+		return nil, false
+	}
+	inner = raw[1:last]
+	return inner, bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner)
 }
 
 // word is a loose that names one of a few things: case and blanks tell nothing.

@@ -14,7 +14,7 @@ import (
 func (b *Bridge) makeLanes(work context.Context) {
 	b.shares.after = b.journal.LastSeq()
 	base := lane.Work{
-		Spawn:   func(run func(context.Context)) { go run(work) },
+		Spawn:   (&workers{ctx: work}).spawn,
 		Journal: b.journal, Schedule: b.schedule, Settled: b.settled, Loaded: b.messageOnItsWay, Unloaded: b.messageLeft,
 		Budget:   lane.NewBudget(backlogMemory),
 		Panicked: b.judgePanic, GiveUp: b.giveUp, Log: b.log,

@@ -131,9 +131,9 @@ func (n *news) serve(w http.ResponseWriter, r *http.Request) *bridge.Problem {
 
 // checkAddressee refuses notifications of another account or app.
 func (n *news) checkAddressee(h http.Header) *bridge.Problem {
-	for header, want := range map[string]string{headerAccount: string(n.account), headerClient: n.clientID} {
-		if got := h.Get(header); got != "" && got != want {
-			return &bridge.Problem{Status: http.StatusForbidden, Title: "Forbidden", Detail: "the notification is for another account or app", Field: header}
+	for _, is := range [...]struct{ header, want string }{{headerAccount, string(n.account)}, {headerClient, n.clientID}} {
+		if got := h.Get(is.header); got != "" && got != is.want {
+			return &bridge.Problem{Status: http.StatusForbidden, Title: "Forbidden", Detail: "the notification is for another account or app", Field: is.header}
 		}
 	}
 	return nil

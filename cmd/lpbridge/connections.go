@@ -1,6 +1,7 @@
 package main
 
 import (
+	"container/list"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,10 +36,9 @@ type connections struct {
 
 	mu    sync.Mutex
 	freed *sync.Cond
-	open  map[net.Conn]bool
-	// silent are those without a request under way, in the order in which they
-	// fell silent.
-	silent []net.Conn
+	// open are all, as *[countedConn]; those without a request under way in the order in
+	// which they fell silent.
+	open   *list.List
 	closed bool
 	said   time.Time
 	full   prometheus.Counter
@@ -46,7 +46,7 @@ type connections struct {
 
 func newConnections(l net.Listener, most int, log *slog.Logger, reg prometheus.Registerer) *connections {
 	c := &connections{
-		Listener: l, most: most, log: log, open: map[net.Conn]bool{},
+		Listener: l, most: most, log: log, open: list.New(),
 		full: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lpbridge_connections_full_total", Help: "How often a connection to the public listener waited because there were as many as may be.",
 		}),
@@ -56,7 +56,7 @@ func newConnections(l net.Listener, most int, log *slog.Logger, reg prometheus.R
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "lpbridge_connections", Help: "Connections of the public listener."}, func() float64 {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return float64(len(c.open))
+			return float64(c.open.Len())
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "lpbridge_connections_limit", Help: "How many connections the public listener may have."},
 			func() float64 { return float64(c.most) }))
@@ -74,7 +74,7 @@ func (c *connections) Accept() (net.Conn, error) {
 	counted := &countedConn{Conn: conn, of: c}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open[counted] = true
+	counted.at = c.open.PushBack(counted)
 	return counted, nil
 }
 
@@ -82,22 +82,33 @@ func (c *connections) Accept() (net.Conn, error) {
 func (c *connections) awaitSlot() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.open) >= c.most {
+	if c.open.Len() >= c.most {
 		c.full.Inc()
 		c.tell()
 	}
-	for len(c.open) >= c.most && !c.closed {
-		if len(c.silent) == 0 {
+	for c.open.Len() >= c.most && !c.closed {
+		oldest := c.longestSilent()
+		if oldest == nil {
 			c.freed.Wait()
 			continue
 		}
-		oldest := c.silent[0]
-		c.silent = c.silent[1:]
+		oldest.silent = false
 		c.mu.Unlock()
 		// Closing calls back.
 		oldest.Close()
 		c.mu.Lock()
 	}
+}
+
+// longestSilent is nil when all have requests under way. It is called with the lock
+// held.
+func (c *connections) longestSilent() *countedConn {
+	for at := c.open.Front(); at != nil; at = at.Next() {
+		if conn := at.Value.(*countedConn); conn.silent {
+			return conn
+		}
+	}
+	return nil
 }
 
 // tell is called with the lock held.
@@ -123,16 +134,15 @@ func (c *connections) heed(conn net.Conn, state http.ConnState) {
 		// With TLS the server sees what is around ours.
 		conn = wrapped.NetConn()
 	}
+	counted, ours := conn.(*countedConn)
+	if !ours {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, s := range c.silent {
-		if s == conn {
-			c.silent = append(c.silent[:i:i], c.silent[i+1:]...)
-			break
-		}
-	}
-	if state == http.StateIdle && c.open[conn] {
-		c.silent = append(c.silent, conn)
+	counted.silent = state == http.StateIdle && counted.at != nil
+	if counted.silent {
+		c.open.MoveToBack(counted.at)
 		c.freed.Signal()
 	}
 }
@@ -141,12 +151,19 @@ func (c *connections) heed(conn net.Conn, state http.ConnState) {
 type countedConn struct {
 	net.Conn
 	of *connections
+	// at is its place among those that are open, nil once it is closed; silent says that
+	// it has no request under way.
+	at     *list.Element
+	silent bool
 }
 
 // Close implements [net.Conn].
 func (c *countedConn) Close() error {
 	c.of.mu.Lock()
-	delete(c.of.open, c)
+	if c.at != nil {
+		c.of.open.Remove(c.at)
+		c.at, c.silent = nil, false
+	}
 	c.of.freed.Signal()
 	c.of.mu.Unlock()
 	return c.Conn.Close()

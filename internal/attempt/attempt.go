@@ -8,6 +8,7 @@
 package attempt
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -44,16 +45,32 @@ type transport struct{ next http.RoundTripper }
 
 // RoundTrip sends the request and classifies a failure by whether headers were written.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	var sent atomic.Bool
-	trace := httptrace.ClientTrace{
-		// The transport takes a second connection by itself only when nothing
-		// of the request was written to, or accepted on, the first.
-		GetConn:      func(string) { sent.Store(false) },
-		WroteHeaders: func() { sent.Store(true) },
+	ctx, watch := Begin(req.Context())
+	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	return resp, watch.End(err)
+}
+
+// Watch sees how far one attempt gets.
+type Watch struct {
+	sent  atomic.Bool
+	trace httptrace.ClientTrace
+}
+
+// Begin returns the context to make one attempt with, for who makes a request of its
+// own and need not have it copied by a transport that [Wrap] made.
+func Begin(ctx context.Context) (context.Context, *Watch) {
+	w := &Watch{}
+	// The transport takes a second connection by itself only when nothing of the
+	// request was written to, or accepted on, the first.
+	w.trace.GetConn = func(string) { w.sent.Store(false) }
+	w.trace.WroteHeaders = func() { w.sent.Store(true) }
+	return httptrace.WithClientTrace(ctx, &w.trace), w
+}
+
+// End makes an *[Error] of what the transport returned; of no error, none.
+func (w *Watch) End(err error) error {
+	if err == nil {
+		return nil
 	}
-	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &trace)))
-	if err != nil {
-		return resp, &Error{Sent: sent.Load(), Err: err}
-	}
-	return resp, nil
+	return &Error{Sent: w.sent.Load(), Err: err}
 }

@@ -62,8 +62,8 @@ type Work struct {
 	// Name is the far side's, for logs.
 	Name string
 	Log  *slog.Logger
-	// Spawn runs a worker on a goroutine of its own with the context deliveries
-	// have. Who adds an entry or settles one has another, shorter one.
+	// Spawn runs a worker on a goroutine that does nothing else meanwhile, with the
+	// context deliveries have. It does not block. Who adds an entry or settles one has another, shorter one.
 	Spawn    func(work func(context.Context))
 	Journal  Journal
 	Schedule *schedule.Schedule
