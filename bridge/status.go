@@ -38,9 +38,10 @@ type FlowStatus struct {
 	// Limit is how many deliveries may run at once; throttling narrows it, and
 	// success widens it.
 	Limit int `json:"limit"`
-	// State is the far side's: "well", "throttled", "down" or
-	// "credential_refused"; Since, since when. Unless it is well, deliveries wait
-	// and one is tried now and then.
+	// State is the far side's: "well", "throttled", "down",
+	// "credential_refused", or LivePerson's "stalled"; Since, since when. Unless it is
+	// well, deliveries wait and one is tried now and then. Where it is stalled, those
+	// wait whose consumer has no token or conversation, and others go on.
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
 	// LastError is why the far side is not well.

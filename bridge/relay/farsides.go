@@ -37,7 +37,7 @@ type farSides struct{ bridge *Bridge }
 
 var (
 	farSideState = prometheus.NewDesc("lpbridge_far_side_state",
-		"1 for the state a far side is in: well, throttled, down, credential_refused.", []string{"far_side", "state"}, nil)
+		"1 for the state a far side is in: well, throttled, down, credential_refused, or stalled: LivePerson gives no tokens or conversations.", []string{"far_side", "state"}, nil)
 	farSideLimit = prometheus.NewDesc("lpbridge_far_side_deliveries_limit",
 		"Deliveries that may run at once, as found by the limiter.", []string{"far_side"}, nil)
 	farSideOldest = prometheus.NewDesc("lpbridge_far_side_oldest_waiting_seconds",
@@ -59,7 +59,7 @@ func (f farSides) Collect(metrics chan<- prometheus.Metric) {
 	if !f.bridge.ready.Load() {
 		return
 	}
-	collect(metrics, livePersonSide, f.bridge.toLivePerson.Status())
+	collect(metrics, livePersonSide, f.bridge.stalls.describe(f.bridge.toLivePerson.Status()))
 	waiting := f.bridge.toLivePerson.Oldest()
 	for name, set := range f.bridge.toChannel {
 		collect(metrics, name, set.Status())
@@ -72,12 +72,14 @@ func collect(metrics chan<- prometheus.Metric, name string, status bridge.FlowSt
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, append([]string{name}, labels...)...)
 	}
-	for _, state := range []lane.Health{lane.Well, lane.Throttled, lane.Down, lane.Refused} {
+	for _, state := range []string{string(lane.Well), string(lane.Throttled), string(lane.Down), string(lane.Refused), stalledState} {
 		value := 0.0
-		if status.State == string(state) {
+		if status.State == state {
 			value = 1
 		}
-		gauge(farSideState, value, string(state))
+		if state != stalledState || name == livePersonSide {
+			gauge(farSideState, value, state)
+		}
 	}
 	gauge(farSideLimit, float64(status.Limit))
 	gauge(farSideOldest, age(status.OldestWaiting))

@@ -32,6 +32,10 @@ const (
 	stallKept = time.Hour
 )
 
+// stalledState is that of a LivePerson that gives no tokens or conversations, as far as
+// one can tell nobody.
+const stalledState = "stalled"
+
 // errStalled is why a delivery was not tried: LivePerson gives nobody what its
 // consumer lacks, and others find out how that is.
 var errStalled = errors.New("LivePerson gives no tokens or conversations")
@@ -52,9 +56,10 @@ type stalls struct {
 	lanes map[bridge.LaneKey]*stall
 	// passed counts who got what they lacked.
 	passed int
-	// row is how many failed since somebody got through, and since when.
+	// row is how many failed since somebody got through, since when, and why the last.
 	row   int
 	since time.Time
+	why   string
 	// failing says that the last delivery that did not stall failed as if LivePerson
 	// were down.
 	failing bool
@@ -145,9 +150,21 @@ func (s *stalls) suffered(now time.Time, err error) {
 	if s.row++; s.row == 1 {
 		s.since = now
 	}
+	s.why = err.Error()
 	if s.row == stallCrowd {
 		s.log.Warn("LivePerson gives no tokens or conversations, consumers who have none wait", "error", err)
 	}
+}
+
+// describe says in a status of LivePerson that nobody gets a token or a conversation,
+// where SEND is well: whoever has neither waits all the same.
+func (s *stalls) describe(f bridge.FlowStatus) bridge.FlowStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.State == string(lane.Well) && s.row >= stallCrowd && len(s.lanes) > 0 {
+		f.State, f.Since, f.LastError = stalledState, s.since, s.why
+	}
+	return f
 }
 
 // pause is how long a lane waits: as after failed deliveries, but a minute at most and

@@ -10,7 +10,7 @@ import (
 func (b *Bridge) Status() bridge.Status {
 	s := bridge.Status{
 		Started: b.started, Ready: b.ready.Load(), Notified: b.notified.Load(),
-		Pending: b.journal.PendingCount(), LivePerson: b.toLivePerson.Status(),
+		Pending: b.journal.PendingCount(), LivePerson: b.stalls.describe(b.toLivePerson.Status()),
 	}
 	for _, ch := range b.Channels() {
 		s.Channels = append(s.Channels, bridge.ChannelStatus{

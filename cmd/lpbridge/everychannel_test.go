@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"lpbridge/bridge/livechatai/livechataitest"
@@ -27,6 +28,20 @@ type everyChannel struct {
 	chatwoot *chatwootStub
 	live     *livechataitest.Server
 	parties  []*party
+	// failing is what the systems of Chatwoot and LiveChatAI answer everything with; 0
+	// when they are well.
+	failing atomic.Int32
+}
+
+// behind is a channel's system that may fail.
+func (x *everyChannel) behind(system http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status := x.failing.Load(); status != 0 {
+			w.WriteHeader(int(status))
+			return
+		}
+		system.ServeHTTP(w, r)
+	})
 }
 
 // party is a consumer of one channel.
@@ -52,7 +67,7 @@ func newEveryChannel(t *testing.T, changes map[string]string) *everyChannel {
 	live := livechataitest.New()
 	x.live = live
 	live.Open(livechataitest.Conversation{ID: "chat_1", Agent: "agent-1", IsAgent: true, Contact: livechataitest.Contact{ID: "contact_1"}})
-	chatwoot, liveServer := httptest.NewServer(x.chatwoot), httptest.NewServer(live)
+	chatwoot, liveServer := httptest.NewServer(x.behind(x.chatwoot)), httptest.NewServer(x.behind(live))
 	t.Cleanup(chatwoot.Close)
 	t.Cleanup(liveServer.Close)
 	settings := map[string]string{

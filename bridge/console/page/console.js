@@ -182,7 +182,7 @@ function showRefusals(refusals) {
   });
 }
 
-const states = { throttled: "throttled", down: "failing", credential_refused: "our credential is refused" };
+const states = { throttled: "throttled", down: "failing", credential_refused: "our credential is refused", stalled: "gives no tokens or conversations" };
 
 function ailing(flow) {
   return flow.state in states;
