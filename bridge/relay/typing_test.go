@@ -379,3 +379,40 @@ func TestTypingIsShownAgainAfterAnOutage(t *testing.T) {
 		}
 	}
 }
+
+// TestAgentsTypingEndsWithWhatTheConsumerClosed: the agent types while the consumer ends
+// the conversation and begins another. Nothing of it is shown there.
+func TestAgentsTypingEndsWithWhatTheConsumerClosed(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		for _, pause := range []time.Duration{0, 100 * time.Millisecond, 5 * time.Second} {
+			t.Run(fmt.Sprint("agent stops ", stops, ", ", pause), func(t *testing.T) {
+				inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+					id := r.begin("t-1")
+					r.agentSays(id, "I am here")
+					if err := r.sim.AgentTyping(id, "COMPOSING", lpsim.Agent{}); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(2 * time.Second)
+					if got := r.channel.shown(); !slices.Contains(got, "composing") {
+						t.Fatalf("shown %v", got)
+					}
+					r.accept(event(bridge.KindClose, "t-1", "c-1"))
+					time.Sleep(pause)
+					if stops {
+						// It may be refused: the conversation is over.
+						_ = r.sim.AgentTyping(id, "ACTIVE", lpsim.Agent{})
+					}
+					r.say("t-1", "e-2", "another thing")
+					time.Sleep(3 * time.Second)
+					if got := r.channel.shown(); got[len(got)-1] != "stopped" {
+						t.Errorf("in the new conversation the consumer sees %v", got)
+					}
+					time.Sleep(3 * time.Minute)
+					if got := r.channel.shown(); got[len(got)-1] != "stopped" || count(got, "composing") > 3 || r.marks(bridge.ToChannel) > 0 {
+						t.Errorf("afterwards %v, %d marks", got, r.marks(bridge.ToChannel))
+					}
+				})
+			})
+		}
+	}
+}
