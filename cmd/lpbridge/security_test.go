@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"maps"
@@ -43,6 +44,7 @@ func TestEveryDoor(t *testing.T) {
 	p := s.run(s.everyChannel())
 	megabytes := func(n int) string { return strings.Repeat("x", n<<20+1) }
 	inbox := "/public/api/v1/inboxes/sandbox"
+	refused := map[refusalKind]int{}
 	for _, tc := range []struct {
 		name, method, path string
 		body               string
@@ -70,11 +72,32 @@ func TestEveryDoor(t *testing.T) {
 		{"layer, too long", "POST", "/layer/sessions", megabytes(1), 413},
 		{"layer, an upload nobody waits for", "PUT", "/layer/uploads/nobody", "x", 404},
 		{"an address without a door", "POST", "/nothing", "{}", 404},
+		{"LivePerson by another method", "GET", "/webhooks/liveperson", "", 405},
+		{"webhook by another method", "GET", "/channels/webhook", "", 405},
+		{"chatwoot by another method", "PUT", "/channels/chatwoot", "{}", 405},
+		{"livechatai by another method", "DELETE", "/channels/livechatai", "", 405},
+		{"webhook as a form", "POST", "/channels/webhook?form", "a=b", 415},
+		{"livechatai as a form", "POST", "/channels/livechatai?form", "a=b", 415},
+		{"chatwootapi, no JSON", "POST", inbox + "/contacts", "{", 400},
+		{"chatwootapi, a name that is none", "POST", inbox + "/contacts", `{"email":"nonsense"}`, 422},
+		{"chatwootapi, a proof that is none", "POST", inbox + "/contacts", `{"identifier":"ana","identifier_hash":"00"}`, 500},
+		{"layer, another version", "POST", "/layer/nonces?version", "", 406},
+		{"layer, no JSON", "POST", "/layer/sessions", "{", 400},
+		{"layer, an app that is none", "POST", "/layer/sessions", `{"identity_token":"x","app_id":"nobody"}`, 403},
+		{"layer by another method", "PUT", "/layer/conversations", "{}", 404},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			header := plainJSON.Clone()
 			if strings.HasPrefix(tc.path, "/layer/") {
 				header.Set("Accept", "application/vnd.layer+json; version=3.0")
+			}
+			if path, form := strings.CutSuffix(tc.path, "?form"); form {
+				tc.path = path
+				header.Set("Content-Type", "application/x-www-form-urlencoded")
+			}
+			if path, version := strings.CutSuffix(tc.path, "?version"); version {
+				tc.path = path
+				header.Set("Accept", "application/vnd.layer+json; version=7.0")
 			}
 			if path, upgrade := strings.CutSuffix(tc.path, "?upgrade"); upgrade {
 				tc.path = path
@@ -86,9 +109,55 @@ func TestEveryDoor(t *testing.T) {
 			if a.status != tc.status {
 				t.Errorf("answered %d, want %d: %.200s", a.status, tc.status, a.body)
 			}
+			if reason := reasonOf(a.status); reason != "" {
+				refused[refusalKind{channelOfDoor(tc.path, a.status), reason}]++
+			}
 		})
 	}
+	p.checkRefusals(refused)
 	p.terminate()
+}
+
+// channelOfDoor is whose an address is.
+func channelOfDoor(path string, status int) string {
+	for prefix, channel := range map[string]string{
+		"/webhooks/liveperson": "liveperson", "/files/": "liveperson", "/channels/webhook": "webhook", "/channels/chatwoot": "chatwoot",
+		"/channels/livechatai": "livechatai", "/public/": "chatwootapi", "/cable": "chatwootapi", "/rails/": "chatwootapi", "/layer/": "layer",
+	} {
+		// Only a door that has its method in its pattern is no door for another one.
+		if strings.HasPrefix(path, prefix) && (status != http.StatusMethodNotAllowed || channel != "liveperson") {
+			return channel
+		}
+	}
+	return nobody
+}
+
+// checkRefusals wants each kind of refusal in the metrics, in what the console shows, and
+// in the log once.
+func (p *process) checkRefusals(want map[refusalKind]int) {
+	p.t.Helper()
+	if len(want) < 20 {
+		p.t.Errorf("only %d kinds of refusal were tried", len(want))
+	}
+	metrics, shown := get(p.t, p.admin+"/metrics").body, map[refusalKind]int64{}
+	for _, r := range p.status(p.t).Refusals {
+		shown[refusalKind{r.Channel, r.Reason}] = r.Count
+	}
+	told := map[refusalKind]int{}
+	for line := range strings.Lines(p.stderr.String()) {
+		var said struct{ Level, Msg, Channel, Reason string }
+		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "requests are refused" && said.Level == "WARN" {
+			told[refusalKind{said.Channel, said.Reason}]++
+		}
+	}
+	for kind, n := range want {
+		if line := fmt.Sprintf("lpbridge_requests_refused_total{channel=%q,reason=%q} %d\n", kind.channel, kind.reason, n); !strings.Contains(metrics, line) {
+			p.t.Errorf("the metrics lack %s", line)
+		}
+		if shown[kind] != int64(n) || told[kind] != 1 {
+			p.t.Errorf("%v: %d times, the console shows %d and the log has %d lines", kind, n, shown[kind], told[kind])
+		}
+	}
 }
 
 // securityDoors are the rows of the table in docs/security.md: the door's cell
