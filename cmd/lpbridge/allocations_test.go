@@ -12,8 +12,8 @@ import (
 // alone and a quarter to spare, also under the race detector, which takes half as many
 // bytes again. These are counts: a busy machine does not change them.
 const (
-	mostAllocations = 780
-	mostAllocated   = 84 << 10
+	mostAllocations = 700
+	mostAllocated   = 76 << 10
 )
 
 // TestMessageAllocatesLittle sends messages one after the other and reads from the

@@ -1,7 +1,9 @@
 package lane
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -121,5 +123,29 @@ func TestStopSettlesWhatTheJournalIsAboutToRefuse(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// cutOff is a journal whose reading a stop cuts off.
+type cutOff struct {
+	*store
+	end context.CancelFunc
+}
+
+func (j cutOff) Lanes(ctx context.Context, _ bridge.LaneKey, _ int) ([]bridge.LaneKey, error) {
+	j.end()
+	return nil, ctx.Err()
+}
+
+// TestStopIsNoTroubleOfTheJournal: what it was reading when the process stopped is not
+// logged as an error.
+func TestStopIsNoTroubleOfTheJournal(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancel(t.Context())
+	var log bytes.Buffer
+	s := New(Work{Journal: cutOff{newStore(), end}, Log: slog.New(slog.NewTextHandler(&log, nil)), Limiter: NewLimiter(1)})
+	s.Run(ctx)
+	if log.Len() > 0 {
+		t.Errorf("logged: %s", log.String())
 	}
 }

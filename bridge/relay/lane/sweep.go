@@ -64,6 +64,10 @@ func (w *sweeper) sweep(ctx context.Context) bool {
 	var after bridge.LaneKey
 	for {
 		page, err := s.Journal.Lanes(ctx, after, sweepPage)
+		if err != nil && ctx.Err() != nil {
+			// It was asked to stop, which is no trouble of the journal's.
+			return false
+		}
 		if err != nil {
 			s.Log.Error("the journal cannot list what is pending", "far_side", s.Name, "error", err)
 			if !rest(ctx, loadRetry) {
