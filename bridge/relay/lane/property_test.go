@@ -82,6 +82,9 @@ type world struct {
 	arrived map[bridge.LaneKey][]int64
 	told    []arrival
 	next    int64
+	// replay is what the process knows of those before it: absences follow each other
+	// until it is told something.
+	replay Replay
 	// early are those that were tried in the stead of the one before them.
 	early map[int64]bool
 	wrong []string
@@ -140,7 +143,9 @@ func (w *world) tell() {
 			w.mu.Lock()
 			w.told = append(w.told, a)
 			w.mu.Unlock()
+			continue
 		}
+		w.replay = w.replay.Met()
 	}
 }
 
@@ -163,7 +168,8 @@ func (w *world) live(l life) {
 }
 
 func (w *world) echoes(alive time.Time) Echoes {
-	return Echoes{Come: func() bool { return true }, Wait: 35 * time.Second, Reach: NewReach(Replay{}.After(alive, time.Now()))}
+	w.replay = w.replay.After(alive, time.Now())
+	return Echoes{Come: func() bool { return true }, Wait: 35 * time.Second, Reach: NewReach(w.replay)}
 }
 
 func (w *world) happen(d deed) {
