@@ -186,6 +186,10 @@ type DeadLetters interface {
 type Upkeep interface {
 	// Check reports whether the journal takes writes, by writing.
 	Check(ctx context.Context) error
+	// Hold returns a context for acting on what the journal holds, which ends with
+	// ctx or as soon as another process may act on it, and what releases it; or
+	// [ErrStorage] while another may.
+	Hold(ctx context.Context) (context.Context, context.CancelFunc, error)
 	// Absence returns when the previous process last wrote, to about a second,
 	// and when this one opened the journal. Both are the same for a new one.
 	Absence() (from, to time.Time)

@@ -40,7 +40,8 @@ func TestBadConfigurations(t *testing.T) {
 		{"anybody-an-operator", with(account, "LPBRIDGE_ADMIN_LISTEN", "10.0.0.7:8081")},
 		{"port-out-of-range", with(account, "LPBRIDGE_LISTEN", ":65536")},
 		{"store-in-memory", with(account, "LPBRIDGE_STORE", "sqlite::memory:")},
-		{"another-database", with(account, "LPBRIDGE_STORE", "postgres://u:"+leaky+"@db/x")},
+		{"another-database", with(account, "LPBRIDGE_STORE", "mysql://u:"+leaky+"@db/x")},
+		{"database-without-a-name", with(account, "LPBRIDGE_STORE", "postgres://u:"+leaky+"@db")},
 		{"secret-file-missing", map[string]string{"LP_ACCOUNT_ID": "1", "LP_CLIENT_ID": "1", "LPBRIDGE_CHANNELS": "layer", "LP_CLIENT_SECRET_FILE": "/nonexistent/" + leaky}},
 		{"unknown-channel", with(account, "LPBRIDGE_CHANNELS", "smoke-signals")},
 	} {
@@ -115,13 +116,19 @@ func TestLevel(t *testing.T) {
 }
 
 func TestParseStore(t *testing.T) {
-	const bad = "must be sqlite:PATH"
+	const bad = "must be sqlite:PATH or postgres://USER@HOST/DATABASE"
 	for _, tc := range []struct{ name, text, shown, path, problem string }{
 		{name: "relative path", text: "sqlite:data/x.db", shown: "sqlite:data/x.db", path: "data/x.db"},
 		{name: "absolute path", text: "sqlite:/var/x.db", shown: "sqlite:/var/x.db", path: "/var/x.db"},
 		{name: "empty", problem: bad},
 		{name: "path only", text: "data/x.db", problem: bad},
-		{name: "another database", text: "postgres://u:p@db/lp", problem: bad},
+		{name: "database", text: "postgres://u:p@db/lp?sslmode=verify-full&password=q", shown: "postgres://u@db/lp"},
+		{name: "database by its other name", text: "postgresql://db:5433/lp", shown: "postgresql://db:5433/lp"},
+		{name: "two hosts", text: "postgres://u@a:1,b:2/lp", shown: "postgres://u@a:1,b:2/lp"},
+		{name: "another database", text: "mysql://u:p@db/lp", problem: bad},
+		{name: "no database", text: "postgres://u:p@db/", problem: "must name a database after the host, as in postgres://USER@HOST:5432/DATABASE"},
+		{name: "no host", text: "postgres:///lp", problem: "must name a host, as in postgres://USER@HOST:5432/DATABASE"},
+		{name: "odd password", text: "postgres://u:p%@db/lp", problem: "must be postgres://USER@HOST:5432/DATABASE?sslmode=verify-full, with %XX for special characters in user and password"},
 		{name: "no path", text: "sqlite:", problem: "must name a file after sqlite:, such as sqlite:data/lpbridge.db"},
 		{name: "root", text: "sqlite://", problem: "must name a file after sqlite:, such as sqlite:data/lpbridge.db"},
 		{name: "directory", text: "sqlite:data/", problem: "must name a file after sqlite:, not a directory"},

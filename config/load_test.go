@@ -166,7 +166,7 @@ func TestLoadReportsBadValues(t *testing.T) {
 		{"URL with password", "HOME_URL", "https://u:" + leaky + "@h.example", `must not hold a user name or password`},
 		{"URL with fragment", "HOME_URL", "https://h.example/#x", `must not have a fragment, the part after #`},
 		{"URL with a bad port", "HOME_URL", "https://h.example:70000", `must have a port from 1 to 65535`},
-		{"store", "PLACE", leaky, `must be sqlite:PATH`},
+		{"store", "PLACE", leaky, `must be sqlite:PATH or postgres://USER@HOST/DATABASE`},
 		{"white secret", "TOKEN", " \t", `holds nothing but white space`},
 		{"required", "DEEP_NAME", "", `is required`},
 		{"required list of commas", "DEEP_TAGS", " , ", `is required`},

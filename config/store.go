@@ -3,21 +3,27 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"net/url"
 	"strings"
 )
 
-// Store says where the journal is kept: a file on a local disk. Its zero value is no store.
+// Store says where the journal is kept: a file on a local disk, or a database of PostgreSQL. Its zero value is no store.
 type Store struct {
 	path string
+	// address is that of a database, which may hold its password.
+	address Secret
 }
 
-// ParseStore reads sqlite:PATH. Its errors do not quote the text, which by mistake may be the address of a database with
-// its password.
+// ParseStore reads sqlite:PATH or postgres://USER@HOST/DATABASE. Its errors do not quote the text, which may hold a
+// password.
 func ParseStore(text string) (Store, error) {
+	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
+		return parseDatabase(text)
+	}
 	path, found := strings.CutPrefix(text, "sqlite:")
 	switch {
 	case !found:
-		return Store{}, errors.New("must be sqlite:PATH")
+		return Store{}, errors.New("must be sqlite:PATH or postgres://USER@HOST/DATABASE")
 	case strings.Trim(path, "/") == "":
 		return Store{}, errors.New("must name a file after sqlite:, such as sqlite:data/lpbridge.db")
 	case strings.HasPrefix(path, ":memory:"):
@@ -30,11 +36,43 @@ func ParseStore(text string) (Store, error) {
 	return Store{path: path}, nil
 }
 
-// Path returns the file. A relative path is relative to the working directory.
+func parseDatabase(text string) (Store, error) {
+	address, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return Store{}, errors.New("must be postgres://USER@HOST:5432/DATABASE?sslmode=verify-full, with %XX for special characters in user and password")
+	case address.Host == "" && !address.Query().Has("host"):
+		return Store{}, errors.New("must name a host, as in postgres://USER@HOST:5432/DATABASE")
+	case strings.Trim(address.Path, "/") == "":
+		return Store{}, errors.New("must name a database after the host, as in postgres://USER@HOST:5432/DATABASE")
+	}
+	return Store{address: NewSecret(text)}, nil
+}
+
+// Path returns the file, empty for a database. A relative path is relative to the working directory.
 func (s Store) Path() string { return s.path }
 
-// String returns what ParseStore reads.
+// Reveal returns what ParseStore reads, with the password there may be.
+func (s Store) Reveal() string {
+	if s.address.IsSet() {
+		return s.address.Reveal()
+	}
+	return s.String()
+}
+
+// String returns what ParseStore reads, of a database without its password and parameters.
 func (s Store) String() string {
+	if s.address.IsSet() {
+		address, err := url.Parse(s.address.Reveal())
+		if err != nil {
+			return hidden
+		}
+		plain := url.URL{Scheme: address.Scheme, Host: address.Host, Path: address.Path}
+		if name := address.User.Username(); name != "" {
+			plain.User = url.User(name)
+		}
+		return plain.String()
+	}
 	if s.path == "" {
 		return missing
 	}

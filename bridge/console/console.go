@@ -56,6 +56,14 @@ type Refusal struct {
 
 // Journal is how the journal is.
 type Journal struct {
+	// Engine is sqlite or postgres. On PostgreSQL, Owner names the process that owns the
+	// journal, Epoch counts the owners, Since is when it became one, and LeaseSeconds how
+	// much longer it may act without renewing its lease.
+	Engine       string    `json:"engine"`
+	Owner        string    `json:"owner,omitempty"`
+	Epoch        int64     `json:"epoch,omitempty"`
+	Since        time.Time `json:"since,omitzero"`
+	LeaseSeconds float64   `json:"leaseSeconds,omitempty"`
 	// DeadLetters counts the events that are not delivered by themselves any more.
 	DeadLetters int64 `json:"deadLetters"`
 	// LostEvents is how many accepted events may be missing because the database's

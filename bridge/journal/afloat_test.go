@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/journal"
 )
 
 // An entry may come and end, or be settled before it comes, in one transaction.
@@ -31,44 +32,46 @@ func TestAfloatIsWhatWaits(t *testing.T) {
 		{"settled before it comes", []bridge.Settlement{done(2), done(1, follower)}, []bridge.LaneKey{follower.Lane}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := open(t, options(filepath.Join(t.TempDir(), "journal.db")))
-			defer j.Close()
-			// While the writer is here, what is handed over waits for one transaction.
-			committing, handedOver := make(chan struct{}, 2), make(chan struct{})
-			err := j.Start(func([]bridge.Entry) {
-				committing <- struct{}{}
-				<-handedOver
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			first := batch("m-1")
-			first.Entries[0].Begun = true
-			appended := make(chan error, 1)
-			go func() {
-				_, err := j.Append(t.Context(), first)
-				appended <- err
-			}()
-			<-committing
-			for _, s := range c.settled {
-				j.Settle(s)
-			}
-			close(handedOver)
-			if err := <-appended; err != nil {
-				t.Fatal(err)
-			}
-			if err := j.Check(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			lanes, err := j.Lanes(t.Context(), bridge.LaneKey{}, 10)
-			if err != nil || !slices.Equal(lanes, c.waits) || int(j.PendingCount()) != len(c.waits) {
-				t.Errorf("lanes %v, %d entries, error %v; want %v", lanes, j.PendingCount(), err, c.waits)
-			}
-			for _, key := range c.waits {
-				if list, err := j.PendingOf(t.Context(), key, 0, 10); err != nil || len(list) != 1 || list[0].ID != follower.ID {
-					t.Errorf("waiting %v, error %v; want the follower", list, err)
+			journal.OnEngines(t, func(t *testing.T, store string) {
+				j := open(t, on(store))
+				defer j.Close()
+				// While the writer is here, what is handed over waits for one transaction.
+				committing, handedOver := make(chan struct{}, 2), make(chan struct{})
+				err := j.Start(func([]bridge.Entry) {
+					committing <- struct{}{}
+					<-handedOver
+				})
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
+				first := batch("m-1")
+				first.Entries[0].Begun = true
+				appended := make(chan error, 1)
+				go func() {
+					_, err := j.Append(t.Context(), first)
+					appended <- err
+				}()
+				<-committing
+				for _, s := range c.settled {
+					j.Settle(s)
+				}
+				close(handedOver)
+				if err := <-appended; err != nil {
+					t.Fatal(err)
+				}
+				if err := j.Check(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				lanes, err := j.Lanes(t.Context(), bridge.LaneKey{}, 10)
+				if err != nil || !slices.Equal(lanes, c.waits) || int(j.PendingCount()) != len(c.waits) {
+					t.Errorf("lanes %v, %d entries, error %v; want %v", lanes, j.PendingCount(), err, c.waits)
+				}
+				for _, key := range c.waits {
+					if list, err := j.PendingOf(t.Context(), key, 0, 10); err != nil || len(list) != 1 || list[0].ID != follower.ID {
+						t.Errorf("waiting %v, error %v; want the follower", list, err)
+					}
+				}
+			})
 		})
 	}
 }

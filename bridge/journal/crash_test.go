@@ -7,11 +7,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,10 +19,11 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/journal"
+	"lpbridge/internal/pgcluster"
 )
 
-// crashPath, when set, makes the test binary the process that is killed.
-const crashPath = "JOURNAL_CRASH_PATH"
+// crashStore, when set, makes the test binary the process that is killed.
+const crashStore = "JOURNAL_CRASH_STORE"
 
 // crashLife names one of the suite's lives for that process to lead.
 const crashLife = "JOURNAL_CRASH_LIFE"
@@ -32,12 +31,12 @@ const crashLife = "JOURNAL_CRASH_LIFE"
 const crashCallers = 8
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(crashPath); path != "" {
+	if store := os.Getenv(crashStore); store != "" {
 		run := work
 		if os.Getenv(crashLife) != "" {
 			run = live
 		}
-		if err := run(path); err != nil {
+		if err := run(store); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -49,7 +48,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	pgcluster.EndShared()
+	os.Exit(code)
 }
 
 // moreLives are lives besides those of the suite.
@@ -59,7 +60,7 @@ var moreLives = map[string]func(bridge.Journal) error{}
 const crashFileLimit = "JOURNAL_CRASH_FILE_LIMIT"
 
 // live leads a life of the suite and waits to be killed.
-func live(path string) error {
+func live(store string) error {
 	if text := os.Getenv(crashFileLimit); text != "" {
 		limit, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -69,9 +70,7 @@ func live(path string) error {
 			return err
 		}
 	}
-	j, err := journal.Open(context.Background(), journal.Options{
-		Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler),
-	})
+	j, err := journal.Open(context.Background(), on(store))
 	if err != nil {
 		return err
 	}
@@ -87,26 +86,25 @@ func live(path string) error {
 }
 
 // TestCrashLives runs the suite on processes that are killed.
-func TestCrashLives(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
+func TestCrashLives(t *testing.T) { journal.OnEngines(t, crashLivesOn) }
+
+func crashLivesOn(t *testing.T, store string) {
 	bridgetest.TestJournalCrash(t, bridgetest.CrashStore{
 		Kill: func(t *testing.T, life string) {
 			t.Helper()
-			lines := killAt(t, 1, crashPath+"="+path, crashLife+"="+life)
+			lines := killAt(t, 1, crashStore+"="+store, crashLife+"="+life)
 			if len(lines) != 1 || lines[0] != "lived" {
 				t.Fatalf("the process said %q", lines)
 			}
 		},
-		Open: func(t *testing.T) bridge.Journal { return open(t, options(path)) },
+		Open: func(t *testing.T) bridge.Journal { return open(t, on(store)) },
 	})
 }
 
 // work appends and settles for ever, and says what was acknowledged.
-func work(path string) error {
+func work(store string) error {
 	round := os.Getenv("JOURNAL_CRASH_ROUND")
-	j, err := journal.Open(context.Background(), journal.Options{
-		Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler),
-	})
+	j, err := journal.Open(context.Background(), on(store))
 	if err != nil {
 		return err
 	}
@@ -157,12 +155,13 @@ func crashLane(caller int) bridge.LaneKey {
 
 // TestKill kills a process that appends and settles, again and again, and looks
 // whether the next one finds everything that was acknowledged, once, in order.
-func TestKill(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
+func TestKill(t *testing.T) { journal.OnEngines(t, killOn) }
+
+func killOn(t *testing.T, store string) {
 	told := map[string]map[bridge.EventID]bool{"accepted": {}, "settling": {}, "settled": {}}
 	for round := range 6 {
-		killAfter(t, path, round, 50+rand.IntN(1500), told)
-		verify(t, path, told)
+		killAfter(t, store, round, 50+rand.IntN(1500), told)
+		verify(t, store, told)
 	}
 	if len(told["settled"]) == 0 {
 		t.Error("nothing was settled in any round")
@@ -171,9 +170,9 @@ func TestKill(t *testing.T) {
 
 // killAfter runs the worker until it has said a number of lines, kills it, and
 // notes all it said.
-func killAfter(t *testing.T, path string, round, lines int, told map[string]map[bridge.EventID]bool) {
+func killAfter(t *testing.T, store string, round, lines int, told map[string]map[bridge.EventID]bool) {
 	t.Helper()
-	for _, line := range killAt(t, lines, crashPath+"="+path, fmt.Sprintf("JOURNAL_CRASH_ROUND=%03d", round)) {
+	for _, line := range killAt(t, lines, crashStore+"="+store, fmt.Sprintf("JOURNAL_CRASH_ROUND=%03d", round)) {
 		what, id, complete := strings.Cut(line, " ")
 		// The last line may be cut short; then it was not said.
 		if complete && strings.Count(id, "/") == 2 && len(id) == len("0/000/000000") {
@@ -211,9 +210,9 @@ func killAt(t *testing.T, lines int, env ...string) (said []string) {
 }
 
 // verify opens the journal after a kill.
-func verify(t *testing.T, path string, told map[string]map[bridge.EventID]bool) {
+func verify(t *testing.T, store string, told map[string]map[bridge.EventID]bool) {
 	t.Helper()
-	j := open(t, options(path))
+	j := open(t, on(store))
 	defer j.Close()
 	found := map[bridge.EventID]bool{}
 	var total int64

@@ -2,7 +2,8 @@
 // they are delivered, the idempotency keys of those it has seen, threads,
 // conversations and consumers, the ledger of where our messages are, changes
 // nobody has claimed yet, the channels' records, dead letters. It implements
-// [bridge.Journal] on SQLite, in one file that one process owns.
+// [bridge.Journal] on SQLite, in one file that one process owns, and on PostgreSQL,
+// in a database that one process owns at a time (pglease.go).
 //
 // The journal is the log, not the bus: a new event reaches its lane through the
 // commit hook, from memory, and the database is read for events again only
@@ -69,6 +70,9 @@
 // exit and be started anew. For the same reason the log is copied into the
 // database by our own checkpoints: SQLite's automatic ones swallow errors.
 //
+// What a database that is not in this process does to that, says fate.go: PostgreSQL
+// may be away for a while, and a commit may take place though its answer is lost.
+//
 // # Time
 //
 // Times on disk are those of a clock that never jumps (clock.go). What waits
@@ -79,7 +83,8 @@
 // # Layout
 //
 // The tables are described in schema.go, every statement is in statements.go,
-// and what is particular to SQLite in sqlite.go. Deleted content is
+// what is particular to SQLite in sqlite.go, and to PostgreSQL in the files that begin
+// with pg and in postgres.go. Deleted content is
 // overwritten in the pages that stay in use, and after an erasure the database is
 // rewritten (scrub.go).
 //

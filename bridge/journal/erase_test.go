@@ -19,23 +19,22 @@ import (
 // time, changed who they are, and of whom much was delivered and forgotten.
 type crowd struct {
 	*Journal
-	t    *testing.T
-	path string
-	rand *rand.Rand
+	t     *testing.T
+	store string
+	rand  *rand.Rand
 }
 
 const people = 40
 
-func newCrowd(t *testing.T) *crowd {
+func newCrowd(t *testing.T, store string) *crowd {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "journal.db")
 	j, err := Open(t.Context(), Options{
-		Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler), Retention: time.Hour, runKeys: 500, ledgerBatch: 200,
+		Store: store, Logger: slog.New(slog.DiscardHandler), Retention: time.Hour, runKeys: 500, ledgerBatch: 200,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{Journal: j, t: t, path: path, rand: rand.New(rand.NewPCG(7, 7))}
+	c := &crowd{Journal: j, t: t, store: store, rand: rand.New(rand.NewPCG(7, 7))}
 	c.must(j.Start(func([]bridge.Entry) {}))
 	return c
 }
@@ -101,10 +100,21 @@ func (c *crowd) converse(n int, open bool) {
 	}))
 }
 
-// found counts how often a person's mark is in the journal's files.
+// found counts how often a person's mark is in the journal's files, of PostgreSQL's in
+// its rows.
 func (c *crowd) found(n int) (times int) {
 	c.t.Helper()
-	for _, name := range []string{c.path, c.path + "-wal", c.path + ".lock"} {
+	path, files := strings.CutPrefix(c.store, "sqlite:")
+	if !files {
+		j, err := Open(c.t.Context(), Options{Store: c.store, Logger: slog.New(slog.DiscardHandler)})
+		c.must(err)
+		defer j.Close()
+		for _, table := range tables {
+			times += j.count(c.t, fmt.Sprintf("%s WHERE %s::text LIKE '%%mark-of-%03d%%'", table, table, n))
+		}
+		return times
+	}
+	for _, name := range []string{path, path + "-wal", path + ".lock"} {
 		content, err := os.ReadFile(name)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			c.t.Fatal(err)
@@ -130,7 +140,7 @@ func (c *crowd) erase(n int) (bridge.Erased, error) {
 // TestErasedPersonsLeaveNoTrace: nothing of who was erased is in the journal's
 // files, whatever lay where before, and nobody else loses anything.
 func TestErasedPersonsLeaveNoTrace(t *testing.T) {
-	c := newCrowd(t)
+	c := newCrowd(t, "sqlite:"+filepath.Join(t.TempDir(), "journal.db"))
 	for round := range 30 {
 		c.live(round)
 		if round%10 == 9 {
@@ -161,7 +171,7 @@ func TestErasedPersonsLeaveNoTrace(t *testing.T) {
 	}
 	// Their keys are known all the same, also to the next process.
 	c.must(c.Close())
-	j, err := Open(t.Context(), Options{Store: "sqlite:" + c.path, Logger: slog.New(slog.DiscardHandler), Retention: time.Hour})
+	j, err := Open(t.Context(), Options{Store: c.store, Logger: slog.New(slog.DiscardHandler), Retention: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,8 +183,10 @@ func TestErasedPersonsLeaveNoTrace(t *testing.T) {
 }
 
 // TestOpenConversationsAreNotErased: nothing is removed while something is under way.
-func TestOpenConversationsAreNotErased(t *testing.T) {
-	c := newCrowd(t)
+func TestOpenConversationsAreNotErased(t *testing.T) { OnEngines(t, openConversationsAreNotErasedOn) }
+
+func openConversationsAreNotErasedOn(t *testing.T, store string) {
+	c := newCrowd(t, store)
 	defer c.Close()
 	c.live(1)
 	c.converse(1, true)
@@ -203,15 +215,17 @@ func TestOpenConversationsAreNotErased(t *testing.T) {
 
 // TestUnfinishedScrubGoesOn: a process that dies between an erasure and its scrub
 // leaves the rest to the next.
-func TestUnfinishedScrubGoesOn(t *testing.T) {
-	c := newCrowd(t)
+func TestUnfinishedScrubGoesOn(t *testing.T) { OnEngines(t, unfinishedScrubGoesOnOn) }
+
+func unfinishedScrubGoesOnOn(t *testing.T, store string) {
+	c := newCrowd(t, store)
 	c.live(1)
 	c.converse(1, false)
 	if _, err := c.erase(1); err != nil {
 		t.Fatal(err)
 	}
 	c.must(c.Close())
-	j, err := Open(t.Context(), Options{Store: "sqlite:" + c.path, Logger: slog.New(slog.DiscardHandler)})
+	j, err := Open(t.Context(), Options{Store: c.store, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,8 +250,10 @@ func TestUnfinishedScrubGoesOn(t *testing.T) {
 
 // TestWhoseAThreadIs: a thread that is named is not taken from another consumer,
 // and one that has no row is found by the events in it.
-func TestWhoseAThreadIs(t *testing.T) {
-	c := newCrowd(t)
+func TestWhoseAThreadIs(t *testing.T) { OnEngines(t, whoseAThreadIsOn) }
+
+func whoseAThreadIsOn(t *testing.T, store string) {
+	c := newCrowd(t, store)
 	defer c.Close()
 	c.live(1)
 	c.converse(1, false)

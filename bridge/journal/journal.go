@@ -23,8 +23,13 @@ const defaultMaxPending = 1_000_000
 
 // Options are what a journal is opened with.
 type Options struct {
-	// Store is the kind of store and where it is: "sqlite:" and a path.
+	// Store is the kind of store and where it is: "sqlite:" and a path, or the address
+	// of a database, "postgres://…".
 	Store string
+	// Password is the database's, instead of one in the address.
+	Password string
+	// Waiting, if set, is told why [Open] waits to own a database.
+	Waiting func(reason string)
 	// Retention is how long an event is kept after it was delivered; 0 clears
 	// its content with the transaction that records the delivery. Dead letters are kept
 	// until somebody revives or discards them; for their text see
@@ -113,13 +118,13 @@ type Journal struct {
 var _ bridge.Journal = (*Journal)(nil)
 
 // Open opens the journal, creating it where there is none, and takes it for
-// this process alone. The context bounds opening, not the journal.
+// this process alone. A journal on PostgreSQL that another process owns, or that does
+// not answer, is waited for. The context bounds opening, not the journal.
 func Open(ctx context.Context, opts Options) (*Journal, error) {
-	path, err := opts.check()
-	if err != nil {
+	if err := opts.check(); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	s, err := openSQLite(ctx, path)
+	s, err := openEngine(ctx, &opts)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -130,7 +135,19 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	}
 	j.boot = start.seq.last
 	j.w.start(start)
+	j.watchTenure()
 	return j, nil
+}
+
+// openEngine opens the kind of database that the store names.
+func openEngine(ctx context.Context, opts *Options) (engine, error) {
+	if path, ok := strings.CutPrefix(opts.Store, "sqlite:"); ok && path != "" {
+		return openSQLite(ctx, path)
+	}
+	if strings.HasPrefix(opts.Store, "postgres://") || strings.HasPrefix(opts.Store, "postgresql://") {
+		return openPostgres(ctx, opts)
+	}
+	return nil, errors.New("store: must be sqlite: and the path of a file, or postgres:// and the address of a database")
 }
 
 func newJournal(opts Options, engine engine) *Journal {
@@ -145,20 +162,16 @@ func newJournal(opts Options, engine engine) *Journal {
 	return j
 }
 
-// check fills in defaults and returns the path of the database.
-func (o *Options) check() (string, error) {
-	path, ok := strings.CutPrefix(o.Store, "sqlite:")
-	if !ok || path == "" {
-		return "", errors.New("store: must be sqlite: and the path of a file")
-	}
+// check fills in defaults.
+func (o *Options) check() error {
 	if o.DedupeRetention == 0 {
 		o.DedupeRetention = minDedupeRetention
 	}
 	if o.DedupeRetention < minDedupeRetention {
-		return "", fmt.Errorf("dedupe retention: must be at least %s", minDedupeRetention)
+		return fmt.Errorf("dedupe retention: must be at least %s", minDedupeRetention)
 	}
 	if o.Retention < 0 || o.HistoryRetention < 0 {
-		return "", errors.New("retention: must not be negative")
+		return errors.New("retention: must not be negative")
 	}
 	if o.clock == nil {
 		o.clock = machineClock
@@ -173,9 +186,9 @@ func (o *Options) check() (string, error) {
 		o.MaxPending = defaultMaxPending
 	}
 	if o.MaxPending < 0 {
-		return "", errors.New("max pending: must not be negative")
+		return errors.New("max pending: must not be negative")
 	}
-	return path, nil
+	return nil
 }
 
 // load reads what is kept in memory.

@@ -15,8 +15,10 @@ import (
 	"lpbridge/bridge/journal"
 )
 
-func options(path string) journal.Options {
-	return journal.Options{Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler)}
+func options(path string) journal.Options { return on("sqlite:" + path) }
+
+func on(store string) journal.Options {
+	return journal.Options{Store: store, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func open(t *testing.T, opts journal.Options) *journal.Journal {

@@ -3,7 +3,6 @@ package journal
 import (
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,12 +11,13 @@ import (
 
 // TestRunsOfKeys keeps every key known while runs are written, after they were,
 // and after a restart, and takes none for another.
-func TestRunsOfKeys(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
+func TestRunsOfKeys(t *testing.T) { OnEngines(t, runsOfKeysOn) }
+
+func runsOfKeysOn(t *testing.T, store string) {
 	lane := bridge.LaneKey{Channel: "webhook", Thread: "t"}
 	const short, page, pages = 2048, 512, 2*2048/512 + 3
 	open := func() *Journal {
-		j, err := Open(t.Context(), Options{Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler), runKeys: short})
+		j, err := Open(t.Context(), Options{Store: store, Logger: slog.New(slog.DiscardHandler), runKeys: short})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package journal
 import (
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -12,11 +11,12 @@ import (
 
 // TestLedgerIsSorted enters messages of many dialogs and finds each at every
 // moment: while entries are sorted in, after that, and after a restart.
-func TestLedgerIsSorted(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
+func TestLedgerIsSorted(t *testing.T) { OnEngines(t, ledgerIsSortedOn) }
+
+func ledgerIsSortedOn(t *testing.T, store string) {
 	const batch, dialogs, each = 600, 50, 40
 	open := func() *Journal {
-		j, err := Open(t.Context(), Options{Store: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler), ledgerBatch: batch})
+		j, err := Open(t.Context(), Options{Store: store, Logger: slog.New(slog.DiscardHandler), ledgerBatch: batch})
 		if err != nil {
 			t.Fatal(err)
 		}

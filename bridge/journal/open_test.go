@@ -145,8 +145,10 @@ func TestLockedDatabase(t *testing.T) {
 	}
 }
 
-func TestMaxPending(t *testing.T) {
-	opts := options(filepath.Join(t.TempDir(), "journal.db"))
+func TestMaxPending(t *testing.T) { journal.OnEngines(t, maxPendingOn) }
+
+func maxPendingOn(t *testing.T, store string) {
+	opts := on(store)
 	opts.MaxPending = 2
 	j := open(t, opts)
 	defer j.Close()

@@ -16,6 +16,7 @@ import (
 	"lpbridge/bridge"
 	"lpbridge/bridge/bridgetest"
 	"lpbridge/bridge/journal"
+	"lpbridge/internal/pgcluster"
 )
 
 // pair is the journal under test and the one in memory it is compared with.
@@ -188,10 +189,18 @@ var (
 func TestAgainstMemory(t *testing.T) {
 	dir := memoryDir(t)
 	n := 0
+	t.Run("sqlite", func(t *testing.T) {
+		againstMemory(t, func() string {
+			n++
+			return "sqlite:" + filepath.Join(dir, fmt.Sprint(n), "journal.db")
+		})
+	})
+	t.Run("postgres", func(t *testing.T) { againstMemory(t, func() string { return pgcluster.Schema(t) }) })
+}
+
+func againstMemory(t *testing.T, store func() string) {
 	rapid.Check(t, func(t *rapid.T) {
-		n++
-		path := filepath.Join(dir, fmt.Sprint(n), "journal.db")
-		p := &pair{t: t, opts: options(path), memory: bridgetest.NewJournal()}
+		p := &pair{t: t, opts: on(store()), memory: bridgetest.NewJournal()}
 		if rapid.Bool().Draw(t, "keep") {
 			p.opts.Retention = time.Hour
 		}

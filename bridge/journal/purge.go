@@ -136,11 +136,12 @@ func (p *purger) purgeEvents(ctx context.Context, now int64) error {
 	return walk(ctx, p.access, doneBound, forgetDone, int64(0), p.keysUpTo.Load(), cutoff)
 }
 
-// endOfHashes and endOfText come after every key there is: a hash has 16 bytes,
-// and no text holds a byte above 0xf7.
+// endOfHashes and endOfText come after every key there is: a hash has 16 bytes, and no
+// id begins with the last letters of Unicode, which mean nothing. A byte that is in no text
+// would do on SQLite only.
 var endOfHashes = []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
 
-const endOfText = "\xff\xff"
+const endOfText = "\U0010ffff\U0010ffff"
 
 // walk forgets rows older than cutoff, one range of keys after the other.
 func walk[K int64 | string | []byte](

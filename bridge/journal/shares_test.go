@@ -3,16 +3,20 @@ package journal_test
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/journal"
 )
 
 // TestOneChannelLeavesRoomForOthers: who fills the journal is refused before the
 // others are, also after a restart, and gets room again when theirs is delivered.
 func TestOneChannelLeavesRoomForOthers(t *testing.T) {
-	opts := options(filepath.Join(memoryDir(t), "journal.db"))
+	journal.OnEngines(t, oneChannelLeavesRoomForOthersOn)
+}
+
+func oneChannelLeavesRoomForOthersOn(t *testing.T, store string) {
+	opts := on(store)
 	// Of 160, ten are set aside for each of two channels in either direction.
 	opts.MaxPending, opts.Channels = 160, []string{"noisy", "quiet"}
 	j := open(t, opts)

@@ -159,7 +159,7 @@ func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 func TestFileSizeLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	for _, life := range []string{"fill", "deliver the rest"} {
-		lines := killAt(t, 1, crashPath+"="+path, crashLife+"="+life, crashFileLimit+"=67108864")
+		lines := killAt(t, 1, crashStore+"=sqlite:"+path, crashLife+"="+life, crashFileLimit+"=67108864")
 		if len(lines) != 1 || lines[0] != "lived" {
 			t.Fatalf("%s: the process said %q", life, lines)
 		}
@@ -207,7 +207,7 @@ func deliverTheRest(j bridge.Journal) error {
 // quota that is used up makes them: SQLite calls that an input/output error.
 func TestFileSizeLimitLowered(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
-	if lines := killAt(t, 1, crashPath+"="+path, crashLife+"=lower the limit"); len(lines) != 1 || lines[0] != "lived" {
+	if lines := killAt(t, 1, crashStore+"=sqlite:"+path, crashLife+"=lower the limit"); len(lines) != 1 || lines[0] != "lived" {
 		t.Fatalf("the process said %q", lines)
 	}
 }

@@ -2,7 +2,6 @@ package journal_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,8 +11,10 @@ import (
 
 // TestTraceAmongMany finds an event wherever among the pages of a large table it
 // is, and of a thread with many events the newest.
-func TestTraceAmongMany(t *testing.T) {
-	opts := options(filepath.Join(memoryDir(t), "journal.db"))
+func TestTraceAmongMany(t *testing.T) { journal.OnEngines(t, traceAmongManyOn) }
+
+func traceAmongManyOn(t *testing.T, store string) {
+	opts := on(store)
 	j := open(t, opts)
 	t.Cleanup(func() { j.Close() })
 	if err := j.Start(func([]bridge.Entry) {}); err != nil {
@@ -51,7 +52,11 @@ func TestTraceAmongMany(t *testing.T) {
 // TestTraceSaysWhereLivePersonHasIt, also after the ledger was sorted, for a
 // message in two parts.
 func TestTraceSaysWhereLivePersonHasIt(t *testing.T) {
-	opts := options(filepath.Join(memoryDir(t), "journal.db"))
+	journal.OnEngines(t, traceSaysWhereLivePersonHasItOn)
+}
+
+func traceSaysWhereLivePersonHasItOn(t *testing.T, store string) {
+	opts := on(store)
 	reopen := func() *journal.Journal {
 		j := open(t, opts)
 		if err := j.Start(func([]bridge.Entry) {}); err != nil {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -45,7 +46,14 @@ type wait struct{ done chan error }
 
 func newWait() wait { return wait{make(chan error, 1)} }
 
-func (w wait) finish(err error)     { w.done <- err }
+// finish answers the caller, unless it has an answer.
+func (w wait) finish(err error) {
+	select {
+	case w.done <- err:
+	default:
+	}
+}
+
 func (wait) kept() bool             { return false }
 func (w wait) result() <-chan error { return w.done }
 
@@ -293,7 +301,9 @@ func (w *writer) commit(writes []write) error {
 	}
 	err := t.applyAll(writes)
 	if err == nil {
-		_, err = t.exec(commit)
+		if _, err = t.exec(commit); errors.Is(err, errUnanswered) {
+			err = w.awaitFate(writes, err)
+		}
 	}
 	if err == nil {
 		w.seq, w.revision, w.alive, w.shift = t.seq, t.revision, t.alive, t.shift

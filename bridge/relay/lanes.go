@@ -35,7 +35,7 @@ func (b *Bridge) makeLanes(work context.Context) {
 		b.metrics.echoWaits.WithLabelValues(e.Lane.Channel, string(end)).Observe(took.Seconds())
 	}
 	lp.Echoes = lane.Echoes{Come: b.notified.Load, Wait: b.opts.EchoWait, Reach: b.reach}
-	lp.Deliver, lp.Together, lp.Limiter = traced(b.opts.Tracer, b.deliverToLivePerson), receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
+	lp.Deliver, lp.Together, lp.Limiter = b.held(traced(b.opts.Tracer, b.deliverToLivePerson)), receiptsTogether, lane.NewLimiter(b.opts.MaxInFlight)
 	lp.Sound = b.soundLivePerson
 	b.toLivePerson = lane.New(lp)
 	for name := range b.adapters {
@@ -47,8 +47,26 @@ func (b *Bridge) makeLanes(work context.Context) {
 			}
 		}
 		ch.Order = b.order
-		ch.Name, ch.Deliver, ch.Limiter = name, traced(b.opts.Tracer, b.deliverToChannel), lane.NewLimiter(b.opts.MaxInFlight)
+		ch.Name, ch.Deliver, ch.Limiter = name, b.held(traced(b.opts.Tracer, b.deliverToChannel)), lane.NewLimiter(b.opts.MaxInFlight)
 		b.toChannel[name] = lane.New(ch)
+	}
+}
+
+// heldRetry is when a delivery is tried again that found the journal another's to act on.
+const heldRetry = time.Second
+
+// held delivers only as long as no other process may act on what the journal holds, and
+// cuts off what is under way then.
+func (b *Bridge) held(deliver func(context.Context, []*bridge.Entry) lane.Verdict) func(context.Context, []*bridge.Entry) lane.Verdict {
+	return func(ctx context.Context, batch []*bridge.Entry) lane.Verdict {
+		ctx, release, err := b.journal.Hold(ctx)
+		defer release()
+		if err != nil {
+			return lane.Verdict{
+				Outcome: bridge.Retry, Final: bridge.Pending, Uncounted: true, Unsent: true, Reason: err.Error(), Next: time.Now().Add(heldRetry),
+			}
+		}
+		return deliver(ctx, batch)
 	}
 }
 

@@ -43,6 +43,8 @@ type app struct {
 	settings *settings
 	lp       *livePerson
 	journal  *journal.Journal
+	// opened is the journal once it is open: metrics may be asked before.
+	opened   atomic.Pointer[journal.Journal]
 	bridge   *relay.Bridge
 	registry *prometheus.Registry
 	refusals *refusals
@@ -82,8 +84,9 @@ func (a *app) build(ctx context.Context) (err error) {
 	if a.lp, err = newLivePerson(s); err != nil {
 		return err
 	}
-	if a.journal, err = journal.Open(ctx, a.journalOptions()); err != nil {
-		return fmt.Errorf("LPBRIDGE_STORE: %w", err)
+	registerOwner(a.registry, a.owner)
+	if err := a.openJournal(ctx); err != nil {
+		return err
 	}
 	registerJournal(a.registry, a.journal)
 	registerToken(a.registry, a.lp.tokens.Status, s.Bridge.MaxPending)
@@ -122,7 +125,7 @@ func (a *app) journalOptions() journal.Options {
 		channels = append(channels, ch.name)
 	}
 	return journal.Options{
-		Store: b.Store.String(), Retention: b.Retention, DedupeRetention: b.DedupeRetention,
+		Store: b.Store.Reveal(), Password: b.StorePassword.Reveal(), Retention: b.Retention, DedupeRetention: b.DedupeRetention,
 		HistoryRetention: b.HistoryRetention, Expire: expire, MaxPending: int64(b.MaxPending), Channels: channels, Logger: a.settings.log,
 		Observe: newCommits(a.registry).observe,
 	}
@@ -320,16 +323,21 @@ func (a *app) publicHandler() http.Handler {
 
 // console makes the handler of the admin listener.
 func (a *app) console() *console.Console {
-	settings := make([]console.Setting, 0, len(a.settings.report.Settings))
-	for _, s := range a.settings.report.Settings {
-		settings = append(settings, console.Setting{Variable: s.Variable, Origin: string(s.Origin)})
-	}
 	return console.New(console.Options{
-		Bridge: a.bridge, DeadLetters: a.journal, Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts,
+		Bridge: a.bridge, DeadLetters: a.journal, Settings: a.origins(), Version: version(), Hosts: a.settings.Bridge.AdminHosts,
 		Refusals: a.refusals.list, Journal: a.journalStatus, Trace: a.journal.Trace, Consumers: a.bridge.Consumers(), Profiles: a.settings.Bridge.Doors.AdminProfiles,
 		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})
+}
+
+// origins says where each setting came from.
+func (a *app) origins() []console.Setting {
+	settings := make([]console.Setting, 0, len(a.settings.report.Settings))
+	for _, s := range a.settings.report.Settings {
+		settings = append(settings, console.Setting{Variable: s.Variable, Origin: string(s.Origin)})
+	}
+	return settings
 }
 
 // sayStarted writes the one line an operator looks for.

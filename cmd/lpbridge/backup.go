@@ -43,6 +43,9 @@ func backUp(ctx context.Context, env environment, to string) error {
 		return err
 	}
 	path := section.Bridge.Store.Path()
+	if path == "" {
+		return errors.New("LPBRIDGE_STORE: a database of PostgreSQL is copied with its own tools: pg_dump --schema=lpbridge, or pg_basebackup")
+	}
 	if to == "-" {
 		return streamBackup(ctx, path, env.stdout)
 	}

@@ -67,6 +67,10 @@ func (c *checker) warn(subject, detail string) {
 // checkStore looks at where the journal is or will be, and through what is there,
 // without taking it: a running bridge may hold it.
 func (c *checker) checkStore(ctx context.Context, s *settings) {
+	if s.Bridge.Store.Path() == "" {
+		c.checkDatabase(ctx, s)
+		return
+	}
 	if err := probeStore(s.Bridge.Store.Path()); err != nil {
 		c.report("store", "", fmt.Errorf("LPBRIDGE_STORE: %w", err))
 		return
@@ -81,6 +85,17 @@ func (c *checker) checkStore(ctx context.Context, s *settings) {
 	default:
 		c.report("store", "can be written, and nothing in it is damaged", nil)
 	}
+}
+
+// checkDatabase looks at a database of PostgreSQL, without taking the journal in it.
+func (c *checker) checkDatabase(ctx context.Context, s *settings) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	found, err := journal.InspectPostgres(ctx, s.Bridge.Store.Reveal(), s.Bridge.StorePassword.Reveal())
+	if err != nil {
+		err = fmt.Errorf("LPBRIDGE_STORE: %w", err)
+	}
+	c.report("store", found, err)
 }
 
 // probeStore finds out whether the database can be made or written.

@@ -99,8 +99,11 @@ func TestCheck(t *testing.T) {
 			"CHATWOOTAPI_PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL", "LAYER_PUBLIC_URL: is required, here or as LPBRIDGE_PUBLIC_URL",
 			`CHATWOOTAPI_MAX_ATTACHMENT: is "1": must be at least 1024`,
 		}},
-		{"store of another kind", map[string]string{"LPBRIDGE_STORE": "postgres://u:hunter2@db.invalid/d"}, exitConfig, []string{
-			"LPBRIDGE_STORE: must be sqlite:PATH",
+		{"store of another kind", map[string]string{"LPBRIDGE_STORE": "mysql://u:hunter2@db.invalid/d"}, exitConfig, []string{
+			"LPBRIDGE_STORE: must be sqlite:PATH or postgres://USER@HOST/DATABASE",
+		}},
+		{"database that is not there", map[string]string{"LPBRIDGE_STORE": "postgres://u:hunter2@127.0.0.1:1/d?sslmode=disable"}, exitFailed, []string{
+			"FAIL  store                  LPBRIDGE_STORE: connect: failed to connect to `user=u database=d`: 127.0.0.1:1 (127.0.0.1): dial error:",
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -190,6 +190,10 @@ func TestNamedStoresAreTaken(t *testing.T) {
 	setting := regexp.MustCompile("\\bLPBRIDGE_STORE=\"?([^\\s\"'`,;()|]+)")
 	n := 0
 	check := func(where, store string) {
+		if strings.HasSuffix(store, "://") || strings.Contains(store, "%s") {
+			// The scheme alone, or what is filled in later.
+			return
+		}
 		n++
 		if _, err := config.ParseStore(strings.TrimSuffix(store, ".")); err != nil {
 			t.Errorf("%s offers %s, which is refused: %v", where, store, err)

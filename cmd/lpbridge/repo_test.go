@@ -215,6 +215,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"config":                   {},
 		"internal/attempt":         {},
 		"internal/packed":          {},
+		"internal/pgcluster":       {},
 		"internal/progress":        {},
 		"lpauth":                   {"internal/attempt", "internal/packed"},
 		"connector":                {"internal/attempt", "lpauth"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -13,6 +14,10 @@ func runCommand(ctx context.Context, env environment) error {
 	}
 	s.warn(env)
 	a, err := newApp(ctx, s)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		s.log.Info("stopped")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

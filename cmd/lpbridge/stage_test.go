@@ -96,12 +96,18 @@ func (s *stage) with(changes map[string]string) map[string]string {
 func (s *stage) run(changes map[string]string) *process {
 	s.t.Helper()
 	p := launch(s.t, s.with(changes), "run").awaitStart()
-	address, err := url.Parse(p.public)
+	s.lead(p)
+	return p
+}
+
+// lead has the world outside reach a bridge.
+func (s *stage) lead(to *process) {
+	s.t.Helper()
+	address, err := url.Parse(to.public)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.ingress.Store(address)
-	return p
 }
 
 // wire is the way from bridge to LivePerson. It can hold requests up.

@@ -83,5 +83,8 @@ func registerToken(reg prometheus.Registerer, status func() lpauth.AppTokenStatu
 // journalStatus is what the status says of the journal.
 func (a *app) journalStatus() console.Journal {
 	s := a.journal.Stats()
-	return console.Journal{DeadLetters: s.Dead, LostEvents: s.Lost, NoSpace: s.Scarce, DatabaseBytes: s.DatabaseBytes, LogBytes: s.LogBytes}
+	o := a.journal.Owner()
+	return console.Journal{
+		Engine: o.Engine, Owner: o.Name, Epoch: o.Epoch, Since: o.Since, LeaseSeconds: o.Left.Seconds(), DeadLetters: s.Dead, LostEvents: s.Lost, NoSpace: s.Scarce, DatabaseBytes: s.DatabaseBytes, LogBytes: s.LogBytes,
+	}
 }

@@ -1,0 +1,285 @@
+// Package pgcluster runs PostgreSQL for tests and soaks: a cluster of its own in a
+// folder of its own, on a port of the loopback, which can be killed and started again.
+// It flushes as PostgreSQL does by default, so that what it confirmed is there after a
+// kill. It assumes the server's binaries in the PATH or where Debian puts them.
+package pgcluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// variable says what tests do that need PostgreSQL: run where it is installed, which is
+	// the default; skip in any case; or fail where it is missing.
+	variable = "LPBRIDGE_TEST_POSTGRES"
+	skip     = "skip"
+	required = "required"
+
+	password = "cluster-password"
+	// startTime is how long a start may take on a busy machine.
+	startTime = 90 * time.Second
+)
+
+// Cluster is a PostgreSQL server. Its superuser is postgres.
+type Cluster struct {
+	// Port is where it listens on 127.0.0.1.
+	Port int
+	bin  string
+	data string
+	// as has commands run as another user.
+	as func(*exec.Cmd)
+
+	mu     sync.Mutex
+	server *exec.Cmd
+}
+
+// binaries returns the folder of the server's binaries.
+func binaries() (string, error) {
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(found) == 0 {
+		return "", errors.New("PostgreSQL's server is not installed: neither in the PATH nor below /usr/lib/postgresql")
+	}
+	slices.Sort(found)
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+// ForTest starts a cluster that ends with the test. Where there is no PostgreSQL, the
+// test is skipped, unless LPBRIDGE_TEST_POSTGRES says that it must be there.
+func ForTest(t testing.TB) *Cluster {
+	t.Helper()
+	c := startFor(t, t.TempDir())
+	t.Cleanup(c.Kill)
+	return c
+}
+
+// shared is a cluster that many tests of one process share.
+var shared struct {
+	sync.Mutex
+	cluster *Cluster
+	folder  string
+	schemas int
+}
+
+// Shared is as [ForTest] for a cluster that the tests of a process share, which calls
+// [EndShared] before it exits.
+func Shared(t testing.TB) *Cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil {
+		folder, err := os.MkdirTemp("", "pgcluster")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.folder = folder
+		shared.cluster = startFor(t, folder)
+	}
+	return shared.cluster
+}
+
+// EndShared ends the shared cluster, if there is one.
+func EndShared() {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster != nil {
+		shared.cluster.Kill()
+	}
+	if shared.folder != "" {
+		os.RemoveAll(shared.folder)
+	}
+}
+
+// Schema is the address of a schema of its own in the shared cluster.
+func Schema(t testing.TB) string {
+	t.Helper()
+	c := Shared(t)
+	shared.Lock()
+	shared.schemas++
+	name := fmt.Sprint("s", shared.schemas)
+	shared.Unlock()
+	if _, err := c.Run("postgres", "CREATE SCHEMA "+name); err != nil {
+		t.Fatal(err)
+	}
+	return c.URL("postgres", "postgres") + "&search_path=" + name
+}
+
+func startFor(t testing.TB, folder string) *Cluster {
+	t.Helper()
+	_, missing := binaries()
+	switch wanted := os.Getenv(variable); {
+	case wanted == skip:
+		t.Skipf("not run: %s=%s", variable, skip)
+	case missing != nil && wanted != required:
+		t.Skipf("not run: %v", missing)
+	}
+	c, err := start(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Alone reports whether tests are to run on PostgreSQL only.
+func Alone() bool { return os.Getenv(variable) == required }
+
+// start makes a cluster in an empty folder and starts it.
+func start(folder string) (*Cluster, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{bin: bin, data: filepath.Join(folder, "data"), as: func(*exec.Cmd) {}}
+	if err := c.make(folder); err != nil {
+		return nil, fmt.Errorf("make a cluster: %w", err)
+	}
+	if c.Port, err = freePort(); err != nil {
+		return nil, err
+	}
+	return c, c.Restart()
+}
+
+// make runs initdb, as another user where this one is root, which PostgreSQL refuses.
+func (c *Cluster) make(folder string) error {
+	secret := filepath.Join(folder, "password")
+	if err := os.Mkdir(c.data, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
+		return err
+	}
+	if err := c.becomeNobody(folder, secret); err != nil {
+		return err
+	}
+	cmd := c.command("initdb", "-D", c.data, "-U", "postgres", "--pwfile", secret, "-A", "scram-sha-256", "-E", "UTF8", "--locale", "C", "--no-sync")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (c *Cluster) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	cmd.Dir = c.data
+	c.as(cmd)
+	return cmd
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// URL is the address of a database for a role, with the superuser's password.
+func (c *Cluster) URL(role, database string) string {
+	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", role, password, c.Port, database)
+}
+
+// Restart starts the server, after a kill too, and waits until it answers.
+func (c *Cluster) Restart(settings ...string) error {
+	var last error
+	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		// What is left of a killed server may still be ending.
+		if last = c.start(settings); last == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("start PostgreSQL: %w", last)
+}
+
+func (c *Cluster) start(settings []string) error {
+	args := []string{
+		"-D", c.data, "-p", strconv.Itoa(c.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+		"-c", "max_connections=200", "-c", "shared_buffers=16MB", "-c", "max_wal_size=256MB", "-c", "log_min_messages=fatal",
+	}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	var said bytes.Buffer
+	cmd := c.command("postgres", args...)
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("%w: %s", err, said.Bytes())
+		default:
+		}
+		if _, err := c.Run("postgres", "SELECT 1"); err == nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.server = cmd
+			return nil
+		}
+	}
+	_ = cmd.Process.Kill()
+	return errors.New("it does not answer")
+}
+
+// Kill ends the server at once and without a word to anybody, as a power cut does.
+func (c *Cluster) Kill() { c.end(syscall.SIGKILL) }
+
+// Stop ends the server in order, and cuts who is connected.
+func (c *Cluster) Stop() { c.end(syscall.SIGINT) }
+
+func (c *Cluster) end(how syscall.Signal) {
+	c.mu.Lock()
+	server := c.server
+	c.server = nil
+	c.mu.Unlock()
+	if server == nil {
+		return
+	}
+	_ = server.Process.Signal(how)
+	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if server.Process.Signal(syscall.Signal(0)) != nil {
+			return
+		}
+	}
+}
+
+// Run runs SQL as the superuser and returns the first column of the last row it has.
+func (c *Cluster) Run(database, sql string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, c.URL("postgres", database))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	text := ""
+	for _, r := range results {
+		for _, row := range r.Rows {
+			text = string(row[0])
+		}
+	}
+	return text, err
+}
