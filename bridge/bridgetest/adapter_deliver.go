@@ -249,6 +249,7 @@ func checkTyping(t testing.TB, c AdapterCase) {
 			t.Errorf("%s: the far side was not called", cue.State)
 		}
 	}
+	checkEndAfterACrash(t, c, cue)
 	b.far.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	switch err := typist.ShowTyping(t.Context(), cue); {
 	case c.Far == nil:
@@ -258,6 +259,20 @@ func checkTyping(t testing.TB, c AdapterCase) {
 		b.checkText("error of ShowTyping", err.Error())
 	}
 	b.checkLog()
+}
+
+// checkEndAfterACrash has an adapter that never showed typing told that it ended: the
+// process that showed it is gone.
+func checkEndAfterACrash(t testing.TB, c AdapterCase, cue bridge.TypingCue) {
+	next := ready(t, c)
+	cue.Thread, cue.State = next.event(bridge.KindMessage).Thread, bridge.Stopped
+	next.far.reset()
+	if err := next.adapter.(bridge.Typist).ShowTyping(t.Context(), cue); err != nil {
+		t.Errorf("the end of what an earlier process showed: %v", err)
+	}
+	if c.Far != nil && len(next.far.recorded()) == 0 {
+		t.Error("the end of what an earlier process showed is not told")
+	}
 }
 
 func checkFindings(t testing.TB, c AdapterCase) {
