@@ -416,3 +416,41 @@ func TestAgentsTypingEndsWithWhatTheConsumerClosed(t *testing.T) {
 		}
 	}
 }
+
+// TestTypingByWhoIsNamedInANotification: who is no longer named types no more; one that
+// names nobody at all says nothing of that.
+func TestTypingByWhoIsNamedInANotification(t *testing.T) {
+	for name, c := range map[string]struct {
+		participants string
+		ends         bool
+	}{
+		"without the agent":       {`"participants":[{"id":"%s","role":"CONSUMER"}],`, true},
+		"another agent":           {`"participants":[{"id":"%s","role":"CONSUMER"},{"id":"a-2","role":"ASSIGNED_AGENT"}],`, true},
+		"as a map, another agent": {`"participants":{"CONSUMER":["%s"],"ASSIGNED_AGENT":["a-2"]},`, true},
+		"the agent":               {`"participants":[{"id":"%s","role":"CONSUMER"},{"id":"a-1","role":"ASSIGNED_AGENT"}],`, false},
+		"the agent as a manager":  {`"participants":[{"id":"%s","role":"CONSUMER"},{"id":"a-1","role":"MANAGER"}],`, false},
+		"as a map, the agent":     {`"participants":{"CONSUMER":["%s"],"ASSIGNED_AGENT":["a-1"]},`, false},
+		"nobody is named":         {``, false},
+		"null":                    {`"participants":null,`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+				id := r.begin("t-1")
+				types := fmt.Sprintf(`{"originatorId":"a-1","originatorMetadata":{"id":"a-1","role":"ASSIGNED_AGENT"},"event":{"type":"ChatStateEvent","chatState":"COMPOSING"},"conversationId":%q,"dialogId":%q}`, id, id)
+				r.notify(changed(types), nil)
+				time.Sleep(2 * time.Second)
+				participants := c.participants
+				if participants != "" && strings.Contains(participants, "%s") {
+					participants = fmt.Sprintf(participants, r.consumerID())
+				}
+				at := time.Now().UnixMilli()
+				r.notify(fmt.Sprintf(`{"kind":"notification","type":"cqm.ExConversationChangeNotification","body":{"changes":[{"type":"UPSERT","result":{"convId":%[1]q,"conversationDetails":{`+
+					`"convId":%[1]q,"state":"OPEN","stage":"OPEN",%[2]s"metaDataLastUpdateTs":%[3]d,"startTs":%[3]d}}}]}}`, id, participants, at), nil)
+				time.Sleep(time.Second)
+				if got := r.channel.shown(); (got[len(got)-1] == "stopped") != c.ends {
+					t.Errorf("the channel was shown %v", got)
+				}
+			})
+		})
+	}
+}
