@@ -17,6 +17,8 @@ import (
 // once asks for one only, and nobody waits for the answer to a second question.
 func TestThreadsOfOneConsumerTakeTurnsAtOpening(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+		// No notification names the conversation to those who have not asked yet.
+		r.sim.SetWebhooks(lpsim.Webhooks{})
 		r.sim.SetFaults(lpsim.Faults{LatencyMinMs: 500, LatencyMaxMs: 500})
 		for i := range 4 {
 			e := event(bridge.KindMessage, fmt.Sprint("t-", i), fmt.Sprint("e-", i))
