@@ -186,21 +186,69 @@ type published struct {
 	Sequence *Sequence `json:"sequence"`
 }
 
-// decode reads the body where it has nothing but the sequence, as LivePerson writes it,
-// and leaves all else to [json.Unmarshal].
-func (p *published) decode(body json.RawMessage) error {
-	digits, found := bytes.CutPrefix(body, []byte(`{"sequence":`))
-	digits, whole := bytes.CutSuffix(digits, []byte("}"))
-	// What has as many digits fits, and zeros in front are not JSON.
-	if n := len(digits); found && whole && n > 0 && n <= 18 && digits[0] != '0' && len(bytes.Trim(digits, "0123456789")) == 0 {
-		number := Sequence(0)
-		for _, digit := range digits {
-			number = 10*number + Sequence(digit-'0')
+// readPlain reads a whole answer that says nothing but that all is well, as LivePerson
+// writes it, and reports whether it is one. All others are [json.Unmarshal]'s.
+func (p *published) readPlain(answer []byte) bool {
+	rest := bytes.TrimSpace(answer)
+	var number Sequence
+	var named, accepted, placed bool
+	for before := byte('{'); len(rest) > 0 && rest[0] == before; before = ',' {
+		name, after, ok := cutPlainString(rest[1:])
+		value, colon := bytes.CutPrefix(after, []byte(":"))
+		twice := true
+		switch {
+		case !ok || !colon:
+			return false
+		case string(name) == "reqId":
+			twice, named = named, true
+			_, rest, ok = cutPlainString(value)
+		case string(name) == "code":
+			twice, accepted = accepted, true
+			rest, ok = bytes.CutPrefix(value, []byte(`"OK"`))
+		case string(name) == "body":
+			twice, placed = placed, true
+			number, rest, ok = cutSequence(value)
 		}
-		p.Sequence = &number
-		return nil
+		if twice || !ok {
+			return false
+		}
 	}
-	return json.Unmarshal(body, p)
+	if !accepted || !placed || string(rest) != "}" {
+		return false
+	}
+	p.Sequence = &number
+	return true
+}
+
+// cutPlainString takes a JSON string off that stands for itself.
+func cutPlainString(text []byte) (inner, rest []byte, ok bool) {
+	if len(text) == 0 || text[0] != '"' {
+		return nil, nil, false
+	}
+	inner, rest, ok = bytes.Cut(text[1:], []byte(`"`))
+	return inner, rest, ok && !bytes.ContainsFunc(inner, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' })
+}
+
+// cutSequence takes an object off that has a sequence and nothing else.
+func cutSequence(text []byte) (number Sequence, rest []byte, ok bool) {
+	inner, begins := bytes.CutPrefix(text, []byte(`{"sequence":`))
+	digits, rest, ends := bytes.Cut(inner, []byte("}"))
+	number, whole := plainNumber(digits)
+	return number, rest, begins && ends && whole
+}
+
+// plainNumber reads digits; what has as many fits, and zeros in front are not JSON.
+func plainNumber(digits []byte) (number Sequence, whole bool) {
+	if n := len(digits); n == 0 || n > 18 || n > 1 && digits[0] == '0' {
+		return 0, false
+	}
+	for _, digit := range digits {
+		if digit < '0' || digit > '9' {
+			return 0, false
+		}
+		number = 10*number + Sequence(digit-'0')
+	}
+	return number, true
 }
 
 // send makes one SEND and decodes the body of a success into out, if given.
@@ -211,6 +259,9 @@ func (c *Client) send(ctx context.Context, op string, consumer ConsumerIdentity,
 		return err
 	}
 	defer got.release()
+	if published, ok := out.(*published); ok && success(got.status) && published.readPlain(got.body) {
+		return nil
+	}
 	var resp response
 	err = json.Unmarshal(got.body, &resp)
 	if got.status/100 != 2 {
@@ -222,12 +273,8 @@ func (c *Client) send(ctx context.Context, op string, consumer ConsumerIdentity,
 	if !resp.ok() {
 		return refused(op, got, string(resp.Code), resp.msg(), longText(body))
 	}
-	// It was applied; an odd body must not make it look otherwise.
-	switch out := out.(type) {
-	case nil:
-	case *published:
-		_ = out.decode(resp.Body)
-	default:
+	if out != nil {
+		// It was applied; an odd body must not make it look otherwise.
 		_ = json.Unmarshal(resp.Body, out)
 	}
 	return nil
