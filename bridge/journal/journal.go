@@ -128,15 +128,21 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := newJournal(opts, s)
-	start, err := j.load(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("journal: %w", errors.Join(err, s.close()))
+	for {
+		j := newJournal(opts, s)
+		start, err := j.load(ctx)
+		switch {
+		case err == nil:
+			j.boot = start.seq.last
+			j.w.start(start)
+			j.watchTenure()
+			return j, nil
+		case !errors.Is(err, errAway) || pauseFor(ctx, retryPatience) != nil:
+			return nil, fmt.Errorf("journal: %w", errors.Join(err, s.close()))
+		}
+		// What is read changes nothing that is not the same the next time.
+		j.log.Warn("journal: it could not be read, it is tried again", "error", err)
 	}
-	j.boot = start.seq.last
-	j.w.start(start)
-	j.watchTenure()
-	return j, nil
 }
 
 // openEngine opens the kind of database that the store names.

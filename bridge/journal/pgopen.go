@@ -25,10 +25,16 @@ func openPostgres(ctx context.Context, opts *Options) (*pgEngine, error) {
 	if err := e.lease.await(ctx); err != nil {
 		return nil, err
 	}
-	if err := e.migrate(ctx); err != nil {
-		return nil, errors.Join(explain(err), e.close())
+	for {
+		err := e.migrate(ctx)
+		if err == nil {
+			return e, nil
+		}
+		if !errors.Is(err, errAway) || pauseFor(ctx, retryPatience) != nil {
+			return nil, errors.Join(explain(err), e.close())
+		}
+		e.log.Warn("journal: its layout could not be read, it is tried again", "error", err)
 	}
-	return e, nil
 }
 
 // prepareLayout makes what a process needs that waits, where it is missing, and looks

@@ -18,7 +18,7 @@ const (
 	defaultSchema = "lpbridge"
 	// connectTime is how long a connection may take, transactionTime how long a
 	// transaction: longer is away.
-	connectTime     = 2 * time.Second
+	connectTime     = 5 * time.Second
 	transactionTime = 10 * time.Second
 	readTime        = 10 * time.Second
 	// idleInTransaction is after how long PostgreSQL ends a transaction whose owner

@@ -291,3 +291,50 @@ func TestPostgresAwayAtStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPostgresLeavesWhileTheJournalIsRead: a process whose PostgreSQL goes away between the
+// lease and the first event reads the journal once it is back.
+func TestPostgresLeavesWhileTheJournalIsRead(t *testing.T) {
+	t.Parallel()
+	c := pgcluster.ForTest(t)
+	opts := on(c.URL("postgres", "postgres"))
+	j := open(t, opts)
+	if _, err := j.Append(t.Context(), batch("m-1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	owned := make(chan struct{})
+	away := make(chan struct{})
+	opts.Logger = slog.New(&onMessage{Handler: slog.NewTextHandler(t.Output(), nil), words: "this process owns the journal", do: func() {
+		close(owned)
+		<-away
+	}})
+	o := openLater(t, opts)
+	<-owned
+	c.Kill()
+	close(away)
+	if err := c.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	j = o.journal(t)
+	defer j.Close()
+	if n := j.PendingCount(); n != 1 {
+		t.Errorf("%d events wait, want 1", n)
+	}
+}
+
+// onMessage calls a function at a log line.
+type onMessage struct {
+	slog.Handler
+	words string
+	do    func()
+}
+
+func (h *onMessage) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == h.words {
+		h.do()
+	}
+	return h.Handler.Handle(ctx, r)
+}
