@@ -14,6 +14,10 @@ import (
 // its events.
 const BusyRetryAfter = 5 * time.Second
 
+// ErrBodies is what reading a body ends with when as many bytes of requests are held
+// as may be. It is told with 503.
+var ErrBodies = errors.New("too many bytes of requests are in flight")
+
 // trustedLength is how much of a body is given room before any of it is read.
 const trustedLength = 16 << 10
 
@@ -118,6 +122,11 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, &Problem{
 			Status: http.StatusRequestEntityTooLarge, Title: "Content Too Large",
 			Detail: "the body is longer than " + strconv.FormatInt(limit, 10) + " bytes",
+		}
+	}
+	if errors.Is(err, ErrBodies) {
+		return nil, &Problem{
+			Status: http.StatusServiceUnavailable, Title: "Service Unavailable", Detail: "too much is being received, send it again", RetryAfter: BusyRetryAfter,
 		}
 	}
 	if err != nil {

@@ -34,9 +34,9 @@ func (b *Budget) Taken() int64 { return b.taken.Load() }
 // ErrBudget means that as many bytes are held as may be.
 var ErrBudget = errors.New("too many bytes are in flight")
 
-// reader reads a body within the budget. What is free of it is how much everybody
+// Reader reads a body within the budget. What is free of it is how much everybody
 // may hold, so that who sends little is not kept out by who sends much.
-func (b *Budget) reader(body io.Reader, free int64) *BudgetReader {
+func (b *Budget) Reader(body io.Reader, free int64) *BudgetReader {
 	return &BudgetReader{body: body, budget: b, free: free}
 }
 

@@ -15,7 +15,7 @@ import (
 func TestBudgetOfBodies(t *testing.T) {
 	b := NewBudget(1000)
 	read := func(n int) (*BudgetReader, error) {
-		r := b.reader(strings.NewReader(strings.Repeat("x", n)), 100)
+		r := b.Reader(strings.NewReader(strings.Repeat("x", n)), 100)
 		got, err := io.ReadAll(r)
 		if err == nil && len(got) != n {
 			t.Errorf("%d of %d bytes", len(got), n)

@@ -100,7 +100,7 @@ func (s *Share) Leave() {
 // of them is how much everybody may hold, so that who sends little is not kept out by
 // who sends much. It ends with a *[ShareError] or [ErrBudget].
 func (s *Share) Reader(all *Budget, body io.Reader, free int64) *BudgetReader {
-	r := all.reader(body, free)
+	r := all.Reader(body, free)
 	if s != nil {
 		r.own = s.one.bytes
 	}

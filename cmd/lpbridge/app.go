@@ -18,6 +18,7 @@ import (
 	"lpbridge/bridge/console"
 	"lpbridge/bridge/journal"
 	"lpbridge/bridge/relay"
+	"lpbridge/bridge/served"
 	"lpbridge/connector"
 )
 
@@ -310,13 +311,20 @@ func serveOn(s *http.Server, l net.Listener) error {
 
 func (a *app) publicHandler() http.Handler {
 	mux := http.NewServeMux()
-	shares, most := map[string]chan struct{}{}, max(1, a.settings.maxConnections()/channelShare)
+	shares, most := map[string]*share{}, max(1, a.settings.maxConnections()/channelShare)
+	bounded := map[string]bool{}
+	for _, ch := range a.bridge.Channels() {
+		bounded[ch.Name] = ch.Served
+	}
 	for _, r := range a.bridge.Routes() {
 		if shares[r.Channel] == nil {
-			shares[r.Channel] = make(chan struct{}, most)
+			shares[r.Channel] = &share{slots: make(chan struct{}, most)}
+			if !bounded[r.Channel] {
+				shares[r.Channel].bodies = served.NewBudget(doorBodies)
+			}
 			a.refusals.expect(r.Channel)
 		}
-		mux.Handle(r.Pattern, a.settings.tracer.Door(r.Channel, r.Pattern, a.refusals.watch(r.Channel, &share{shares[r.Channel], r.Handler})))
+		mux.Handle(r.Pattern, a.settings.tracer.Door(r.Channel, r.Pattern, a.refusals.watch(r.Channel, shares[r.Channel].before(r.Handler))))
 	}
 	return plainPaths(mux, problems(mux, a.refusals))
 }

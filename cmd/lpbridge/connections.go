@@ -2,6 +2,8 @@ package main
 
 import (
 	"container/list"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"lpbridge/bridge"
+	"lpbridge/bridge/served"
 )
 
 const (
@@ -169,28 +172,59 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
+const (
+	// doorBodies is how many bytes of bodies the doors of a channel hold at once, beyond
+	// freeBody of each request: a signature is known to be wrong only when all is read.
+	doorBodies = 32 << 20
+	freeBody   = 64 << 10
+)
+
 // share lets a channel have so many requests under way, sockets included: one
-// whose clients are slow, or many, must not take the slots of all.
+// whose clients are slow, or many, must not take the slots of all. The same goes for
+// what they send.
 type share struct {
 	slots chan struct{}
-	next  http.Handler
+	// bodies is nil for a channel that bounds them itself.
+	bodies *served.Budget
+}
+
+// before makes requests pass through the share.
+func (s *share) before(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s.slots <- struct{}{}:
+		default:
+			noSlot.ServeHTTP(w, r)
+			return
+		}
+		defer func() { <-s.slots }()
+		if s.bodies != nil && r.Body != nil {
+			held := s.bodies.Reader(r.Body, freeBody)
+			defer held.Release()
+			r.Body = boundedBody{held, r.Body}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// boundedBody is a body that is read within the budget of its door.
+type boundedBody struct {
+	held *served.BudgetReader
+	io.Closer
+}
+
+// Read implements [io.Reader].
+func (b boundedBody) Read(p []byte) (int, error) {
+	n, err := b.held.Read(p)
+	if errors.Is(err, served.ErrBudget) {
+		err = bridge.ErrBodies
+	}
+	return n, err
 }
 
 var noSlot = &bridge.Problem{
 	Status: http.StatusServiceUnavailable, Title: "Service Unavailable", Detail: "as many requests of this channel are under way as may be",
 	RetryAfter: crowdedRetry,
-}
-
-// ServeHTTP implements [http.Handler].
-func (s *share) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.slots <- struct{}{}:
-	default:
-		noSlot.ServeHTTP(w, r)
-		return
-	}
-	defer func() { <-s.slots }()
-	s.next.ServeHTTP(w, r)
 }
 
 // maxConnections is how many the public listener may have.
