@@ -107,6 +107,34 @@ func TestEchoOfACopySettlesNoLaterMessageInTheSameWords(t *testing.T) {
 	}
 }
 
+// A message was sent again, and LivePerson changes words. What comes back in words that
+// are nobody's may be the second copy, and says nothing of the message behind.
+func TestEchoOfACopyInChangedWordsSettlesNoOtherMessage(t *testing.T) {
+	inBubble(t, rigOptions{echoWait: 35 * time.Second, quiet: true}, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		r.door.lead(nil)
+		r.wire.fail(about("seven", inTurn(r.appliedThen(isLost), r.appliedThen(isLost))))
+		r.say("t-1", "e-7", "seven")
+		time.Sleep(40 * time.Second)
+		c := r.conversation()
+		r.echo(c, "seven", 0)
+		time.Sleep(time.Second)
+		r.wire.fail(about("eight", inTurn(isLost)))
+		r.say("t-1", "e-8", "eight")
+		time.Sleep(time.Second)
+		second := r.conversation().Transcript[2]
+		if second.Text != "seven" {
+			t.Fatalf("the second copy is %q", second.Text)
+		}
+		second.Text = "*****"
+		r.notify(echoed(second), nil)
+		time.Sleep(10 * time.Minute)
+		if texts := r.allConsumerTexts(); count(texts, "eight") != 1 || r.journal.PendingCount() != 0 {
+			t.Errorf("LivePerson has %q, %d pending; want eight once", texts, r.journal.PendingCount())
+		}
+	})
+}
+
 // A message is given up after LivePerson took it and before that is known. Its echo is
 // not that of the next message in the same words.
 func TestEchoOfAMessageThatWasGivenUpSettlesNoOther(t *testing.T) {
