@@ -4,8 +4,8 @@ package main
 var ofStalls = []mutant{
 	{
 		name: "who gets no token or conversation holds up everybody",
-		file: "bridge/relay/toliveperson.go", old: "\t\tv.Sign = lane.SaysNothing\n", broken: "\t\tv.Sign = lane.SaysDown\n",
-		packages: engine, run: "OutageOfTokens|AloneGetsNoToken",
+		file: "bridge/relay/toliveperson.go", old: "= lane.SaysNothing, time.Now().Add(max(pause, v.RetryAfter)), 0", broken: "= lane.SaysDown, time.Now().Add(max(pause, v.RetryAfter)), 0",
+		packages: engine, run: "OutageOfTokens|AloneGetNoToken",
 	},
 	{
 		name: "all who have no token ask at once",
@@ -13,18 +13,23 @@ var ofStalls = []mutant{
 		packages: engine, run: "AskInTurn",
 	},
 	{
-		name: "who alone gets no token waits for a day",
-		file: "bridge/relay/stalls.go", old: "if x.against < stallTries || now.Sub(x.since) < stallTime {", broken: "if x.against < 1<<30 || now.Sub(x.since) < stallTime {",
-		packages: engine, run: "AloneGetsNoToken",
+		name: "who alone gets no token asks as often as anybody",
+		file: "bridge/relay/stalls.go", old: "lane.RetryPause(x.against)", broken: "lane.RetryPause(0 * x.against)",
+		packages: engine, run: "AloneGetNoToken",
 	},
 	{
 		name: "the first who gets a conversation wakes nobody",
-		file: "bridge/relay/stalls.go", old: "\t\tif x.against == 0 {\n", broken: "\t\tif x.against < 0 {\n",
+		file: "bridge/relay/stalls.go", old: "\t\tcase x.against == 0:\n", broken: "\t\tcase x.against < 0:\n",
 		packages: engine, run: "OutageOfTokens|AskInTurn",
 	},
 	{
-		name: "an outage of LivePerson's tokens makes dead letters",
-		file: "bridge/relay/stalls.go", old: "if x.tries++; s.passed > x.passed {", broken: "if x.tries++; s.passed >= x.passed {",
+		name: "an outage of LivePerson's tokens is held against each consumer",
+		file: "bridge/relay/stalls.go", old: "\tif s.passed > x.passed {\n", broken: "\tif s.passed >= x.passed {\n",
 		packages: engine, run: "OutageOfTokens|AsLongAsAnything",
+	},
+	{
+		name: "a conversation that is found counts as none",
+		file: "bridge/relay/opening.go", old: "\to.stalls.through(key.Lane(bridge.ToLivePerson))\n", broken: "",
+		packages: engine, run: "OpenEndsAStall",
 	},
 }
