@@ -44,7 +44,7 @@ var ofNotifications = []mutant{
 	},
 	{
 		name: "an orderly stop does not wait for what the journal is about to refuse",
-		file: "bridge/relay/lane/set.go", old: "for (s.running > 0 || anyUnanswered(s.byKey)) && ", broken: "for s.running > 0 && ",
+		file: "bridge/relay/lane/stop.go", old: "for (s.running > 0 || anyUnanswered(s.byKey)) && ", broken: "for s.running > 0 && ",
 		packages: lanes, run: "AboutToRefuse",
 	},
 	{
@@ -54,7 +54,7 @@ var ofNotifications = []mutant{
 	},
 	{
 		name: "that a message is sent again is not written down",
-		file: "bridge/relay/copies.go", old: "\tif e.Doubt == nil {\n\t\treturn nil\n", broken: "\tif e.Doubt == nil || lpConsumer != \"\" {\n\t\treturn nil\n",
+		file: "bridge/relay/copies.go", old: "\tif doubted.IsZero() {\n\t\treturn nil\n", broken: "\tif doubted.IsZero() || lpConsumer != \"\" {\n\t\treturn nil\n",
 		packages: engine, run: "Copy",
 	},
 	{
@@ -104,7 +104,7 @@ var ofNotifications = []mutant{
 	},
 	{
 		name: "a notification of another account is believed",
-		file: "bridge/relay/notifications.go", old: "if got := h.Get(header); got != \"\" && got != want {", broken: "if got := h.Get(header); got != \"\" && want == \"\" {",
+		file: "bridge/relay/notifications.go", old: "if got := h.Get(is.header); got != \"\" && got != is.want {", broken: "if got := h.Get(is.header); got != \"\" && is.want == \"\" {",
 		packages: engine, run: "OnlyWhatIsNotLivePersons",
 	},
 	{
