@@ -24,7 +24,9 @@ type proxy struct {
 
 	mu  sync.Mutex
 	rng *rand.Rand
-	// taken says when each agent's message was first promised to be kept.
+	// asked says when lpbridge was first asked to keep each message, taken when it first
+	// promised to keep an agent's.
+	asked map[position]time.Time
 	taken map[position]promise
 	// echoes says when lpbridge first took the echo of a consumer's message.
 	echoes map[position]time.Time
@@ -40,11 +42,12 @@ type position struct {
 	sequence int64
 }
 
-// promise is the time between a request and its 200.
+// promise is the time between the first request with a message and the first 200 to
+// one: it may be in the journal since a request that was never answered.
 type promise struct{ asked, given time.Time }
 
 func newProxy(d *daemon, k *killer, rng *rand.Rand) *proxy {
-	return &proxy{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, taken: map[position]promise{}, echoes: map[position]time.Time{}}
+	return &proxy{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, asked: map[position]time.Time{}, taken: map[position]promise{}, echoes: map[position]time.Time{}}
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +55,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	asked := time.Now()
+	messages := messagesIn(body)
+	p.ask(messages)
 	status := p.forward(r, body)
 	if status != http.StatusOK {
 		p.mu.Lock()
@@ -61,7 +65,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	if p.note(body, promise{asked, time.Now()}) {
+	if p.note(messages, time.Now()) {
 		p.killer.reached(whileNotified)
 	}
 	if p.forgets() {
@@ -90,38 +94,56 @@ func (p *proxy) forward(r *http.Request, body []byte) int {
 	return resp.StatusCode
 }
 
-// note remembers the promise for each message in a notification and reports
-// whether there was one of an agent.
-func (p *proxy) note(body []byte, made promise) bool {
+// messagesIn are the messaging events of a notification, none where it has none.
+func messagesIn(body []byte) []connector.MessagingChange {
 	n, err := connector.ParseNotification(body)
 	if err != nil {
-		return false
+		return nil
 	}
 	messages, ok := n.(*connector.MessagingEventNotification)
 	if !ok {
-		return false
+		return nil
 	}
+	return messages.Changes
+}
+
+// ask remembers when lpbridge was first asked to keep each message. What becomes of an
+// answer that does not come is not known: it may keep it since then.
+func (p *proxy) ask(messages []connector.MessagingChange) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range messages {
+		at := position{string(messages[i].DialogID), int64(messages[i].Sequence)}
+		if messages[i].Event.Type == connector.TypeContentEvent && p.asked[at].IsZero() {
+			p.asked[at] = time.Now()
+		}
+	}
+}
+
+// note remembers the promise for each message in a notification and reports
+// whether there was one of an agent.
+func (p *proxy) note(messages []connector.MessagingChange, given time.Time) bool {
 	found := false
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range messages.Changes {
-		c := &messages.Changes[i]
+	for i := range messages {
+		c := &messages[i]
 		at := position{string(c.DialogID), int64(c.Sequence)}
 		if c.Event.Type == connector.TypeChatStateEvent && !c.FromConsumer() {
-			p.typed = made.given
+			p.typed = given
 		}
 		if c.Event.Type != connector.TypeContentEvent {
 			continue
 		}
 		if c.FromConsumer() {
 			if p.echoes[at].IsZero() {
-				p.echoes[at] = made.given
+				p.echoes[at] = given
 			}
 			continue
 		}
 		found = true
 		if _, known := p.taken[at]; !known {
-			p.taken[at] = made
+			p.taken[at] = promise{p.asked[at], given}
 		}
 	}
 	return found

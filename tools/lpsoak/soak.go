@@ -26,6 +26,9 @@ const (
 	// LivePerson promises no end, so lpbridge gives up after a minute. What comes late
 	// or in another order cannot be told from what is new, for it bears no time.
 	typingEnd = 70 * time.Second
+	// callTime is how long lpbridge waits for LivePerson's answer, so that a call is under
+	// way at most so long.
+	callTime = 3 * time.Second
 	// lookPause is the time between two looks at how far things are.
 	lookPause = 250 * time.Millisecond
 )
@@ -158,7 +161,7 @@ func (w *world) environment(simulator, front string) []string {
 		"LPBRIDGE_LISTEN=127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN=127.0.0.1:0", "LPBRIDGE_CHANNELS=webhook",
 		"LPBRIDGE_STORE=sqlite:"+filepath.Join(w.dir, journalFile), "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
 		"LPBRIDGE_CONSUMER_KEY="+consumerKey, "LPBRIDGE_ECHO_WAIT="+w.echoWait.String(), "LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client",
-		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT=3s",
+		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT="+callTime.String(),
 		"WEBHOOK_SECRET="+w.consumers.secret, "WEBHOOK_URL="+front+"/channel", "WEBHOOK_TIMEOUT=2s", "WEBHOOK_TYPING_HOLD="+typingHold.String(),
 	)
 }

@@ -230,6 +230,10 @@ func TestTally(t *testing.T) {
 			knowledge{map[position]time.Time{first: at(61)}, 35 * time.Second}, tally{withheld: 1}, false,
 		},
 		{
+			"twice, the echo came while the copy was on its way", []string{"a"}, []told{{"a", first, at(0)}, {"a", second, at(38)}},
+			knowledge{map[position]time.Time{first: at(36)}, 35 * time.Second}, tally{withheld: 1}, false,
+		},
+		{
 			"of same words the first one twice, its echo withheld", []string{"a", "a"},
 			[]told{{"a", first, at(0)}, {"a", second, at(20)}, {"a", position{"d", 3}, at(60)}},
 			knowledge{map[position]time.Time{second: at(21)}, 35 * time.Second}, tally{withheld: 1}, false,
@@ -260,6 +264,22 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// A message that lpbridge was asked to keep before it was killed may be in the journal
+// since then, whenever its repetition is answered.
+func TestPromiseBeginsWithTheFirstRequest(t *testing.T) {
+	p := newProxy(nil, nil, nil)
+	messages := messagesIn([]byte(`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[{"dialogId":"d","sequence":7,"originatorId":"x",` +
+		`"originatorMetadata":{"id":"x","role":"ASSIGNED_AGENT"},"event":{"type":"ContentEvent","contentType":"text/plain","message":"hello"}}]}}`))
+	p.ask(messages)
+	killed := time.Now()
+	p.ask(messages)
+	given := time.Now().Add(time.Second)
+	p.note(messages, given)
+	if made := p.taken[position{"d", 7}]; made.asked.IsZero() || made.asked.After(killed) || !made.given.Equal(given) {
+		t.Errorf("the promise is %+v, asked for before %v and given at %v", made, killed, given)
+	}
+}
+
 // An agent's composing that reached lpbridge late, after a kill or behind its own end,
 // stands for a minute from then on: it bears no time.
 func TestTypingMayBeShownAMinuteAfterItWasHeardOf(t *testing.T) {
@@ -270,8 +290,8 @@ func TestTypingMayBeShownAMinuteAfterItWasHeardOf(t *testing.T) {
 		t.Errorf("typing must end %v after the beginning although nobody typed", end.Sub(began))
 	}
 	for _, role := range []string{lpsim.RoleConsumer, "ASSIGNED_AGENT"} {
-		p.note([]byte(`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[{"dialogId":"d","originatorId":"x",`+
-			`"originatorMetadata":{"id":"x","role":"`+role+`"},"event":{"type":"ChatStateEvent","chatState":"COMPOSING"}}]}}`), promise{began, began.Add(time.Second)})
+		p.note(messagesIn([]byte(`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[{"dialogId":"d","originatorId":"x",`+
+			`"originatorMetadata":{"id":"x","role":"`+role+`"},"event":{"type":"ChatStateEvent","chatState":"COMPOSING"}}]}}`)), began.Add(time.Second))
 		want := began.Add(3 * typingHold)
 		if role != lpsim.RoleConsumer {
 			want = began.Add(time.Second + typingEnd)

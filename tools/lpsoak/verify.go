@@ -157,7 +157,8 @@ func (k knowledge) excusable(copies []told) (n int) {
 		excuses := 0
 		for _, before := range copies[:i] {
 			echo := k.echoes[before.position]
-			if unknown := echo.IsZero() || echo.After(c.at); unknown && c.at.Sub(before.at) >= k.echoWait {
+			// One that came while the copy was on its way came too late.
+			if unknown := echo.IsZero() || echo.After(c.at.Add(-callTime)); unknown && c.at.Sub(before.at) >= k.echoWait {
 				excuses++
 			}
 		}
