@@ -55,7 +55,8 @@ func (w *writer) awaitFate(writes []write, cause error) error {
 		if !closing.IsZero() && time.Since(closing) > closingPatience {
 			return cause
 		}
-		time.Sleep(retryPatience / 2)
+		// A journal that is closed meanwhile waits for this too.
+		<-time.After(retryPatience / 2)
 	}
 }
 

@@ -199,24 +199,21 @@ func (c *Cluster) URL(role, database string) string {
 }
 
 // Restart starts the server, after a kill too, and waits until it answers.
-func (c *Cluster) Restart(settings ...string) error {
+func (c *Cluster) Restart() error {
 	var last error
 	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		// What is left of a killed server may still be ending.
-		if last = c.start(settings); last == nil {
+		if last = c.start(); last == nil {
 			return nil
 		}
 	}
 	return fmt.Errorf("start PostgreSQL: %w", last)
 }
 
-func (c *Cluster) start(settings []string) error {
+func (c *Cluster) start() error {
 	args := []string{
 		"-D", c.data, "-p", strconv.Itoa(c.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "max_connections=200", "-c", "shared_buffers=16MB", "-c", "max_wal_size=256MB", "-c", "log_min_messages=fatal",
-	}
-	for _, s := range settings {
-		args = append(args, "-c", s)
 	}
 	var said bytes.Buffer
 	cmd := c.command("postgres", args...)
