@@ -39,6 +39,8 @@ func TestPackageCommentListsThePaths(t *testing.T) {
 		return matched
 	})
 	slices.Sort(served)
+	// A standby serves some of them too.
+	served = slices.Compact(served)
 	slices.Sort(told)
 	if diff := cmp.Diff(served, told); diff != "" {
 		t.Errorf("doc.go lists other paths than are served (-served +told):\n%s", diff)

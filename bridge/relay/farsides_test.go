@@ -33,10 +33,11 @@ func TestOperatorSeesThatLivePersonIsDown(t *testing.T) {
 # TYPE lpbridge_far_side_oldest_waiting_seconds gauge
 lpbridge_far_side_oldest_waiting_seconds{far_side="liveperson"} 60
 lpbridge_far_side_oldest_waiting_seconds{far_side="test"} 0
-# HELP lpbridge_far_side_state 1 for the state a far side is in: well, throttled, down, credential_refused.
+# HELP lpbridge_far_side_state 1 for the state a far side is in: well, throttled, down, credential_refused, or stalled: LivePerson gives no tokens or conversations.
 # TYPE lpbridge_far_side_state gauge
 lpbridge_far_side_state{far_side="liveperson",state="credential_refused"} 0
 lpbridge_far_side_state{far_side="liveperson",state="down"} 1
+lpbridge_far_side_state{far_side="liveperson",state="stalled"} 0
 lpbridge_far_side_state{far_side="liveperson",state="throttled"} 0
 lpbridge_far_side_state{far_side="liveperson",state="well"} 0
 lpbridge_far_side_state{far_side="test",state="credential_refused"} 0
