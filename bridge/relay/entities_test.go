@@ -342,7 +342,7 @@ func TestMaskedEchoSettlesTheOnlyMessageInDoubt(t *testing.T) {
 	})
 }
 
-func TestEchoWithoutARoleIsTheConsumersOwn(t *testing.T) {
+func TestEchoWithoutARoleWeKnowIsTheConsumersOwn(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		id := r.begin("t-1")
 		consumer := r.consumerID()
@@ -351,7 +351,10 @@ func TestEchoWithoutARoleIsTheConsumersOwn(t *testing.T) {
 			`{"type":"ContentEvent","message":"my own words","contentType":"text/plain"}`,
 			`{"type":"ChatStateEvent","chatState":"COMPOSING"}`,
 		} {
-			r.notify(changed(fmt.Sprintf(`{"sequence":30,"originatorId":%q,"serverTimestamp":1528371199686,"event":%s,"conversationId":%q,"dialogId":%q}`, consumer, ev, id, id)), nil)
+			for _, role := range []string{"", `"originatorMetadata":{"role":"VISITOR"},`} {
+				r.notify(changed(fmt.Sprintf(`{"sequence":30,"originatorId":%q,%s"serverTimestamp":1528371199686,"event":%s,"conversationId":%q,"dialogId":%q}`,
+					consumer, role, ev, id, id)), nil)
+			}
 		}
 		time.Sleep(time.Minute)
 		if got := r.channel.texts(); slices.Contains(got, "my own words") || len(r.channel.shown()) != shown {

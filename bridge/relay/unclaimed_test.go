@@ -43,6 +43,29 @@ func TestGreetingBeforeTheConversationIsKnownArrives(t *testing.T) {
 	}
 }
 
+// More than a lane holds in memory came in the wrong order before it was known whose it
+// is: the lane cannot sort what it does not see together.
+func TestGreetingsThatNoLaneHoldsTogetherArriveInOrder(t *testing.T) {
+	const messages = 300
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+		r.sim.SetWebhooks(lpsim.Webhooks{})
+		r.wire.fail(about("ConsumerRequestConversation", inTurn(r.appliedThen(isLost))))
+		go r.say("t-1", "e-1", "hello")
+		time.Sleep(500 * time.Millisecond)
+		id := r.conversation().ConversationID
+		var want []string
+		for i := range messages {
+			want = append(want, fmt.Sprint("line ", i))
+			last := messages - 1 - i
+			r.notify(words(id, id, last, fmt.Sprint("line ", last)), nil)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := r.channel.texts(); !slices.Equal(got, want) {
+			t.Errorf("the channel got %d of %d in another order: %.300q", len(got), len(want), got)
+		}
+	})
+}
+
 func TestGreetingOutlivesARestartBeforeTheConversationIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, rigOptions{})
