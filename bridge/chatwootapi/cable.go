@@ -147,7 +147,7 @@ func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer socket.Release()
 	l := &line{Socket: socket, commands: rate.NewLimiter(commandsEach, commandsBurst), subscriptions: map[string]*subscription{}}
 	defer c.remove(l)
-	defer time.AfterFunc(strangerTime, func() { c.endStranger(l) }).Stop()
+	defer l.EndAfter(strangerTime, stranger, func() bool { return c.listens(l) })()
 	l.Send([]byte(`{"type":"welcome"}`))
 	// The request's context must not end a line: it may end with the server's
 	// first stage of shutdown, before the disconnect frame is out.
@@ -157,16 +157,16 @@ func (c *cable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endStranger ends a line that listens to nobody.
-func (c *cable) endStranger(l *line) {
+// listens reports whether a line is subscribed to somebody.
+func (c *cable) listens(l *line) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range l.subscriptions {
 		if s.token != "" {
-			return
+			return true
 		}
 	}
-	l.End(stranger)
+	return false
 }
 
 // remove takes a line's subscriptions away.

@@ -137,6 +137,16 @@ func (s *Socket) End(why Reason) {
 	s.endLocked(why)
 }
 
+// EndAfter ends the connection after a time, unless it is of use by then. What it returns
+// calls that off.
+func (s *Socket) EndAfter(d time.Duration, why Reason, ofUse func() bool) (callOff func() bool) {
+	return time.AfterFunc(d, func() {
+		if !ofUse() {
+			s.End(why)
+		}
+	}).Stop
+}
+
 func (s *Socket) endLocked(why Reason) {
 	if s.ending == nil {
 		s.ending = &why

@@ -53,7 +53,7 @@ func TestOddNotificationsOnTheRunningProgram(t *testing.T) {
 	s.notify(p, notification(late, early))
 	s.notify(p, notification(change(rich(`"{\"type\":\"vertical\",\"elements\":\"[{\\\"type\\\":\\\"text\\\",\\\"text\\\":\\\"product\\\"}]\"}"`), "")))
 	s.notify(p, notification(change(rich(`{"type":"text","text":"caf`+"\xe9"+`"}`), "")))
-	s.notify(p, notification(change(text("between us"), `,"messageAudience":"AGENTS"`), change(text("to nobody"), `,"messageAudience":["ALL"]`)))
+	s.notify(p, notification(change(text("between us"), `,"messageAudience":"AGENTS"`), change(text("to some"), `,"messageAudience":["AGENTS"]`), change(text("to all"), `,"messageAudience":["ALL"]`)))
 	own := strings.NewReplacer("agent-1", c.ConsumerID, `,"role":"ASSIGNED_AGENT"`, "").Replace(change(text("my own words"), ""))
 	s.notify(p, notification(own, `"my private words"`, `7`, change(`{"type":"SingingEvent","song":"x"}`, "")))
 	s.notify(p, notification(change(text("the end"), "")))
@@ -69,7 +69,7 @@ func TestOddNotificationsOnTheRunningProgram(t *testing.T) {
 		}
 	}
 	s.far.mu.Unlock()
-	if want := []string{"one", "two", "three", "first", "second", "product", "caf\ufffd", "the end"}; !slices.Equal(got, want) {
+	if want := []string{"one", "two", "three", "first", "second", "product", "caf\ufffd", "to all", "the end"}; !slices.Equal(got, want) {
 		t.Errorf("the channel got %q, want %q", got, want)
 	}
 	if all := p.stderr.String(); strings.Contains(all, "private words") || strings.Contains(all, "between us") {

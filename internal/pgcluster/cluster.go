@@ -26,7 +26,7 @@ import (
 const (
 	// variable says what tests do that need PostgreSQL: run where it is installed, which is
 	// the default; skip in any case; or fail where it is missing.
-	variable = "LPBRIDGE_TEST_POSTGRES"
+	variable = "TEST_POSTGRES"
 	skip     = "skip"
 	required = "required"
 
@@ -64,7 +64,7 @@ func binaries() (string, error) {
 }
 
 // ForTest starts a cluster that ends with the test. Where there is no PostgreSQL, the
-// test is skipped, unless LPBRIDGE_TEST_POSTGRES says that it must be there.
+// test is skipped, unless TEST_POSTGRES says that it must be there.
 func ForTest(t testing.TB) *Cluster {
 	t.Helper()
 	c := startFor(t, t.TempDir())
@@ -201,7 +201,7 @@ func (c *Cluster) URL(role, database string) string {
 // Restart starts the server, after a kill too, and waits until it answers.
 func (c *Cluster) Restart() error {
 	var last error
-	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(startTime); time.Now().Before(end); pause(100 * time.Millisecond) {
 		// What is left of a killed server may still be ending.
 		if last = c.start(); last == nil {
 			return nil
@@ -223,7 +223,7 @@ func (c *Cluster) start() error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(startTime); time.Now().Before(end); pause(20 * time.Millisecond) {
 		select {
 		case err := <-ended:
 			return fmt.Errorf("%w: %s", err, said.Bytes())
@@ -240,6 +240,8 @@ func (c *Cluster) start() error {
 	return errors.New("it does not answer")
 }
 
+func pause(d time.Duration) { <-time.After(d) }
+
 // Kill ends the server at once and without a word to anybody, as a power cut does.
 func (c *Cluster) Kill() { c.end(syscall.SIGKILL) }
 
@@ -255,7 +257,7 @@ func (c *Cluster) end(how syscall.Signal) {
 		return
 	}
 	_ = server.Process.Signal(how)
-	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(startTime); time.Now().Before(end); pause(10 * time.Millisecond) {
 		if server.Process.Signal(syscall.Signal(0)) != nil {
 			return
 		}
