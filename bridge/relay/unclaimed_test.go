@@ -2,7 +2,9 @@ package relay_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +103,33 @@ func TestWhatNobodyClaimsIsLetGo(t *testing.T) {
 		if got := r.channel.texts(); len(got) != 0 {
 			t.Errorf("the channel got %q", got)
 		}
+	})
+}
+
+// There is always a conversation that was asked for and is not known: what nobody claims
+// goes all the same.
+func TestWhatNobodyClaimsIsLetGoAmidOpenings(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		r.wire.fail(func(req *http.Request, body string) (*http.Response, error) {
+			if strings.Contains(req.URL.Path+body, asksForConversation) || strings.HasSuffix(req.URL.Path, "/engagement") {
+				return isLost(req, body)
+			}
+			return nil, nil
+		})
+		said := 0
+		for range 2 * int(relay.DefaultUnclaimedFor/time.Minute) {
+			r.say(fmt.Sprint("n-", said), fmt.Sprint("e-", said), "hello")
+			if said++; said == 1 {
+				time.Sleep(time.Second)
+				r.notify(words("other", "other", 3, "of another connector"), nil)
+			}
+			time.Sleep(time.Minute)
+		}
+		if kept, err := r.journal.AllUnclaimed(t.Context(), 0, 10); err != nil || len(kept) != 0 {
+			t.Errorf("%d changes are still kept, %v", len(kept), err)
+		}
+		r.wire.fail(nil)
+		r.drained(time.Hour)
 	})
 }
 

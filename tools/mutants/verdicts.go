@@ -39,7 +39,7 @@ var ofVerdicts = []mutant{
 	},
 	{
 		name: "lives that no notification met end an absence",
-		file: "bridge/relay/lane/replay.go", old: "\tr.Away = append(slices.Clip(r.Away), Absence{from, to})\n", broken: "\tr.Away = []Absence{{from, to}}\n",
+		file: "bridge/relay/lane/replay.go", old: "\tr.Away = append(slices.Clip(r.Away), Absence{from, to})\n", broken: "\tr.Away = append(slices.Clip(r.Away[:0]), Absence{from, to})\n",
 		packages: engine, run: "LivesThat",
 	},
 	{
