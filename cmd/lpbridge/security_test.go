@@ -51,7 +51,7 @@ func TestEveryDoor(t *testing.T) {
 		status             int
 	}{
 		{"LivePerson without a signature", "POST", "/webhooks/liveperson", "{}", 401},
-		{"LivePerson, too long", "POST", "/webhooks/liveperson", megabytes(16), 413},
+		{"LivePerson, too long", "POST", "/webhooks/liveperson", megabytes(8), 413},
 		{"a file nobody has", "GET", "/files/AAAAAAAAAAAAAAAAAAAAAAAAAA", "", 404},
 		{"webhook without a signature", "POST", "/channels/webhook", "{}", 401},
 		{"webhook, too long", "POST", "/channels/webhook", megabytes(1), 413},
