@@ -45,3 +45,18 @@ func TestUnfinishedBodiesAreBounded(t *testing.T) {
 	s.notify(p, `{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[]}}`)
 	p.terminate()
 }
+
+// TestWhoSendsTooMuchReadsTheAnswer sends far more than a door takes, as fast as it
+// can: the answer says so, and is not lost with the connection.
+func TestWhoSendsTooMuchReadsTheAnswer(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.run(s.everyChannel())
+	body := strings.Repeat("x", 24<<20)
+	for range 20 {
+		if a := do(t, http.MethodPost, p.public+"/channels/webhook", plainJSON, body); a.status != http.StatusRequestEntityTooLarge {
+			t.Errorf("answered %d", a.status)
+		}
+	}
+	p.terminate()
+}

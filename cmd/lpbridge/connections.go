@@ -201,7 +201,11 @@ func (s *share) before(next http.Handler) http.Handler {
 		if s.bodies != nil && r.Body != nil {
 			held := s.bodies.Reader(r.Body, freeBody)
 			defer held.Release()
-			r.Body = boundedBody{held, r.Body}
+			// The server's own request keeps its body: by that it knows that a client still
+			// sends, and lets it read the answer instead of resetting the connection.
+			bounded := r.WithContext(r.Context())
+			bounded.Body = boundedBody{held, r.Body}
+			r = bounded
 		}
 		next.ServeHTTP(w, r)
 	})
