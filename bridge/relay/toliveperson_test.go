@@ -110,6 +110,20 @@ func TestSameEventTwiceArrivesOnce(t *testing.T) {
 	})
 }
 
+// A channel that repeats a long text repeats none of its parts.
+func TestRepeatedLongTextArrivesOnce(t *testing.T) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+		long := strings.Repeat("all work and no play ", 1000)
+		for range 3 {
+			r.say("t-1", "e-1", long)
+			time.Sleep(10 * time.Second)
+		}
+		if whole := strings.Join(r.allConsumerTexts(), ""); len(whole) > len(long) || len(whole) < len(long)-100 {
+			t.Errorf("%d bytes arrived of %d", len(whole), len(long))
+		}
+	})
+}
+
 func TestLongTextIsSplitAndArrivesWhole(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		text := strings.Repeat("sieben Zwerge & <viele> 😉 Wörter ", 400)
