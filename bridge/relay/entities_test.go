@@ -363,6 +363,27 @@ func TestEchoWithoutARoleWeKnowIsTheConsumersOwn(t *testing.T) {
 	})
 }
 
+// An agent who types in a conversation that is over, or that the thread has left, is not
+// shown in the present one.
+func TestTypingInAFormerConversationIsNotShown(t *testing.T) {
+	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+		former := r.begin("t-1")
+		if err := r.sim.AgentClose(former, lpsim.AgentClose{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		r.say("t-1", "e-2", "once more")
+		time.Sleep(time.Second)
+		shown := len(r.channel.shown())
+		r.notify(changed(fmt.Sprintf(`{"originatorId":"a-1","originatorMetadata":{"id":"a-1","role":"ASSIGNED_AGENT"},`+
+			`"event":{"type":"ChatStateEvent","chatState":"COMPOSING"},"conversationId":%q,"dialogId":%q}`, former, former)), nil)
+		time.Sleep(time.Minute)
+		if got := r.channel.shown(); len(got) != shown {
+			t.Errorf("the consumer was shown %v", got[shown:])
+		}
+	})
+}
+
 func TestOnlyWhatIsForEverybodyReachesTheConsumer(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		id := r.begin("t-1")
