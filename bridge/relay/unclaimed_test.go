@@ -133,6 +133,18 @@ func TestWhatNobodyClaimsIsLetGoAmidOpenings(t *testing.T) {
 	})
 }
 
+// Where nothing is being opened, what nobody knows is another connector's.
+func TestForeignNotificationsAreNotKept(t *testing.T) {
+	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+		r.begin("t-1")
+		time.Sleep(2 * relay.DefaultUnclaimedFor)
+		r.notify(words("other", "other", 3, "of another connector"), nil)
+		if kept, err := r.journal.AllUnclaimed(t.Context(), 0, 10); err != nil || len(kept) != 0 {
+			t.Errorf("%d changes are kept, %v", len(kept), err)
+		}
+	})
+}
+
 func TestForeignNotificationsWaitForNothing(t *testing.T) {
 	inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
 		r.sim.SetFaults(lpsim.Faults{LatencyMinMs: 300, LatencyMaxMs: 300})
