@@ -160,7 +160,7 @@ func TestClientTellsWhatItTalksTo(t *testing.T) {
 			defer server.Close()
 			c := Client{BaseURL: server.URL}
 			_, err := c.list(t.Context(), Filter{}, 0)
-			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "4111") {
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "41111111") {
 				t.Errorf("error is %v", err)
 			}
 		})

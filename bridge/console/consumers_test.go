@@ -70,7 +70,7 @@ func TestConsumers(t *testing.T) {
 			if resp.StatusCode != test.status || !strings.Contains(got, test.want) {
 				t.Fatalf("status %d, want %d; body %s", resp.StatusCode, test.status, got)
 			}
-			if strings.Contains(logged.String(), "555") || strings.Contains(logged.String(), "private") || strings.Contains(got, "555") {
+			if strings.Contains(logged.String(), "351 555") || strings.Contains(logged.String(), "private") || strings.Contains(got, "351 555") {
 				t.Errorf("somebody is named: %s, %s", logged, got)
 			}
 			done := test.status == 200
