@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -94,6 +95,32 @@ func runsOfKeysOn(t *testing.T, store string) {
 		}
 	}
 	all("after their events are gone")
+}
+
+// TestKeysOfARunBeingWritten are known from the moment on in which they are taken for
+// the run, while it waits for a transaction to come along.
+func TestKeysOfARunBeingWritten(t *testing.T) {
+	lane := bridge.LaneKey{Channel: "webhook", Thread: "t"}
+	j, err := Open(t.Context(), Options{Store: "sqlite:" + filepath.Join(t.TempDir(), "journal.db"), Logger: slog.New(slog.DiscardHandler), runKeys: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Start(func([]bridge.Entry) {}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		b := bridge.Batch{Entries: []bridge.Entry{{Lane: lane, ID: bridge.EventID(fmt.Sprint("m-", i)), Kind: "message"}}}
+		for again := range 4 {
+			seqs, err := j.Append(t.Context(), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if isNew := seqs[0] != 0; isNew != (again == 0) {
+				t.Fatalf("event %d, time %d: new is %v", i, again, isNew)
+			}
+		}
+	}
 }
 
 // TestFilter asks a run's filter for keys it has and keys it does not have.

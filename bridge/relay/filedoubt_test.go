@@ -1,6 +1,8 @@
 package relay_test
 
 import (
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -59,6 +61,28 @@ func TestEchoOfAFileDoesNotSettleAnotherOfTheSameName(t *testing.T) {
 		if n.Load() != 4 {
 			t.Errorf("%d files were sent, want 4", n.Load())
 		}
+	})
+}
+
+// A file that the consumer sent by another app of LivePerson's is none of ours: the one
+// in doubt would be lost.
+func TestEchoOfAFileOfAnotherAppSettlesNone(t *testing.T) {
+	o, _ := withFiles(t)
+	inBubble(t, o, func(t *testing.T, r *rig) {
+		r.send("t-1", "e-0", "hello")
+		synctest.Wait()
+		r.wire.fail(about("hosted/file", inTurn(isLost)))
+		r.send("t-1", "e-1", "", "a.png")
+		time.Sleep(time.Second)
+		other := r.conversation().Transcript[0]
+		other.Sequence += 5
+		body := strings.NewReplacer(`"message":"hello"`, `"message":{"relativePath":"/v1/other","caption":"","fileType":"PNG"}`,
+			"text/plain", "hosted/file").Replace(echoed(other))
+		if status := r.notify(body, nil); status != http.StatusOK {
+			t.Fatalf("status %d", status)
+		}
+		time.Sleep(2 * time.Minute)
+		r.wantMessages("hello", "[a.png PNG]")
 	})
 }
 

@@ -287,6 +287,35 @@ func TestSurvey(t *testing.T) {
 	})
 }
 
+// TestTypingEndsWhereASurveyBegins at once: what was told before is owed no end, for
+// a survey takes no chat states.
+func TestTypingEndsWhereASurveyBegins(t *testing.T) {
+	inBubble(t, rigOptions{survey: true}, func(t *testing.T, r *rig) {
+		id := r.begin("t-1")
+		r.agentSays(id, "bye")
+		time.Sleep(time.Second)
+		r.types("t-1", bridge.Composing)
+		time.Sleep(time.Second)
+		if n := r.marks(bridge.ToLivePerson); n != 1 {
+			t.Fatalf("%d marks of composing, want 1", n)
+		}
+		r.wire.restartClock()
+		if err := r.sim.AgentClose(id, lpsim.AgentClose{Survey: new(true)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := r.marks(bridge.ToLivePerson); n != 0 {
+			t.Errorf("%d marks of composing in a survey, want none", n)
+		}
+		time.Sleep(time.Minute)
+		for _, call := range r.wire.timeline() {
+			if !strings.HasSuffix(call, " ACCEPT") {
+				t.Errorf("%s went into the survey", call)
+			}
+		}
+	})
+}
+
 func TestUnknownClickIsRefused(t *testing.T) {
 	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
 		r.begin("t-1")

@@ -75,7 +75,7 @@ var ofJournal = []mutant{
 	{
 		name: "an event that is known is stored again while its key goes into a run",
 		file: "bridge/journal/keys.go", old: "if _, known := k.closing[hash]; known {", broken: "if _, known := k.closing[hash]; known && len(k.closing) < 0 {",
-		packages: journal, run: "RunsOfKeys|TestAgainstMemory",
+		packages: journal, run: "KeysOfARunBeingWritten",
 	},
 	{
 		name: "one channel may take the room that is set aside for others",
