@@ -1,4 +1,4 @@
-.PHONY: help test race docs chart helm site release load soak mutants lives fuzz lint house module
+.PHONY: help test race docs chart helm site release load soak replicas mutants lives fuzz lint house module
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
@@ -31,6 +31,11 @@ load: ## how fast it is, beside something simpler; docs/performance.md
 
 soak: ## tries to break the promise, by killing the bridge
 	go run ./tools/lpsoak
+
+REPLICAS ?= 3
+
+replicas: ## the same with REPLICAS=3 on a PostgreSQL of its own, and all that befalls those
+	go run ./tools/lpsoak -store postgres -replicas $(REPLICAS) -kills 30
 
 mutants: ## breaks promises on purpose, one at a time; the tests must notice
 	go run ./tools/mutants

@@ -241,7 +241,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"cmd/lpsim":          {"config", "connector/lpsim", "connector/lpsim/scenario"},
 		"tools/lpload":       {"connector/lpsim"},
 		"tools/module":       {},
-		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim", "internal/progress"},
+		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim", "internal/pgcluster", "internal/progress"},
 	}
 	switch {
 	case folder == "cmd/lpbridge":

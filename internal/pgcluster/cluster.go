@@ -123,7 +123,9 @@ func Schema(t testing.TB) string {
 	return c.URL("postgres", "postgres") + "&search_path=" + name
 }
 
-func startFor(t testing.TB, folder string) *Cluster {
+// Need skips a test where there is no PostgreSQL, unless TEST_POSTGRES says that it must
+// be there.
+func Need(t testing.TB) {
 	t.Helper()
 	_, missing := binaries()
 	switch wanted := os.Getenv(variable); {
@@ -132,7 +134,12 @@ func startFor(t testing.TB, folder string) *Cluster {
 	case missing != nil && wanted != required:
 		t.Skipf("not run: %v", missing)
 	}
-	c, err := start(folder)
+}
+
+func startFor(t testing.TB, folder string) *Cluster {
+	t.Helper()
+	Need(t)
+	c, err := Start(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,8 +149,8 @@ func startFor(t testing.TB, folder string) *Cluster {
 // Alone reports whether tests are to run on PostgreSQL only.
 func Alone() bool { return os.Getenv(variable) == required }
 
-// start makes a cluster in an empty folder and starts it.
-func start(folder string) (*Cluster, error) {
+// Start makes a cluster in an empty folder and starts it. Whoever starts one kills it.
+func Start(folder string) (*Cluster, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -194,8 +201,11 @@ func freePort() (int, error) {
 }
 
 // URL is the address of a database for a role, with the superuser's password.
-func (c *Cluster) URL(role, database string) string {
-	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", role, password, c.Port, database)
+func (c *Cluster) URL(role, database string) string { return c.URLOn(c.Port, role, database) }
+
+// URLOn is the same through another port, behind which the server is.
+func (c *Cluster) URLOn(port int, role, database string) string {
+	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", role, password, port, database)
 }
 
 // Restart starts the server, after a kill too, and waits until it answers.

@@ -23,13 +23,17 @@ const sendTime = 10 * time.Second
 // consumers is the channel's sending side: it repeats what was not answered
 // with 2xx, under the same id, as every sender must.
 type consumers struct {
-	daemon *daemon
+	bridge entrance
 	killer *killer
 	secret string
 	sign   *standardwebhooks.Webhook
 	client *http.Client
 	// repeated texts make echoes harder to tell apart.
 	sameTexts bool
+
+	// first is a request without typing that was accepted early, for who asks whether
+	// somebody serves.
+	first atomic.Pointer[request]
 
 	accepted atomic.Int64
 	retries  atomic.Int64
@@ -39,7 +43,7 @@ type consumers struct {
 	broken []string
 }
 
-func newConsumers(o options, secret string, d *daemon, k *killer) (*consumers, error) {
+func newConsumers(o options, secret string, e entrance, k *killer) (*consumers, error) {
 	sign, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
 		return nil, err
@@ -47,7 +51,7 @@ func newConsumers(o options, secret string, d *daemon, k *killer) (*consumers, e
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = o.threads
 	return &consumers{
-		daemon: d, killer: k, secret: secret, sign: sign, sameTexts: o.notifications,
+		bridge: e, killer: k, secret: secret, sign: sign, sameTexts: o.notifications,
 		client: &http.Client{Transport: transport, Timeout: sendTime},
 	}, nil
 }
@@ -115,6 +119,9 @@ func (c *consumer) say(ctx context.Context, n int) error {
 		c.said = append(c.said, e.Message.Text)
 	}
 	c.all.accepted.Add(int64(n))
+	if n == len(events) {
+		c.all.first.CompareAndSwap(nil, &request{body, n})
+	}
 	if c.rng.IntN(10) > 0 {
 		return nil
 	}
@@ -174,12 +181,43 @@ func (c *consumer) types(ctx context.Context, state bridge.TypingState) {
 	}
 }
 
+// request is one with messages.
+type request struct {
+	body     []byte
+	messages int
+}
+
+// probeEvery is how often it is asked whether somebody serves.
+const probeEvery = 50 * time.Millisecond
+
+// probe sends an accepted request again and again until done is closed, so that somebody asks
+// at any time. That it is known must survive whatever happens.
+func (c *consumer) probe(ctx context.Context, done <-chan struct{}) error {
+	for {
+		select {
+		case <-done:
+			return nil
+		default:
+		}
+		if err := pause(ctx, probeEvery); err != nil {
+			return err
+		}
+		r := c.all.first.Load()
+		if r == nil {
+			continue
+		}
+		if answer, status, err := c.post(ctx, r.body); err == nil && status == http.StatusOK && answer.Duplicates != r.messages {
+			c.all.breaks("a request sent again and again: want %d duplicates, got %d", r.messages, answer.Duplicates)
+		}
+	}
+}
+
 // accepted is lpbridge's answer.
 type accepted struct{ Accepted, Duplicates int }
 
 func (c *consumer) post(ctx context.Context, body []byte) (accepted, int, error) {
 	var answer accepted
-	address := c.all.daemon.address()
+	address := c.all.bridge.address()
 	if address == "" {
 		return answer, http.StatusServiceUnavailable, nil
 	}

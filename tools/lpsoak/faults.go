@@ -88,8 +88,12 @@ func (o outages) validate() error {
 }
 
 // plan draws the outages and makes the traffic last long enough that each of
-// them begins and ends in it, with calm before and after.
+// them begins and ends in it, with calm before and after; and so each of what befalls
+// replicas.
 func (o *options) plan() {
+	if o.store == onPostgres {
+		o.during = max(o.during, time.Duration(o.kills)*blowTime)
+	}
 	if o.outages.number == 0 {
 		return
 	}

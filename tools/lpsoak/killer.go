@@ -43,16 +43,17 @@ func (m moment) String() string {
 // killLimit is how long a chosen moment is waited for.
 const killLimit = 5 * time.Second
 
-// killer ends lpbridge at chosen moments and starts it again.
+// killer has things go wrong at chosen moments and makes them good again.
 type killer struct {
-	daemon *daemon
-	// absence is the longest time until it is started again.
-	absence time.Duration
+	// next draws what goes wrong, and sees what came of it when that was made good.
+	next  func(context.Context, *rand.Rand) (blow, error)
+	after func(context.Context, blow) error
 
-	mu    sync.Mutex
-	armed moment
-	shot  chan struct{}
-	kills map[moment]int
+	mu     sync.Mutex
+	armed  moment
+	strike func()
+	shot   chan struct{}
+	kills  map[moment]int
 }
 
 // reached is called at each moment but anyMoment, by who acts in it. If
@@ -78,9 +79,9 @@ func (k *killer) applied(a lpsim.Applied) {
 	}
 }
 
-// shoot kills and says so. The lock is held, so that nobody else goes on.
+// shoot strikes and says so. The lock is held, so that nobody else goes on.
 func (k *killer) shoot(m moment) {
-	k.daemon.kill()
+	k.strike()
 	k.kills[m]++
 	close(k.shot)
 	k.shot = nil
@@ -97,26 +98,30 @@ func (k *killer) run(ctx context.Context, rng *rand.Rand, n int, progress func()
 				return err
 			}
 		}
-		if err := k.killOnce(ctx, moment(first+i)%moments, time.Duration(rng.Int64N(int64(200*time.Millisecond)))); err != nil {
+		b, err := k.next(ctx, rng)
+		if err != nil {
+			return fmt.Errorf("before kill %d: %w", i+1, err)
+		}
+		if err := k.killOnce(ctx, b, moment(first+i)%moments, time.Duration(rng.Int64N(int64(200*time.Millisecond)))); err != nil {
 			return err
 		}
-		if err := pause(ctx, time.Duration(rng.Int64N(int64(k.absence)+1))); err != nil {
-			return err
+		if err := b.mend(ctx); err != nil {
+			return fmt.Errorf("after kill %d, %s: %w", i+1, b.kind, err)
 		}
-		if err := k.daemon.start(ctx); err != nil {
-			return fmt.Errorf("after kill %d: %w", i+1, err)
+		if err := k.after(ctx, b); err != nil {
+			return fmt.Errorf("after kill %d, %s: %w", i+1, b.kind, err)
 		}
 	}
 	return nil
 }
 
-func (k *killer) killOnce(ctx context.Context, m moment, after time.Duration) error {
+func (k *killer) killOnce(ctx context.Context, b blow, m moment, after time.Duration) error {
 	if err := pause(ctx, after); err != nil {
 		return err
 	}
 	shot := make(chan struct{})
 	k.mu.Lock()
-	k.armed, k.shot = m, shot
+	k.armed, k.strike, k.shot = m, b.strike, shot
 	if m == anyMoment {
 		k.shoot(m)
 	}

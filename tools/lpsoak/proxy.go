@@ -18,7 +18,7 @@ const forgottenAnswers = 0.002
 // proxy stands where LivePerson's webhooks go, because lpbridge is elsewhere
 // after each start. It knows when lpbridge promised to keep which message.
 type proxy struct {
-	daemon *daemon
+	bridge entrance
 	killer *killer
 	client *http.Client
 
@@ -46,8 +46,8 @@ type position struct {
 // one: it may be in the journal since a request that was never answered.
 type promise struct{ asked, given time.Time }
 
-func newProxy(d *daemon, k *killer, rng *rand.Rand) *proxy {
-	return &proxy{daemon: d, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, asked: map[position]time.Time{}, taken: map[position]promise{}, echoes: map[position]time.Time{}}
+func newProxy(e entrance, k *killer, rng *rand.Rand) *proxy {
+	return &proxy{bridge: e, killer: k, rng: rng, client: &http.Client{Timeout: 10 * time.Second}, asked: map[position]time.Time{}, taken: map[position]promise{}, echoes: map[position]time.Time{}}
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +76,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // forward passes a notification on and returns lpbridge's answer.
 func (p *proxy) forward(r *http.Request, body []byte) int {
-	address := p.daemon.address()
+	address := p.bridge.address()
 	if address == "" {
 		return http.StatusBadGateway
 	}

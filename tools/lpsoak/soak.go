@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"lpbridge/bridge"
 	"lpbridge/internal/progress"
 )
 
@@ -37,7 +38,7 @@ const (
 type world struct {
 	options
 	dir       string
-	daemon    *daemon
+	fleet     *fleet
 	killer    *killer
 	proxy     *proxy
 	channel   *channel
@@ -47,9 +48,12 @@ type world struct {
 	people    []*consumer
 	served    []*agent
 	found     findings
-	counters  counters
+	// counters are of each replica.
+	counters []counters
 	// stormed is how long everybody misbehaved.
 	stormed time.Duration
+	// drained is how long after the traffic nothing was pending.
+	drained time.Duration
 	mu      sync.Mutex
 }
 
@@ -82,13 +86,12 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 	if err := o.build(ctx, dir); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "lpbridge.log"))
-	if err != nil {
+	w := &world{options: o, dir: dir}
+	if w.fleet, err = newFleet(o, dir, w.breaks); err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	w := &world{options: o, dir: dir}
-	simulator, server, err := w.assemble(log)
+	defer w.fleet.close()
+	simulator, server, err := w.assemble()
 	if err != nil {
 		return nil, err
 	}
@@ -99,32 +102,35 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 			return nil, err
 		}
 	}
-	w.daemon.env = w.environment(simulator.url, server.url)
-	if err := w.daemon.start(ctx); err != nil {
+	for i, d := range w.fleet.replicas {
+		d.env = w.environment(simulator.url, server.url, w.fleet.store(i, dir))
+	}
+	if err := w.fleet.start(ctx); err != nil {
 		return nil, fmt.Errorf("%w (log in %s)", err, dir)
 	}
-	defer w.daemon.kill()
 	defer progress.Show(os.Stderr, w.progress)()
 	if err := w.run(ctx, out); err != nil {
 		return nil, err
+	}
+	if o.store == onPostgres {
+		w.found.row = w.row()
 	}
 	return &w.found, nil
 }
 
 // assemble puts the actors together and starts LivePerson and the listener of
 // proxy and channel.
-func (w *world) assemble(log *os.File) (*simulator, *frontDoor, error) {
+func (w *world) assemble() (*simulator, *frontDoor, error) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte("a secret of the soak, 32 bytes!!"))
-	w.daemon = &daemon{path: w.bridge, log: log, died: func(err error) { w.breaks("lpbridge: %v", err) }}
-	w.killer = &killer{daemon: w.daemon, absence: w.absence, kills: map[moment]int{}}
-	w.proxy = newProxy(w.daemon, w.killer, w.rng("proxy", 0))
+	w.killer = &killer{next: w.nextBlow, after: w.fleet.heal, kills: map[moment]int{}}
+	w.proxy = newProxy(w.fleet.entrance(), w.killer, w.rng("proxy", 0))
 	var err, err2 error
 	w.channel, err = newChannel(secret, w.killer, w.rng("channel", 0))
-	w.consumers, err2 = newConsumers(w.options, secret, w.daemon, w.killer)
+	w.consumers, err2 = newConsumers(w.options, secret, w.fleet.entrance(), w.killer)
 	if err := errors.Join(err, err2); err != nil {
 		return nil, nil, err
 	}
-	simulator, err := startSimulator(w.faults, w.killer, log)
+	simulator, err := startSimulator(w.faults, w.killer, w.fleet.replicas[0].log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +151,7 @@ func (w *world) assemble(log *os.File) (*simulator, *frontDoor, error) {
 }
 
 // environment configures lpbridge and nothing else.
-func (w *world) environment(simulator, front string) []string {
+func (w *world) environment(simulator, front, store string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
@@ -159,7 +165,7 @@ func (w *world) environment(simulator, front string) []string {
 	}
 	return append(env,
 		"LPBRIDGE_LISTEN=127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN=127.0.0.1:0", "LPBRIDGE_CHANNELS=webhook",
-		"LPBRIDGE_STORE=sqlite:"+filepath.Join(w.dir, journalFile), "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
+		"LPBRIDGE_STORE="+store, "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
 		"LPBRIDGE_CONSUMER_KEY="+consumerKey, "LPBRIDGE_ECHO_WAIT="+w.echoWait.String(), "LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client",
 		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT="+callTime.String(),
 		"WEBHOOK_SECRET="+w.consumers.secret, "WEBHOOK_URL="+front+"/channel", "WEBHOOK_TIMEOUT=2s", "WEBHOOK_TYPING_HOLD="+typingHold.String(),
@@ -185,8 +191,11 @@ func (w *world) run(ctx context.Context, out io.Writer) error {
 	defer watchers.Wait()
 	defer stopWatching()
 	watchers.Go(func() { w.agents.watch(watching) })
-	watchers.Go(func() { w.counters.watch(watching, w.daemon) })
-	fmt.Fprintf(out, "%d messages each way in %d threads in %.0f s, %d kills, seed %d\n", w.messages, w.threads, w.during.Seconds(), w.kills, w.seed)
+	w.counters = make([]counters, len(w.fleet.replicas))
+	for i, d := range w.fleet.replicas {
+		watchers.Go(func() { w.counters[i].watch(watching, d) })
+	}
+	fmt.Fprintf(out, "%d messages each way in %d threads in %.0f s, %d kills, seed %d, %s, replicas %d\n", w.messages, w.threads, w.during.Seconds(), w.kills, w.seed, w.store, w.replicas)
 	if w.outages.number > 0 {
 		fmt.Fprintf(out, "%d outages of %s to %s, their lengths divided by %g\n", w.outages.number, w.outages.least, w.outages.most, w.outages.scale)
 	}
@@ -198,7 +207,8 @@ func (w *world) run(ctx context.Context, out io.Writer) error {
 	if err := w.settle(ctx); err != nil {
 		return err
 	}
-	w.found.note("drained after, s", fmt.Sprintf("%.1f", time.Since(ended).Seconds()))
+	w.drained = time.Since(ended)
+	w.found.note("drained after, s", fmt.Sprintf("%.1f", w.drained.Seconds()))
 	if err := w.typingEnds(ctx); err != nil {
 		return err
 	}
@@ -227,6 +237,9 @@ func (w *world) traffic(ctx context.Context) error {
 		if w.notifications {
 			group.Go(func() error { return w.served[i].serve(ctx, each, every, gone) })
 		}
+	}
+	if w.store == onPostgres {
+		group.Go(func() error { return newConsumer(w.consumers, w.rng("probe", 0), 0).probe(ctx, gone) })
 	}
 	group.Go(func() error {
 		total := float64(each * w.threads)
@@ -258,7 +271,7 @@ func (w *world) untilDelivered(ctx context.Context) error {
 		if err := pause(ctx, 2*lookEvery); err != nil {
 			return err
 		}
-		if s, err := w.daemon.status(ctx); err == nil && s.Ready && s.Pending == 0 {
+		if s, err := w.fleet.status(ctx); err == nil && s.Ready && s.Pending == 0 {
 			return nil
 		}
 	}
@@ -270,7 +283,7 @@ func (w *world) untilDelivered(ctx context.Context) error {
 func (w *world) settle(ctx context.Context) error {
 	deadline := time.Now().Add(w.drain)
 	for quiet := 0; quiet < 3; {
-		s, err := w.daemon.status(ctx)
+		s, err := w.status(ctx, deadline)
 		if err != nil {
 			return fmt.Errorf("status of lpbridge: %w", err)
 		}
@@ -291,6 +304,19 @@ func (w *world) settle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// status is how things are, as soon as somebody can say.
+func (w *world) status(ctx context.Context, deadline time.Time) (bridge.Status, error) {
+	for {
+		s, err := w.fleet.status(ctx)
+		if err == nil || w.store == onSQLite || time.Now().After(deadline) {
+			return s, err
+		}
+		if err := pause(ctx, lookPause); err != nil {
+			return s, err
+		}
+	}
 }
 
 // typingMustEnd is by when nobody is shown as typing any more, when that is looked at
@@ -341,7 +367,7 @@ func (w *world) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	letters, err := w.daemon.deadLetters(ctx)
+	letters, err := w.fleet.deadLetters(ctx)
 	if err != nil {
 		return err
 	}
@@ -355,10 +381,10 @@ func (w *world) verify(ctx context.Context) error {
 	if stats.Webhooks.Lost > 0 {
 		w.breaks("LivePerson gave up %d notifications", stats.Webhooks.Lost)
 	}
-	if err := w.daemon.stop(); err != nil {
+	if err := w.fleet.stop(); err != nil {
 		w.breaks("%v", err)
 	}
-	for _, line := range w.daemon.odd() {
+	for _, line := range w.fleet.odd() {
 		w.breaks("in the log: %s", line)
 	}
 	k := knowledge{echoWait: w.echoWait}
@@ -373,6 +399,9 @@ func (w *world) verify(ctx context.Context) error {
 		}
 	}
 	w.found.violations = append(w.found.violations, w.consumers.broken...)
+	if w.store == onPostgres {
+		w.fleet.measure()
+	}
 	w.summarise(stats)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,12 @@ func TestFlags(t *testing.T) {
 		{"outages that end before they begin", []string{"-outage-min=2m", "-outage-max=1m"}, "-outage-max"},
 		{"outages that grow", []string{"-scale=0.5"}, "-scale"},
 		{"no end of outages", []string{"-outages=1000"}, "-outages"},
+		{"no runs", []string{"-runs=0"}, "-runs"},
+		{"unknown store", []string{"-store=mysql"}, "-store"},
+		{"replicas on SQLite", []string{"-replicas=2"}, "-replicas"},
+		{"too many replicas", []string{"-store=postgres", "-replicas=9"}, "-replicas"},
+		{"unknown blow", []string{"-store=postgres", "-blows=flood"}, "kill owner"},
+		{"no standby to kill", []string{"-store=postgres", "-blows=kill standby"}, "-blows"},
 		{"absence of a day", []string{"-absence=24h"}, "-absence"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -134,6 +141,27 @@ func TestFlags(t *testing.T) {
 				t.Errorf("says %q, want something of %s", log.String(), tc.says)
 			}
 		})
+	}
+}
+
+// TestRunsHaveSeedsOfTheirOwn: each of several runs has the next seed, with the outages and faults of it, and
+// a directory of its own.
+func TestRunsHaveSeedsOfTheirOwn(t *testing.T) {
+	args := []string{"-runs=2", "-seed=7", "-keep=/k", "-harsh"}
+	o, err := parse(args, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := o.run(args, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := o.run(args, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.seed != 8 || second.faults.Seed != 8 || second.keep != filepath.Join("/k", "seed-8") || slices.Equal(first.faults.Outages, second.faults.Outages) {
+		t.Errorf("the second run has seed %d and %d, keeps in %s, and has the outages %v after %v", second.seed, second.faults.Seed, second.keep, second.faults.Outages, first.faults.Outages)
 	}
 }
 

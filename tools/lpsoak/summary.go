@@ -53,6 +53,31 @@ func (d *daemon) deadLetters(ctx context.Context) ([]console.Letter, error) {
 	return page.DeadLetters, err
 }
 
+// owns asks a replica whether it may act on the journal, and for which time its epoch.
+func (d *daemon) owns(ctx context.Context) (owns bool, epoch int64) {
+	if d.adminAddress() == "" {
+		return false, 0
+	}
+	err := d.adminGet(ctx, "/metrics", func(r io.Reader) error {
+		lines := bufio.NewScanner(r)
+		for lines.Scan() {
+			name, value, _ := strings.Cut(lines.Text(), " ")
+			switch name {
+			case "lpbridge_journal_owner":
+				owns = value == "1"
+			case "lpbridge_journal_epoch":
+				n, err := strconv.ParseFloat(value, 64)
+				if err != nil {
+					return err
+				}
+				epoch = int64(n)
+			}
+		}
+		return lines.Err()
+	})
+	return owns && err == nil, epoch
+}
+
 // counters adds up metrics over the lives of lpbridge. What a life counted
 // after its last look is lost with it.
 type counters struct {
@@ -147,6 +172,9 @@ func (w *world) summarise(stats lpsim.Stats) {
 	n("messages accepted from consumers", w.consumers.accepted.Load())
 	n("messages of agents to the channel", w.agents.sent.Load())
 	n("kills", w.killer.summary())
+	if w.store == onPostgres {
+		w.summariseReplicas()
+	}
 	n("outages of LivePerson, calls in them", fmt.Sprintf("%s; %d", describe(w.faults.Outages, w.stormed), stats.LostInOutages))
 	n("LivePerson: answers lost, of CONVERSATION and SEND", fmt.Sprintf("%d, %d and %d", stats.LostAnswers,
 		stats.LostAnswersOf[lpsim.ConversationAPI], stats.LostAnswersOf[lpsim.SendAPI]))
@@ -161,7 +189,12 @@ func (w *world) summarise(stats lpsim.Stats) {
 	n("requests repeated after their acceptance", w.consumers.late.Load())
 	n("channel: answers lost, repeats it dropped", fmt.Sprintf("%d, %d", w.channel.lost, w.channel.repeats))
 	n("channel: typing events", w.channel.typing)
-	totals := w.counters.totals()
+	totals := map[string]float64{}
+	for i := range w.counters {
+		for name, v := range w.counters[i].totals() {
+			totals[name] += v
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(totals)) {
 		n(strings.TrimPrefix(name, "lpbridge_")+", at least", totals[name])
 	}

@@ -18,6 +18,8 @@ type findings struct {
 	tally      tally
 	violations []string
 	facts      []fact
+	// row is the run as a line of a table, of runs with replicas.
+	row string
 }
 
 // tally is how often each part of the promise was broken.
