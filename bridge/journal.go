@@ -184,7 +184,8 @@ type DeadLetters interface {
 
 // Upkeep is what the process asks of its journal.
 type Upkeep interface {
-	// Check reports whether the journal takes writes, by writing.
+	// Check reports whether the journal takes new events, by writing and by whether there
+	// is space for them.
 	Check(ctx context.Context) error
 	// Hold returns a context for acting on what the journal holds, which ends with
 	// ctx or as soon as another process may act on it, and what releases it; or

@@ -37,8 +37,9 @@ type statements interface {
 type upkeep interface {
 	// verify reports an error when what is written would not be found again.
 	verify() error
-	// reserve sets space aside for what may be written before it is called again.
-	reserve(ctx context.Context) error
+	// reserve sets space aside for what may be written before it is called again. Doubted
+	// says that something found no space, so that what was set aside before proves nothing.
+	reserve(ctx context.Context, doubted bool) error
 	// checkpoint shortens the log once it holds limit pages and reports whether it did.
 	checkpoint(ctx context.Context, limit int) (bool, error)
 	// rewrite leaves nothing in the files of what was deleted. Fatal says that the

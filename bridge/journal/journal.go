@@ -317,5 +317,9 @@ func (j *Journal) Check(ctx context.Context) error {
 	if err := j.w.do(ctx, checkWrite{newWait()}); err != nil {
 		return fmt.Errorf("journal: check: %w", err)
 	}
+	if cause := j.w.shortage.Load(); cause != nil {
+		// What finishes deliveries is written all the same.
+		return fmt.Errorf("journal: check: %w: no space for anything new: %s", bridge.ErrStorage, *cause)
+	}
 	return nil
 }

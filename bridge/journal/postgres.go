@@ -387,7 +387,7 @@ func (e *pgEngine) giveBack(s *pgSession) { e.free <- s }
 func (*pgEngine) verify() error { return nil }
 
 // reserve implements upkeep: PostgreSQL's disk is its own.
-func (*pgEngine) reserve(context.Context) error { return nil }
+func (*pgEngine) reserve(context.Context, bool) error { return nil }
 
 // checkpoint implements upkeep: PostgreSQL looks after its log.
 func (*pgEngine) checkpoint(context.Context, int) (bool, error) { return false, nil }

@@ -18,6 +18,8 @@ type scarcity struct {
 	shortage atomic.Pointer[string]
 	// full is when a transaction last found no space.
 	full time.Time
+	// cramped says that it is not known whether there has been space since.
+	cramped bool
 	// again is when it is next looked whether there is space.
 	again time.Time
 	// unseen is what was written since the log's length and the space were last
@@ -78,10 +80,9 @@ func refuseGrowth(writes []write, err error) []write {
 // new is refused, the log starts over in the space it has, and the rest, which
 // it returns, is worth another try.
 func (w *writer) makeRoom(writes []write, err error) []write {
-	w.full = time.Now()
-	rest := refuseGrowth(writes, err)
+	w.full, w.cramped = time.Now(), true
 	w.checkpoint()
-	return rest
+	return refuseGrowth(writes, err)
 }
 
 func (w *writer) becomeScarce(cause error) {
@@ -95,11 +96,13 @@ func (w *writer) becomeScarce(cause error) {
 
 // reserve sets space aside and decides by that whether it is scarce.
 func (w *writer) reserve() {
-	err := w.j.db.reserve(context.Background())
-	switch {
-	case err != nil:
+	err := w.j.db.reserve(context.Background(), w.cramped)
+	if err != nil {
 		w.becomeScarce(err)
-	case w.scarce != nil:
+		return
+	}
+	w.cramped = false
+	if w.scarce != nil {
 		w.j.log.Info("journal: there is space again")
 		w.scarce = nil
 		w.shortage.Store(nil)

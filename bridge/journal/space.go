@@ -80,8 +80,15 @@ func (s *sqliteEngine) verify() error {
 	return nil
 }
 
-// reserve sets space aside for what may be written before it is called again.
-func (s *sqliteEngine) reserve(ctx context.Context) error {
+// reserve implements upkeep.
+func (s *sqliteEngine) reserve(ctx context.Context, doubted bool) error {
+	if doubted {
+		// Some file systems set nothing aside, and a limit of this process may have
+		// become narrower than what was.
+		if err := s.try(tryBytes); noSpace(err) {
+			return err
+		}
+	}
 	if s.cannot {
 		return nil
 	}
@@ -153,14 +160,23 @@ func (s *sqliteEngine) severityOf(err error) severity {
 
 // probe reports whether a file as long as the longest of the database's finds no
 // space for another page.
-func (s *sqliteEngine) probe() bool {
+func (s *sqliteEngine) probe() bool { return noSpace(s.try(pageSize)) }
+
+// tryBytes is what there must be space for when it is not known.
+const tryBytes = 64 * pageSize
+
+// try writes some bytes behind the end that the longest of the database's files has, in
+// a file of its own.
+func (s *sqliteEngine) try(bytes int) error {
 	database, log := s.sizes()
 	f, err := os.OpenFile(s.path+".probe", os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
 	if err != nil {
-		return noSpace(err)
+		return fmt.Errorf("try to write: %w", err)
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	_, err = f.WriteAt(make([]byte, pageSize), max(database, log))
-	return noSpace(err)
+	if _, err = f.WriteAt(make([]byte, bytes), max(database, log)); err != nil {
+		return fmt.Errorf("try to write: %w", err)
+	}
+	return nil
 }

@@ -104,13 +104,17 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	remove := fillDisk(t, dir)
-	accepted, err := fill(t.Context(), j)
-	if err != nil {
-		t.Fatal(err)
+	accepted := 0
+	// The log starts over a few times before there is nowhere to copy it to.
+	for round := 0; j.Check(t.Context()) == nil; round++ {
+		n, err := fill(t.Context(), j)
+		if accepted += n; err != nil || round == 100 {
+			t.Fatalf("a full disk counts as ready after %d rounds: %v", round, err)
+		}
 	}
 	t.Logf("%d events accepted after the disk was full", accepted)
-	if err := j.Check(t.Context()); err != nil {
-		t.Errorf("check: %v", err)
+	if err := j.Check(t.Context()); !errors.Is(err, bridge.ErrStorage) {
+		t.Errorf("check: error %v, want ErrStorage", err)
 	}
 	if n, err := deliver(t.Context(), j, accepted/2); err != nil {
 		t.Fatalf("after %d: %v", n, err)
