@@ -421,6 +421,8 @@ func (b *Bridge) stop(ctx context.Context, drain time.Duration) error {
 // poll asks a channel for news until ctx ends.
 func (b *Bridge) poll(ctx context.Context, channel string, p bridge.Poller) {
 	failing := false
+	// A channel that never answers is one that last answered before we asked.
+	b.levels.polled.WithLabelValues(channel).SetToCurrentTime()
 	for ctx.Err() == nil {
 		next, err := p.Poll(ctx)
 		if err != nil && ctx.Err() == nil && !failing {

@@ -28,7 +28,7 @@ func newLevels(reg prometheus.Registerer, log *slog.Logger) *levels {
 			Name: "lpbridge_poison_total", Help: "Dead letters that always failed while others got through, by channel and direction.",
 		}, []string{"channel", "direction"}),
 		polled: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "lpbridge_channel_polled_timestamp_seconds", Help: "When a channel was last asked for news and answered, in seconds since 1970.",
+			Name: "lpbridge_channel_polled_timestamp_seconds", Help: "When a channel was last asked for news and answered, or else when we began to ask, in seconds since 1970.",
 		}, []string{"channel"}),
 	}
 	reg.MustRegister(l.dead, l.poison, l.polled)

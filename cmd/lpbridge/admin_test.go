@@ -26,8 +26,15 @@ const (
 	metricsToken = "c2NyYXBlci1vZi10aGUtdGVzdC0xMjM0"
 )
 
-// newPair writes a certificate for 127.0.0.1 and its key, and returns their files.
+// newPair writes a certificate for 127.0.0.1, good for a day, and its key, and returns
+// their files.
 func newPair(t *testing.T, dir, name string) (cert, key string) {
+	t.Helper()
+	return newPairUntil(t, dir, name, time.Now().Add(24*time.Hour))
+}
+
+// newPairUntil is newPair with another end.
+func newPairUntil(t *testing.T, dir, name string, end time.Time) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -35,7 +42,7 @@ func newPair(t *testing.T, dir, name string) (cert, key string) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"bridge.example"},
 		IsCA: true, BasicConstraintsValid: true,
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"go/ast"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,38 +20,79 @@ func observability(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestEveryAlertHasItsEntry: whoever is woken finds what to do, and the rule was
-// seen to fire. That metrics exist which files name is TestNamedMetricsExist.
+// TestEveryAlertHasItsEntry: whoever is woken finds what to do, the rule was seen to fire,
+// and the entry was followed by the test it names. That metrics exist which files name is
+// TestNamedMetricsExist.
 func TestEveryAlertHasItsEntry(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	rules, tests := observability(t, "alerts.yaml"), observability(t, "alerts_test.yaml")
-	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(rules, -1)
-	if len(alerts) < 10 {
-		t.Fatalf("only %d alerts were found", len(alerts))
-	}
-	known := map[string]bool{}
-	for _, m := range alerts {
-		name := m[1]
-		known[name] = true
-		if !strings.Contains(string(page), "\n### "+name+"\n") {
-			t.Errorf("docs/operations.md has no entry for %s", name)
-		}
+	entries, followed := entriesOf(string(page)), testBodies(t, "cmd/lpbridge")
+	alerts := alertRules(t)
+	for name := range alerts {
 		if !strings.Contains(rules, "runbook: docs/operations.md#"+strings.ToLower(name)+"\n") {
 			t.Errorf("%s leads to another entry", name)
 		}
 		fires := regexp.MustCompile(`alertname: ` + name + `\n +eval_time: \w+\n +exp_alerts:\n +- exp_labels:`)
 		if !fires.MatchString(tests) {
-			t.Errorf("no test sees %s fire", name)
+			t.Errorf("no test of the rules sees %s fire", name)
+		}
+		entry, found := entries[name]
+		if !found {
+			t.Errorf("docs/operations.md has no entry for %s", name)
+			continue
+		}
+		named := regexp.MustCompile(`(?m)^Test: ` + "`(Test[A-Za-z0-9]+)`" + `\.$`).FindStringSubmatch(entry)
+		if named == nil {
+			t.Errorf("the entry of %s names no test that follows it", name)
+			continue
+		}
+		if body := followed[named[1]]; !strings.Contains(body, `"`+name+`"`) || !strings.Contains(body, "watched(") && !strings.Contains(body, "monitor{") {
+			t.Errorf("%s, which is there: %t, does not see %s fire", named[1], body != "", name)
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^### (Lpbridge\w+)$`).FindAllStringSubmatch(string(page), -1) {
-		if !known[m[1]] {
-			t.Errorf("docs/operations.md has an entry for %s, which there is not", m[1])
+	for name := range entries {
+		if alerts[name] == "" {
+			t.Errorf("docs/operations.md has an entry for %s, which there is not", name)
 		}
 	}
+}
+
+// entriesOf are the entries of the runbook by the names of their alerts.
+func entriesOf(page string) map[string]string {
+	entries := map[string]string{}
+	for _, part := range strings.Split(page, "\n### ")[1:] {
+		name, text, _ := strings.Cut(part, "\n")
+		text, _, _ = strings.Cut(text, "\n## ")
+		if strings.HasPrefix(name, "Lpbridge") {
+			entries[name] = text
+		}
+	}
+	return entries
+}
+
+// testBodies are the texts of the tests of a folder by their names.
+func testBodies(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	bodies := map[string]string{}
+	for _, s := range sources(t) {
+		if !s.test || s.folder() != folder {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, s.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := s.tree.FileStart
+		for _, d := range s.tree.Decls {
+			if f, is := d.(*ast.FuncDecl); is && f.Recv == nil {
+				bodies[f.Name.Name] = string(text[f.Pos()-start : f.End()-start])
+			}
+		}
+	}
+	return bodies
 }
 
 // laterMetrics are by label and there once something happened.

@@ -78,6 +78,7 @@ const adminDoor = "admin"
 // watchAdmin notes who was not let in at the admin listener; what operators get
 // wrong is their own business.
 func (r *refusals) watchAdmin(next http.Handler) http.Handler {
+	r.expect(adminDoor)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		seen := &watchedResponse{ResponseWriter: w}
 		next.ServeHTTP(seen, req)
