@@ -37,6 +37,14 @@ type Route struct {
 	Handler http.Handler
 	// Channel is whose door it is; the engine says so.
 	Channel string
+	// Repeatable says that the same request may be taken twice and has the effect of one,
+	// because what it brings has ids of its own or only says how something is. A replica
+	// sends it again when the one that took it went before it answered. Methods that
+	// change nothing need not say so.
+	Repeatable bool
+	// Farewell is the text a socket's client is sent before its end when the replica that
+	// served it went; nil for none. It has 125 bytes at most.
+	Farewell []byte
 }
 
 // Channel describes what a channel can do. The capability grid of the README

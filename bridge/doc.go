@@ -50,6 +50,10 @@
 //   - limiter: what slows down deliveries to one far side.
 //   - step: one thing a scenario does.
 //   - mark: what is on disk of composing that a far side was told of.
+//   - replica: one of the processes that share a journal on PostgreSQL; the owner is the
+//     one whose it is, the others are standbys. A peer is a replica as another one sees it.
+//   - hand on: to pass a request from a standby to the owner. Requests are held while there
+//     is none.
 //   - slot: room for one of those that may be under way at once.
 //
 // # Promise

@@ -24,7 +24,7 @@ type Bridge struct {
 	Listen           string        `env:"LISTEN,default=:8080" desc:"Address (host:port, host may be empty) of the public listener, for LivePerson and the channels."`
 	AdminListen      string        `env:"ADMIN_LISTEN,default=127.0.0.1:8081" desc:"Address of the admin listener: health, metrics, status, dead letters and the console. Beyond this machine it needs LPBRIDGE_ADMIN_TOKEN."`
 	AdminHosts       []string      `env:"ADMIN_HOSTS" desc:"Further domain names the admin listener answers to. IP addresses, localhost and names without a dot always work; others are refused, so that a web page cannot reach it through a name of its own."`
-	Store            Store         `env:"STORE,default=sqlite:data/lpbridge.db" desc:"Where the journal is kept: sqlite:PATH, a file on a local disk that one process owns, or postgres://USER@HOST:5432/DATABASE?sslmode=verify-full, a database that several processes share, one at a time."`
+	Store            Store         `env:"STORE,default=sqlite:data/lpbridge.db" desc:"Where the journal is kept: sqlite:PATH, a file on a local disk that one process owns, or postgres://USER@HOST:5432/DATABASE?sslmode=verify-full, a database that several replicas share, of which one relays."`
 	StorePassword    Secret        `env:"STORE_PASSWORD" desc:"Password of the database in LPBRIDGE_STORE, where that has none."`
 	Channels         []string      `env:"CHANNELS" desc:"The channels to serve, at least one."`
 	PublicURL        *url.URL      `env:"PUBLIC_URL" desc:"Address under which the public listener is reached from outside, for links handed to LivePerson and the channels."`
@@ -46,7 +46,8 @@ type Bridge struct {
 
 	AttachmentPrivateNetworks bool `env:"ATTACHMENT_PRIVATE_NETWORKS" desc:"Permit fetching consumers' files from private and loopback addresses, and from ports other than 80 and 443. Whoever can name a file's address can then make the bridge call machines of your network."`
 
-	Doors Doors
+	Doors   Doors
+	Replica Replica
 }
 
 // LivePerson is the account and how it is reached.

@@ -73,6 +73,7 @@ func TestConfigDefaults(t *testing.T) {
 			Channels: []string{"webhook"}, LogLevel: "info", LogFormat: "json", ShutdownTimeout: 20 * time.Second, MaxInFlight: 512,
 			MaxPending: 1_000_000, ConsumerPending: 1000, Retention: 24 * time.Hour, DedupeRetention: 72 * time.Hour, HistoryRetention: 720 * time.Hour,
 			DeadletterAfter: 24 * time.Hour, EchoWait: 35 * time.Second, UnclaimedFor: 10 * time.Minute, Attachments: "upload",
+			Replica: Replica{PeerListen: ":0", HoldFor: 12 * time.Second},
 		},
 		LivePerson: LivePerson{
 			AccountID: "12345678", ClientID: "2f1b", ClientSecret: NewSecret(leaky), DomainAPIURL: mustURL(t, "https://api.liveperson.net"),

@@ -121,9 +121,15 @@ func (c *Chatwoot) Routes() []bridge.Route {
 	door := &bridge.Door{
 		Limit: maxBody, Verify: c.believe, Challenge: "Chatwoot-Signature", Take: c.take, Log: c.log,
 	}
-	routes := []bridge.Route{{Pattern: path, Handler: door}, {Pattern: path + "/{$}", Handler: door}}
+	patterns := []string{path, path + "/{$}"}
 	if c.unsigned {
-		routes = append(routes, bridge.Route{Pattern: patternOpen, Handler: door}, bridge.Route{Pattern: patternOpen + "/{$}", Handler: door})
+		patterns = append(patterns, patternOpen, patternOpen+"/{$}")
+	}
+	routes := make([]bridge.Route, len(patterns))
+	for i, pattern := range patterns {
+		// Ids of events are made of Chatwoot's own ids and of the delivery's, which
+		// Chatwoot sends once and would never send again by itself.
+		routes[i] = bridge.Route{Pattern: pattern, Handler: door, Repeatable: true}
 	}
 	return routes
 }

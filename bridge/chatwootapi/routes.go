@@ -59,40 +59,44 @@ func (a *ChatwootAPI) Routes() []bridge.Route {
 		MaxAge:               7200,
 		OptionsSuccessStatus: http.StatusOK,
 	})
+	// What makes a contact, a conversation or a message makes another one when it comes
+	// twice, for the client gives it no id. All else says how something is from now on.
+	const once, twice = false, true
 	var routes []bridge.Route
 	named := http.NewServeMux()
 	for _, r := range []struct {
 		methods []string
 		path    string
 		do      endpoint
+		taken   bool
 	}{
-		{[]string{"GET"}, pathInbox, a.showInbox},
-		{[]string{"POST"}, pathContacts, a.createContact},
-		{[]string{"GET"}, pathContact, a.showContact},
-		{[]string{"PATCH", "PUT"}, pathContact, a.updateContact},
-		{[]string{"GET"}, pathThreads, a.listConversations},
-		{[]string{"POST"}, pathThreads, a.createConversation},
-		{[]string{"GET"}, pathThread, a.showConversation},
-		{[]string{"POST"}, pathThread + "/toggle_status", a.resolveConversation},
-		{[]string{"POST"}, pathThread + "/toggle_typing", a.toggleTyping},
-		{[]string{"POST"}, pathThread + "/update_last_seen", a.updateLastSeen},
-		{[]string{"GET"}, pathMessages, a.listMessages},
-		{[]string{"POST"}, pathMessages, a.createMessage},
-		{[]string{"PATCH", "PUT"}, pathMessage, a.submitMessage},
-		{[]string{"GET"}, pathCSAT, a.showCSAT},
-		{[]string{"PATCH", "PUT"}, pathCSAT, a.submitCSAT},
+		{[]string{"GET"}, pathInbox, a.showInbox, once},
+		{[]string{"POST"}, pathContacts, a.createContact, once},
+		{[]string{"GET"}, pathContact, a.showContact, once},
+		{[]string{"PATCH", "PUT"}, pathContact, a.updateContact, twice},
+		{[]string{"GET"}, pathThreads, a.listConversations, once},
+		{[]string{"POST"}, pathThreads, a.createConversation, once},
+		{[]string{"GET"}, pathThread, a.showConversation, once},
+		{[]string{"POST"}, pathThread + "/toggle_status", a.resolveConversation, twice},
+		{[]string{"POST"}, pathThread + "/toggle_typing", a.toggleTyping, twice},
+		{[]string{"POST"}, pathThread + "/update_last_seen", a.updateLastSeen, twice},
+		{[]string{"GET"}, pathMessages, a.listMessages, once},
+		{[]string{"POST"}, pathMessages, a.createMessage, once},
+		{[]string{"PATCH", "PUT"}, pathMessage, a.submitMessage, twice},
+		{[]string{"GET"}, pathCSAT, a.showCSAT, once},
+		{[]string{"PATCH", "PUT"}, pathCSAT, a.submitCSAT, twice},
 	} {
 		for _, method := range r.methods {
 			h := anyOrigin.Handler(a.serve(r.path, r.do))
 			named.Handle(method+" "+r.path, h)
-			routes = append(routes, bridge.Route{Pattern: method + " " + r.path, Handler: withoutFormat(named, h)})
+			routes = append(routes, bridge.Route{Pattern: method + " " + r.path, Handler: withoutFormat(named, h), Repeatable: r.taken})
 		}
 	}
 	none := anyOrigin.Handler(http.HandlerFunc(unrouted))
 	named.Handle("/", none)
 	return append(routes,
 		bridge.Route{Pattern: pathUnrouted, Handler: withoutFormat(named, none)},
-		bridge.Route{Pattern: pathCable, Handler: a.cable},
+		bridge.Route{Pattern: pathCable, Handler: a.cable, Farewell: restart.Last},
 		bridge.Route{Pattern: "GET " + pathSurvey, Handler: http.HandlerFunc(a.showSurvey)},
 		bridge.Route{Pattern: "POST " + pathSurvey, Handler: http.HandlerFunc(a.fillSurvey)},
 		bridge.Route{Pattern: "GET " + pathFile, Handler: http.HandlerFunc(a.serveFile)},

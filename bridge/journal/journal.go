@@ -28,8 +28,12 @@ type Options struct {
 	Store string
 	// Password is the database's, instead of one in the address.
 	Password string
-	// Waiting, if set, is told why [Open] waits to own a database.
-	Waiting func(reason string)
+	// Waiting, if set, is told why [Open] waits to own a database, several times a second
+	// while the database answers.
+	Waiting func(Wait)
+	// Abstain, if set, reports whether a process that waits must not become the owner,
+	// for it is about to stop.
+	Abstain func() bool
 	// Retention is how long an event is kept after it was delivered; 0 clears
 	// its content with the transaction that records the delivery. Dead letters are kept
 	// until somebody revives or discards them; for their text see

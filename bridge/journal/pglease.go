@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"lpbridge/bridge"
 )
 
 const (
@@ -54,11 +57,16 @@ type lease struct {
 	log    *slog.Logger
 	name   string
 	// waiting is told why the process waits.
-	waiting func(reason string)
+	waiting func(Wait)
+	abstain func() bool
 	size    atomic.Int64
 
 	session *pgSession
-	beats   int64
+	// layout is how many migrations were applied when that was last read.
+	layout int
+	beats  int64
+	// news wakes who renews the lease.
+	news    chan struct{}
 	stop    context.CancelFunc
 	keeping sync.WaitGroup
 
@@ -73,6 +81,11 @@ type lease struct {
 	expiry  *time.Timer
 	// onLost is told once that another process took the journal.
 	onLost func()
+	// local is this end of the connection to the database.
+	local net.Addr
+	// peer is where this process is reached, announced whether the database has it.
+	peer      bridge.Peer
+	announced bool
 }
 
 func newLease(e *pgEngine, opts *Options) *lease {
@@ -82,10 +95,13 @@ func newLease(e *pgEngine, opts *Options) *lease {
 	}
 	l := &lease{
 		engine: e, log: opts.Logger, name: host + ":" + strconv.Itoa(os.Getpid()) + ":" + rand.Text()[:6],
-		waiting: opts.Waiting, onLost: func() {},
+		waiting: opts.Waiting, onLost: func() {}, news: make(chan struct{}, 1), announced: true,
 	}
 	if l.waiting == nil {
-		l.waiting = func(string) {}
+		l.waiting = func(Wait) {}
+	}
+	if l.abstain = opts.Abstain; l.abstain == nil {
+		l.abstain = func() bool { return false }
 	}
 	l.term, l.endTerm = context.WithCancel(context.Background())
 	l.endTerm()
@@ -98,6 +114,20 @@ type sighting struct {
 	owner       string
 	epoch, beat int64
 	first       time.Time
+	// since is when the owner became one, in milliseconds since 1970 by the database's
+	// clock.
+	since int64
+	peer  bridge.Peer
+}
+
+// wait is what is told of a lease that another process has.
+func (s *sighting) wait(reason string, err error) Wait {
+	w := Wait{Reason: reason, Away: err != nil}
+	if err == nil && s.owner != "" {
+		w.Owner = Owner{Engine: enginePostgres, Name: s.owner, Epoch: s.epoch, Since: time.UnixMilli(s.since)}
+		w.Peer = s.peer
+	}
+	return w
 }
 
 // await waits until this process has the lease, and then keeps it.
@@ -126,7 +156,7 @@ func (l *lease) await(ctx context.Context) error {
 			said, saidAt = reason, time.Now()
 			l.log.Warn("waiting for the journal", "reason", reason)
 		}
-		l.waiting(reason)
+		l.waiting(seen.wait(reason, err))
 		if err := pauseFor(ctx, watchEvery); err != nil {
 			return err
 		}
@@ -146,23 +176,41 @@ func (l *lease) approach(ctx context.Context, seen *sighting) (taken bool, reaso
 			return false, "", err
 		}
 	}
-	var now sighting
-	if _, err := l.session.ask(ctx, `SELECT owner, epoch, beat FROM lease WHERE part = 0`, nil, &now.owner, &now.epoch, &now.beat); err != nil {
+	now, err := l.look(ctx)
+	if err != nil {
 		l.session.close()
 		return false, "", err
 	}
+	now.first = seen.first
 	if now.owner != seen.owner || now.epoch != seen.epoch || now.beat != seen.beat || seen.first.IsZero() {
 		now.first = time.Now()
-		*seen = now
 	}
+	*seen = now
 	if now.owner != "" && now.owner != l.name && time.Since(seen.first) < leaseTime {
 		return false, fmt.Sprintf("standby: %s owns the journal (epoch %d)", now.owner, now.epoch), nil
+	}
+	if l.abstain() {
+		return false, "standby: nobody owns the journal, and this process is about to stop", nil
 	}
 	if _, err := layoutVersion(ctx, l.session); err != nil {
 		return false, "", err
 	}
 	taken, err = l.take(ctx, *seen)
 	return taken, "standby: another process took the journal", err
+}
+
+// look reads the lease, and where its owner is reached once the layout has that.
+func (l *lease) look(ctx context.Context) (now sighting, err error) {
+	const lease = `SELECT l.owner, l.epoch, l.beat, (extract(epoch FROM l.since) * 1000)::bigint, v.version, `
+	query := lease + `'', '', '' FROM lease l CROSS JOIN layout v WHERE l.part = 0`
+	if l.layout >= withPeers {
+		query = lease + `coalesce(p.address, ''), coalesce(p.certificate, ''), coalesce(p.token, '') FROM lease l CROSS JOIN layout v
+			LEFT JOIN peer p ON p.part = l.part AND p.epoch = l.epoch AND l.owner <> '' WHERE l.part = 0`
+	}
+	var token string
+	_, err = l.session.ask(ctx, query, nil, &now.owner, &now.epoch, &now.beat, &now.since, &l.layout, &now.peer.Address, &now.peer.Certificate, &token)
+	now.peer.Token = bridge.PeerToken(token)
+	return now, err
 }
 
 // take makes this process the owner, unless the lease changed. It waits for a transaction
@@ -184,7 +232,7 @@ func (l *lease) take(ctx context.Context, seen sighting) (bool, error) {
 		return false, nil
 	}
 	l.mu.Lock()
-	l.ours, l.since = epoch, time.Now()
+	l.ours, l.since, l.local = epoch, time.Now(), l.session.conn.Conn().LocalAddr()
 	l.mu.Unlock()
 	l.renewed(sent)
 	keep, stop := context.WithCancel(context.Background())
@@ -202,7 +250,7 @@ func (l *lease) keep(ctx context.Context) {
 		}
 	}()
 	pause, failing := renewEvery, false
-	for pauseFor(ctx, pause) == nil {
+	for l.pauseFor(ctx, pause) == nil {
 		err := l.renew(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -246,6 +294,10 @@ func (l *lease) renew(ctx context.Context) (err error) {
 		return errDeposed
 	}
 	l.renewed(sent)
+	if err := l.tellPeers(ctx); err != nil {
+		l.session.close()
+		return err
+	}
 	if l.beats%sizeEvery == 0 {
 		l.measure(ctx)
 	}

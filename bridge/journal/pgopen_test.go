@@ -35,7 +35,7 @@ func TestPostgresRefusals(t *testing.T) {
 		{"no such database", c.URL("postgres", "elsewhere"), "create the database that LPBRIDGE_STORE names"},
 		{"no rights", c.URL("nothing", "postgres"), "CREATE SCHEMA lpbridge AUTHORIZATION"},
 		{"no such schema", good + "&search_path=elsewhere", "create the schema that search_path in LPBRIDGE_STORE names"},
-		{"newer schema", newer, "the database has schema version 1000 and this program knows up to 1: a newer release of lpbridge wrote this database"},
+		{"newer schema", newer, "the database has schema version 1000 and this program knows up to 2: a newer release of lpbridge wrote this database"},
 		{"encoding", c.URL("postgres", "latin"), "the database's encoding must be UTF8"},
 		{"no TLS", strings.Replace(good, "sslmode=disable", "sslmode=require", 1), "server refused TLS connection"},
 		{"wrong sslmode", strings.Replace(good, "sslmode=disable", "sslmode=cluster-password", 1), "look at sslmode"},
@@ -65,7 +65,7 @@ func TestPostgresPassword(t *testing.T) {
 	opts.Password = "cluster-password"
 	j := open(t, opts)
 	found, err := journal.InspectPostgres(t.Context(), opts.Store, opts.Password)
-	if want := "reached, schema version 1, owned by " + j.Owner().Name; found != want || err != nil {
+	if want := "reached, schema version 2, owned by " + j.Owner().Name; found != want || err != nil {
 		t.Errorf("found %q, error %v, want %q", found, err, want)
 	}
 	if err := j.Close(); err != nil {

@@ -14,6 +14,9 @@ import "strings"
 //     was lost is known by tx. It is a row apart from the lease, so that a
 //     transaction holds up no renewal.
 //   - layout counts the migrations that were applied.
+//   - peer is where other processes reach the owner with this epoch, and what they and it
+//     prove themselves with. It is a table apart from the lease, so that a migration holds
+//     up no renewal and a process of an earlier release reads the lease it knows.
 //
 // part is 0 everywhere: there is one owner of all. Text compares as bytes, as it does on
 // SQLite, whatever the database's collation.
@@ -42,7 +45,21 @@ INSERT INTO lease (part, owner, epoch, beat, since, renewed) VALUES (0, '', 0, 0
 
 // pgMigrations only ever go forward. A process applies them once it owns the journal,
 // so that one of an earlier release keeps the layout it knows as long as it owns it.
-var pgMigrations = []string{strings.ReplaceAll(pgSchema1, "TEXT ", `TEXT COLLATE "C" `)}
+var pgMigrations = []string{strings.ReplaceAll(pgSchema1, "TEXT ", `TEXT COLLATE "C" `), pgSchema2}
+
+// withPeers is the first layout in which the owner says where it is reached.
+const withPeers = 2
+
+const pgSchema2 = `
+CREATE TABLE peer (
+	part        SMALLINT PRIMARY KEY,
+	epoch       BIGINT   NOT NULL,
+	address     TEXT     NOT NULL,
+	certificate TEXT     NOT NULL,
+	token       TEXT     NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO peer (part, epoch, address, certificate, token) VALUES (0, 0, '', '', '');
+`
 
 const pgSchema1 = `
 CREATE TABLE events (

@@ -19,14 +19,16 @@ import (
 type reasons struct {
 	mu   sync.Mutex
 	list []string
+	last journal.Wait
 	come chan struct{}
 }
 
 func newReasons() *reasons { return &reasons{come: make(chan struct{}, 1)} }
 
-func (r *reasons) add(why string) {
+func (r *reasons) add(w journal.Wait) {
 	r.mu.Lock()
-	r.list = append(r.list, why)
+	r.list = append(r.list, w.Reason)
+	r.last = w
 	r.mu.Unlock()
 	select {
 	case r.come <- struct{}{}:

@@ -99,29 +99,34 @@ func (l *Layer) Routes() []bridge.Route {
 	add := func(method, path string, h http.Handler) {
 		routes = append(routes, bridge.Route{Pattern: strings.TrimSpace(method + " " + mount + path), Handler: pages.Handler(h)})
 	}
+	// What makes something makes another one when it comes twice, and who removes it would
+	// be told the second time that it is not there. All else says how something is.
+	const once, twice = false, true
 	inSession := access{session: true, version: true, maxBytes: maxRequest}
 	for _, r := range []struct {
 		method, path string
 		do           endpoint
+		taken        bool
 	}{
-		{"DELETE", pathSession, l.deleteSession},
-		{"GET", pathIdentities, l.listIdentities},
-		{"GET", pathIdentity, l.showIdentity},
-		{"GET", pathConversations, l.listConversations},
-		{"POST", pathConversations, l.createConversation},
-		{"GET", pathConversation, l.showOneConversation},
-		{"PATCH", pathConversation, l.patchConversation},
-		{"DELETE", pathConversation, l.deleteConversation},
-		{"POST", pathReadAll, l.markAllRead},
-		{"GET", pathMessages, l.listMessages},
-		{"POST", pathMessages, l.createMessage},
-		{"GET", pathMessage, l.showMessage},
-		{"DELETE", pathMessage, l.deleteMessage},
-		{"POST", pathReceipts, l.createReceipt},
-		{"POST", pathContents, l.createContent},
-		{"GET", pathContent, l.refreshContent},
+		{"DELETE", pathSession, l.deleteSession, once},
+		{"GET", pathIdentities, l.listIdentities, once},
+		{"GET", pathIdentity, l.showIdentity, once},
+		{"GET", pathConversations, l.listConversations, once},
+		{"POST", pathConversations, l.createConversation, once},
+		{"GET", pathConversation, l.showOneConversation, once},
+		{"PATCH", pathConversation, l.patchConversation, twice},
+		{"DELETE", pathConversation, l.deleteConversation, once},
+		{"POST", pathReadAll, l.markAllRead, twice},
+		{"GET", pathMessages, l.listMessages, once},
+		{"POST", pathMessages, l.createMessage, once},
+		{"GET", pathMessage, l.showMessage, once},
+		{"DELETE", pathMessage, l.deleteMessage, once},
+		{"POST", pathReceipts, l.createReceipt, twice},
+		{"POST", pathContents, l.createContent, once},
+		{"GET", pathContent, l.refreshContent, once},
 	} {
 		add(r.method, r.path, l.serve(inSession, r.do))
+		routes[len(routes)-1].Repeatable = r.taken
 	}
 	open := access{version: true, maxBytes: maxRequest}
 	add("POST", pathNonces, l.serve(open, l.createNonce))

@@ -102,7 +102,8 @@ func (l *LiveChatAI) Routes() []bridge.Route {
 		return nil
 	}
 	door := &bridge.Door{Limit: maxBody, Verify: l.door.verify, Challenge: "Signature", Take: l.receive, Log: l.log}
-	return []bridge.Route{{Pattern: path, Handler: door}, {Pattern: path + "/{$}", Handler: door}}
+	// A push names what it is about by LiveChatAI's ids, or only says that there is news.
+	return []bridge.Route{{Pattern: path, Handler: door, Repeatable: true}, {Pattern: path + "/{$}", Handler: door, Repeatable: true}}
 }
 
 // ShowTyping implements [bridge.Typist]. A pause is a stop for the widget.

@@ -96,7 +96,8 @@ func (w *Webhook) Channel() bridge.Channel {
 func (w *Webhook) Routes() []bridge.Route {
 	_, challenge := w.auth.describe()
 	door := &bridge.Door{Limit: maxBody, Verify: w.auth.verify, Challenge: challenge, Take: w.take, Log: w.log}
-	return []bridge.Route{{Pattern: path, Handler: door}, {Pattern: path + "/{$}", Handler: door}}
+	// Events have ids, and typing is a state: the same request twice is one.
+	return []bridge.Route{{Pattern: path, Handler: door, Repeatable: true}, {Pattern: path + "/{$}", Handler: door, Repeatable: true}}
 }
 
 func (w *Webhook) take(ctx context.Context, _ *http.Request, body []byte) (bridge.Accepted, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -45,12 +46,13 @@ type app struct {
 	lp       *livePerson
 	journal  *journal.Journal
 	// opened is the journal once it is open: metrics may be asked before.
-	opened   atomic.Pointer[journal.Journal]
-	bridge   *relay.Bridge
-	registry *prometheus.Registry
-	refusals *refusals
-	public   net.Listener
-	admin    net.Listener
+	opened    atomic.Pointer[journal.Journal]
+	bridge    *relay.Bridge
+	registry  *prometheus.Registry
+	refusals  *refusals
+	listeners listeners
+	// replica is nil where the journal is not shared.
+	replica  *replica
 	draining atomic.Bool
 	// publicTLS and adminTLS are nil where a listener speaks plain http.
 	publicTLS, adminTLS *certificate
@@ -59,7 +61,7 @@ type app struct {
 // newApp binds the listeners, opens the journal and puts the parts together.
 // Nothing is accepted before run.
 func newApp(ctx context.Context, s *settings) (*app, error) {
-	a := &app{settings: s, registry: prometheus.NewRegistry()}
+	a := &app{settings: s, registry: prometheus.NewRegistry(), listeners: listeners{broken: make(chan error, 3)}}
 	if err := a.build(ctx); err != nil {
 		a.abandon()
 		return nil, err
@@ -76,16 +78,19 @@ func (a *app) build(ctx context.Context) (err error) {
 	if err := a.readCertificates(); err != nil {
 		return err
 	}
-	if a.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
+	if a.listeners.public, err = listen("LPBRIDGE_LISTEN", s.Bridge.Listen); err != nil {
 		return err
 	}
-	if a.admin, err = listen("LPBRIDGE_ADMIN_LISTEN", s.Bridge.AdminListen); err != nil {
+	if a.listeners.admin, err = listen("LPBRIDGE_ADMIN_LISTEN", s.Bridge.AdminListen); err != nil {
 		return err
 	}
 	if a.lp, err = newLivePerson(s); err != nil {
 		return err
 	}
 	registerOwner(a.registry, a.owner)
+	if err := a.joinReplicas(); err != nil {
+		return err
+	}
 	if err := a.openJournal(ctx); err != nil {
 		return err
 	}
@@ -96,11 +101,7 @@ func (a *app) build(ctx context.Context) (err error) {
 
 // abandon releases what build got hold of before it failed.
 func (a *app) abandon() {
-	for _, l := range []net.Listener{a.public, a.admin} {
-		if l != nil {
-			l.Close()
-		}
-	}
+	a.listeners.close()
 	if a.journal != nil {
 		a.journal.Close()
 	}
@@ -171,15 +172,6 @@ func (a *app) run(ctx context.Context) error {
 	defer operating.Close()
 	stopRereading := a.rereadOnSignal(operating)
 	defer stopRereading()
-	admin, public := a.server(a.refusals.watchAdmin(operating), a.adminTLS), a.server(a.leaving(a.publicHandler()), a.publicTLS)
-	var serving sync.WaitGroup
-	serve := func(s *http.Server, l net.Listener) {
-		serving.Go(func() {
-			if err := serveOn(s, l); !errors.Is(err, http.ErrServerClosed) {
-				fail(fmt.Errorf("serve: %w", err))
-			}
-		})
-	}
 	relaying, endRelaying := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRelaying()
 	budget := a.settings.Bridge.ShutdownTimeout
@@ -197,28 +189,40 @@ func (a *app) run(ctx context.Context) error {
 	case <-started:
 	}
 	operating.Start()
-	serve(admin, a.admin)
-	crowd := newConnections(a.public, a.settings.maxConnections(), a.settings.log, a.registry)
-	public.ConnState = crowd.heed
-	serve(public, crowd)
+	a.listeners.office.set(operating)
+	a.takeOver()
+	a.open()
 	a.sayStarted()
 	paceCollections()
 	<-ctx.Done()
 	a.drain(ctx, operating)
 	a.settings.log.Info("stopping")
 	defer endBy(budget + wedged).Stop()
-	a.shutDown(ctx, closing, "public", public)
+	a.closeDoors(ctx, closing)
 	endRelaying()
 	err = <-relayed
-	a.shutDown(ctx, adminTime, "admin", admin)
-	serving.Wait()
+	a.shutDown(ctx, adminTime, "admin", a.listeners.adminServer)
 	a.endCalls(ctx)
 	err = errors.Join(err, a.journal.Close())
+	a.listeners.close()
+	a.listeners.serving.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}
 	a.settings.log.Info("stopped")
 	return err
+}
+
+// closeDoors takes nothing more and lets requests under way end.
+func (a *app) closeDoors(ctx context.Context, within time.Duration) {
+	var closing sync.WaitGroup
+	closing.Go(func() {
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+		defer cancel()
+		a.leavePeers(bound)
+	})
+	a.shutDown(ctx, within, "public", a.listeners.publicServer)
+	closing.Wait()
 }
 
 // endCalls ends what goes on towards LivePerson, and sends the last spans.
@@ -266,12 +270,15 @@ func (a *app) leaving(next http.Handler) http.Handler {
 	})
 }
 
-// watchJournal ends the process when the journal cannot be trusted any more.
+// watchJournal ends the process when the journal cannot be trusted any more, or a
+// listener serves no more.
 func (a *app) watchJournal(ctx context.Context, fail context.CancelCauseFunc) (stop func()) {
 	done := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		select {
+		case err := <-a.listeners.broken:
+			fail(err)
 		case <-a.journal.Failed():
 			fail(fmt.Errorf("the journal failed, what was accepted is on disk: %w", a.journal.Err()))
 		case <-done:
@@ -294,10 +301,10 @@ func (a *app) shutDown(ctx context.Context, within time.Duration, name string, s
 	}
 }
 
-func (a *app) server(h http.Handler, c *certificate) *http.Server {
+func (a *app) server(h http.Handler, c *tls.Config) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: maxHeader, ErrorLog: quiet(a.settings.log), TLSConfig: c.config(),
+		MaxHeaderBytes: maxHeader, ErrorLog: quiet(a.settings.log), TLSConfig: c,
 	}
 }
 
@@ -355,7 +362,7 @@ func (a *app) sayStarted() {
 		names[i] = ch.name
 	}
 	a.settings.log.Info("started", "version", version(), "account", a.settings.LivePerson.AccountID, "channels", names,
-		"listen", a.public.Addr().String(), "admin", a.admin.Addr().String(),
+		"listen", a.listeners.public.Addr().String(), "admin", a.listeners.admin.Addr().String(),
 		"tls", a.publicTLS != nil, "admin_tls", a.adminTLS != nil)
 	for _, ch := range a.bridge.Channels() {
 		a.settings.log.Info("channel", "channel", ch.Name, "reports", ch.Reports, "delivers", ch.Delivers,

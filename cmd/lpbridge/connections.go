@@ -47,6 +47,7 @@ type connections struct {
 	full   prometheus.Counter
 }
 
+// newConnections bounds those of a listener; without a registry it counts for itself alone.
 func newConnections(l net.Listener, most int, log *slog.Logger, reg prometheus.Registerer) *connections {
 	c := &connections{
 		Listener: l, most: most, log: log, open: list.New(),
@@ -55,6 +56,9 @@ func newConnections(l net.Listener, most int, log *slog.Logger, reg prometheus.R
 		}),
 	}
 	c.freed = sync.NewCond(&c.mu)
+	if reg == nil {
+		return c
+	}
 	reg.MustRegister(c.full,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "lpbridge_connections", Help: "Connections of the public listener."}, func() float64 {
 			c.mu.Lock()

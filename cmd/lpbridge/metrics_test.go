@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sethvargo/go-envconfig"
+
+	"lpbridge/config"
 )
 
 // described is how the library writes down what a metric is.
@@ -36,9 +38,16 @@ func metricsTable(t *testing.T, _ string) string {
 		t.Fatal(err)
 	}
 	defer a.abandon()
+	// One that shares its journal has more to tell.
+	if settings.Bridge.Store, err = config.ParseStore("postgres://u@db.example/lpbridge"); err != nil {
+		t.Fatal(err)
+	}
 	// What is registered where it begins to serve.
 	a.console()
-	newConnections(a.public, settings.maxConnections(), settings.log, a.registry)
+	if err := a.joinReplicas(); err != nil {
+		t.Fatal(err)
+	}
+	newConnections(a.listeners.public, settings.maxConnections(), settings.log, a.registry)
 	descs := make(chan *prometheus.Desc)
 	go func() { a.registry.Describe(descs); close(descs) }()
 	rows := map[string]string{}

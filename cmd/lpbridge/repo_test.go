@@ -228,6 +228,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		"bridge/tracing":           {"bridge"},
 		"bridge/journal":           {"bridge", "connector"},
 		"bridge/console":           {"bridge"},
+		"bridge/peers":             {"bridge", "bridge/served"},
 		"bridge/bridgetest":        {"bridge", "connector"},
 		engine: {
 			"bridge", "bridge/tracing", "connector", "internal/attempt", "internal/packed", "lpauth",

@@ -59,7 +59,7 @@ func sandboxBridgeCommand(ctx context.Context, env environment) error {
 		a.settings.log.Warn("the simulator gave no token", "error", err)
 	}
 	cancel()
-	if err := json.NewEncoder(env.stdout).Encode(childReport{Public: a.public.Addr().String(), Admin: a.admin.Addr().String()}); err != nil {
+	if err := json.NewEncoder(env.stdout).Encode(childReport{Public: a.listeners.public.Addr().String(), Admin: a.listeners.admin.Addr().String()}); err != nil {
 		a.abandon()
 		return err
 	}

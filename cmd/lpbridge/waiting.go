@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,21 +12,42 @@ import (
 
 	"lpbridge/bridge/console"
 	"lpbridge/bridge/journal"
+	"lpbridge/bridge/peers"
 )
 
 // openJournal opens the journal. While that waits, because another process owns it or
-// its database does not answer, both listeners say so.
+// its database does not answer, the process is a standby: it hands on what comes.
 func (a *app) openJournal(ctx context.Context) error {
-	w := &waiting{app: a}
+	w := &waiting{app: a, over: make(chan struct{})}
 	opts := a.journalOptions()
-	opts.Waiting = w.because
-	var err error
-	a.journal, err = journal.Open(ctx, opts)
-	w.end()
+	opts.Waiting, opts.Abstain = w.because, w.retiring.Load
+	opening, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	// A standby that is told to stop hands on until nothing comes to it any more.
+	var retiring sync.WaitGroup
+	retiring.Add(1)
+	unwatch := context.AfterFunc(ctx, func() {
+		defer retiring.Done()
+		w.retire(ctx)
+		cancel()
+	})
+	opened, err := journal.Open(opening, opts)
+	close(w.over)
+	if !unwatch() {
+		retiring.Wait()
+		if err == nil {
+			err = errors.Join(opened.Close(), context.Cause(ctx))
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("LPBRIDGE_STORE: %w", err)
 	}
-	a.opened.Store(a.journal)
+	if a.replica != nil {
+		// Whoever owned it before does no more.
+		a.replica.forwarder.Follow(peers.Owner{})
+	}
+	a.journal = opened
+	a.opened.Store(opened)
 	return nil
 }
 
@@ -40,66 +59,89 @@ func (a *app) owner() journal.Owner {
 	return journal.Owner{}
 }
 
-// waiting serves the listeners of a process that has no journal yet.
+// waiting is a process that has no journal yet.
 type waiting struct {
-	app     *app
-	reason  atomic.Pointer[string]
-	servers []*http.Server
-	serving sync.WaitGroup
+	app *app
+	// last is why it waits, nil before it had to.
+	last     atomic.Pointer[journal.Wait]
+	retiring atomic.Bool
+	// opening is held while the listeners are opened.
+	opening sync.Mutex
+	// over is closed when the process waits no more.
+	over chan struct{}
 }
 
-// because says why the process waits; the first time it opens the listeners.
-func (w *waiting) because(reason string) {
-	if w.reason.Swap(&reason) != nil {
+var _ console.Standby = (*waiting)(nil)
+
+// because says why the process waits, and for whom; the first time it opens the
+// listeners.
+func (w *waiting) because(why journal.Wait) {
+	a := w.app
+	if !why.Away {
+		a.replica.forwarder.Follow(peers.Owner{Name: why.Owner.Name, Epoch: why.Owner.Epoch, Peer: why.Peer})
+	}
+	w.opening.Lock()
+	defer w.opening.Unlock()
+	if w.last.Swap(&why) != nil || w.retiring.Load() {
+		return
+	}
+	a.settings.log.Info("standby", "reason", why.Reason, "listen", a.listeners.public.Addr().String(), "admin", a.listeners.admin.Addr().String())
+	a.listeners.office.set(console.NewWaiting(console.Options{
+		Settings: a.origins(), Version: version(), Hosts: a.settings.Bridge.AdminHosts, Gatherer: a.registry, Logger: a.settings.log,
+		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
+	}, w))
+	a.open()
+}
+
+// Reason implements [console.Standby].
+func (w *waiting) Reason() string { return w.last.Load().Reason }
+
+var errStopping = errors.New("the process was told to stop")
+
+// Ready implements [console.Standby].
+func (w *waiting) Ready() error {
+	if w.retiring.Load() {
+		return errStopping
+	}
+	return w.app.replica.forwarder.Ready()
+}
+
+// Replica implements [console.Standby].
+func (w *waiting) Replica() console.Replica {
+	role := "standby"
+	if w.retiring.Load() {
+		role = "stopping"
+	}
+	last := w.last.Load()
+	return w.app.replica.standing(role, last.Owner, last.Peer.Address)
+}
+
+// retire ends a standby in order: balancers notice, then what goes through it ends.
+func (w *waiting) retire(ctx context.Context) {
+	w.retiring.Store(true)
+	w.opening.Lock()
+	public := w.app.listeners.publicServer
+	w.opening.Unlock()
+	if public == nil {
 		return
 	}
 	a := w.app
-	a.settings.log.Info("standby", "reason", reason, "listen", a.public.Addr().String(), "admin", a.admin.Addr().String())
-	settings := a.origins()
-	room := console.NewWaiting(console.Options{
-		Settings: settings, Version: version(), Hosts: a.settings.Bridge.AdminHosts, Gatherer: a.registry, Logger: a.settings.log,
-		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
-	}, func() string { return *w.reason.Load() })
-	w.serve(a.server(a.refusals.watchAdmin(room), a.adminTLS), a.admin)
-	w.serve(a.server(console.WaitingDoors(), a.publicTLS), a.public)
-}
-
-func (w *waiting) serve(s *http.Server, l net.Listener) {
-	w.servers = append(w.servers, s)
-	w.serving.Go(func() {
-		if err := serveOn(s, &lent{Listener: l}); !errors.Is(err, http.ErrServerClosed) {
-			w.app.settings.log.Warn("a listener does not tell that the process waits", "error", err)
-		}
-	})
-}
-
-// end gives the listeners to those who serve from now on. Connections that come
-// meanwhile wait.
-func (w *waiting) end() {
-	for _, s := range w.servers {
-		ctx, cancel := context.WithTimeout(context.Background(), adminTime)
-		if err := s.Shutdown(ctx); err != nil {
-			s.Close()
-		}
-		cancel()
-	}
-	w.serving.Wait()
-	for _, l := range []net.Listener{w.app.public, w.app.admin} {
-		if tcp, ok := l.(*net.TCPListener); ok && len(w.servers) > 0 {
-			_ = tcp.SetDeadline(time.Time{})
+	if delay := a.settings.Bridge.DrainDelay; delay > 0 {
+		a.draining.Store(true)
+		a.settings.log.Info("draining", "for", delay.String())
+		select {
+		case <-time.After(delay):
+		case <-w.over:
 		}
 	}
-}
-
-// lent is a listener that stays open when its server closes it.
-type lent struct{ net.Listener }
-
-// Close ends Accept and nothing else.
-func (l *lent) Close() error {
-	if tcp, ok := l.Listener.(*net.TCPListener); ok {
-		return tcp.SetDeadline(time.Unix(1, 0))
+	a.settings.log.Info("stopping")
+	budget := a.settings.Bridge.ShutdownTimeout
+	a.shutDown(ctx, budget, "public", public)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminTime)
+	defer cancel()
+	if err := a.replica.forwarder.Close(within); err != nil {
+		a.settings.log.Warn("sockets were cut", "error", err)
 	}
-	return l.Listener.Close()
 }
 
 // registerOwner adds whose the journal is, as far as this process knows.
