@@ -31,6 +31,13 @@ const crashLife = "JOURNAL_CRASH_LIFE"
 const crashCallers = 8
 
 func TestMain(m *testing.M) {
+	if store := os.Getenv(crashTransfer); store != "" {
+		if err := transferUpTo(os.Getenv(crashStore), store, os.Getenv(crashStep)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if store := os.Getenv(crashStore); store != "" {
 		run := work
 		if os.Getenv(crashLife) != "" {

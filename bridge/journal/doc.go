@@ -84,7 +84,8 @@
 //
 // The tables are described in schema.go, every statement is in statements.go,
 // what is particular to SQLite in sqlite.go, and to PostgreSQL in the files that begin
-// with pg and in postgres.go. Deleted content is
+// with pg and in postgres.go. How a journal moves from one to the other is in the files that
+// begin with transfer. Deleted content is
 // overwritten in the pages that stay in use, and after an erasure the database is
 // rewritten (scrub.go).
 //

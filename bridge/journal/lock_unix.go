@@ -19,7 +19,7 @@ func lockFile(path string) (*os.File, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock the database: another process has %s open", path)
+			return nil, fmt.Errorf("lock the database: another process has %s open, stop it first", path)
 		}
 		return nil, fmt.Errorf("lock the database: %w", err)
 	}

@@ -17,7 +17,7 @@ func lockFile(path string) (*os.File, error) {
 	h, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, 0, nil,
 		syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
 	if err != nil {
-		return nil, fmt.Errorf("lock the database: another process may have %s open: %w", path, err)
+		return nil, fmt.Errorf("lock the database: another process may have %s open, stop it first: %w", path, err)
 	}
 	return os.NewFile(uintptr(h), path), nil
 }

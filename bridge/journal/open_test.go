@@ -58,8 +58,8 @@ func TestOpenNewerSchema(t *testing.T) {
 	}
 	execute(t, path, "PRAGMA user_version = 99")
 	_, err := journal.Open(t.Context(), options(path))
-	if err == nil || !strings.Contains(err.Error(), "a newer release wrote it") {
-		t.Errorf("error %v, want that a newer release wrote it", err)
+	if err == nil || !strings.Contains(err.Error(), "a newer release of lpbridge wrote this database") {
+		t.Errorf("error %v, want that a newer release of lpbridge wrote this database", err)
 	}
 }
 

@@ -32,8 +32,8 @@ func Inspect(ctx context.Context, path string) error {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return outsideError(ctx, "read the schema version", err)
 	}
-	if version > len(migrations) {
-		return fmt.Errorf("the database has schema version %d and this program knows up to %d: a newer release wrote it", version, len(migrations))
+	if err := knownLayout(version, len(migrations)); err != nil {
+		return err
 	}
 	var found string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {

@@ -125,7 +125,7 @@ func TestInspectFindsDamage(t *testing.T) {
 		bytes []byte
 		want  string
 	}{
-		"damaged": {damaged, "damaged"}, "none": {[]byte(strings.Repeat("no database\n", 1000)), "not a database"}, "newer": {newer, "a newer release wrote it"},
+		"damaged": {damaged, "damaged"}, "none": {[]byte(strings.Repeat("no database\n", 1000)), "not a database"}, "newer": {newer, "a newer release of lpbridge wrote this database"},
 	} {
 		if err := os.WriteFile(path, tc.bytes, 0o600); err != nil {
 			t.Fatal(err)

@@ -91,7 +91,7 @@ func hopeless(err error) bool {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return true
 	}
-	return errors.Is(err, errNewer) || errors.Is(err, errEncoding) || strings.Contains(err.Error(), "server refused TLS connection")
+	return errors.Is(err, errNewer) || errors.Is(err, errUnfinished) || errors.Is(err, errEncoding) || strings.Contains(err.Error(), "server refused TLS connection")
 }
 
 // answered reports whether an error is PostgreSQL's word that nothing of a transaction

@@ -171,7 +171,11 @@ func (l *lease) approach(ctx context.Context, seen *sighting) (taken bool, reaso
 		if l.session, err = l.engine.connect(ctx); err != nil {
 			return false, "", err
 		}
-		if err := prepareLayout(ctx, l.session); err != nil {
+		err := prepareLayout(ctx, l.session)
+		if err == nil {
+			err = l.engine.admits(ctx, l.session)
+		}
+		if err != nil {
 			l.session.close()
 			return false, "", err
 		}
@@ -192,7 +196,7 @@ func (l *lease) approach(ctx context.Context, seen *sighting) (taken bool, reaso
 	if l.abstain() {
 		return false, "standby: nobody owns the journal, and this process is about to stop", nil
 	}
-	if _, err := layoutVersion(ctx, l.session); err != nil {
+	if err := l.engine.admits(ctx, l.session); err != nil {
 		return false, "", err
 	}
 	taken, err = l.take(ctx, *seen)

@@ -13,15 +13,10 @@ const migrationLock = 0x6c70627269646765
 // openPostgres waits until this process owns the journal, and brings its layout up to
 // date. While it waits it says why.
 func openPostgres(ctx context.Context, opts *Options) (*pgEngine, error) {
-	config, err := pgConfig(opts.Store, opts.Password)
+	e, err := newPostgres(opts)
 	if err != nil {
 		return nil, err
 	}
-	e := &pgEngine{config: config, log: opts.Logger, free: make(chan *pgSession, readers)}
-	for range readers {
-		e.free <- nil
-	}
-	e.lease = newLease(e, opts)
 	if err := e.lease.await(ctx); err != nil {
 		return nil, err
 	}
@@ -37,20 +32,30 @@ func openPostgres(ctx context.Context, opts *Options) (*pgEngine, error) {
 	}
 }
 
-// prepareLayout makes what a process needs that waits, where it is missing, and looks
-// whether this release knows the rest.
+// newPostgres is an engine that has no connection yet.
+func newPostgres(opts *Options) (*pgEngine, error) {
+	config, err := pgConfig(opts.Store, opts.Password)
+	if err != nil {
+		return nil, err
+	}
+	e := &pgEngine{config: config, log: opts.Logger, free: make(chan *pgSession, readers)}
+	for range readers {
+		e.free <- nil
+	}
+	e.lease = newLease(e, opts)
+	return e, nil
+}
+
+// prepareLayout makes what a process needs that waits, where it is missing.
 func prepareLayout(ctx context.Context, s *pgSession) error {
 	var there bool
 	if _, err := s.ask(ctx, `SELECT to_regclass('layout') IS NOT NULL AND to_regclass('lease') IS NOT NULL AND to_regclass('fence') IS NOT NULL`, nil, &there); err != nil {
 		return err
 	}
-	if !there {
-		if err := makeLayout(ctx, s); err != nil {
-			return err
-		}
+	if there {
+		return nil
 	}
-	_, err := layoutVersion(ctx, s)
-	return err
+	return makeLayout(ctx, s)
 }
 
 func makeLayout(ctx context.Context, s *pgSession) error {
@@ -73,14 +78,27 @@ func makeLayout(ctx context.Context, s *pgSession) error {
 
 // layoutVersion returns how many migrations were applied, if this release knows them.
 func layoutVersion(ctx context.Context, s *pgSession) (int, error) {
-	var version int
-	if _, err := s.ask(ctx, `SELECT version FROM layout`, nil, &version); err != nil {
+	version, err := readVersion(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	return version, knownLayout(version, len(pgMigrations))
+}
+
+func readVersion(ctx context.Context, s *pgSession) (version int, err error) {
+	if _, err = s.ask(ctx, `SELECT version FROM layout`, nil, &version); err != nil {
 		return 0, fmt.Errorf("read the schema version: %w", err)
 	}
-	if version > len(pgMigrations) {
-		return 0, fmt.Errorf("the database has schema version %d and this program knows up to %d: %w", version, len(pgMigrations), errNewer)
-	}
 	return version, nil
+}
+
+// admits looks whether this release knows the layout.
+func (e *pgEngine) admits(ctx context.Context, s *pgSession) error {
+	_, err := layoutVersion(ctx, s)
+	if e.refill && errors.Is(err, errUnfinished) {
+		return nil
+	}
+	return err
 }
 
 // migrate brings the layout up to date in one transaction of the owner.

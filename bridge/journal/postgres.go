@@ -28,10 +28,7 @@ const (
 	oldestPostgreSQL = 130000
 )
 
-var (
-	errNewer    = errors.New("a newer release of lpbridge wrote this database: run that release, or restore a backup from before")
-	errEncoding = errors.New("the database's encoding must be UTF8: create it with ENCODING 'UTF8' TEMPLATE template0")
-)
+var errEncoding = errors.New("the database's encoding must be UTF8: create it with ENCODING 'UTF8' TEMPLATE template0")
 
 // pgEngine is a journal's database on PostgreSQL, which the process owns as long as its
 // lease lasts.
@@ -51,6 +48,8 @@ type pgEngine struct {
 	// free are connections of readers; nil stands for one that is not made yet.
 	free  chan *pgSession
 	fresh bool
+	// refill says that a database that [Transfer] did not finish may be taken.
+	refill bool
 }
 
 // pgConfig reads an address. Its errors do not quote it, for it may hold a password.

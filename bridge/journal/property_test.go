@@ -193,12 +193,15 @@ func TestAgainstMemory(t *testing.T) {
 		againstMemory(t, func() string {
 			n++
 			return "sqlite:" + filepath.Join(dir, fmt.Sprint(n), "journal.db")
-		})
+		}, func(*pair) func(*rapid.T) { return nil })
 	})
-	t.Run("postgres", func(t *testing.T) { againstMemory(t, func() string { return pgcluster.Schema(t) }) })
+	t.Run("postgres", func(t *testing.T) {
+		againstMemory(t, func() string { return pgcluster.Schema(t) }, func(*pair) func(*rapid.T) { return nil })
+	})
 }
 
-func againstMemory(t *testing.T, store func() string) {
+// againstMemory leads lives on stores. Move, if it returns something, is done now and then.
+func againstMemory(t *testing.T, store func() string, move func(*pair) func(*rapid.T)) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &pair{t: t, opts: on(store()), memory: bridgetest.NewJournal()}
 		if rapid.Bool().Draw(t, "keep") {
@@ -213,7 +216,7 @@ func againstMemory(t *testing.T, store func() string) {
 			p.must(p.memory.Close())
 		}()
 		p.start()
-		t.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
 				b := bridge.Batch{
 					Entries: entries.Draw(t, "entries"), Records: records.Draw(t, "records"),
@@ -272,7 +275,11 @@ func againstMemory(t *testing.T, store func() string) {
 			},
 			"reopen": func(t *rapid.T) { p.reopen() },
 			"":       func(t *rapid.T) { p.compare() },
-		})
+		}
+		if moves := move(p); moves != nil {
+			actions["move"] = moves
+		}
+		t.Repeat(actions)
 	})
 }
 

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +90,27 @@ const (
 var migrations = []string{schema1, schema2, schema3}
 
 const nowToken = "{now}"
+
+// unfinishedLayout is the schema's version of a database that [Transfer] fills and has not
+// compared yet. Earlier releases take it for one of a later release, and leave it alone.
+const unfinishedLayout = 1 << 30
+
+var (
+	errUnfinished = errors.New("lpbridge migrate-store began to fill this database and did not finish: run it again, or name another database")
+	errNewer      = errors.New("a newer release of lpbridge wrote this database: run that release, or restore a backup from before")
+)
+
+// knownLayout says what keeps a database of a schema's version from being used by a program
+// that knows them up to another.
+func knownLayout(version, known int) error {
+	switch {
+	case version == unfinishedLayout:
+		return errUnfinished
+	case version > known:
+		return fmt.Errorf("the database has schema version %d and this program knows up to %d: %w", version, known, errNewer)
+	}
+	return nil
+}
 
 // migration returns the statements of one with the time filled in.
 func migration(text string, now time.Time) string {

@@ -59,6 +59,11 @@ type sqliteEngine struct {
 // openSQLite opens or creates the database at path and brings its schema up to
 // date. It fails when another process has it open.
 func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
+	return openSQLiteAs(ctx, path, (*sqliteEngine).migrate)
+}
+
+// openSQLiteAs is openSQLite with another way to see to the schema.
+func openSQLiteAs(ctx context.Context, path string, layout func(*sqliteEngine, context.Context) error) (*sqliteEngine, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
 	}
@@ -69,13 +74,13 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 		return nil, err
 	}
 	s := &sqliteEngine{path: path, files: files{lock: lock}}
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx, layout); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *sqliteEngine) open(ctx context.Context) error {
+func (s *sqliteEngine) open(ctx context.Context, layout func(*sqliteEngine, context.Context) error) error {
 	s.touched = lastWritten(s.path, s.path+"-wal")
 	// SQLite gives its log and index files the mode of the database file.
 	var err error
@@ -89,7 +94,7 @@ func (s *sqliteEngine) open(ctx context.Context) error {
 	if err := s.openWriter(ctx); err != nil {
 		return err
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := layout(s, ctx); err != nil {
 		return err
 	}
 	if err := s.openReaders(ctx); err != nil {
@@ -198,15 +203,14 @@ func (s *sqliteEngine) checkVersion(ctx context.Context) error {
 
 // migrate brings the schema up to date in one transaction.
 func (s *sqliteEngine) migrate(ctx context.Context) error {
-	var version int
-	if err := s.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("read the schema version: %w", err)
+	version, err := s.version(ctx)
+	if err == nil {
+		err = knownLayout(version, len(migrations))
+	}
+	if err != nil {
+		return err
 	}
 	s.fresh = version == 0
-	if version > len(migrations) {
-		return fmt.Errorf("the database has schema version %d and this program knows up to %d: a newer release wrote it",
-			version, len(migrations))
-	}
 	if version == len(migrations) {
 		return nil
 	}
@@ -227,6 +231,13 @@ func (s *sqliteEngine) migrate(ctx context.Context) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+func (s *sqliteEngine) version(ctx context.Context) (version int, err error) {
+	if err = s.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, fmt.Errorf("read the schema version: %w", err)
+	}
+	return version, nil
 }
 
 func (s *sqliteEngine) openReaders(ctx context.Context) error {

@@ -37,7 +37,7 @@ var commandLines = map[string][][2]string{
 		{"export LPBRIDGE_PUBLIC_URL=", "TestManifestLines"}, {"lpbridge manifest > app.json", "TestManifestLines"},
 		{"lpbridge check", "TestSetUpLines"}, {"lpbridge trace t-42 --channel webhook", "TestSetUpLines"},
 	},
-	"docs/operations.md": {{"lpbridge backup lpbridge-copy.db", "TestSetUpLines"}},
+	"docs/operations.md": {{"lpbridge backup lpbridge-copy.db", "TestSetUpLines"}, {"lpbridge migrate-store --to", "TestMigrateStore"}},
 	"docs/release.md": {
 		{"git tag -s", notRun + "it wants the key of whoever releases"},
 		{"make release VERSION=", notRun + "four platforms twice, once from an empty cache, take a quarter of an hour; .ci/run does it for one"},

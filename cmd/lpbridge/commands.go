@@ -42,6 +42,7 @@ func commandLine(args []string, env environment) *cobra.Command {
 		traceCommand(env),
 		consumerCommand(env),
 		backupCommand(env),
+		migrateStoreCommand(env),
 		plain(env, "healthcheck", "Ask a running lpbridge whether it is ready, for containers", healthCheckHelp, healthCheckCommand),
 		plain(env, "variables", "List every environment variable as Markdown", "", variablesCommand),
 		plain(env, "channels", "List what every channel can do as Markdown", "", channelsCommand),
