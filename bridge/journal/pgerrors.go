@@ -61,6 +61,12 @@ func (e *pgEngine) severityOf(err error) severity {
 
 // explain says what an operator can do about an error of PostgreSQL.
 func explain(err error) error {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fmt.Errorf("name the file of the authority that issued its certificate in sslrootcert, in LPBRIDGE_STORE: %w", err)
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return fmt.Errorf("name the server in LPBRIDGE_STORE as its certificate does: %w", err)
+	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return err

@@ -41,8 +41,9 @@ type Cluster struct {
 	Port int
 	bin  string
 	data string
-	// as has commands run as another user.
-	as func(*exec.Cmd)
+	// as has commands run as another user, give lets that one have a file.
+	as   func(*exec.Cmd)
+	give func(path string) error
 
 	mu     sync.Mutex
 	server *exec.Cmd
@@ -151,12 +152,23 @@ func Alone() bool { return os.Getenv(variable) == required }
 
 // Start makes a cluster in an empty folder and starts it. Whoever starts one kills it.
 func Start(folder string) (*Cluster, error) {
+	return startAs(folder, func(c *Cluster) error { return c.make(folder) })
+}
+
+// startAs starts a cluster whose folder is filled before.
+func startAs(folder string, fill func(*Cluster) error) (*Cluster, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{bin: bin, data: filepath.Join(folder, "data"), as: func(*exec.Cmd) {}}
-	if err := c.make(folder); err != nil {
+	c := &Cluster{bin: bin, data: filepath.Join(folder, "data"), as: func(*exec.Cmd) {}, give: func(string) error { return nil }}
+	if err = os.Mkdir(c.data, 0o700); err == nil {
+		err = c.becomeNobody(folder)
+	}
+	if err == nil {
+		err = fill(c)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make a cluster: %w", err)
 	}
 	if c.Port, err = freePort(); err != nil {
@@ -168,13 +180,7 @@ func Start(folder string) (*Cluster, error) {
 // make runs initdb, as another user where this one is root, which PostgreSQL refuses.
 func (c *Cluster) make(folder string) error {
 	secret := filepath.Join(folder, "password")
-	if err := os.Mkdir(c.data, 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
-		return err
-	}
-	if err := c.becomeNobody(folder, secret); err != nil {
+	if err := errors.Join(os.WriteFile(secret, []byte(password), 0o600), c.give(secret)); err != nil {
 		return err
 	}
 	cmd := c.command("initdb", "-D", c.data, "-U", "postgres", "--pwfile", secret, "-A", "scram-sha-256", "-E", "UTF8", "--locale", "C", "--no-sync")

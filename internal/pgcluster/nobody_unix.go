@@ -3,7 +3,6 @@
 package pgcluster
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"os/user"
@@ -13,8 +12,8 @@ import (
 )
 
 // becomeNobody has the server run as nobody where this process is root, which PostgreSQL
-// refuses to be.
-func (c *Cluster) becomeNobody(folder, secret string) error {
+// refuses to be, and gives it its folder.
+func (c *Cluster) becomeNobody(folder string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -33,6 +32,7 @@ func (c *Cluster) becomeNobody(folder, secret string) error {
 	c.as = func(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
+	c.give = func(path string) error { return os.Chown(path, int(uid), int(gid)) }
 	for dir := folder; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		// Others must be able to walk to the folder.
 		if fi, err := os.Stat(dir); err == nil && fi.Mode().Perm()&0o001 == 0 {
@@ -41,5 +41,5 @@ func (c *Cluster) becomeNobody(folder, secret string) error {
 			}
 		}
 	}
-	return errors.Join(os.Chown(c.data, int(uid), int(gid)), os.Chown(secret, int(uid), int(gid)))
+	return c.give(c.data)
 }
