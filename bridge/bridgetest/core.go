@@ -24,6 +24,7 @@ type Core struct {
 	refuse       error
 	files        map[string][]byte
 	leftOut      map[string]int
+	closed       map[string]int
 }
 
 var _ bridge.Core = (*Core)(nil)
@@ -109,6 +110,26 @@ func (c *Core) LeftOut(reason string) {
 		c.leftOut = map[string]int{}
 	}
 	c.leftOut[reason]++
+}
+
+// Slots implements [bridge.Core].
+func (*Core) Slots() int { return 0 }
+
+// ConnectionClosed implements [bridge.Core].
+func (c *Core) ConnectionClosed(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == nil {
+		c.closed = map[string]int{}
+	}
+	c.closed[reason]++
+}
+
+// ConnectionsClosed returns how often each reason of ConnectionClosed was counted.
+func (c *Core) ConnectionsClosed() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.closed)
 }
 
 // LeftOuts returns how often each reason of LeftOut was counted.

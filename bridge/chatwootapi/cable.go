@@ -36,6 +36,8 @@ const (
 	lineBacklog  = 4 << 20
 	lineReserve  = 32 << 10
 	cableBacklog = 64 << 20
+	// contactBacklog is how many of them those of one contact may have.
+	contactBacklog = cableBacklog / ownPart
 	// pingInterval is Rails'; its client gives a line up after 6 s without ping.
 	pingInterval = 3 * time.Second
 	// maxIdentifier is the longest identifier taken, in bytes.
@@ -54,7 +56,9 @@ type cable struct {
 	log *slog.Logger
 	// newLines bounds how many lines one source may open.
 	newLines *served.Rates
-	lines    *served.Sockets
+	// listeners is how many subscriptions one contact may have.
+	listeners int
+	lines     *served.Sockets
 	// admit says whether a token is known, presence what update_presence
 	// answers. hungUp is told the conversations somebody was typing in when the
 	// last line of a token went.
@@ -99,14 +103,15 @@ func newCable(
 	admit func(context.Context, string) (bool, error),
 	presence func(context.Context, string) (any, error),
 	hungUp func([]int64),
+	closed func(string),
 ) *cable {
 	return &cable{
 		log: log, admit: admit, presence: presence, hungUp: hungUp, rooms: map[string]*room{},
 		lines: served.NewSockets(
 			served.Limits{
-				Sockets: maxLines, Frame: maxFrame, Behind: lineBacklog, Reserve: lineReserve, Shared: served.NewBudget(cableBacklog),
+				Sockets: maxLines, Frame: maxFrame, Behind: lineBacklog, Reserve: lineReserve, Shared: served.NewBudget(cableBacklog), Own: contactBacklog,
 			},
-			served.Manners{Protocols: cableProtocols, Heartbeat: pingInterval, Beat: pingFrame}, log),
+			served.Manners{Protocols: cableProtocols, Heartbeat: pingInterval, Beat: pingFrame, Closed: closed}, log),
 	}
 }
 
@@ -122,8 +127,8 @@ var restart = served.Reason{
 
 // tooManyLines and stranger are why lines are ended that take room from others.
 var (
-	tooManyLines = served.Reason{Code: websocket.StatusTryAgainLater, Text: "the contact has too many connections"}
-	stranger     = served.Reason{Code: websocket.StatusPolicyViolation, Text: "nothing was subscribed to"}
+	tooManyLines = served.Reason{Code: websocket.StatusTryAgainLater, Text: "the contact has too many connections", Counted: "too_many"}
+	stranger     = served.Reason{Code: websocket.StatusPolicyViolation, Text: "nothing was subscribed to", Counted: "stranger"}
 )
 
 // ServeHTTP upgrades and serves one line until it ends.

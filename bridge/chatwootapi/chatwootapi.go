@@ -84,16 +84,17 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*ChatwootAPI, error
 		},
 		bodies: served.NewBudget(bodiesInFlight),
 		contactShares: served.NewShares(served.ShareLimits{
-			AtOnce: contactAtOnce, Bytes: max(bodiesInFlight/ownPart, maxPlainBody+bodyFiles*cfg.MaxAttachment), PerMinute: cfg.Requests,
+			AtOnce: served.PartOf(core.Slots(), contactAtOnce, ownPart), Bytes: max(bodiesInFlight/ownPart, maxPlainBody+bodyFiles*cfg.MaxAttachment), PerMinute: cfg.Requests,
 		}),
-		sourceShares: served.NewShares(served.ShareLimits{AtOnce: sourceAtOnce, Bytes: bodiesInFlight / ownPart}),
+		sourceShares: served.NewShares(served.ShareLimits{AtOnce: served.PartOf(core.Slots(), sourceAtOnce, sourcePart), Bytes: bodiesInFlight / ownPart}),
 	}
 	for _, in := range inboxes {
 		if !in.key.IsSet() {
 			a.log.Info("an inbox has no HMAC_TOKEN, so every identifier_hash is refused", "inbox", in.id)
 		}
 	}
-	h.cable = newCable(a.log, a.admit, a.presence, a.hungUp)
+	h.cable = newCable(a.log, a.admit, a.presence, a.hungUp, core.ConnectionClosed)
+	h.cable.listeners = served.PartOf(core.Slots(), maxListeners, ownPart)
 	h.cable.newLines = served.NewRates(cfg.NewLines, cfg.ClientHeader)
 	return a, nil
 }

@@ -124,6 +124,7 @@ func (c *cable) join(l *line, identifier, token string) {
 	if token == "" {
 		return
 	}
+	l.Belongs(token)
 	r := c.rooms[token]
 	if r == nil {
 		r = &room{members: map[*subscription]struct{}{}, typing: map[int64]struct{}{}}
@@ -132,7 +133,7 @@ func (c *cable) join(l *line, identifier, token string) {
 	c.joined++
 	s.nth = c.joined
 	r.members[s] = struct{}{}
-	for _, s := range r.tooOld() {
+	for _, s := range r.tooOld(c.listeners) {
 		s.line.End(tooManyLines)
 	}
 	l.Send(append(append([]byte(`{"identifier":`), quoted...), `,"type":"confirm_subscription"}`...))
@@ -140,8 +141,8 @@ func (c *cable) join(l *line, identifier, token string) {
 
 // tooOld are the subscriptions beyond those that a contact may have, of which some may
 // be ending. The cable's lock must be held.
-func (r *room) tooOld() []*subscription {
-	more := len(r.members) - maxListeners
+func (r *room) tooOld(most int) []*subscription {
+	more := len(r.members) - most
 	if more <= 0 {
 		return nil
 	}

@@ -158,9 +158,11 @@ const (
 	// ownPart is what part of them one contact may hold, or one source whose contact
 	// is not known yet; a contact's largest request always fits.
 	ownPart = 4
-	// contactAtOnce and sourceAtOnce are how many requests these may have under way.
+	// contactAtOnce and sourceAtOnce are how many requests these may have under way, where
+	// that is not more than ownPart and sourcePart of the channel's slots.
 	contactAtOnce = 16
 	sourceAtOnce  = 256
+	sourcePart    = 2
 )
 
 // respond finds the inbox and the contact, reads the parameters and answers. What

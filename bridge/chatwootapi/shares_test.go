@@ -143,6 +143,9 @@ func TestOneContactLeavesLinesToOthers(t *testing.T) {
 				}
 			}
 		}
+		if closed := s.core.ConnectionsClosed(); closed["too_many"] != 3 {
+			t.Errorf("counted %v", closed)
+		}
 	})
 }
 

@@ -121,14 +121,15 @@ func New(cfg Config, core bridge.Core, logger *slog.Logger) (*Layer, error) {
 	stored := &history{
 		addresses: addresses{strings.TrimRight(cfg.PublicURL.String(), "/") + mount},
 		cfg:       cfg, core: core, records: core.Records(), log: logger,
+		users: users{devices: served.PartOf(core.Slots(), maxDevices, ownPart)},
 	}
 	entry := &admission{history: stored, keys: keys, nonces: nonceStore{records: stored.records}}
 	l := &Layer{&restAPI{
-		socketAPI: &socketAPI{admission: entry, sockets: newSockets(logger), userShares: served.NewShares(served.ShareLimits{
-			AtOnce: userAtOnce, Bytes: max(bodiesInFlight/ownPart, cfg.MaxContent), PerMinute: cfg.Requests,
+		socketAPI: &socketAPI{admission: entry, sockets: newSockets(logger, core.ConnectionClosed), userShares: served.NewShares(served.ShareLimits{
+			AtOnce: served.PartOf(core.Slots(), userAtOnce, ownPart), Bytes: max(bodiesInFlight/ownPart, cfg.MaxContent), PerMinute: cfg.Requests,
 		})},
 		bodies: served.NewBudget(bodiesInFlight), logins: served.NewRates(cfg.Logins, cfg.ClientHeader),
-		sourceShares: served.NewShares(served.ShareLimits{AtOnce: sourceAtOnce, Bytes: bodiesInFlight / ownPart}),
+		sourceShares: served.NewShares(served.ShareLimits{AtOnce: served.PartOf(core.Slots(), sourceAtOnce, sourcePart), Bytes: bodiesInFlight / ownPart}),
 	}}
 	if cfg.SandboxIdentities {
 		if l.sandbox, err = newSandbox(); err != nil {

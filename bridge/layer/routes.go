@@ -87,9 +87,11 @@ const (
 	// ownPart is what part of them one user may hold, or one source that is not logged
 	// in; the largest content always fits.
 	ownPart = 4
-	// userAtOnce and sourceAtOnce are how many requests these may have under way.
+	// userAtOnce and sourceAtOnce are how many requests these may have under way, where
+	// that is not more than ownPart and sourcePart of the channel's slots.
 	userAtOnce   = 16
 	sourceAtOnce = 256
+	sourcePart   = 2
 )
 
 // Routes implements [bridge.Adapter].

@@ -80,6 +80,9 @@ func TestOneUserLeavesSocketsToOthers(t *testing.T) {
 				}
 			}
 		}
+		if closed := w.core.ConnectionsClosed(); closed["too_many"] != 3 {
+			t.Errorf("counted %v", closed)
+		}
 		w.stop()
 	})
 }

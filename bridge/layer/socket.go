@@ -33,6 +33,9 @@ const (
 	socketBacklog = 2*maxReplay + 1<<20
 	socketReserve = 32 << 10
 	layerBacklog  = 64 << 20
+	// userBacklog is how many of them those of one user may have: a quarter, which is at
+	// least what one reader may lag behind.
+	userBacklog = max(layerBacklog/ownPart, socketBacklog)
 	// pingEvery finds connections that died without a word.
 	pingEvery = 30 * time.Second
 )
@@ -49,16 +52,16 @@ var (
 	endOfSession = served.Reason{Code: websocket.StatusPolicyViolation, Text: "the session ended"}
 	restart      = served.Reason{Code: websocket.StatusServiceRestart, Text: "the server restarts"}
 	ourError     = served.Reason{Code: websocket.StatusInternalError, Text: "something went wrong"}
-	otherDevices = served.Reason{Code: websocket.StatusTryAgainLater, Text: "the user has too many connections"}
+	otherDevices = served.Reason{Code: websocket.StatusTryAgainLater, Text: "the user has too many connections", Counted: "too_many"}
 	nonsense     = served.Reason{Code: websocket.StatusUnsupportedData, Text: "frames must be JSON text"}
 )
 
-func newSockets(log *slog.Logger) *served.Sockets {
+func newSockets(log *slog.Logger, closed func(string)) *served.Sockets {
 	return served.NewSockets(
 		served.Limits{
-			Sockets: maxSockets, Frame: maxFrame, Behind: socketBacklog, Reserve: socketReserve, Shared: served.NewBudget(layerBacklog),
+			Sockets: maxSockets, Frame: maxFrame, Behind: socketBacklog, Reserve: socketReserve, Shared: served.NewBudget(layerBacklog), Own: userBacklog,
 		},
-		served.Manners{Protocols: subprotocols, Heartbeat: pingEvery, NotText: &nonsense}, log)
+		served.Manners{Protocols: subprotocols, Heartbeat: pingEvery, NotText: &nonsense, Closed: closed}, log)
 }
 
 // The types of packet a client gets.
@@ -119,6 +122,7 @@ func (api *socketAPI) serveSocket(w http.ResponseWriter, r *http.Request) error 
 		return errUnavailable
 	}
 	defer connection.Release()
+	connection.Belongs(who.identity.User)
 	u, release := api.users.hold(who.identity.User)
 	defer release()
 	s := &socket{

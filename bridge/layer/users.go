@@ -13,12 +13,16 @@ import (
 // or a socket.
 type users struct {
 	known served.Registry[string, user]
+	// devices is how many sockets each may have.
+	devices int
 }
 
 // user is one of them. changing is held while their things change; mu guards
 // what is below it and is never held for long.
 type user struct {
-	id       string
+	id string
+	// devices is how many sockets may be open.
+	devices  int
 	changing sync.Mutex
 
 	mu       sync.Mutex
@@ -58,7 +62,7 @@ func (c *clock) advance(to time.Time) {
 
 // hold returns the user, who stays known until let go.
 func (u *users) hold(id string) (*user, func()) {
-	return u.known.Hold(id, func() *user { return &user{id: id, typing: map[bridge.ThreadID]map[string]bool{}} })
+	return u.known.Hold(id, func() *user { return &user{id: id, devices: u.devices, typing: map[bridge.ThreadID]map[string]bool{}} })
 }
 
 // enter waits until nothing else of the user changes, and returns the user and
@@ -99,7 +103,7 @@ func (u *user) join(s *socket) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.sockets = append(u.sockets, s)
-	for _, old := range u.sockets[:max(0, len(u.sockets)-maxDevices)] {
+	for _, old := range u.sockets[:max(0, len(u.sockets)-u.devices)] {
 		old.End(otherDevices)
 	}
 }

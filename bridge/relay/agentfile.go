@@ -133,3 +133,9 @@ func (t *slotCloser) Close() error {
 func (c *core) LeftOut(reason string) {
 	c.bridge.metrics.leftOut.WithLabelValues(c.channel, reason).Inc()
 }
+
+// Slots implements [bridge.Core].
+func (c *core) Slots() int { return c.bridge.opts.Slots }
+
+// ConnectionClosed implements [bridge.Core].
+func (c *core) ConnectionClosed(reason string) { c.bridge.closings.note(c.channel, reason) }

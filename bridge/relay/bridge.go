@@ -90,6 +90,8 @@ type Options struct {
 	// ConsumerShare is how many events of one consumer of a channel that is
 	// [bridge.Channel.Served] may be pending; 0 for no limit.
 	ConsumerShare int
+	// Slots is how many requests of one channel may be under way at once; 0 for no bound.
+	Slots int
 	// MaxInFlight is the most concurrent deliveries to LivePerson, and to each
 	// channel.
 	MaxInFlight int
@@ -129,6 +131,8 @@ type Bridge struct {
 	log     *slog.Logger
 	metrics *metrics
 	levels  *levels
+	// closings are told of connections that channels close.
+	closings *closings
 
 	directory *directory
 	openings  *openings
@@ -180,6 +184,7 @@ func New(o Options) (*Bridge, error) {
 		opts: o, journal: o.Journal, lp: o.Client, log: o.Logger,
 		metrics:   newMetrics(o.Metrics),
 		levels:    newLevels(o.Metrics, o.Logger),
+		closings:  newClosings(o.Metrics, o.Logger),
 		directory: newDirectory(o.Journal),
 		openings:  newOpenings(o.Journal, o.Logger),
 		shares:    newShares(int64(o.ConsumerShare)),

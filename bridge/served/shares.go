@@ -20,6 +20,15 @@ type ShareLimits struct {
 	PerMinute int
 }
 
+// PartOf is how many of a channel's slots one consumer, or one source, may have: most,
+// or a part of the slots where that is less. Slots are 0 where there is no bound.
+func PartOf(slots, most, part int) int {
+	if slots <= 0 {
+		return most
+	}
+	return max(1, min(most, slots/part))
+}
+
 // Shares keep one consumer of a channel from leaving nothing to the others.
 type Shares struct {
 	limits ShareLimits

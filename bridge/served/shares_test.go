@@ -106,3 +106,13 @@ func TestRequestsOfOneConsumerAreBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestPartOfSlots(t *testing.T) {
+	for _, tc := range []struct{ slots, most, part, want int }{
+		{0, 16, 4, 16}, {256, 16, 4, 16}, {64, 16, 4, 16}, {32, 16, 4, 8}, {8, 16, 4, 2}, {3, 16, 4, 1}, {1, 16, 4, 1}, {256, 256, 2, 128},
+	} {
+		if got := PartOf(tc.slots, tc.most, tc.part); got != tc.want {
+			t.Errorf("of %d slots at most %d and one in %d: %d, want %d", tc.slots, tc.most, tc.part, got, tc.want)
+		}
+	}
+}

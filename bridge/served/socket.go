@@ -28,9 +28,13 @@ type Socket struct {
 	// behind are the bytes not yet written, shared those of them that are taken
 	// out of the shared budget.
 	behind, shared int64
-	ending         *Reason
-	cut            context.CancelFunc // nil before the handshake
-	aborted        bool
+	// own is the consumer's part of the shared budget, nil while it is not known whose
+	// socket this is. disown lets it go.
+	own     *Budget
+	disown  func()
+	ending  *Reason
+	cut     context.CancelFunc // nil before the handshake
+	aborted bool
 	// wake tells the writer of news, drained the reader that nothing waits.
 	wake, drained chan struct{}
 }
@@ -76,10 +80,14 @@ func (s *Socket) Serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 // Release gives back what the socket holds. Nothing may be sent to it any more.
 func (s *Socket) Release() {
 	s.mu.Lock()
-	s.group.limits.Shared.give(s.shared)
+	s.giveShared(s.shared)
 	s.queue, s.behind, s.shared = nil, 0, 0
 	s.aborted = true
+	disown := s.disown
 	s.mu.Unlock()
+	if disown != nil {
+		disown()
+	}
 	s.group.mu.Lock()
 	delete(s.group.open, s)
 	s.group.mu.Unlock()
@@ -122,12 +130,49 @@ func (s *Socket) abandon() {
 func (s *Socket) account(n int64) bool {
 	shared := max(s.behind+n-s.group.limits.Reserve, 0)
 	if more := shared - s.shared; more <= 0 {
-		s.group.limits.Shared.give(-more)
-	} else if !s.group.limits.Shared.take(more) {
+		s.giveShared(-more)
+	} else if !s.takeShared(more) {
 		return false
 	}
 	s.behind, s.shared = s.behind+n, shared
 	return true
+}
+
+// takeShared takes bytes out of the consumer's part of the shared budget.
+func (s *Socket) takeShared(n int64) bool {
+	if s.own != nil && !s.own.take(n) {
+		return false
+	}
+	if s.group.limits.Shared.take(n) {
+		return true
+	}
+	if s.own != nil {
+		s.own.give(n)
+	}
+	return false
+}
+
+func (s *Socket) giveShared(n int64) {
+	s.group.limits.Shared.give(n)
+	if s.own != nil {
+		s.own.give(n)
+	}
+}
+
+// Belongs says whose socket it is, so that one consumer whose sockets are slow leaves
+// room for others. Only the first word counts.
+func (s *Socket) Belongs(consumer string) {
+	if s.group.limits.Own <= 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own != nil || s.aborted {
+		return
+	}
+	s.own, s.disown = s.group.owns.Hold(consumer, func() *Budget { return NewBudget(s.group.limits.Own) })
+	// What waits already is theirs, whether there is room or not.
+	s.own.give(-s.shared)
 }
 
 // End ends the connection after what is queued.
@@ -151,6 +196,9 @@ func (s *Socket) endLocked(why Reason) {
 	if s.ending == nil {
 		s.ending = &why
 		signal(s.wake)
+		if closed := s.group.manners.Closed; closed != nil && why.Counted != "" {
+			closed(why.Counted)
+		}
 	}
 }
 

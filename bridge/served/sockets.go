@@ -24,6 +24,8 @@ type Limits struct {
 	// comes out of Shared.
 	Reserve int64
 	Shared  *Budget
+	// Own is how many bytes of Shared the sockets of one consumer may have together.
+	Own int64
 }
 
 // Manners are how a channel's protocol treats a connection.
@@ -37,6 +39,9 @@ type Manners struct {
 	Beat      func(now time.Time) []byte
 	// NotText is why who sends what is no text is closed; nil to ignore it.
 	NotText *Reason
+	// Closed is told of every socket that is closed to leave room for others, with what
+	// that is counted as. It must not wait.
+	Closed func(reason string)
 }
 
 // Reason is why we end a socket.
@@ -45,10 +50,12 @@ type Reason struct {
 	Text string
 	// Last is sent before the end; nil for nothing.
 	Last []byte
+	// Counted is the reason in a word, for an end that leaves room for others.
+	Counted string
 }
 
 // tooSlow is why a reader is closed who does not keep up.
-var tooSlow = Reason{Code: websocket.StatusTryAgainLater, Text: "the client reads too slowly"}
+var tooSlow = Reason{Code: websocket.StatusTryAgainLater, Text: "the client reads too slowly", Counted: "too_slow"}
 
 // Errors of [Sockets.Open].
 var (
@@ -65,6 +72,8 @@ type Sockets struct {
 	mu      sync.Mutex
 	closing bool
 	open    map[*Socket]struct{}
+	// owns are what single consumers have of the shared budget.
+	owns Registry[string, Budget]
 	// running is waited for at the end.
 	running sync.WaitGroup
 }

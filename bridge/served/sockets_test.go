@@ -373,3 +373,52 @@ func (s *Socket) isEnding() bool {
 	defer s.mu.Unlock()
 	return s.ending != nil
 }
+
+// TestOneConsumersSocketsLeaveRoomForOthers has all sockets of one consumer lag, one of
+// them before it was known whose they are: another consumer's may lag all the same.
+func TestOneConsumersSocketsLeaveRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var closed []string
+		h := newHarness(t, func(l *Limits, m *Manners) {
+			l.Sockets, l.Shared, l.Own = 8, NewBudget(1000), 250
+			m.Closed = func(reason string) { closed = append(closed, reason) }
+		})
+		h.shared = h.sockets.limits.Shared
+		lag := func(s *Socket, bytes int) { s.Send([]byte(strings.Repeat("x", bytes))) }
+		quietClient, quiet := h.dial()
+		quiet.Belongs("quiet")
+		var noisy []*Socket
+		var clients []*websocket.Conn
+		for range 5 {
+			c, s := h.dial()
+			noisy, clients = append(noisy, s), append(clients, c)
+		}
+		synctest.Wait()
+		// Of these, 100 are the socket's own.
+		lag(noisy[0], 300)
+		for _, s := range noisy {
+			s.Belongs("noisy")
+			s.Belongs("somebody else")
+		}
+		for _, s := range noisy[1:] {
+			lag(s, 150)
+		}
+		if len(closed) != 4 || closed[0] != "too_slow" || noisy[0].isEnding() {
+			t.Errorf("closed %v, the first of them: %t", closed, noisy[0].isEnding())
+		}
+		lag(quiet, 300)
+		if quiet.isEnding() {
+			t.Error("another consumer's socket was closed")
+		}
+		for _, c := range append(clients, quietClient) {
+			_ = c.CloseNow()
+		}
+		synctest.Wait()
+		if n := h.sockets.owns.Len(); n != 0 {
+			t.Errorf("%d consumers have a part still", n)
+		}
+		if left := h.shared.Taken(); left != 0 {
+			t.Errorf("%d bytes are taken", left)
+		}
+	})
+}

@@ -143,7 +143,7 @@ func (a *app) makeBridge() (err error) {
 		DeadLetterAfter: s.Bridge.DeadletterAfter, MaxInFlight: s.Bridge.MaxInFlight, ConsumerShare: s.Bridge.ConsumerShare(),
 		ConsumerKey: []byte(s.Bridge.ConsumerKey.Reveal()), PublicURL: s.Bridge.PublicURL, Attachments: relay.AttachmentHandling(s.Bridge.Attachments), Documents: c.Documents,
 		AttachmentPrivateNetworks: s.Bridge.AttachmentPrivateNetworks, AttachmentsOfOurOwn: s.contained, AgentProfiles: c.AgentProfiles, UserAgent: userAgent(),
-		Routing: routing(c), Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
+		Slots: s.channelSlots(), Routing: routing(c), Survey: slices.Contains(a.lp.features, connector.FeatureMultiDialog),
 		Logger: s.log, Metrics: a.registry, Tracer: s.tracer,
 	})
 	if err != nil {
@@ -318,7 +318,7 @@ func serveOn(s *http.Server, l net.Listener) error {
 
 func (a *app) publicHandler() http.Handler {
 	mux := http.NewServeMux()
-	shares, most := map[string]*share{}, max(1, a.settings.maxConnections()/channelShare)
+	shares, most := map[string]*share{}, a.settings.channelSlots()
 	bounded := map[string]bool{}
 	for _, ch := range a.bridge.Channels() {
 		bounded[ch.Name] = ch.Served

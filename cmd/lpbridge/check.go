@@ -196,3 +196,9 @@ type unusedCore struct{ bridge.Core }
 // Records implements [bridge.Core]. Adapters ask for them when they are made and
 // use them when something happens, which is never.
 func (unusedCore) Records() bridge.Records { return nil }
+
+// Slots implements [bridge.Core].
+func (unusedCore) Slots() int { return 0 }
+
+// ConnectionClosed implements [bridge.Core].
+func (unusedCore) ConnectionClosed(string) {}

@@ -242,3 +242,6 @@ func (s *settings) maxConnections() int {
 	}
 	return max(1, openFiles()/fileShare)
 }
+
+// channelSlots is how many requests of one channel may be under way.
+func (s *settings) channelSlots() int { return max(1, s.maxConnections()/channelShare) }
