@@ -55,6 +55,11 @@ func reasonsInCode(t *testing.T) map[string]bool {
 						note(map[string]string{"Drop": "dropped_"}[kind.Name], v)
 					}
 				}
+			case *ast.KeyValueExpr:
+				// Of a socket that is ended.
+				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Counted" {
+					note("", n.Value)
+				}
 			case *ast.AssignStmt:
 				if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "reason" {
 					note("", n.Rhs[0])
