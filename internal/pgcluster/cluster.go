@@ -171,7 +171,7 @@ func startAs(folder string, fill func(*Cluster) error) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a cluster: %w", err)
 	}
-	if c.Port, err = freePort(); err != nil {
+	if c.Port, err = FreePort(); err != nil {
 		return nil, err
 	}
 	return c, c.Restart()
@@ -197,7 +197,8 @@ func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func freePort() (int, error) {
+// FreePort is a port of the loopback at which nobody listens.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err

@@ -20,9 +20,11 @@ const (
 	checkEvery = 500 * time.Millisecond
 	checkTime  = time.Second
 	checksOut  = 2
-	// upstreamTime is how long it waits for an answer.
-	upstreamTime = 10 * time.Second
-	connectTime  = time.Second
+	// upstreamTime is how long it waits for an answer; a replica may hold a request meanwhile.
+	upstreamTime = 30 * time.Second
+	// patient is how long somebody waits who is there until there is an answer.
+	patient     = 100 * time.Millisecond
+	connectTime = time.Second
 )
 
 // balancer stands before the replicas. It takes one after the other that is ready, and goes to
@@ -104,9 +106,11 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.forward(w, r, body)
 		return
 	}
-	b.gaps.asked(time.Now())
+	asked := time.Now()
+	b.gaps.asked(asked)
 	status := b.forward(w, r, body)
-	b.gaps.answered(time.Now(), status, r.Context().Err() != nil)
+	now := time.Now()
+	b.gaps.answered(now, status, r.Context().Err() != nil && now.Sub(asked) < patient)
 }
 
 // kept reports whether a request asks lpbridge to keep something, which its owner alone can. Typing is
@@ -188,7 +192,7 @@ func (g *gaps) asked(now time.Time) {
 	}
 }
 
-// answered notes the end of a request, which may be that who asked is gone.
+// answered notes the end of a request, which may be that who asked did not wait.
 func (g *gaps) answered(now time.Time, status int, gone bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -45,12 +45,24 @@ var blowKinds = []blowKind{
 	{"freeze standby", 1, true, func(f *fleet, rng *rand.Rand, owner int) blow { return f.freezeReplica(rng, f.another(rng, owner)) }},
 	{"kill PostgreSQL", 2, false, func(f *fleet, rng *rand.Rand, _ int) blow { return f.endPostgres(rng, f.postgres.Kill) }},
 	{"stop PostgreSQL", 1, false, func(f *fleet, rng *rand.Rand, _ int) blow { return f.endPostgres(rng, f.postgres.Stop) }},
-	{"stall owner", 2, false, func(f *fleet, rng *rand.Rand, owner int) blow { return f.stallWire(rng, owner, questions, answers) }},
-	{"lose answers to owner", 2, false, func(f *fleet, rng *rand.Rand, owner int) blow { return f.stallWire(rng, owner, answers) }},
-	{"cut owner", 2, false, func(f *fleet, rng *rand.Rand, owner int) blow { return f.cutWire(rng, owner) }},
-	{"stall standby", 1, true, func(f *fleet, rng *rand.Rand, owner int) blow {
-		return f.stallWire(rng, f.another(rng, owner), questions, answers)
+	{"stall owner", 2, false, func(f *fleet, rng *rand.Rand, owner int) blow {
+		return f.stallWire(rng, f.replicas[owner], f.wires[owner], questions, answers)
 	}},
+	{"lose answers to owner", 2, false, func(f *fleet, rng *rand.Rand, owner int) blow {
+		return f.stallWire(rng, f.replicas[owner], f.wires[owner], answers)
+	}},
+	{"cut owner", 2, false, func(f *fleet, rng *rand.Rand, owner int) blow {
+		return f.cutWire(rng, f.replicas[owner], f.wires[owner])
+	}},
+	{"stall standby", 1, true, func(f *fleet, rng *rand.Rand, owner int) blow {
+		at := f.another(rng, owner)
+		return f.stallWire(rng, f.replicas[at], f.wires[at], questions, answers)
+	}},
+	{"stall peers", 1, true, func(f *fleet, rng *rand.Rand, owner int) blow {
+		return f.stallWire(rng, nil, f.peers[owner], questions, answers)
+	}},
+	{"lose answers to peers", 1, true, func(f *fleet, rng *rand.Rand, owner int) blow { return f.stallWire(rng, nil, f.peers[owner], answers) }},
+	{"cut peers", 1, true, func(f *fleet, rng *rand.Rand, owner int) blow { return f.cutWire(rng, nil, f.peers[owner]) }},
 	{"rolling restart", 2, false, func(f *fleet, _ *rand.Rand, _ int) blow { return f.restartEach() }},
 }
 
@@ -145,19 +157,20 @@ func (f *fleet) endPostgres(rng *rand.Rand, end func()) blow {
 	}}
 }
 
-// stallWire has nothing arrive between a replica and PostgreSQL, in the given directions.
-func (f *fleet) stallWire(rng *rand.Rand, at int, stalled ...direction) blow {
-	w, lasts := f.wires[at], between(rng, leaseTime/4, leaseTime*2)
-	return blow{deposes: f.replicas[at], strike: func() { w.stall(stalled...) }, mend: func(ctx context.Context) error {
+// stallWire has nothing arrive any more for a while, in the given directions. The replica that
+// may lose the journal by that is deposed.
+func (f *fleet) stallWire(rng *rand.Rand, d *daemon, w *wire, stalled ...direction) blow {
+	lasts := between(rng, leaseTime/4, leaseTime*2)
+	return blow{deposes: d, strike: func() { w.stall(stalled...) }, mend: func(ctx context.Context) error {
 		defer w.mend()
 		return pause(ctx, lasts)
 	}}
 }
 
-// cutWire resets what is between a replica and PostgreSQL.
-func (f *fleet) cutWire(rng *rand.Rand, at int) blow {
-	w, lasts := f.wires[at], between(rng, leaseTime/4, leaseTime*2)
-	return blow{deposes: f.replicas[at], strike: w.sever, mend: func(ctx context.Context) error {
+// cutWire has connections reset for a while, those there are and new ones.
+func (f *fleet) cutWire(rng *rand.Rand, d *daemon, w *wire) blow {
+	lasts := between(rng, leaseTime/4, leaseTime*2)
+	return blow{deposes: d, strike: w.sever, mend: func(ctx context.Context) error {
 		defer w.mend()
 		return pause(ctx, lasts)
 	}}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -35,7 +36,11 @@ const (
 // PostgreSQL, with a balancer in front and a wire behind each.
 type fleet struct {
 	replicas []*daemon
+	// wires lie between each replica and PostgreSQL, peers between the other replicas and
+	// each, whose peer listener is at one of the ports.
 	wires    []*wire
+	peers    []*wire
+	ports    []int
 	postgres *pgcluster.Cluster
 	balancer *balancer
 	breaks   func(format string, args ...any)
@@ -85,17 +90,35 @@ func newFleet(o options, dir string, breaks func(string, ...any)) (_ *fleet, err
 		return nil, err
 	}
 	for range f.replicas {
-		wire, err := newWire(net.JoinHostPort("127.0.0.1", strconv.Itoa(f.postgres.Port)))
-		if err != nil {
+		if err := f.layWires(); err != nil {
 			return nil, err
 		}
-		f.wires = append(f.wires, wire)
 	}
 	if f.balancer, err = newBalancer(f.replicas); err != nil {
 		return nil, err
 	}
 	f.background.Go(func() { f.balancer.watch(f.ctx) })
 	return f, nil
+}
+
+// layWires puts one wire before and one behind a replica.
+func (f *fleet) layWires() error {
+	port, err := pgcluster.FreePort()
+	if err != nil {
+		return err
+	}
+	for _, end := range []struct {
+		list *[]*wire
+		port int
+	}{{&f.wires, f.postgres.Port}, {&f.peers, port}} {
+		w, err := newWire(net.JoinHostPort("127.0.0.1", strconv.Itoa(end.port)))
+		if err != nil {
+			return err
+		}
+		*end.list = append(*end.list, w)
+	}
+	f.ports = append(f.ports, port)
+	return nil
 }
 
 // entrance is where consumers and LivePerson send to.
@@ -106,12 +129,16 @@ func (f *fleet) entrance() entrance {
 	return f.replicas[0]
 }
 
-// store is the address of the journal for a replica.
-func (f *fleet) store(i int, dir string) string {
+// settings are those of a replica that depend on where the journal is.
+func (f *fleet) settings(i int, dir string) []string {
 	if f.postgres == nil {
-		return "sqlite:" + filepath.Join(dir, journalFile)
+		return []string{"LPBRIDGE_STORE=sqlite:" + filepath.Join(dir, journalFile)}
 	}
-	return f.postgres.URLOn(f.wires[i].port(), "postgres", "postgres")
+	return []string{
+		"LPBRIDGE_STORE=" + f.postgres.URLOn(f.wires[i].port(), "postgres", "postgres"),
+		fmt.Sprintf("LPBRIDGE_PEER_LISTEN=127.0.0.1:%d", f.ports[i]),
+		fmt.Sprintf("LPBRIDGE_PEER_ADDRESS=127.0.0.1:%d", f.peers[i].port()),
+	}
 }
 
 // start starts all, and waits until one serves.
@@ -138,7 +165,7 @@ func (f *fleet) close() {
 	if f.balancer != nil {
 		f.balancer.door.close()
 	}
-	for _, w := range f.wires {
+	for _, w := range slices.Concat(f.wires, f.peers) {
 		w.close()
 	}
 	if f.postgres != nil {

@@ -103,7 +103,7 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 		}
 	}
 	for i, d := range w.fleet.replicas {
-		d.env = w.environment(simulator.url, server.url, w.fleet.store(i, dir))
+		d.env = append(w.environment(simulator.url, server.url), w.fleet.settings(i, dir)...)
 	}
 	if err := w.fleet.start(ctx); err != nil {
 		return nil, fmt.Errorf("%w (log in %s)", err, dir)
@@ -151,7 +151,7 @@ func (w *world) assemble() (*simulator, *frontDoor, error) {
 }
 
 // environment configures lpbridge and nothing else.
-func (w *world) environment(simulator, front, store string) []string {
+func (w *world) environment(simulator, front string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
@@ -165,7 +165,7 @@ func (w *world) environment(simulator, front, store string) []string {
 	}
 	return append(env,
 		"LPBRIDGE_LISTEN=127.0.0.1:0", "LPBRIDGE_ADMIN_LISTEN=127.0.0.1:0", "LPBRIDGE_CHANNELS=webhook",
-		"LPBRIDGE_STORE="+store, "LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
+		"LPBRIDGE_LOG_LEVEL=info", "LPBRIDGE_LOG_FORMAT=json",
 		"LPBRIDGE_CONSUMER_KEY="+consumerKey, "LPBRIDGE_ECHO_WAIT="+w.echoWait.String(), "LP_ACCOUNT_ID=sandbox", "LP_CLIENT_ID=sandbox-client",
 		"LP_CLIENT_SECRET=sandbox-secret", "LP_DOMAIN_API_URL="+simulator, "LP_NOTIFICATIONS="+notifications, "LP_TIMEOUT="+callTime.String(),
 		"WEBHOOK_SECRET="+w.consumers.secret, "WEBHOOK_URL="+front+"/channel", "WEBHOOK_TIMEOUT=2s", "WEBHOOK_TYPING_HOLD="+typingHold.String(),

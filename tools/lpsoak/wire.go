@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// direction is the way of bytes between a replica and PostgreSQL.
+// direction is the way of bytes between who asks and who answers.
 type direction int
 
 const (
@@ -16,7 +16,7 @@ const (
 	directions
 )
 
-// wire lies between one replica and PostgreSQL. It can stall, as a network does that
+// wire lies between one replica and PostgreSQL, or between the other replicas and one. It can stall, as a network does that
 // loses packets: nobody hears that the other is gone, and what was sent arrives when it is
 // mended, however late. And it can be cut, as by a firewall that resets.
 type wire struct {
@@ -72,7 +72,7 @@ func (w *wire) serve() {
 	}
 }
 
-// join connects a replica with PostgreSQL until one of them hangs up.
+// join connects who asks with who answers until one of them hangs up.
 func (w *wire) join(near *net.TCPConn) {
 	far, err := net.Dial("tcp", w.target)
 	if err != nil {
