@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -96,4 +97,25 @@ func TestLayoutWithoutPeers(t *testing.T) {
 	j.Announce(bridge.Peer{Address: "192.0.2.2:1"})
 	third := openLater(t, on(address))
 	third.reasons.awaitPeer(t, bridge.Peer{Address: "192.0.2.2:1"})
+}
+
+// TestBrokenConnectionIsMadeAnew: an owner that had nothing to write while PostgreSQL was
+// restarted writes what comes then, at the first try.
+func TestBrokenConnectionIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	c := pgcluster.ForTest(t)
+	j := open(t, on(c.URL("postgres", "postgres")))
+	defer j.Close()
+	if _, err := j.Append(t.Context(), batch("m-1")); err != nil {
+		t.Fatal(err)
+	}
+	for i, end := range []func(){c.Kill, c.Stop} {
+		end()
+		if err := c.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := j.Append(t.Context(), batch(bridge.EventID(fmt.Sprint("after-", i)))); err != nil {
+			t.Errorf("what came after a restart was refused: %v", err)
+		}
+	}
 }

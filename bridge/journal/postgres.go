@@ -183,12 +183,37 @@ func (e *pgEngine) begin(ctx context.Context) error {
 	if e.lease.deposed() {
 		return errDeposed
 	}
-	s, err := e.connectWriter()
+	known := e.writing != nil
+	fenced, err := e.beginOn(ctx)
+	if err != nil && known && e.writing == nil && !pgconn.Timeout(err) {
+		// The connection had broken unnoticed, as when PostgreSQL was restarted, and what
+		// begins a transaction may be said twice.
+		fenced, err = e.beginOn(ctx)
+	}
 	if err != nil {
 		return err
 	}
+	e.inside = true
+	if !fenced {
+		return nil
+	}
+	why := e.whyFenced(ctx)
+	if errors.Is(why, errDeposed) {
+		e.lease.depose()
+	}
+	return errors.Join(why, e.rollback(ctx))
+}
+
+// beginOn begins a transaction on the writer's connection, and reports whether the fence
+// does not let it pass.
+func (e *pgEngine) beginOn(ctx context.Context) (fenced bool, err error) {
+	s, err := e.connectWriter()
+	if err != nil {
+		return false, err
+	}
 	if err := s.within(transactionTime); err != nil {
-		return fmt.Errorf("%w: %w", errAway, err)
+		e.drop(s, err)
+		return false, fmt.Errorf("%w: %w", errAway, err)
 	}
 	batch := &pgconn.Batch{}
 	batch.ExecParams(pgText(begin), nil, nil, nil, nil)
@@ -198,17 +223,9 @@ func (e *pgEngine) begin(ctx context.Context) error {
 	results, err := s.conn.ExecBatch(ctx, batch).ReadAll()
 	if err != nil {
 		e.drop(s, err)
-		return fmt.Errorf("%w: %w", errAway, explain(err))
+		return false, fmt.Errorf("%w: %w", errAway, explain(err))
 	}
-	e.inside = true
-	if results[1].CommandTag.RowsAffected() == 1 {
-		return nil
-	}
-	why := e.whyFenced(ctx)
-	if errors.Is(why, errDeposed) {
-		e.lease.depose()
-	}
-	return errors.Join(why, e.rollback(ctx))
+	return results[1].CommandTag.RowsAffected() != 1, nil
 }
 
 // whyFenced says why the fence does not let a transaction pass.

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -26,14 +27,16 @@ func newDoors(routes []bridge.Route) *doors {
 
 var slashes = regexp.MustCompile("/{2,}")
 
-// of returns the front door of a request, which is a zero one where there is none.
+// of returns the front door of a request, which is a zero one where there is none. The
+// owner minds no slash that is there twice, or once too often at the end.
 func (d *doors) of(r *http.Request) bridge.Route {
-	asked := *r
-	address := *r.URL
-	asked.URL = &address
-	if strings.Contains(address.Path, "//") {
-		address.Path, address.RawPath = slashes.ReplaceAllLiteralString(address.Path, "/"), ""
+	path := slashes.ReplaceAllLiteralString(r.URL.Path, "/")
+	for _, as := range []string{path, strings.TrimSuffix(path, "/")} {
+		asked := *r
+		asked.URL = &url.URL{Path: as}
+		if _, pattern := d.mux.Handler(&asked); pattern != "" {
+			return d.routes[pattern]
+		}
 	}
-	_, pattern := d.mux.Handler(&asked)
-	return d.routes[pattern]
+	return bridge.Route{}
 }
