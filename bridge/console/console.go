@@ -93,6 +93,9 @@ type Options struct {
 	Consumers Consumers
 	// Journal says how the journal is; nil shows nothing of it.
 	Journal func() Journal
+	// Replica says how the process stands to others that share its journal; it returns
+	// nil, or is, where there are none.
+	Replica func() *Replica
 	// Refusals are the kinds of request that were refused, the newest first; nil
 	// for none.
 	Refusals func() []Refusal
@@ -116,6 +119,7 @@ type Console struct {
 	settings []Setting
 	refusals func() []Refusal
 	journal  func() Journal
+	replica  func() *Replica
 	trace    func(ctx context.Context, channel, id string) (bridge.Trace, error)
 	// consumers is nil where nothing of them is shown.
 	consumers Consumers
@@ -141,7 +145,7 @@ func New(o Options) *Console {
 	c := &Console{
 		bridge: o.Bridge, letters: o.DeadLetters, version: o.Version,
 		settings: append([]Setting{}, o.Settings...),
-		log:      o.Logger, refusals: o.Refusals, journal: o.Journal, trace: o.Trace, consumers: o.Consumers,
+		log:      o.Logger, refusals: o.Refusals, journal: o.Journal, replica: o.Replica, trace: o.Trace, consumers: o.Consumers,
 		traffic: &trafficReader{source: o.Gatherer}, hour: newHour(o.Gatherer),
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_dead_letter_actions_total", Help: "Dead letters an operator replayed or discarded.",

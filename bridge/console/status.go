@@ -16,7 +16,10 @@ type Report struct {
 	Traffic   Traffic   `json:"traffic"`
 	Refusals  []Refusal `json:"refusals"`
 	Journal   Journal   `json:"journal"`
-	Settings  []Setting `json:"settings"`
+	// Replica is how the process stands to the others that share its journal; nil where it
+	// shares it with nobody.
+	Replica  *Replica  `json:"replica,omitempty"`
+	Settings []Setting `json:"settings"`
 }
 
 func (c *Console) serveStatus(w http.ResponseWriter, r *http.Request) {
@@ -26,6 +29,9 @@ func (c *Console) serveStatus(w http.ResponseWriter, r *http.Request) {
 	}
 	if c.journal != nil {
 		report.Journal = c.journal()
+	}
+	if c.replica != nil {
+		report.Replica = c.replica()
 	}
 	if c.refusals != nil {
 		report.Refusals = c.refusals()

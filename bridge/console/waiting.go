@@ -24,14 +24,23 @@ type WaitingReport struct {
 	// Ready says whether requests are handed on, NotReady why not.
 	Ready    bool   `json:"ready"`
 	NotReady string `json:"notReady,omitempty"`
+	// Login says that there is one, and so a way to log out.
+	Login bool `json:"login"`
 	// Replica is how this process stands to the others.
 	Replica  Replica   `json:"replica"`
 	Settings []Setting `json:"settings"`
 }
 
+// The roles of a replica.
+const (
+	RoleOwner    = "owner"
+	RoleStandby  = "standby"
+	RoleStopping = "stopping"
+)
+
 // Replica is how a process stands to the others that share its journal.
 type Replica struct {
-	// Role is owner, standby, or stopping.
+	// Role is one of those above. An owner that cannot act on the journal for now is none.
 	Role string `json:"role"`
 	// Owner names the process that owns the journal, Epoch counts the owners, Since is when
 	// it became one, and Peer where it takes requests of other replicas; all are empty
@@ -84,12 +93,17 @@ func NewWaiting(o Options, s Standby) http.Handler {
 	})
 	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{CoalesceGather: true, Timeout: scrapeTimeout}))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		report := WaitingReport{Version: c.version, Standby: true, Reason: s.Reason(), Ready: true, Replica: s.Replica(), Settings: o.Settings}
+		report := WaitingReport{Version: c.version, Login: c.access.asks(), Standby: true, Reason: s.Reason(), Ready: true, Replica: s.Replica(), Settings: o.Settings}
 		if err := s.Ready(); err != nil {
 			report.Ready, report.NotReady = false, err.Error()
 		}
 		writeJSON(w, http.StatusOK, report)
 	})
+	mux.HandleFunc("POST /login", c.login)
+	mux.HandleFunc("POST /logout", c.logout)
+	for _, f := range pageFiles() {
+		mux.Handle("GET "+f.path, f)
+	}
 	mux.Handle("/", &bridge.Problem{
 		Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
 		Detail: "this process is a standby: ask the admin listener of the one that owns the journal, which /status names", RetryAfter: waitingRetry,

@@ -32,8 +32,10 @@ const (
 	idleTime = time.Minute
 	// idleConnections is how many silent ones are kept.
 	idleConnections = 256
-	// probeEvery is how often an owner is asked that did not take a request.
-	probeEvery = 250 * time.Millisecond
+	// attendEvery is how often an owner is asked whether it takes requests, probeEvery how
+	// often one that did not.
+	attendEvery = 2 * time.Second
+	probeEvery  = 250 * time.Millisecond
 	// takeOverTime is how long there may be no owner before that is told as trouble: longer
 	// than it takes another replica to become it.
 	takeOverTime = 8 * time.Second
@@ -72,6 +74,8 @@ type Forwarder struct {
 	// first time since there was one, zero before the first one.
 	owner *owner
 	since time.Time
+	// named says that there is an owner, whether or not it says where it can be reached.
+	named bool
 	// sockets are those that go through this replica, open how many they are.
 	sockets sync.WaitGroup
 	open    atomic.Int64
@@ -88,6 +92,8 @@ type owner struct {
 	// happened.
 	well bool
 	why  string
+	// doubted has it asked at once.
+	doubted chan struct{}
 }
 
 // Owner is who owns the journal.
@@ -125,6 +131,7 @@ func (f *Forwarder) Own(doors http.Handler) {
 // reached. Requests that are under way at a former one are given up there.
 func (f *Forwarder) Follow(o Owner) {
 	f.mu.Lock()
+	f.named = o.Name != ""
 	former := f.owner
 	if former != nil && former.Owner == o || former == nil && o.Address == "" {
 		f.mu.Unlock()
@@ -137,6 +144,7 @@ func (f *Forwarder) Follow(o Owner) {
 		f.owner = nil
 	} else {
 		f.owner = newOwner(o)
+		go f.attend(f.owner)
 	}
 	f.mu.Unlock()
 	if former != nil {
@@ -149,7 +157,7 @@ func (f *Forwarder) Follow(o Owner) {
 }
 
 func newOwner(o Owner) *owner {
-	made := &owner{Owner: o, well: true}
+	made := &owner{Owner: o, well: true, doubted: make(chan struct{}, 1)}
 	made.term, made.end = context.WithCancel(context.Background())
 	made.transport = &http.Transport{
 		DialContext:     (&net.Dialer{Timeout: dialTime}).DialContext,
@@ -200,6 +208,13 @@ func (f *Forwarder) Ready() error {
 
 var errNoOwner = errors.New("no process that owns the journal is known to take requests")
 
+// unreachable reports whether there is an owner and none that takes requests.
+func (f *Forwarder) unreachable() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.named && (f.owner == nil || !f.owner.well)
+}
+
 // Held is how many requests wait, and Sockets how many go through this replica.
 func (f *Forwarder) Held() int { return f.room.len() }
 
@@ -223,8 +238,7 @@ func (f *Forwarder) reachable() *owner {
 	return f.owner
 }
 
-// doubt notes that an owner did not take a request, and asks it until it does or is none
-// any more.
+// doubt notes that an owner did not take a request; it is asked until it does.
 func (f *Forwarder) doubt(o *owner, why error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -233,27 +247,48 @@ func (f *Forwarder) doubt(o *owner, why error) {
 	}
 	o.well, o.why, f.since = false, plainly(why), time.Now()
 	f.log.Warn("the owner of the journal takes no requests, they are held", "owner", o.Name, "epoch", o.Epoch, "peer", o.Address, "reason", o.why)
-	go f.probe(o)
+	select {
+	case o.doubted <- struct{}{}:
+	default:
+	}
 }
 
-func (f *Forwarder) probe(o *owner) {
-	ticks := time.NewTicker(probeEvery)
-	defer ticks.Stop()
+// trust notes that an owner takes requests.
+func (f *Forwarder) trust(o *owner) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if o.well {
+		return
+	}
+	o.well, o.why = true, ""
+	f.log.Info("the owner of the journal takes requests again", "owner", o.Name, "epoch", o.Epoch)
+	f.room.open(f.flowing)
+}
+
+// attend asks an owner whether it takes requests as long as it is the owner, so that it
+// is known without any.
+func (f *Forwarder) attend(o *owner) {
 	for {
+		pause := attendEvery
+		if err := o.ask(); err != nil {
+			f.doubt(o, err)
+			pause = probeEvery
+		} else {
+			f.trust(o)
+		}
+		over := time.NewTimer(pause)
 		select {
-		case <-ticks.C:
+		case <-over.C:
+		case <-o.doubted:
+			if pause == probeEvery {
+				// By what was just heard.
+				<-over.C
+			}
 		case <-o.term.Done():
+			over.Stop()
 			return
 		}
-		if err := o.ask(); err != nil {
-			continue
-		}
-		f.mu.Lock()
-		o.well, o.why = true, ""
-		f.mu.Unlock()
-		f.log.Info("the owner of the journal takes requests again", "owner", o.Name, "epoch", o.Epoch)
-		f.room.open(f.flowing)
-		return
+		over.Stop()
 	}
 }
 

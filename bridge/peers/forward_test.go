@@ -438,17 +438,20 @@ func TestReadiness(t *testing.T) {
 		if err := r.Ready(); err == nil {
 			t.Error("ready without ever having known an owner")
 		}
+		// Nobody listens there.
 		r.Follow(peers.Owner{Name: "a", Epoch: 1, Peer: peerAt("127.0.0.1:1")})
 		if err := r.Ready(); err != nil {
 			t.Errorf("not ready with an owner: %v", err)
 		}
-		time.Sleep(time.Hour)
-		r.Follow(peers.Owner{Name: "a", Epoch: 1})
 		time.Sleep(7 * time.Second)
 		if err := r.Ready(); err != nil {
-			t.Errorf("not ready during a take-over: %v", err)
+			t.Errorf("not ready while it may come back: %v", err)
 		}
 		time.Sleep(2 * time.Second)
+		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "takes no requests at 127.0.0.1:1: dial: connect: connection refused") {
+			t.Errorf("without a connection for long: %v", err)
+		}
+		r.Follow(peers.Owner{Name: "a", Epoch: 1})
 		if err := r.Ready(); err == nil {
 			t.Error("ready without an owner for long")
 		}

@@ -32,6 +32,12 @@ func newMetrics(reg prometheus.Registerer, f *Forwarder) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	reg.MustRegister(m.requests, m.repeated,
+		gauge("lpbridge_owner_unreachable", "1 while another replica owns the journal and takes no requests of this one; 0 while it does, and where none owns it.", func() float64 {
+			if f.unreachable() {
+				return 1
+			}
+			return 0
+		}),
 		gauge("lpbridge_forwarded_sockets", "Sockets that go through this replica to the owner of the journal.", func() float64 { return float64(f.Sockets()) }),
 		gauge("lpbridge_held_requests", "Requests that wait until a replica owns the journal.", func() float64 { return float64(f.Held()) }),
 		gauge("lpbridge_held_requests_limit", "How many requests may wait until a replica owns the journal.", func() float64 { return maxHeld }),

@@ -46,7 +46,9 @@ type app struct {
 	lp       *livePerson
 	journal  *journal.Journal
 	// opened is the journal once it is open: metrics may be asked before.
-	opened    atomic.Pointer[journal.Journal]
+	opened atomic.Pointer[journal.Journal]
+	// waited is why the process waits for the journal, or did; nil where it had not to.
+	waited    atomic.Pointer[journal.Wait]
 	bridge    *relay.Bridge
 	registry  *prometheus.Registry
 	refusals  *refusals
@@ -54,6 +56,8 @@ type app struct {
 	// replica is nil where the journal is not shared.
 	replica  *replica
 	draining atomic.Bool
+	// stopping says that the process was told to stop.
+	stopping atomic.Bool
 	// publicTLS and adminTLS are nil where a listener speaks plain http.
 	publicTLS, adminTLS *certificate
 }
@@ -189,8 +193,8 @@ func (a *app) run(ctx context.Context) error {
 	case <-started:
 	}
 	operating.Start()
-	a.listeners.office.set(operating)
 	a.takeOver()
+	a.listeners.office.set(operating)
 	a.open()
 	a.sayStarted()
 	paceCollections()
@@ -246,6 +250,7 @@ func endBy(limit time.Duration) *time.Timer {
 // drain makes /readyz say no and serves on for as long as balancers may need to
 // notice. A journal that failed serves nobody, so that nothing is waited for then.
 func (a *app) drain(ctx context.Context, operating *console.Console) {
+	a.stopping.Store(true)
 	operating.Drain()
 	delay := a.settings.Bridge.DrainDelay
 	if delay == 0 || !errors.Is(context.Cause(ctx), context.Canceled) {
@@ -340,7 +345,7 @@ func (a *app) publicHandler() http.Handler {
 func (a *app) console() *console.Console {
 	return console.New(console.Options{
 		Bridge: a.bridge, DeadLetters: a.journal, Settings: a.origins(), Version: version(), Hosts: a.settings.Bridge.AdminHosts,
-		Refusals: a.refusals.list, Journal: a.journalStatus, Trace: a.journal.Trace, Consumers: a.bridge.Consumers(), Profiles: a.settings.Bridge.Doors.AdminProfiles,
+		Refusals: a.refusals.list, Journal: a.journalStatus, Replica: a.replicaStatus, Trace: a.journal.Trace, Consumers: a.bridge.Consumers(), Profiles: a.settings.Bridge.Doors.AdminProfiles,
 		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
 		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
 	})

@@ -24,6 +24,8 @@ type replica struct {
 	identity  *peers.Identity
 	door      *peers.Door
 	forwarder *peers.Forwarder
+	// address is what the others were told when this one became the owner.
+	address string
 }
 
 // joinReplicas makes the process one of several where its journal is on PostgreSQL: it
@@ -102,6 +104,7 @@ func (a *app) takeOver() {
 func (a *app) announce() {
 	at := a.listeners.peer.Addr().(*net.TCPAddr)
 	address := a.settings.Bridge.Replica.Advertised(at.Port, reachableAt(at.AddrPort().Addr(), a.journal.LocalAddress()).String())
+	a.replica.address = address
 	a.settings.log.Info("other replicas hand requests on to this one", "peer", address)
 	a.journal.Announce(a.replica.identity.At(address))
 }
@@ -140,6 +143,23 @@ func (a *app) leavePeers(ctx context.Context) {
 	if err := a.replica.door.Leave(ctx); err != nil {
 		a.settings.log.Warn("requests of other replicas were cut", "error", err)
 	}
+}
+
+// replicaStatus is what the status of an owner says of replicas; nil where there are none.
+func (a *app) replicaStatus() *console.Replica {
+	if a.replica == nil {
+		return nil
+	}
+	role := console.RoleOwner
+	o := a.journal.Owner()
+	switch {
+	case a.stopping.Load():
+		role = console.RoleStopping
+	case !o.Holds():
+		role = console.RoleStandby
+	}
+	standing := a.replica.standing(role, o, a.replica.address)
+	return &standing
 }
 
 // standing is how a replica stands to the others.

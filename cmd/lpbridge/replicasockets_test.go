@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -213,12 +214,10 @@ func (a *apps) talk(text string) {
 func TestSocketsAtAStandby(t *testing.T) {
 	t.Parallel()
 	s, _ := newReplicas(t)
-	for name, value := range map[string]string{
+	maps.Copy(s.settings, map[string]string{
 		"LPBRIDGE_CHANNELS": "chatwootapi,layer", "LPBRIDGE_PUBLIC_URL": s.front, "CHATWOOTAPI_INBOXES": "inbox", "LAYER_APP_IDS": "sandbox",
 		"LAYER_SANDBOX_IDENTITIES": "true", "WEBHOOK_SECRET": "", "WEBHOOK_URL": "",
-	} {
-		s.settings[name] = value
-	}
+	})
 	owner := s.run(nil)
 	standby := s.standBy(nil)
 	standby.awaitReady()

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -78,7 +79,7 @@ func (b *balancer) ask() {
 func (b *balancer) lead(to ...*process) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.replicas = to
+	b.replicas = slices.Clone(to)
 }
 
 func (b *balancer) take() (*process, int) {

@@ -56,14 +56,15 @@ func (a *app) owner() journal.Owner {
 	if j := a.opened.Load(); j != nil {
 		return j.Owner()
 	}
+	if w := a.waited.Load(); w != nil {
+		return w.Owner
+	}
 	return journal.Owner{}
 }
 
 // waiting is a process that has no journal yet.
 type waiting struct {
-	app *app
-	// last is why it waits, nil before it had to.
-	last     atomic.Pointer[journal.Wait]
+	app      *app
 	retiring atomic.Bool
 	// opening is held while the listeners are opened.
 	opening sync.Mutex
@@ -82,7 +83,7 @@ func (w *waiting) because(why journal.Wait) {
 	}
 	w.opening.Lock()
 	defer w.opening.Unlock()
-	if w.last.Swap(&why) != nil || w.retiring.Load() {
+	if a.waited.Swap(&why) != nil || w.retiring.Load() {
 		return
 	}
 	a.settings.log.Info("standby", "reason", why.Reason, "listen", a.listeners.public.Addr().String(), "admin", a.listeners.admin.Addr().String())
@@ -94,7 +95,7 @@ func (w *waiting) because(why journal.Wait) {
 }
 
 // Reason implements [console.Standby].
-func (w *waiting) Reason() string { return w.last.Load().Reason }
+func (w *waiting) Reason() string { return w.app.waited.Load().Reason }
 
 var errStopping = errors.New("the process was told to stop")
 
@@ -108,11 +109,11 @@ func (w *waiting) Ready() error {
 
 // Replica implements [console.Standby].
 func (w *waiting) Replica() console.Replica {
-	role := "standby"
+	role := console.RoleStandby
 	if w.retiring.Load() {
-		role = "stopping"
+		role = console.RoleStopping
 	}
-	last := w.last.Load()
+	last := w.app.waited.Load()
 	return w.app.replica.standing(role, last.Owner, last.Peer.Address)
 }
 
@@ -157,6 +158,13 @@ func registerOwner(reg prometheus.Registerer, owner func() journal.Owner) {
 	})
 	gauge("lpbridge_journal_lease_seconds", "How much longer this process may act on a journal on PostgreSQL without renewing its lease; 0 on SQLite.",
 		func(o journal.Owner) float64 { return o.Left.Seconds() })
-	gauge("lpbridge_journal_epoch", "How many processes have owned the journal on PostgreSQL, with this one; 0 on SQLite and on a standby.",
+	gauge("lpbridge_journal_epoch", "How many processes have owned the journal on PostgreSQL, with the one that does now; 0 on SQLite and where nobody is known to.",
 		func(o journal.Owner) float64 { return float64(o.Epoch) })
+	gauge("lpbridge_journal_owned_since_timestamp_seconds", "When the process that owns the journal on PostgreSQL became its owner, in seconds since 1970; 0 on SQLite and where nobody is known to.",
+		func(o journal.Owner) float64 {
+			if o.Since.IsZero() {
+				return 0
+			}
+			return float64(o.Since.Unix())
+		})
 }

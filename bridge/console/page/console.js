@@ -126,9 +126,56 @@ function notice(words, tone = "warn") {
   $("notice").hidden = words === "";
 }
 
+// A standby has no more to show than how it stands to the others.
+let standby = false;
+
+function showStandby(s) {
+  standby = true;
+  document.body.dataset.standby = "true";
+  $("standby").hidden = false;
+  tone($("state"), s.ready ? "good" : "warn", s.ready ? "Standby" : "Not ready");
+  notice(s.ready ? "" : `Not ready: ${s.notReady}`);
+  showFacts($("standby-facts"), replicaFacts(s.replica));
+}
+
+// replicaFacts are what is told of a replica, as pairs of a term and its words.
+function replicaFacts(r) {
+  const ended = Object.entries(r.forwarded ?? {}).filter(([, n]) => n > 0).map(([how, n]) => `${how.replaceAll("_", " ")} ${number.format(n)}`);
+  return [
+    ["Role", r.role],
+    ["Owner", r.owner || "nobody, as far as is known"],
+    ["Owners so far", r.epoch ? number.format(r.epoch) : "–"],
+    ["Owner since", r.since ? clock.format(new Date(r.since)) : "–"],
+    ["Peer address", r.peer || "–"],
+    ["Held requests", number.format(r.held)],
+    ["Sockets through here", number.format(r.sockets)],
+    ["Requests handed on", ended.join(", ") || "none"],
+  ];
+}
+
+function showFacts(list, facts) {
+  const words = JSON.stringify(facts);
+  if (list.dataset.state === words) return;
+  list.dataset.state = words;
+  list.replaceChildren(...facts.flatMap(([term, value]) => [["dt", term], ["dd", value]].map(([tag, content]) => {
+    const node = document.createElement(tag);
+    node.textContent = content;
+    return node;
+  })));
+}
+
 function showStatus(s) {
   text($("version"), s.version);
   $("logout").hidden = !s.login;
+  if (s.standby) {
+    showStandby(s);
+    return;
+  }
+  if (standby) {
+    // It became the owner, which has more to show.
+    location.reload();
+    return;
+  }
   const missing = s.readiness.notReady ?? [];
   const unwell = [["LivePerson", s.livePerson], ...(s.channels ?? []).map((c) => [c.name, c.flow])].filter(([, flow]) => ailing(flow));
   if (!s.readiness.ready) tone($("state"), "warn", "Not ready");
@@ -151,6 +198,7 @@ function showStatus(s) {
   showTyping(s.traffic.typing);
   showRefusals(s.refusals ?? []);
   showSettings(s.settings);
+  showReplica(s.replica);
 }
 
 // troubles are what is wrong with the journal.
@@ -166,7 +214,13 @@ const bytes = new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte"
 function showJournal(journal) {
   text($("journal"), bytes.format((journal.databaseBytes + journal.logBytes) / 1e6));
   $("journal").dataset.tone = journal.noSpace ? "bad" : "";
-  text($("journal-detail"), journal.noSpace ? "no space" : "database and log on disk");
+  text($("journal-detail"), journal.noSpace ? "no space" : journal.engine === "postgres" ? "on PostgreSQL" : "database and log on disk");
+}
+
+// showReplica has how an owner stands to its replicas behind the settings.
+function showReplica(r) {
+  $("replica").hidden = !r;
+  if (r) showFacts($("replica-facts"), replicaFacts(r));
 }
 
 function showRefusals(refusals) {
@@ -706,5 +760,5 @@ document.addEventListener("visibilitychange", () => {
 });
 
 forever(refreshStatus, statusEvery);
-forever(refreshLetters, lettersEvery);
-forever(refreshHour, hourEvery);
+forever(() => standby || refreshLetters(), lettersEvery);
+forever(() => standby || refreshHour(), hourEvery);
