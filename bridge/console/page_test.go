@@ -87,3 +87,23 @@ func TestScriptAndPageAgree(t *testing.T) {
 		}
 	}
 }
+
+// What is declared twice in a module keeps all of it from running, in silence.
+func TestPageDeclaresNothingTwice(t *testing.T) {
+	declared := regexp.MustCompile(`(?m)^(?:async )?(?:function|class|let|const) (\w+)`)
+	for _, f := range pageFiles() {
+		if !strings.HasSuffix(f.path, ".js") {
+			continue
+		}
+		seen := map[string]bool{}
+		for _, m := range declared.FindAllStringSubmatch(string(f.content), -1) {
+			if seen[m[1]] {
+				t.Errorf("%s declares %s twice", f.path, m[1])
+			}
+			seen[m[1]] = true
+		}
+		if len(seen) < 10 {
+			t.Errorf("only %d declarations were found in %s", len(seen), f.path)
+		}
+	}
+}

@@ -135,7 +135,7 @@ function showStandby(s) {
   $("standby").hidden = false;
   tone($("state"), s.ready ? "good" : "warn", s.ready ? "Standby" : "Not ready");
   notice(s.ready ? "" : `Not ready: ${s.notReady}`);
-  showFacts($("standby-facts"), replicaFacts(s.replica));
+  showReplicaFacts($("standby-facts"), s.replica);
 }
 
 // replicaFacts are what is told of a replica, as pairs of a term and its words.
@@ -153,15 +153,13 @@ function replicaFacts(r) {
   ];
 }
 
-function showFacts(list, facts) {
-  const words = JSON.stringify(facts);
+// showReplicaFacts leaves alone what has not changed, so that it can be selected.
+function showReplicaFacts(list, replica) {
+  const pairs = replicaFacts(replica);
+  const words = JSON.stringify(pairs);
   if (list.dataset.state === words) return;
   list.dataset.state = words;
-  list.replaceChildren(...facts.flatMap(([term, value]) => [["dt", term], ["dd", value]].map(([tag, content]) => {
-    const node = document.createElement(tag);
-    node.textContent = content;
-    return node;
-  })));
+  facts(list, pairs);
 }
 
 function showStatus(s) {
@@ -220,7 +218,7 @@ function showJournal(journal) {
 // showReplica has how an owner stands to its replicas behind the settings.
 function showReplica(r) {
   $("replica").hidden = !r;
-  if (r) showFacts($("replica-facts"), replicaFacts(r));
+  if (r) showReplicaFacts($("replica-facts"), r);
 }
 
 function showRefusals(refusals) {
