@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"lpbridge/bridge"
@@ -12,9 +13,10 @@ import (
 
 // TestCountsAreThoseOfTheEvents: what is written down about what is pending is believed
 // only of the process that was the last to have the journal.
-func TestCountsAreThoseOfTheEvents(t *testing.T) {
-	dir := memoryDir(t)
-	opts := options(filepath.Join(dir, "journal.db"))
+func TestCountsAreThoseOfTheEvents(t *testing.T) { journal.OnEngines(t, countsAreThoseOfTheEventsOn) }
+
+func countsAreThoseOfTheEventsOn(t *testing.T, store string) {
+	opts := on(store)
 	n := 0
 	add := func(j *journal.Journal, events int) {
 		t.Helper()
@@ -57,24 +59,31 @@ func TestCountsAreThoseOfTheEvents(t *testing.T) {
 	start(j)
 	add(j, 4)
 
-	// What is on disk now is what a killed process leaves.
-	killed := memoryDir(t)
-	for _, name := range []string{"journal.db", "journal.db-wal"} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
+	if path, file := strings.CutPrefix(store, "sqlite:"); file {
+		after := open(t, options(asKilled(t, path)))
+		holds(after, "killed")
+		if err := after.Close(); err != nil {
+			t.Error(err)
 		}
-		if err := os.WriteFile(filepath.Join(killed, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	after := open(t, options(filepath.Join(killed, "journal.db")))
-	holds(after, "killed")
-	if err := after.Close(); err != nil {
-		t.Error(err)
 	}
 	j = reopen(j, "closed in order again")
 	if err := j.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// asKilled copies what is on disk now, which is what a killed process leaves.
+func asKilled(t *testing.T, path string) string {
+	t.Helper()
+	killed := filepath.Join(memoryDir(t), "journal.db")
+	for _, suffix := range []string{"", "-wal"} {
+		data, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(killed+suffix, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return killed
 }

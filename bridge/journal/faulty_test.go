@@ -3,7 +3,6 @@ package journal
 import (
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -23,11 +22,13 @@ func (clash) apply(t *transaction) error {
 }
 
 // TestFaultyWrite has one write of a transaction fail by its own fault.
-func TestFaultyWrite(t *testing.T) {
+func TestFaultyWrite(t *testing.T) { OnEngines(t, faultyWriteOn) }
+
+func faultyWriteOn(t *testing.T, store string) {
 	var first atomic.Bool
 	hold, held := make(chan struct{}), make(chan struct{})
 	j, err := Open(t.Context(), Options{
-		Store: "sqlite:" + filepath.Join(t.TempDir(), "journal.db"), Logger: slog.New(slog.DiscardHandler),
+		Store: store, Logger: slog.New(slog.DiscardHandler),
 		// The first commit waits until the others have queued up behind it.
 		Observe: func(CommitInfo) {
 			if first.CompareAndSwap(false, true) {

@@ -76,8 +76,10 @@ func TestJournal(t *testing.T) {
 
 // TestUnaccompanied has settlements and marks come alone: with no transaction
 // to ride along with they are committed by themselves.
-func TestUnaccompanied(t *testing.T) {
-	opts := options(filepath.Join(t.TempDir(), "journal.db"))
+func TestUnaccompanied(t *testing.T) { journal.OnEngines(t, unaccompaniedOn) }
+
+func unaccompaniedOn(t *testing.T, store string) {
+	opts := on(store)
 	commits := make(chan journal.CommitInfo, 100)
 	opts.Observe = func(c journal.CommitInfo) { commits <- c }
 	j := open(t, opts)
@@ -108,8 +110,10 @@ func TestUnaccompanied(t *testing.T) {
 	}
 }
 
-func TestCloseTwice(t *testing.T) {
-	j := open(t, options(filepath.Join(t.TempDir(), "journal.db")))
+func TestCloseTwice(t *testing.T) { journal.OnEngines(t, closeTwiceOn) }
+
+func closeTwiceOn(t *testing.T, store string) {
+	j := open(t, on(store))
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}

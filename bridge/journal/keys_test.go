@@ -3,7 +3,6 @@ package journal
 import (
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -99,9 +98,11 @@ func runsOfKeysOn(t *testing.T, store string) {
 
 // TestKeysOfARunBeingWritten are known from the moment on in which they are taken for
 // the run, while it waits for a transaction to come along.
-func TestKeysOfARunBeingWritten(t *testing.T) {
+func TestKeysOfARunBeingWritten(t *testing.T) { OnEngines(t, keysOfARunBeingWrittenOn) }
+
+func keysOfARunBeingWrittenOn(t *testing.T, store string) {
 	lane := bridge.LaneKey{Channel: "webhook", Thread: "t"}
-	j, err := Open(t.Context(), Options{Store: "sqlite:" + filepath.Join(t.TempDir(), "journal.db"), Logger: slog.New(slog.DiscardHandler), runKeys: 1})
+	j, err := Open(t.Context(), Options{Store: store, Logger: slog.New(slog.DiscardHandler), runKeys: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

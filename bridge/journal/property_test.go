@@ -187,17 +187,22 @@ var (
 // TestAgainstMemory runs the same calls on both journals and compares all that
 // can be seen after each.
 func TestAgainstMemory(t *testing.T) {
-	dir := memoryDir(t)
-	n := 0
-	t.Run("sqlite", func(t *testing.T) {
-		againstMemory(t, func() string {
-			n++
-			return "sqlite:" + filepath.Join(dir, fmt.Sprint(n), "journal.db")
-		}, func(*pair) func(*rapid.T) { return nil })
-	})
-	t.Run("postgres", func(t *testing.T) {
-		againstMemory(t, func() string { return pgcluster.Schema(t) }, func(*pair) func(*rapid.T) { return nil })
-	})
+	still := func(*pair) func(*rapid.T) { return nil }
+	if pgcluster.Alone() {
+		t.Parallel()
+	} else {
+		t.Run("sqlite", func(t *testing.T) { againstMemory(t, files(t), still) })
+	}
+	t.Run("postgres", func(t *testing.T) { againstMemory(t, func() string { return pgcluster.Schema(t) }, still) })
+}
+
+// files makes the names of new files.
+func files(t *testing.T) func() string {
+	dir, n := memoryDir(t), 0
+	return func() string {
+		n++
+		return "sqlite:" + filepath.Join(dir, fmt.Sprint(n), "journal.db")
+	}
 }
 
 // againstMemory leads lives on stores. Move, if it returns something, is done now and then.

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -138,8 +137,9 @@ func TestRetention(t *testing.T) {
 
 // TestForgottenEpochs forgets which processes were cut off long ago, and assumes
 // the worst of what they had begun.
-func TestForgottenEpochs(t *testing.T) {
-	store := "sqlite:" + filepath.Join(t.TempDir(), "journal.db")
+func TestForgottenEpochs(t *testing.T) { OnEngines(t, forgottenEpochsOn) }
+
+func forgottenEpochsOn(t *testing.T, store string) {
 	m := &machine{wall: time.Now()}
 	j := m.open(t, store)
 	lane := bridge.LaneKey{Channel: "webhook", Thread: "t"}

@@ -33,13 +33,9 @@ func transfer(t *testing.T, from, to string) *journal.Transferred {
 // TestMovedAgainstMemory moves a journal between a file and PostgreSQL again and again in
 // the middle of a life, and compares all that can be seen with a journal that was only closed.
 func TestMovedAgainstMemory(t *testing.T) {
+	t.Parallel()
 	pgcluster.Shared(t)
-	dir := memoryDir(t)
-	n := 0
-	file := func() string {
-		n++
-		return "sqlite:" + filepath.Join(dir, fmt.Sprint(n), "journal.db")
-	}
+	file := files(t)
 	againstMemory(t, file, func(p *pair) func(*rapid.T) {
 		return func(*rapid.T) {
 			to := file()
@@ -95,6 +91,7 @@ func rowsOf(t *testing.T, store string) map[string][]string {
 // TestRoundTripChangesNothing: text that PostgreSQL has no form for, which ids of strangers may
 // be, comes back from there as it was, row for row, and so does what a killed process left.
 func TestRoundTripChangesNothing(t *testing.T) {
+	t.Parallel()
 	first := "sqlite:" + filepath.Join(t.TempDir(), "journal.db")
 	lines := killAt(t, 2000, crashStore+"="+first, "JOURNAL_CRASH_ROUND=000")
 	if len(lines) < 2000 {

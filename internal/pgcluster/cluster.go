@@ -1,7 +1,8 @@
 // Package pgcluster runs PostgreSQL for tests and soaks: a cluster of its own in a
 // folder of its own, on a port of the loopback, which can be killed and started again.
 // It flushes as PostgreSQL does by default, so that what it confirmed is there after a
-// kill. It assumes the server's binaries in the PATH or where Debian puts them.
+// power cut too, but for the one that tests share: that is for what is not about crashes. It
+// assumes the server's binaries in the PATH or where Debian puts them.
 package pgcluster
 
 import (
@@ -44,6 +45,8 @@ type Cluster struct {
 	// as has commands run as another user, give lets that one have a file.
 	as   func(*exec.Cmd)
 	give func(path string) error
+	// settings are the server's, besides those that all have.
+	settings []string
 
 	mu     sync.Mutex
 	server *exec.Cmd
@@ -82,7 +85,7 @@ var shared struct {
 }
 
 // Shared is as [ForTest] for a cluster that the tests of a process share, which calls
-// [EndShared] before it exits.
+// [EndShared] before it exits. It flushes nothing, and must not be killed.
 func Shared(t testing.TB) *Cluster {
 	t.Helper()
 	shared.Lock()
@@ -93,7 +96,7 @@ func Shared(t testing.TB) *Cluster {
 			t.Fatal(err)
 		}
 		shared.folder = folder
-		shared.cluster = startFor(t, folder)
+		shared.cluster = startFor(t, folder, "fsync=off", "full_page_writes=off", "autovacuum=off")
 	}
 	return shared.cluster
 }
@@ -137,10 +140,10 @@ func Need(t testing.TB) {
 	}
 }
 
-func startFor(t testing.TB, folder string) *Cluster {
+func startFor(t testing.TB, folder string, settings ...string) *Cluster {
 	t.Helper()
 	Need(t)
-	c, err := Start(folder)
+	c, err := startAs(folder, func(c *Cluster) error { return c.make(folder) }, settings...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,12 +159,12 @@ func Start(folder string) (*Cluster, error) {
 }
 
 // startAs starts a cluster whose folder is filled before.
-func startAs(folder string, fill func(*Cluster) error) (*Cluster, error) {
+func startAs(folder string, fill func(*Cluster) error, settings ...string) (*Cluster, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{bin: bin, data: filepath.Join(folder, "data"), as: func(*exec.Cmd) {}, give: func(string) error { return nil }}
+	c := &Cluster{bin: bin, data: filepath.Join(folder, "data"), as: func(*exec.Cmd) {}, give: func(string) error { return nil }, settings: settings}
 	if err = os.Mkdir(c.data, 0o700); err == nil {
 		err = c.becomeNobody(folder)
 	}
@@ -231,6 +234,9 @@ func (c *Cluster) start() error {
 	args := []string{
 		"-D", c.data, "-p", strconv.Itoa(c.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "max_connections=200", "-c", "shared_buffers=16MB", "-c", "max_wal_size=256MB", "-c", "log_min_messages=fatal",
+	}
+	for _, setting := range c.settings {
+		args = append(args, "-c", setting)
 	}
 	var said bytes.Buffer
 	cmd := c.command("postgres", args...)
