@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,15 +14,43 @@ import (
 )
 
 // TestSmallSoak is the soak at a size that fits among tests, with the same
-// faults and with kills.
+// faults and with kills. Nothing that was planted in it is in what was written.
 func TestSmallSoak(t *testing.T) {
 	t.Parallel()
 	var out, log bytes.Buffer
+	dir := t.TempDir()
 	code := execute(t.Context(), []string{
-		"-threads=10", "-messages=200", "-kills=2", "-closes=1", "-during=4s", "-echo-wait=5s", "-drain=1m", "-keep=" + t.TempDir(),
+		"-threads=10", "-messages=200", "-kills=2", "-closes=1", "-during=4s", "-echo-wait=5s", "-drain=1m", "-keep=" + dir,
 	}, &out, &log)
 	if code != exitKept {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), log.String())
+	}
+	checkNothingPlanted(t, dir, out.String()+log.String())
+}
+
+// checkNothingPlanted looks for secrets and texts of the soak in the logs of the processes
+// and in what it said itself.
+func checkNothingPlanted(t *testing.T, dir, said string) {
+	t.Helper()
+	written, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil || len(written) == 0 {
+		t.Fatalf("no logs were written: %v", err)
+	}
+	planted := regexp.MustCompile(`sandbox-secret|whsec_|YSBzZWNyZXQgb2YgdGhlIHNvYWs|eyJ[\w-]{8,}\.|message \d+ of consumer-|answer \d+ to consumer-|` + regexp.QuoteMeta(consumerKey))
+	if found := planted.FindString(said); found != "" {
+		t.Errorf("the soak said what was planted: %s", found)
+	}
+	for _, file := range written {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte(`"msg":"delivery"`)) {
+			t.Errorf("%s says too little for this to mean anything", file)
+		}
+		if found := planted.Find(text); found != nil {
+			t.Errorf("%s has what was planted: %s", file, found)
+		}
 	}
 }
 

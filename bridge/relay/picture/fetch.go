@@ -13,7 +13,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -65,26 +64,6 @@ type FetchError struct {
 // Error implements error.
 func (e *FetchError) Error() string { return "fetch an attachment: " + string(e.Reason) }
 
-// Networks that are permitted with private networks. Link-local addresses stay
-// refused: that is where clouds hand out credentials.
-var (
-	privateV4 = []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
-		netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("127.0.0.0/8"),
-	}
-	privateV6 = []netip.Prefix{netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("::1/128")}
-)
-
-// NewGuard decides which addresses may be dialled for a consumer: the public
-// internet's ports 80 and 443, or, with private networks, those as well and any
-// port.
-func NewGuard(private bool) *ssrf.Guardian {
-	if !private {
-		return ssrf.New()
-	}
-	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(privateV4...), ssrf.WithAllowedV6Prefixes(privateV6...))
-}
-
 // Fetcher gets attachments from wherever a channel says they lie. An address is
 // a stranger's word, so nothing is believed of it: every connection's address is
 // checked when it is made, redirects and changing names included.
@@ -103,7 +82,7 @@ type Fetcher struct {
 // of own directly: that needs no exemption from the guard, and works where the
 // public address is not reachable from inside. With documents they are fetched too.
 // Without a guard nothing else is fetched, and no name is even looked up.
-func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler, documents bool) *Fetcher {
+func NewFetcher(guard *Guard, home *url.URL, own http.Handler, documents bool) *Fetcher {
 	network := &http.Transport{
 		// With a proxy only the proxy's address would be checked.
 		Proxy:             nil,
@@ -124,7 +103,7 @@ func NewFetcher(guard *ssrf.Guardian, home *url.URL, own http.Handler, documents
 }
 
 // guarded dials what a guard permits.
-func guarded(guard *ssrf.Guardian) func(context.Context, string, string) (net.Conn, error) {
+func guarded(guard *Guard) func(context.Context, string, string) (net.Conn, error) {
 	if guard == nil {
 		return func(context.Context, string, string) (net.Conn, error) {
 			return nil, &FetchError{Reason: refusedAddress}
