@@ -168,6 +168,7 @@ type Closer interface {
 // channel.
 type Core interface {
 	Intake
+	Connections
 	Files
 	// Records are the channel's own durable records.
 	Records() Records
@@ -189,13 +190,17 @@ type Intake interface {
 	// LeftOut counts what came from the channel and was not relayed, or not whole.
 	// The reason is one of a few words of the adapter's.
 	LeftOut(reason string)
+}
+
+// Connections are those of a channel's clients to its front doors.
+type Connections interface {
+	// Slots is how many requests of the channel, sockets included, may be under way at
+	// once; 0 for as many as come.
+	Slots() int
 	// ConnectionClosed counts a consumer's connection that was closed to leave room for
 	// others, and tells of it now and then. The reason is one of a few words of the
 	// adapter's.
 	ConnectionClosed(reason string)
-	// Slots is how many requests of the channel, sockets included, may be under way at
-	// once; 0 for as many as come.
-	Slots() int
 }
 
 // Files has what agents send.
