@@ -69,8 +69,8 @@ type Standby interface {
 
 // NewWaiting makes the admin listener's handler of a process that waits to own the
 // journal, and has no bridge yet. It lives, is ready while it can hand requests on, and
-// tells operators how it stands.
-func NewWaiting(o Options, s Standby) http.Handler {
+// tells operators how it stands. It need not be closed.
+func NewWaiting(o Options, s Standby) *Console {
 	c := &Console{version: o.Version, log: o.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -108,5 +108,6 @@ func NewWaiting(o Options, s Standby) http.Handler {
 		Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
 		Detail: "this process is a standby: ask the admin listener of the one that owns the journal, which /status names", RetryAfter: waitingRetry,
 	})
-	return secure(o.Hosts, c.guard(plainErrorsAsProblems(mux)))
+	c.handler = secure(o.Hosts, c.guard(plainErrorsAsProblems(mux)))
+	return c
 }

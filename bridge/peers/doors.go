@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"lpbridge/bridge"
 )
@@ -39,4 +40,29 @@ func (d *doors) of(r *http.Request) bridge.Route {
 		}
 	}
 	return bridge.Route{}
+}
+
+// crowds bound how many requests of one channel are under way, so that one whose clients
+// are slow leaves connections to the others.
+type crowds struct {
+	most int
+
+	mu    sync.Mutex
+	under map[string]int
+}
+
+func (c *crowds) enter(channel string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.most > 0 && c.under[channel] >= c.most {
+		return false
+	}
+	c.under[channel]++
+	return true
+}
+
+func (c *crowds) leave(channel string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.under[channel]--
 }

@@ -31,7 +31,7 @@ const (
 	// while a request is put on it.
 	idleTime = time.Minute
 	// idleConnections is how many silent ones are kept.
-	idleConnections = 256
+	idleConnections = 64
 	// attendEvery is how often an owner is asked whether it takes requests, probeEvery how
 	// often one that did not.
 	attendEvery = 2 * time.Second
@@ -46,6 +46,9 @@ type Options struct {
 	// Routes are the front doors; a request to none of them is not sent twice, unless its
 	// method is safe.
 	Routes []bridge.Route
+	// PerChannel is how many requests of one channel may be under way, sockets included;
+	// 0 for no limit.
+	PerChannel int
 	// Hold is how long a request may wait for an owner.
 	Hold time.Duration
 	// Refused is told of each request that is not handed on, by the channel of its door,
@@ -60,6 +63,7 @@ type Options struct {
 type Forwarder struct {
 	doors   *doors
 	hold    time.Duration
+	crowds  crowds
 	refused func(channel string, p *bridge.Problem)
 	log     *slog.Logger
 	metrics *metrics
@@ -106,7 +110,7 @@ type Owner struct {
 // NewForwarder returns one that knows no owner yet.
 func NewForwarder(o Options) *Forwarder {
 	f := &Forwarder{
-		doors: newDoors(o.Routes), hold: o.Hold, refused: o.Refused, log: o.Logger, room: newRoom(maxHeld, maxHeldOfChannel),
+		doors: newDoors(o.Routes), hold: o.Hold, crowds: crowds{most: o.PerChannel, under: map[string]int{}}, refused: o.Refused, log: o.Logger, room: newRoom(maxHeld, maxHeldOfChannel),
 		bodies: &bodies{most: maxKept},
 	}
 	if f.refused == nil {

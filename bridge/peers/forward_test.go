@@ -181,6 +181,41 @@ func TestRoomIsBounded(t *testing.T) {
 	})
 }
 
+// TestOneChannelLeavesRequestsToOthers: a channel that has as many requests under way at a
+// replica as one may gets no more, and the others do.
+func TestOneChannelLeavesRequestsToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const perChannel = 100
+		r := newForwarderFor(10*time.Second, perChannel)
+		var all sync.WaitGroup
+		var refused atomic.Int64
+		for range perChannel + 5 {
+			all.Go(func() {
+				w := httptest.NewRecorder()
+				// What is not held is under way all the same: its body does not come.
+				body, never := io.Pipe()
+				time.AfterFunc(time.Second, func() { never.CloseWithError(io.ErrUnexpectedEOF) })
+				r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/messages", body))
+				if w.Code == http.StatusServiceUnavailable {
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if refused.Load() != 5 {
+			t.Errorf("%d were refused, want 5", refused.Load())
+		}
+		w := httptest.NewRecorder()
+		go r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/events", http.NoBody))
+		synctest.Wait()
+		if r.Held() != 1 {
+			t.Error("another channel found no room")
+		}
+		all.Wait()
+		time.Sleep(10 * time.Second)
+	})
+}
+
 // TestClientGoes: whoever gives up leaves its place.
 func TestClientGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

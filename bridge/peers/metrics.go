@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer, f *Forwarder) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lpbridge_forwarded_requests_total",
-			Help: "Requests to a replica that did not own the journal, by how they ended: answered by the owner, served_here because this replica became it, refused_full or refused_late when too many were held or one for too long, answer_lost or answer_cut because the owner went, client_gone.",
+			Help: "Requests to a replica that did not own the journal, by how they ended: answered by the owner, served_here because this replica became it, refused_full or refused_late when too many were under way or held, or one for too long, answer_lost or answer_cut because the owner went, client_gone.",
 		}, []string{"result"}),
 		repeated: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lpbridge_forwarded_requests_repeated_total", Help: "Requests that were sent again because the owner went before it answered.",

@@ -13,7 +13,8 @@ const (
 	resultAnswered = "answered"
 	// resultOwn: this replica became the owner and served it itself.
 	resultOwn = "served_here"
-	// resultFull and resultLate: too many were held, or it was held for too long.
+	// resultFull and resultLate: too many were held or under way, or it was held for too
+	// long.
 	resultFull = "refused_full"
 	resultLate = "refused_late"
 	// resultLost: the owner went before it answered, and nobody knows what it did.
@@ -35,6 +36,10 @@ var (
 	tooManyHeld = &bridge.Problem{
 		Status: http.StatusServiceUnavailable, Title: "Service Unavailable",
 		Detail: "no replica owns the journal at the moment, and as many requests wait for one as may", RetryAfter: retryAfter,
+	}
+	crowded = &bridge.Problem{
+		Status: http.StatusServiceUnavailable, Title: "Service Unavailable", Detail: "as many requests of this channel are under way as may be",
+		RetryAfter: retryAfter,
 	}
 	answerLost = &bridge.Problem{
 		Status: http.StatusBadGateway, Title: "Bad Gateway",
@@ -68,6 +73,11 @@ func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := &request{Request: r, w: w, door: f.doors.of(r), number: f.room.arrive()}
+	if !f.crowds.enter(q.door.Channel) {
+		f.end(q, resultFull, crowded)
+		return
+	}
+	defer f.crowds.leave(q.door.Channel)
 	q.safe = r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	var err error
 	if q.body, err = f.bodies.keep(r); err != nil {

@@ -102,10 +102,13 @@ var routes = []bridge.Route{
 	{Pattern: "/cable", Channel: "chatwootapi", Farewell: []byte(`{"type":"disconnect"}`)},
 }
 
-func newForwarder(hold time.Duration) *replica {
+func newForwarder(hold time.Duration) *replica { return newForwarderFor(hold, 0) }
+
+// newForwarderFor lets each channel have so many requests under way.
+func newForwarderFor(hold time.Duration, perChannel int) *replica {
 	r := &replica{metrics: prometheus.NewRegistry(), refused: make(chan string, 2000)}
 	r.Forwarder = peers.NewForwarder(peers.Options{
-		Routes: routes, Hold: hold, Logger: slog.New(slog.DiscardHandler), Metrics: r.metrics,
+		Routes: routes, PerChannel: perChannel, Hold: hold, Logger: slog.New(slog.DiscardHandler), Metrics: r.metrics,
 		Refused: func(channel string, p *bridge.Problem) { r.refused <- channel + ": " + p.Title },
 	})
 	return r

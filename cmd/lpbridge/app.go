@@ -20,6 +20,7 @@ import (
 	"lpbridge/bridge/journal"
 	"lpbridge/bridge/relay"
 	"lpbridge/bridge/served"
+	"lpbridge/config"
 	"lpbridge/connector"
 )
 
@@ -53,6 +54,11 @@ type app struct {
 	registry  *prometheus.Registry
 	refusals  *refusals
 	listeners listeners
+	// operating answers the admin listener; tokens guards it and those of the settings, which
+	// stopRereading ends the replacing of.
+	operating     *console.Console
+	tokens        sync.Mutex
+	stopRereading func()
 	// replica is nil where the journal is not shared.
 	replica  *replica
 	draining atomic.Bool
@@ -91,6 +97,7 @@ func (a *app) build(ctx context.Context) (err error) {
 	if a.lp, err = newLivePerson(s); err != nil {
 		return err
 	}
+	a.stopRereading = a.rereadOnSignal()
 	registerOwner(a.registry, a.owner)
 	if err := a.joinReplicas(); err != nil {
 		return err
@@ -105,6 +112,9 @@ func (a *app) build(ctx context.Context) (err error) {
 
 // abandon releases what build got hold of before it failed.
 func (a *app) abandon() {
+	if a.stopRereading != nil {
+		a.stopRereading()
+	}
 	a.listeners.close()
 	if a.journal != nil {
 		a.journal.Close()
@@ -174,8 +184,7 @@ func (a *app) run(ctx context.Context) error {
 	defer stopWatching()
 	operating := a.console()
 	defer operating.Close()
-	stopRereading := a.rereadOnSignal(operating)
-	defer stopRereading()
+	defer a.stopRereading()
 	relaying, endRelaying := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRelaying()
 	budget := a.settings.Bridge.ShutdownTimeout
@@ -343,11 +352,13 @@ func (a *app) publicHandler() http.Handler {
 
 // console makes the handler of the admin listener.
 func (a *app) console() *console.Console {
-	return console.New(console.Options{
-		Bridge: a.bridge, DeadLetters: a.journal, Settings: a.origins(), Version: version(), Hosts: a.settings.Bridge.AdminHosts,
-		Refusals: a.refusals.list, Journal: a.journalStatus, Replica: a.replicaStatus, Trace: a.journal.Trace, Consumers: a.bridge.Consumers(), Profiles: a.settings.Bridge.Doors.AdminProfiles,
-		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
-		Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
+	return a.operate(func(d config.Doors) *console.Console {
+		return console.New(console.Options{
+			Bridge: a.bridge, DeadLetters: a.journal, Settings: a.origins(), Version: version(), Hosts: a.settings.Bridge.AdminHosts,
+			Refusals: a.refusals.list, Journal: a.journalStatus, Replica: a.replicaStatus, Trace: a.journal.Trace, Consumers: a.bridge.Consumers(), Profiles: d.AdminProfiles,
+			AdminToken: d.AdminToken.Reveal(), MetricsToken: d.MetricsToken.Reveal(),
+			Gatherer: a.registry, Registerer: a.registry, Logger: a.settings.log,
+		})
 	})
 }
 

@@ -56,7 +56,7 @@ func (a *app) open() {
 	l.peerServer.Protocols = new(http.Protocols)
 	l.peerServer.Protocols.SetHTTP1(true)
 	// Strangers who keep connections are nobody's trouble: the silent make way.
-	strangers := newConnections(l.peer, most, slog.New(slog.DiscardHandler), nil)
+	strangers := newConnections(l.peer, max(1, most/2), slog.New(slog.DiscardHandler), nil)
 	l.peerServer.ConnState = strangers.heed
 	l.serve(l.peerServer, strangers)
 }

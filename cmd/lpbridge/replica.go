@@ -49,7 +49,7 @@ func (a *app) joinReplicas() (err error) {
 	a.replica = &replica{
 		identity: identity, door: peers.NewDoor(identity, func() bool { return a.owner().Holds() }, a.registry),
 		forwarder: peers.NewForwarder(peers.Options{
-			Routes: routes, Hold: s.Bridge.Replica.HoldFor, Refused: a.noteNotHandedOn, Logger: s.log, Metrics: a.registry,
+			Routes: routes, PerChannel: max(1, s.maxConnections()/channelShare), Hold: s.Bridge.Replica.HoldFor, Refused: a.noteNotHandedOn, Logger: s.log, Metrics: a.registry,
 		}),
 	}
 	for _, ch := range s.channels {

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -251,5 +254,54 @@ func TestSocketsAtAStandby(t *testing.T) {
 	a.connect(standby)
 	standby.awaitStart()
 	a.talk("third words")
+	// One that stops in order says so itself, at whichever replica its sockets are.
+	third := s.standBy(nil)
+	third.awaitReady()
+	a.connect(third)
+	standby.terminate()
+	if code, last := a.cable.ends(); code != websocket.StatusServiceRestart || !strings.Contains(last, `"reconnect":true`) {
+		t.Errorf("the cable ended with %d after %s, want 1012 after the word that one may come again", code, last)
+	}
+	if code, _ := a.layer.ends(); code != websocket.StatusServiceRestart {
+		t.Errorf("Layer's socket ended with %d, want 1012", code)
+	}
+	third.terminate()
+}
+
+// TestStandbyTakesANewToken: SIGHUP has a standby take the admin token of now, and does not
+// end it.
+func TestStandbyTakesANewToken(t *testing.T) {
+	t.Parallel()
+	s, _ := newReplicas(t)
+	path := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(adminToken)
+	owner := s.run(map[string]string{"LPBRIDGE_ADMIN_TOKEN_FILE": path})
+	standby := s.standBy(map[string]string{"LPBRIDGE_ADMIN_TOKEN_FILE": path})
+	ask := func(token string) int {
+		return do(t, http.MethodGet, standby.admin+"/status", http.Header{"Authorization": {"Bearer " + token}}, "").status
+	}
+	if got := ask(adminToken); got != http.StatusOK {
+		t.Errorf("the token is answered %d", got)
+	}
+	second := strings.ToUpper(adminToken)
+	write(second)
+	standby.signal(syscall.SIGHUP)
+	standby.awaitLine("tokens of the admin listener replaced")
+	if former, now := ask(adminToken), ask(second); former != http.StatusUnauthorized || now != http.StatusOK {
+		t.Errorf("the former token is answered %d, the new one %d", former, now)
+	}
+	// The owner it becomes has the new one too.
+	owner.kill()
+	standby.awaitStart()
+	await(t, "the owner's own console", func() bool {
+		a := do(t, http.MethodGet, standby.admin+"/status", http.Header{"Authorization": {"Bearer " + second}}, "")
+		return a.status == http.StatusOK && strings.Contains(a.body, `"role":"owner"`)
+	})
 	standby.terminate()
 }

@@ -13,6 +13,7 @@ import (
 	"lpbridge/bridge/console"
 	"lpbridge/bridge/journal"
 	"lpbridge/bridge/peers"
+	"lpbridge/config"
 )
 
 // openJournal opens the journal. While that waits, because another process owns it or
@@ -87,10 +88,12 @@ func (w *waiting) because(why journal.Wait) {
 		return
 	}
 	a.settings.log.Info("standby", "reason", why.Reason, "listen", a.listeners.public.Addr().String(), "admin", a.listeners.admin.Addr().String())
-	a.listeners.office.set(console.NewWaiting(console.Options{
-		Settings: a.origins(), Version: version(), Hosts: a.settings.Bridge.AdminHosts, Gatherer: a.registry, Logger: a.settings.log,
-		AdminToken: a.settings.Bridge.Doors.AdminToken.Reveal(), MetricsToken: a.settings.Bridge.Doors.MetricsToken.Reveal(),
-	}, w))
+	a.listeners.office.set(a.operate(func(d config.Doors) *console.Console {
+		return console.NewWaiting(console.Options{
+			Settings: a.origins(), Version: version(), Hosts: a.settings.Bridge.AdminHosts, Gatherer: a.registry, Logger: a.settings.log,
+			AdminToken: d.AdminToken.Reveal(), MetricsToken: d.MetricsToken.Reveal(),
+		}, w)
+	}))
 	a.open()
 }
 
