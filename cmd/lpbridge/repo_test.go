@@ -240,7 +240,7 @@ func mayImport(folder, other string, adapterFolders map[string]bool) bool {
 		engine + "/typing":   {"bridge", engine + "/schedule"},
 		"cmd/lpbridge/front": {"connector/lpsim"},
 		"cmd/lpsim":          {"config", "connector/lpsim", "connector/lpsim/scenario"},
-		"tools/lpload":       {"connector/lpsim"},
+		"tools/lpload":       {"connector/lpsim", "internal/pgcluster"},
 		"tools/module":       {},
 		"tools/lpsoak":       {"bridge", "bridge/console", "connector", "connector/lpsim", "internal/pgcluster", "internal/progress"},
 	}

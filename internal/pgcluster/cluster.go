@@ -263,6 +263,16 @@ func (c *Cluster) start() error {
 	return errors.New("it does not answer")
 }
 
+// PID is the server's process, 0 while there is none.
+func (c *Cluster) PID() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server == nil {
+		return 0
+	}
+	return c.server.Process.Pid
+}
+
 func pause(d time.Duration) { <-time.After(d) }
 
 // Kill ends the server at once and without a word to anybody, as a power cut does.

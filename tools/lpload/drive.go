@@ -172,7 +172,7 @@ func (l *load) pourOnly(ctx context.Context, s *system, n, threads int) error {
 				}
 				body = introduction(body, epoch, i, i%threads)
 			}
-			return post(ctx, l.client, s.events, append(body, ']'))
+			return post(ctx, l.client, s.chooseDoor(), append(body, ']'))
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -183,8 +183,10 @@ func (l *load) pourOnly(ctx context.Context, s *system, n, threads int) error {
 
 // saturation is what a system reaches when the load never waits.
 type saturation struct {
-	perSecond   float64
-	cpuPer1000  time.Duration
+	perSecond  float64
+	cpuPer1000 time.Duration
+	// database is the same of PostgreSQL, where there is one.
+	database    time.Duration
 	lost, count int64
 	// each is what one message takes besides.
 	each spending
@@ -201,7 +203,7 @@ func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Dura
 	if err != nil {
 		return saturation{}, err
 	}
-	before, err := s.cpu()
+	before, err := s.usage()
 	if err != nil {
 		return saturation{}, err
 	}
@@ -218,7 +220,7 @@ func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Dura
 				}
 				// A thread belongs to one connection, which keeps its order.
 				body = message(body[:0], epoch, n, i%max(threads-threads%l.connections, 1))
-				if l.say(ctx, s.events, body) {
+				if l.say(ctx, s.chooseDoor(), body) {
 					sent.Add(1)
 				}
 			}
@@ -229,7 +231,7 @@ func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Dura
 	if err != nil {
 		return saturation{}, err
 	}
-	after, err := s.cpu()
+	after, err := s.usage()
 	if err != nil {
 		return saturation{}, err
 	}
@@ -240,7 +242,8 @@ func (l *load) saturate(ctx context.Context, s *system, threads int, d time.Dura
 	took := time.Unix(0, p.Last).Sub(began).Seconds()
 	return saturation{
 		perSecond: float64(p.Count) / took, count: p.Count, lost: sent.Load() - p.Count, each: all.since(spent).per(float64(max(p.Count, 1))),
-		cpuPer1000: time.Duration(float64(after-before) / float64(max(p.Count, 1)) * 1000),
+		cpuPer1000: time.Duration(float64(after.system-before.system) / float64(max(p.Count, 1)) * 1000),
+		database:   time.Duration(float64(after.database-before.database) / float64(max(p.Count, 1)) * 1000),
 	}, nil
 }
 
@@ -324,11 +327,11 @@ func (l *load) paced(ctx context.Context, s *system, rate int, d time.Duration) 
 			for i := range queues[w] {
 				e := &out.events[i]
 				if e.number < 0 {
-					l.say(ctx, s.events, composing(e.thread))
+					l.say(ctx, s.chooseDoor(), composing(e.thread))
 					continue
 				}
 				body = message(body[:0], epoch, e.number, e.thread)
-				if l.say(ctx, s.events, body) {
+				if l.say(ctx, s.chooseDoor(), body) {
 					out.accepted[i] = time.Since(e.due)
 				}
 			}

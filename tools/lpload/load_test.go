@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -68,17 +69,45 @@ func TestChangesOfTwoBinaries(t *testing.T) {
 		r.found.add("CPU per 1000, known threads", "before", 40)
 		r.found.add("CPU per 1000, known threads", "bridge", 30)
 	}
+	r.found.add("cold start", "before", 0)
+	r.found.add("cold start", "bridge", 0.03)
+	r.found.add("restart, ready", "bridge", 0.03)
 	var out strings.Builder
-	printChanges(&out, r.changes())
+	printChanges(&out, "before", "now", r.changes("before", "bridge"))
 	table := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
 		"delivered messages/s, saturated 1000 /s 1500 /s 1.50 more",
 		"CPU per 1000, 0 threads 40 ms 30 ms 0.75 less",
-		"cold start to ready 0 s 0 s less",
+		"cold start to ready 0 s 0.03 s less",
 	} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table lacks %q:\n%s", want, &out)
 		}
+	}
+	if strings.Contains(table, "restart") {
+		t.Errorf("the table has what one alone was measured for:\n%s", &out)
+	}
+}
+
+// TestLoadGoesToAllReplicas: each replica of a system is asked as often as the others.
+func TestLoadGoesToAllReplicas(t *testing.T) {
+	s := &system{events: "a", standbys: []*system{{events: "b"}, {events: "c"}}}
+	asked := map[string]int{}
+	for range 30 {
+		asked[s.chooseDoor()]++
+	}
+	if want := map[string]int{"a": 10, "b": 10, "c": 10}; !maps.Equal(asked, want) {
+		t.Errorf("asked %v, want %v", asked, want)
+	}
+}
+
+func TestTicksOf(t *testing.T) {
+	used, parent, err := ticksOf("17 (a name) with) S 4 17 17 0 -1 4194560 1 2 3 4 250 50 0 0 20 0")
+	if err != nil || parent != 4 || used != 3*time.Second {
+		t.Errorf("used %v, parent %d, error %v", used, parent, err)
+	}
+	if _, _, err := ticksOf("17 (a) S 4"); err == nil {
+		t.Error("a line that is too short says nothing")
 	}
 }
 
@@ -95,7 +124,7 @@ func TestPercentile(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range [][]string{{"-threads=0"}, {"-rate=1"}, {"-rounds=99"}, {"-pending=2000000"}, {"-stage=1ms"}, {"-only=sums"}, {"now"}} {
+	for _, args := range [][]string{{"-threads=0"}, {"-rate=1"}, {"-rounds=99"}, {"-pending=2000000"}, {"-stage=1ms"}, {"-only=sums"}, {"-replicas=9"}, {"now"}} {
 		var out, log bytes.Buffer
 		if code := execute(t.Context(), args, &out, &log); code != 2 {
 			t.Errorf("%s: exit code %d, want 2", strings.Join(args, " "), code)

@@ -37,6 +37,8 @@ type options struct {
 	before      string
 	json        string
 	profile     string
+	// replicas on PostgreSQL are measured too, none if it is 0.
+	replicas int
 	// only names what is measured, all if it is empty.
 	only []string
 }
@@ -102,6 +104,7 @@ func parse(args []string, log io.Writer) (options, error) {
 	f.IntVar(&o.pending, "pending", 100_000, "events pending at the restart")
 	f.StringVar(&o.bridge, "bridge", "", "lpbridge binary (default: built from the source, as for a release)")
 	f.StringVar(&o.before, "before", "", "another lpbridge binary, measured in the same rounds and compared")
+	f.IntVar(&o.replicas, "replicas", 0, "processes that share a journal on a PostgreSQL of their own, measured in the same rounds and compared with the one on SQLite")
 	f.StringVar(&o.json, "json", "", "file to write the numbers to as JSON")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of lpbridge while saturated; what it allocates goes to the same name with .allocs, what many threads keep with .heap; without the saturated run it is of the one over many threads")
 	only := f.String("only", "", "what to measure, of "+strings.Join(parts, ","))
@@ -126,6 +129,9 @@ func parse(args []string, log io.Writer) (options, error) {
 		if v[0] < v[1] || v[0] > v[2] {
 			return o, fmt.Errorf("-%s: want %d to %d", name, v[1], v[2])
 		}
+	}
+	if o.replicas < 0 || o.replicas > mostReplicas {
+		return o, fmt.Errorf("-replicas: want 0 to %d", mostReplicas)
 	}
 	if f.NArg() > 0 || o.stage < 200*time.Millisecond || o.stage > time.Minute || o.slow < 0 || o.slow > time.Second {
 		return o, errors.New("it takes flags only; -stage from 200ms to 1m, -upstream-latency up to 1s")

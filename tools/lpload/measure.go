@@ -88,9 +88,7 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	rows := r.rows()
 	printRows(out, rows)
-	if o.before != "" {
-		printChanges(out, r.changes())
-	}
+	r.printComparisons(out)
 	fmt.Fprintf(out, "\n%d requests were not answered with 2xx; %.0f s, %d rounds\n", r.failed.Load(), time.Since(began).Seconds(), o.rounds)
 	for _, n := range r.notes {
 		fmt.Fprintln(out, n)
@@ -103,6 +101,16 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	return os.WriteFile(o.json, append(data, '\n'), 0o644)
+}
+
+// printComparisons puts lpbridge beside itself, as far as that was asked for.
+func (r *run) printComparisons(out io.Writer) {
+	if r.before != "" {
+		printChanges(out, "before", "now", r.changes("before", "bridge"))
+	}
+	if r.replicas > 0 {
+		printChanges(out, "SQLite", fmt.Sprintf("PostgreSQL, %d", r.replicas), r.changes("bridge", onPostgres))
+	}
 }
 
 // journalDir makes a directory for one life of lpbridge.
@@ -180,6 +188,13 @@ func (r *run) start(ctx context.Context, dir string) ([]*system, error) {
 		r.found.add("cold start", p.name, cold.Seconds())
 		systems = append(systems, s)
 	}
+	if r.replicas > 0 {
+		s, err := r.startReplicas(ctx)
+		if err != nil {
+			return systems, err
+		}
+		systems = append(systems, s)
+	}
 	return systems, nil
 }
 
@@ -222,6 +237,9 @@ func (r *run) measureSaturated(ctx context.Context, s *system, round int) error 
 	}
 	r.found.add("delivered/s", s.name, full.perSecond)
 	r.found.add("CPU per 1000", s.name, full.cpuPer1000.Seconds()*1000)
+	if s.database != nil {
+		r.found.add("CPU of PostgreSQL per 1000", s.name, full.database.Seconds()*1000)
+	}
 	r.found.add("written", s.name, full.each.written/1000)
 	if s.isBridge() {
 		r.found.add("allocations", s.name, full.each.allocations)

@@ -12,10 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"lpbridge/internal/pgcluster"
 )
 
 const (
@@ -32,6 +34,10 @@ type system struct {
 	notify string // where LivePerson's notifications go; empty for none
 	admin  string
 	cmd    *exec.Cmd
+	// standbys share its journal in a database; next counts what goes to one after the other.
+	standbys []*system
+	next     atomic.Uint32
+	database *pgcluster.Cluster
 }
 
 // startPart runs one of lpload's own processes.
@@ -60,13 +66,18 @@ func startPart(ctx context.Context, name string, args ...string) (*system, error
 
 // end stops a process in order, or at once when that takes too long.
 func (s *system) end() error {
+	others := s.endOthers()
 	if s.cmd.ProcessState != nil {
-		return nil
+		return others
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.AfterFunc(stopTime, func() { _ = s.cmd.Process.Kill() })
 	defer timer.Stop()
-	return s.cmd.Wait()
+	err := errors.Join(others, s.cmd.Wait())
+	if s.database != nil {
+		s.database.Kill()
+	}
+	return err
 }
 
 // buildBridge makes lpbridge as a release has it.
@@ -157,20 +168,18 @@ func read(ctx context.Context, url string) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// cpu is the processor time the process has used.
+// cpu is the processor time the process has used, and those that share its journal.
 func (s *system) cpu() (time.Duration, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, errors.New("/proc: stat is too short")
+	total, _, err := ticksOf(string(data))
+	for _, o := range s.standbys {
+		used, failed := o.cpu()
+		total, err = total+used, errors.Join(err, failed)
 	}
-	user, err1 := strconv.Atoi(fields[11])
-	kernel, err2 := strconv.Atoi(fields[12])
-	return time.Duration(user+kernel) * time.Second / ticks, errors.Join(err1, err2)
+	return total, err
 }
 
 // spending is what a process has used up since its start that does not depend on

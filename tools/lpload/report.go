@@ -96,29 +96,35 @@ func (r *run) rows() []row {
 	return rows
 }
 
-// change is one measurement of the other binary and of this one.
+// change is one measurement of one thing and of another.
 type change struct {
 	what, unit   string
 	before, now  float64
 	moreIsBetter bool
 }
 
-// changes has what both binaries were measured for, without regard to floors.
-func (r *run) changes() []change {
+// changes has what both were measured for, without regard to floors.
+func (r *run) changes(before, now string) []change {
 	var list []change
 	for _, t := range r.measured() {
-		list = append(list, change{t.what, t.unit, r.found.median(t.key, "before"), r.found.median(t.key, "bridge"), t.more})
+		if len(r.found[t.key][before]) > 0 && len(r.found[t.key][now]) > 0 {
+			list = append(list, change{t.what, t.unit, r.found.median(t.key, before), r.found.median(t.key, now), t.more})
+		}
 	}
-	const many = "CPU per 1000, known threads"
-	if !r.wants(threadsPart) {
-		return list
+	for _, also := range []struct{ key, what string }{
+		{"CPU of PostgreSQL per 1000", "CPU of PostgreSQL per 1000 messages"},
+		{"CPU per 1000, known threads", fmt.Sprintf("CPU per 1000, %d threads", r.known)},
+	} {
+		if len(r.found[also.key][now]) > 0 {
+			list = append(list, change{also.what, "ms", r.found.median(also.key, before), r.found.median(also.key, now), false})
+		}
 	}
-	return append(list, change{fmt.Sprintf("CPU per 1000, %d threads", r.known), "ms", r.found.median(many, "before"), r.found.median(many, "bridge"), false})
+	return list
 }
 
-func printChanges(out io.Writer, changes []change) {
+func printChanges(out io.Writer, before, now string, changes []change) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nwhat\tbefore\tnow\tnow/before\tbetter is\t")
+	fmt.Fprintf(w, "\nwhat\t%s\t%s\tratio\tbetter is\t\n", before, now)
 	for _, c := range changes {
 		ratio, better := "", "less"
 		if c.before > 0 {

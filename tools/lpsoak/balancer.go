@@ -181,6 +181,8 @@ type gaps struct {
 	waiting int
 	refused bool
 	longest time.Duration
+	// last is when somebody was served last.
+	last time.Time
 }
 
 func (g *gaps) asked(now time.Time) {
@@ -204,7 +206,7 @@ func (g *gaps) answered(now time.Time, status int, gone bool) {
 		return
 	default:
 		g.longest = max(g.longest, now.Sub(g.since))
-		g.since, g.refused = now, false
+		g.since, g.last, g.refused = now, now, false
 	}
 	if g.waiting == 0 && !g.refused {
 		g.since = time.Time{}
@@ -218,4 +220,11 @@ func (g *gaps) take() time.Duration {
 	longest := g.longest
 	g.longest = 0
 	return longest
+}
+
+// after returns the longest time so far, once somebody was served after a moment.
+func (g *gaps) after(moment time.Time) (longest time.Duration, served bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.longest, g.last.After(moment)
 }

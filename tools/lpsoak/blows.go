@@ -208,6 +208,11 @@ func (f *fleet) next(ctx context.Context, kinds []blowKind, rng *rand.Rand) (blo
 		b.pid = b.deposes.pid()
 	}
 	f.history = append(f.history, struck{kind: b.kind, epoch: epoch})
+	strike := b.strike
+	b.strike = func() {
+		strike()
+		f.say("%s: replica %d owned the journal, epoch %d", b.kind, at+1, epoch)
+	}
 	return b, nil
 }
 
@@ -240,6 +245,11 @@ func (f *fleet) heal(ctx context.Context, b blow) error {
 	}
 	last := &f.history[len(f.history)-1]
 	last.takeOvers = epoch - last.epoch
+	unserved, err := f.awaitServed(ctx)
+	if err != nil {
+		return err
+	}
+	f.say("  made good: replica %d owns it, epoch %d; nobody was served for %.1f s", at+1, epoch, unserved.Seconds())
 	if b.deposes == nil || last.takeOvers == 0 || f.replicas[at] == b.deposes {
 		return nil
 	}
@@ -252,7 +262,30 @@ func (f *fleet) heal(ctx context.Context, b blow) error {
 			return err
 		}
 	}
+	f.say("  the replica that was deposed has ended")
 	return nil
+}
+
+// awaitServed waits until somebody is served, and returns for how long nobody was.
+func (f *fleet) awaitServed(ctx context.Context) (time.Duration, error) {
+	now := time.Now()
+	for {
+		unserved, served := f.balancer.gaps.after(now)
+		if served {
+			return unserved, nil
+		}
+		if time.Since(now) > ownerTime {
+			return 0, fmt.Errorf("nobody is served %s after all was mended", ownerTime)
+		}
+		if err := pause(ctx, ownerLook); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// say writes what happens when.
+func (f *fleet) say(format string, args ...any) {
+	fmt.Fprintf(f.out, "%7.1f s  %s\n", time.Since(f.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // nextBlow is what goes wrong next: on SQLite the one process is killed, for as long as -absence

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -27,8 +28,9 @@ const (
 	// restartPause is how long a supervisor waits before it starts again what ended.
 	restartPause = 200 * time.Millisecond
 	// ownerTime is how long it may take until a replica owns the journal once nothing is
-	// wrong any more, ownerLook how often that is looked at.
-	ownerTime = time.Minute
+	// wrong any more, much longer than it takes on a machine that has time for it;
+	// ownerLook is how often that is looked at.
+	ownerTime = 5 * time.Minute
 	ownerLook = 50 * time.Millisecond
 )
 
@@ -44,6 +46,9 @@ type fleet struct {
 	postgres *pgcluster.Cluster
 	balancer *balancer
 	breaks   func(format string, args ...any)
+	// out gets what happens, and how long after it began.
+	out   io.Writer
+	began time.Time
 
 	ctx        context.Context
 	end        context.CancelFunc
@@ -58,8 +63,8 @@ type fleet struct {
 // entrance is where lpbridge takes requests, empty while it is down.
 type entrance interface{ address() string }
 
-func newFleet(o options, dir string, breaks func(string, ...any)) (_ *fleet, err error) {
-	f := &fleet{breaks: breaks}
+func newFleet(o options, dir string, out io.Writer, breaks func(string, ...any)) (_ *fleet, err error) {
+	f := &fleet{breaks: breaks, out: out, began: time.Now()}
 	f.ctx, f.end = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

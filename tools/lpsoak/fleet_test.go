@@ -255,6 +255,9 @@ func TestGaps(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var g gaps
 			tc.do(&g)
+			if longest, served := g.after(time.Time{}); longest != tc.want || served != (tc.want > 0) {
+				t.Errorf("got %v so far, served %t, want %v", longest, served, tc.want)
+			}
 			if got := g.take(); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}

@@ -87,7 +87,7 @@ func soak(ctx context.Context, o options, out io.Writer) (_ *findings, err error
 		return nil, err
 	}
 	w := &world{options: o, dir: dir}
-	if w.fleet, err = newFleet(o, dir, w.breaks); err != nil {
+	if w.fleet, err = newFleet(o, dir, out, w.breaks); err != nil {
 		return nil, err
 	}
 	defer w.fleet.close()
