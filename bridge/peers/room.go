@@ -12,9 +12,11 @@ const (
 	// of one channel, so that others find room beside its clients.
 	maxHeld          = 512
 	maxHeldOfChannel = maxHeld / 2
-	// waitForFormer is how long one that was held keeps the next one waiting, which came after
-	// it and must not overtake it.
-	waitForFormer = 100 * time.Millisecond
+	// waitForFormer is how long one that was held keeps the next one waiting, which came
+	// after it and must not overtake it, and waitForFormers what all may in one gap who take
+	// longer.
+	waitForFormer  = 2 * time.Second
+	waitForFormers = 5 * time.Second
 )
 
 // room is where requests are held, in the order in which they came.
@@ -102,6 +104,7 @@ func (m *room) open(flowing func() bool) {
 }
 
 func (m *room) release(flowing func() bool) {
+	left := waitForFormers
 	for {
 		open := flowing()
 		m.mu.Lock()
@@ -116,19 +119,21 @@ func (m *room) release(flowing func() bool) {
 		t := m.take(0)
 		m.mu.Unlock()
 		close(t.released)
-		if !t.safe {
-			t.await()
+		if patience := min(waitForFormer, left); !t.safe && !t.await(patience) {
+			left -= patience
 		}
 	}
 }
 
-// await waits until a request has ended, though not for long.
-func (t *ticket) await() {
-	enough := time.NewTimer(waitForFormer)
+// await waits until a request has ended, and reports false if that takes longer.
+func (t *ticket) await(patience time.Duration) bool {
+	enough := time.NewTimer(patience)
 	defer enough.Stop()
 	select {
 	case <-t.over:
+		return true
 	case <-enough.C:
+		return false
 	}
 }
 
