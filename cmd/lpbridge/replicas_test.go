@@ -51,7 +51,8 @@ func (p *process) awaitReady() {
 func TestStandbyTakesOver(t *testing.T) {
 	t.Parallel()
 	s, _ := newReplicas(t)
-	first := s.run(nil)
+	// The first one is reached where it listens by default.
+	first := s.run(map[string]string{"LPBRIDGE_PEER_LISTEN": ""})
 	second := s.standBy(nil)
 	second.awaitReady()
 	for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -67,4 +68,26 @@ func TestRunbookOwnerUnreachable(t *testing.T) {
 	}
 	standby.terminate()
 	owner.terminate()
+}
+
+// TestReachableAt: others are told the host that a peer listener has, or the one PostgreSQL
+// sees, and never the loopback where there is anything else.
+func TestReachableAt(t *testing.T) {
+	remote, here := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("127.0.0.1")
+	for _, of := range []struct{ listening, database, want netip.Addr }{
+		{netip.MustParseAddr("10.1.2.3"), remote, netip.MustParseAddr("10.1.2.3")},
+		{here, remote, here},
+		{netip.IPv6Unspecified(), remote, remote},
+		{netip.IPv4Unspecified(), netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("2001:db8::7")},
+		{netip.MustParseAddr("::ffff:10.1.2.3"), here, netip.MustParseAddr("10.1.2.3")},
+	} {
+		if got := reachableAt(of.listening, of.database); got != of.want {
+			t.Errorf("listening at %s, seen from %s: %s is told, want %s", of.listening, of.database, got, of.want)
+		}
+	}
+	for _, database := range []netip.Addr{here, netip.IPv6Loopback(), {}} {
+		if got := reachableAt(netip.IPv6Unspecified(), database); !got.IsGlobalUnicast() && got != here {
+			t.Errorf("with PostgreSQL on this machine %s is told", got)
+		}
+	}
 }

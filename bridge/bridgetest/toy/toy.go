@@ -57,7 +57,7 @@ func (t *Toy) Channel() bridge.Channel {
 
 // Routes implements [bridge.Adapter].
 func (t *Toy) Routes() []bridge.Route {
-	return []bridge.Route{{Pattern: "/channels/toy", Handler: t.door}}
+	return []bridge.Route{{Pattern: "/channels/toy", Handler: t.door, Repeatable: true}}
 }
 
 func (t *Toy) verify(r *http.Request, _ []byte) error {
