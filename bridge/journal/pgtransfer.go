@@ -15,6 +15,25 @@ import (
 // transferTime bounds a transaction of a transfer.
 const transferTime = time.Hour
 
+// transferTries is how often PostgreSQL is asked for a connection before it counts as away.
+const transferTries = 6
+
+// lasting reports whether an error will be the same in a moment.
+func lasting(err error) bool { return hopeless(err) || errors.Is(err, errReadOnly) }
+
+// connectAtLast makes a connection to a server that may be busy.
+func (e *pgEngine) connectAtLast(ctx context.Context) (*pgSession, error) {
+	for failed := 0; ; {
+		s, err := e.connect(ctx)
+		if err == nil {
+			return s, nil
+		}
+		if failed++; failed == transferTries || lasting(err) || pauseFor(ctx, watchEvery) != nil {
+			return nil, err
+		}
+	}
+}
+
 // errInUse means that a process has the database.
 var errInUse = errors.New("stop every lpbridge that uses this database, standbys too, and try again")
 
@@ -26,12 +45,16 @@ func (l *lease) claim(ctx context.Context) error {
 		}
 	}()
 	var seen sighting
+	failed := 0
 	for limit := time.Now().Add(3 * leaseTime); ; {
 		before := seen
 		taken, reason, err := l.approach(ctx, &seen)
 		switch {
 		case err != nil:
-			return explain(err)
+			if failed++; failed == transferTries || lasting(err) {
+				return explain(err)
+			}
+			seen = sighting{}
 		case taken:
 			return nil
 		case !before.first.IsZero() && !before.first.Equal(seen.first) || time.Now().After(limit):
@@ -46,7 +69,8 @@ func (l *lease) claim(ctx context.Context) error {
 // postgresEnd is a database of PostgreSQL at one end of a transfer.
 type postgresEnd struct {
 	*pgEngine
-	source *pgSession
+	// reads is the connection that tables are read on.
+	reads *pgSession
 }
 
 func openPostgresEnd(ctx context.Context, opts *Options, as role) (end, error) {
@@ -64,20 +88,27 @@ func openPostgresEnd(ctx context.Context, opts *Options, as role) (end, error) {
 		return nil, err
 	}
 	p := &postgresEnd{pgEngine: e}
-	if as == target {
-		err = e.transact(ctx, e.makeRoom)
-	} else {
-		p.source, err = e.connect(ctx)
+	p.reads, err = e.connectAtLast(ctx)
+	if err == nil && as == target {
+		err = p.prepare(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(explain(err), e.close())
+		return nil, errors.Join(explain(err), p.close())
 	}
 	return p, nil
 }
 
+// prepare makes a target ready to be filled.
+func (p *postgresEnd) prepare(ctx context.Context) (err error) {
+	if p.writing, err = p.connectAtLast(ctx); err != nil {
+		return err
+	}
+	return p.transact(ctx, p.makeRoom)
+}
+
 // lookForJournal fails unless there is a journal of this release, and makes nothing.
 func (e *pgEngine) lookForJournal(ctx context.Context) error {
-	s, err := e.connect(ctx)
+	s, err := e.connectAtLast(ctx)
 	if err != nil {
 		return explain(err)
 	}
@@ -98,8 +129,8 @@ func (e *pgEngine) lookForJournal(ctx context.Context) error {
 
 // close implements engine.
 func (p *postgresEnd) close() error {
-	if p.source != nil {
-		p.source.close()
+	if p.reads != nil {
+		p.reads.close()
 	}
 	return p.pgEngine.close()
 }
@@ -188,23 +219,9 @@ func checkEmptyTables(ctx context.Context, s *pgSession) error {
 // pgForms are the values of columns by the name of their type.
 var pgForms = map[string]form{"int8": asNumber, "int4": asNumber, "int2": asNumber, "text": asText, "bytea": asBytes}
 
-// reading returns the connection that tables are read on.
-func (p *postgresEnd) reading(ctx context.Context) (s *pgSession, done func(), err error) {
-	if p.source != nil {
-		return p.source, func() {}, nil
-	}
-	s, err = p.reader(ctx)
-	return s, func() { p.giveBack(s) }, err
-}
-
 // layout implements tableReader.
 func (p *postgresEnd) layout(ctx context.Context) (list []table, err error) {
-	s, done, err := p.reading(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	rows := s.conn.ExecParams(ctx, `SELECT c.relname::text, a.attname::text, t.typname::text, a.atttypid::bigint, coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)
+	rows := p.reads.conn.ExecParams(ctx, `SELECT c.relname::text, a.attname::text, t.typname::text, a.atttypid::bigint, coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 		WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (string_to_array($1, ','))
@@ -229,12 +246,7 @@ func (p *postgresEnd) layout(ctx context.Context) (list []table, err error) {
 
 // count implements tableReader.
 func (p *postgresEnd) count(ctx context.Context, t *table) (n int64, err error) {
-	s, done, err := p.reading(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer done()
-	_, err = s.ask(ctx, "SELECT count(*) FROM "+t.name, nil, &n)
+	_, err = p.reads.ask(ctx, "SELECT count(*) FROM "+t.name, nil, &n)
 	return n, err
 }
 
@@ -245,12 +257,8 @@ func (p *postgresEnd) scan(ctx context.Context, t *table, row func([]any) error)
 	if !ok {
 		return fmt.Errorf("read: %w", errDeposed)
 	}
-	s, done, err := p.reading(held)
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	defer done()
 	var failed error
+	s := p.reads
 	rows := s.conn.ExecParams(held, "SELECT "+t.names()+" FROM "+t.name, nil, nil, nil, binaryForm)
 	for failed == nil && rows.NextRow() {
 		var values []any

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,6 +154,15 @@ func forgottenEpochsOn(t *testing.T, store string) {
 	}
 	var since time.Time
 	for _, days := range []int{0, 31, 1} {
+		if strings.HasPrefix(store, "postgres:") {
+			// Many starts take long there: the days pass in one go.
+			j = m.open(t, store)
+			m.pass(time.Duration(days) * 24 * time.Hour)
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			days = 0
+		}
 		for range days {
 			m.pass(10 * time.Hour)
 			j = m.open(t, store)
