@@ -1,6 +1,10 @@
 package journal_test
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -92,6 +96,29 @@ func TestLeastPrivileges(t *testing.T) {
 	if err := j.Scrub(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRoleOfTheComposeFile: what deploy/compose.replicas.yaml has a new PostgreSQL run makes a role that is enough.
+func TestRoleOfTheComposeFile(t *testing.T) {
+	t.Parallel()
+	c := pgcluster.ForTest(t)
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("cluster-password\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", filepath.Join("..", "..", "deploy", "postgres-init.sh"))
+	cmd.Env = []string{
+		"PATH=" + c.Binaries() + ":" + os.Getenv("PATH"), "DB_PASSWORD_FILE=" + secret,
+		"PGHOST=127.0.0.1", fmt.Sprint("PGPORT=", c.Port), "PGPASSWORD=cluster-password",
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	j := open(t, on(c.URL("lpbridge", "lpbridge")))
+	accept(t, j, "m-1")
 	if err := j.Close(); err != nil {
 		t.Error(err)
 	}

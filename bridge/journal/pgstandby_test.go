@@ -1,7 +1,11 @@
 package journal_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -84,5 +88,42 @@ func TestFailover(t *testing.T) {
 	defer next.Close()
 	if n := next.PendingCount(); n != 2 {
 		t.Errorf("the next process finds %d events, want 2", n)
+	}
+}
+
+// TestDumpIsPutBack: what pg_dump writes beside an owner, put into another database, is the journal as it was
+// then, with its ids, and the first start waits for nobody who is gone.
+func TestDumpIsPutBack(t *testing.T) {
+	t.Parallel()
+	c := pgcluster.ForTest(t)
+	if _, err := c.Run("postgres", "CREATE DATABASE copied TEMPLATE template0 ENCODING 'UTF8'"); err != nil {
+		t.Fatal(err)
+	}
+	address := c.URL("postgres", "postgres")
+	j := open(t, on(address))
+	accept(t, j, "m-1", "m-2")
+	dump := exec.Command(filepath.Join(c.Binaries(), "pg_dump"), "--schema=lpbridge", address)
+	dump.Stderr = os.Stderr
+	text, err := dump.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accept(t, j, "m-3")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	restore := exec.Command(filepath.Join(c.Binaries(), "psql"), "--set", "ON_ERROR_STOP=1", "--quiet", c.URL("postgres", "copied"))
+	restore.Stdin = bytes.NewReader(text)
+	if out, err := restore.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	j = open(t, on(c.URL("postgres", "copied")))
+	defer j.Close()
+	if n, o := j.PendingCount(), j.Owner(); n != 2 || o.Epoch != 2 {
+		t.Errorf("%d events wait in epoch %d, want 2 in the second", n, o.Epoch)
+	}
+	seqs, err := j.Append(t.Context(), batch("m-1", "m-2", "m-3"))
+	if err != nil || seqs[0] != 0 || seqs[1] != 0 || seqs[2] == 0 {
+		t.Errorf("the events again got %v, error %v, want the third one new", seqs, err)
 	}
 }

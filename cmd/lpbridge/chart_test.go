@@ -35,7 +35,7 @@ func reference() []config.Variable {
 // setByChart are the variables whose values follow from others of the chart's.
 func setByChart(t *testing.T) []string {
 	t.Helper()
-	template, err := os.ReadFile(filepath.Join(chartDir, "templates", "statefulset.yaml"))
+	template, err := os.ReadFile(filepath.Join(chartDir, "templates", "_pod.tpl"))
 	if err != nil {
 		t.Fatal(err)
 	}

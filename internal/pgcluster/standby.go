@@ -41,3 +41,6 @@ func (c *Cluster) Put(name string, content []byte) error {
 	path := filepath.Join(c.data, name)
 	return errors.Join(os.WriteFile(path, content, 0o600), c.give(path))
 }
+
+// Binaries is the folder of PostgreSQL's programs.
+func (c *Cluster) Binaries() string { return c.bin }

@@ -75,6 +75,7 @@ func render(t *testing.T, values map[string]any) (string, error) {
 // Kubernetes' own.
 var kinds = map[string]func() any{
 	"apps/v1 StatefulSet":                     func() any { return new(appsv1.StatefulSet) },
+	"apps/v1 Deployment":                      func() any { return new(appsv1.Deployment) },
 	"v1 Service":                              func() any { return new(corev1.Service) },
 	"networking.k8s.io/v1 Ingress":            func() any { return new(networkingv1.Ingress) },
 	"networking.k8s.io/v1 NetworkPolicy":      func() any { return new(networkingv1.NetworkPolicy) },
@@ -137,24 +138,38 @@ func decoded(t *testing.T, rendered string) (objects []any) {
 	return objects
 }
 
-func statefulSet(t *testing.T, values map[string]any) *appsv1.StatefulSet {
+// workload is what keeps bridges running: how many, and each of them.
+type workload struct {
+	replicas int32
+	pod      corev1.PodSpec
+	claims   int
+}
+
+// workloadOf finds the one workload of a chart.
+func workloadOf(t *testing.T, values map[string]any) workload {
 	t.Helper()
 	rendered, err := render(t, values)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var found []workload
 	for _, o := range decoded(t, rendered) {
-		if set, ok := o.(*appsv1.StatefulSet); ok {
-			return set
+		switch w := o.(type) {
+		case *appsv1.StatefulSet:
+			found = append(found, workload{*w.Spec.Replicas, w.Spec.Template.Spec, len(w.Spec.VolumeClaimTemplates)})
+		case *appsv1.Deployment:
+			found = append(found, workload{*w.Spec.Replicas, w.Spec.Template.Spec, 0})
 		}
 	}
-	t.Fatal("there is no StatefulSet")
-	return nil
+	if len(found) != 1 {
+		t.Fatalf("%d workloads were rendered, want one", len(found))
+	}
+	return found[0]
 }
 
 // TestGolden renders each values file of testdata.
 func TestGolden(t *testing.T) {
-	for name, count := range map[string]int{"least": 5, "every-channel": 5, "everything": 7} {
+	for name, count := range map[string]int{"least": 5, "every-channel": 5, "everything": 7, "postgres": 5} {
 		t.Run(name, func(t *testing.T) {
 			got, err := render(t, valuesOf(t, name+".yaml"))
 			if err != nil {
@@ -182,7 +197,7 @@ func TestGolden(t *testing.T) {
 
 // TestLint is `helm lint`.
 func TestLint(t *testing.T) {
-	for _, name := range []string{"least", "every-channel", "everything"} {
+	for _, name := range []string{"least", "every-channel", "everything", "postgres"} {
 		for _, m := range lint.All(dir, valuesOf(t, name+".yaml"), "chat", true).Messages {
 			if !strings.Contains(m.Error(), "icon is recommended") {
 				t.Errorf("%s: %v", name, m)
@@ -206,6 +221,8 @@ func TestRefused(t *testing.T) {
 		{"no account", "env: {LP_ACCOUNT_ID: null}", "env.LP_ACCOUNT_ID is required"},
 		{"no admin token", "secretFiles: {LPBRIDGE_ADMIN_TOKEN: null}", "secretFiles.LPBRIDGE_ADMIN_TOKEN is required"},
 		{"a second process for the journal", "replicaCount: 2", "replicaCount"},
+		{"a password in an address", "postgres: {url: 'postgres://lpbridge:secret@db.example/lpbridge'}", "postgres.url must have no password"},
+		{"one replica", "postgres: {url: 'postgres://lpbridge@db.example/lpbridge', replicas: 1}", "replicas"},
 		{"a misspelt value", "persistance: {size: 1Gi}", "persistance"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -214,7 +231,7 @@ func TestRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			values := chartutil.CoalesceTables(change, valuesOf(t, "least.yaml"))
-			if _, err := render(t, values); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := render(t, values); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), ":secret@") {
 				t.Errorf("helm says %v, want %q", err, tc.want)
 			}
 		})
@@ -223,11 +240,11 @@ func TestRefused(t *testing.T) {
 
 // TestHardened: what a Pod Security Standard of "restricted" asks for, and more.
 func TestHardened(t *testing.T) {
-	for _, name := range []string{"least", "everything"} {
-		set := statefulSet(t, valuesOf(t, name+".yaml"))
-		pod := set.Spec.Template.Spec
-		if *set.Spec.Replicas != 1 {
-			t.Errorf("%s: %d processes share a journal", name, *set.Spec.Replicas)
+	for name, replicas := range map[string]int32{"least": 1, "everything": 1, "postgres": 3} {
+		w := workloadOf(t, valuesOf(t, name+".yaml"))
+		pod := w.pod
+		if w.replicas != replicas {
+			t.Errorf("%s: %d processes share a journal, want %d", name, w.replicas, replicas)
 		}
 		if *pod.AutomountServiceAccountToken || *pod.EnableServiceLinks {
 			t.Errorf("%s: the pod has a token of the cluster, or variables of Kubernetes' own making", name)
@@ -259,17 +276,71 @@ func TestHardened(t *testing.T) {
 	}
 }
 
+// variables are what a bridge is told.
+func variables(w workload) map[string]string {
+	told := map[string]string{}
+	for _, e := range w.pod.Containers[0].Env {
+		told[e.Name] = e.Value
+	}
+	return told
+}
+
+// TestReplicas: with PostgreSQL there is no volume, the password is a file, replicas keep apart, and the network
+// policy lets them at each other and at the database.
+func TestReplicas(t *testing.T) {
+	values := valuesOf(t, "postgres.yaml")
+	w := workloadOf(t, values)
+	told := variables(w)
+	for name, want := range map[string]string{
+		"LPBRIDGE_STORE":               "postgres://lpbridge@db-1.example:5432,db-2.example:5432/lpbridge?sslmode=verify-full&target_session_attrs=read-write&sslrootcert=/run/tls/postgres/ca.crt",
+		"LPBRIDGE_PEER_LISTEN":         ":8082",
+		"LPBRIDGE_STORE_PASSWORD_FILE": "/run/secrets/lpbridge/LPBRIDGE_STORE_PASSWORD",
+	} {
+		if told[name] != want {
+			t.Errorf("%s is %q, want %q", name, told[name], want)
+		}
+	}
+	for _, v := range w.pod.Volumes {
+		if v.Name == "data" || v.PersistentVolumeClaim != nil {
+			t.Errorf("there is a volume %s", v.Name)
+		}
+	}
+	apart := w.pod.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm
+	if apart.TopologyKey != "kubernetes.io/hostname" || len(apart.LabelSelector.MatchLabels) == 0 {
+		t.Errorf("replicas may be on one machine: %+v", apart)
+	}
+	rendered, err := render(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range decoded(t, rendered) {
+		switch o := o.(type) {
+		case *networkingv1.NetworkPolicy:
+			in, out := o.Spec.Ingress[len(o.Spec.Ingress)-1], o.Spec.Egress[len(o.Spec.Egress)-2:]
+			if in.Ports[0].Port.StrVal != "peer" || in.From[0].PodSelector.MatchLabels["app.kubernetes.io/instance"] != "bridge" {
+				t.Errorf("the peer listener takes %+v", in)
+			}
+			if out[0].Ports[0].Port.IntVal != 5432 || out[0].To[0].PodSelector == nil || out[1].Ports[0].Port.StrVal != "peer" {
+				t.Errorf("a replica reaches %+v", out)
+			}
+		case *policyv1.PodDisruptionBudget:
+			if o.Spec.MaxUnavailable.IntVal != 1 {
+				t.Errorf("a drain takes %v replicas along", o.Spec.MaxUnavailable)
+			}
+		}
+	}
+	if least := workloadOf(t, valuesOf(t, "least.yaml")); least.claims != 1 || variables(least)["LPBRIDGE_PEER_LISTEN"] != "" {
+		t.Errorf("without PostgreSQL there are %d claims, and %v", least.claims, variables(least))
+	}
+}
+
 // TestNumbers: YAML's numbers reach the program as they were written.
 func TestNumbers(t *testing.T) {
 	values, err := chartutil.ReadValues([]byte("env: {LP_ACCOUNT_ID: 12345678, LPBRIDGE_MAX_PENDING: 2000000, LP_MONITORING: true, LP_SKILL_ID: 4711000000}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := statefulSet(t, chartutil.CoalesceTables(values, valuesOf(t, "least.yaml")))
-	got := map[string]string{}
-	for _, e := range set.Spec.Template.Spec.Containers[0].Env {
-		got[e.Name] = e.Value
-	}
+	got := variables(workloadOf(t, chartutil.CoalesceTables(values, valuesOf(t, "least.yaml"))))
 	for name, want := range map[string]string{"LP_ACCOUNT_ID": "12345678", "LPBRIDGE_MAX_PENDING": "2000000", "LP_MONITORING": "true", "LP_SKILL_ID": "4711000000"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
@@ -277,27 +348,42 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestExampleOfDocuments: the values that docs/deploy.md shows work as they stand.
-func TestExampleOfDocuments(t *testing.T) {
+// exampleOf are values that docs/deploy.md shows.
+func exampleOf(t *testing.T, name string) map[string]any {
+	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "deploy.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, example, found := strings.Cut(string(page), "<!-- example:chart -->\n```yaml\n")
+	_, example, found := strings.Cut(string(page), "<!-- example:"+name+" -->\n```yaml\n")
 	example, _, closed := strings.Cut(example, "```")
 	if !found || !closed {
-		t.Fatal("docs/deploy.md has no example of the chart")
+		t.Fatalf("docs/deploy.md has no example %s", name)
 	}
 	values, err := chartutil.ReadValues([]byte(example))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return values
+}
+
+// TestExampleOfDocuments: the values that docs/deploy.md shows work as they stand.
+func TestExampleOfDocuments(t *testing.T) {
+	values := exampleOf(t, "chart")
 	rendered, err := render(t, values)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := len(decoded(t, rendered)); n != 6 {
 		t.Errorf("%d objects were rendered, want 6", n)
+	}
+}
+
+// TestReplicasOfDocuments: so do those for PostgreSQL, beside the others.
+func TestReplicasOfDocuments(t *testing.T) {
+	w := workloadOf(t, chartutil.CoalesceTables(exampleOf(t, "postgres"), exampleOf(t, "chart")))
+	if w.replicas != 2 || variables(w)["LPBRIDGE_STORE"] != "postgres://lpbridge@db.example:5432/lpbridge?sslmode=verify-full&sslrootcert=/run/tls/postgres/ca.crt" {
+		t.Errorf("%d replicas with %v", w.replicas, variables(w))
 	}
 }
 

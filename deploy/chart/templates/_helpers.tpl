@@ -28,6 +28,28 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- /* What kubectl calls a pod of the release. */ -}}
+{{- define "lpbridge.pods" -}}
+{{- if .Values.postgres.url -}}
+deployment/{{ include "lpbridge.fullname" . }}
+{{- else -}}
+{{ include "lpbridge.fullname" . }}-0
+{{- end -}}
+{{- end -}}
+
+{{- /* Where the journal is. */ -}}
+{{- define "lpbridge.store" -}}
+{{- if .Values.postgres.url -}}
+{{- .Values.postgres.url -}}
+{{- if .Values.postgres.caSecret -}}
+{{- ternary "&" "?" (contains "?" .Values.postgres.url) -}}
+sslrootcert=/run/tls/postgres/ca.crt
+{{- end -}}
+{{- else -}}
+sqlite:/data/lpbridge.db
+{{- end -}}
+{{- end -}}
+
 {{- /* Where the secret of a variable is in the container. */ -}}
 {{- define "lpbridge.secretPath" -}}
 /run/secrets/lpbridge/{{ . }}
@@ -45,6 +67,9 @@ httpGet:
 {{- end -}}
 
 {{- define "lpbridge.required" -}}
+{{- if regexMatch "://[^@/]*:[^@/]*@" .Values.postgres.url -}}
+{{- fail "postgres.url must have no password: it belongs to a Secret, as LPBRIDGE_STORE_PASSWORD in secretFiles" -}}
+{{- end -}}
 {{- range list "LP_ACCOUNT_ID" "LP_CLIENT_ID" "LPBRIDGE_CHANNELS" -}}
 {{- $_ := required (printf "env.%s is required" .) (get $.Values.env .) -}}
 {{- end -}}
