@@ -10,7 +10,7 @@ import (
 )
 
 // Guard decides which addresses may be dialled for a consumer.
-type Guard struct{ places *ssrf.Guardian }
+type Guard struct{ guardian *ssrf.Guardian }
 
 // Networks that are permitted with private networks. Link-local addresses stay
 // refused: that is where clouds hand out credentials.
@@ -45,7 +45,7 @@ func NewGuard(private bool) *Guard {
 
 // Safe is the control of a dialer: it returns an error for what must not be dialled.
 func (g *Guard) Safe(network, address string, conn syscall.RawConn) error {
-	if err := g.places.Safe(network, address, conn); err != nil {
+	if err := g.guardian.Safe(network, address, conn); err != nil {
 		return err
 	}
 	to, err := netip.ParseAddrPort(address)
