@@ -2,6 +2,8 @@ package layer
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -11,8 +13,6 @@ import (
 	"lpbridge/bridge/served"
 )
 
-// FuzzFrames throws frames at a connection: whatever they are, the channel keeps
-// working for everybody else.
 // recorder is a line that keeps what is sent.
 type recorder struct{ frames [][]byte }
 
@@ -20,6 +20,8 @@ func (r *recorder) Send(frame []byte) { r.frames = append(r.frames, frame) }
 
 func (r *recorder) End(served.Reason) {}
 
+// FuzzFrames throws frames at a connection: whatever they are, the channel keeps
+// working for everybody else.
 func FuzzFrames(f *testing.F) {
 	for _, seed := range []string{
 		`{"type":"request","body":{"request_id":"r1","method":"Presence.subscribe"}}`,
@@ -98,6 +100,59 @@ func FuzzPatch(f *testing.F) {
 		}
 		if diff := cmp.Diff(map[string]any{"title": "example", "a": map[string]any{"b": "c"}}, before); diff != "" {
 			t.Errorf("the metadata of others changed:\n%s", diff)
+		}
+	})
+}
+
+// FuzzREST sends bodies to the REST API, as who is logged in and as a stranger: whatever
+// they are, the answer is a refusal in Layer's form or a success, and what is passed on
+// can be delivered.
+func FuzzREST(f *testing.F) {
+	places := []string{
+		"POST /nonces", "POST /sessions", "POST /conversations", "POST /conversations/" + thread1 + "/messages", "PATCH /conversations/" + thread1,
+		"POST /content", "POST /messages/" + message1[strings.LastIndexByte(message1, '/')+1:] + "/receipts", "GET /conversations", "DELETE /conversations/" + thread1,
+		"POST /conversations/" + thread1 + "/mark_all_read", "GET /conversations/" + thread1 + "/messages", "PUT /content/x/upload",
+	}
+	for _, body := range []string{
+		"", "null", "[]", "{", `{"identity_token":"a.b.c","app_id":"x"}`, newConversation(conversation2, true), newMessage(message1, "hi"),
+		`[{"operation":"set","property":"metadata.a","value":"b"}]`, `{"type":"read"}`, `{"parts":[{"mime_type":"text/plain","body":7}]}`,
+		`{"parts":[{"mime_type":"image/png","body":"AAAA","encoding":"base64"}]}`, root("location", `{"latitude":"x"}`), "\xff\x00",
+	} {
+		for i := range places {
+			f.Add(i, body, "application/json", true)
+		}
+	}
+	w := newWorld(f, func(c *Config) { c.Requests, c.Logins = 0, 0 })
+	token := w.login("consumer-1")
+	w.converse(token)
+	mux := http.NewServeMux()
+	for _, r := range w.layer.Routes() {
+		mux.Handle(r.Pattern, r.Handler)
+	}
+	f.Fuzz(func(t *testing.T, place int, body, contentType string, known bool) {
+		if place < 0 || len(body) > 1<<16 {
+			return
+		}
+		method, path, _ := strings.Cut(places[place%len(places)], " ")
+		r := httptest.NewRequestWithContext(t.Context(), method, "/layer"+path, strings.NewReader(body))
+		r.Header.Set("Accept", "application/vnd.layer+json; version=3.0")
+		r.Header.Set("Content-Type", contentType)
+		if known {
+			r.Header.Set("Authorization", `Layer session-token="`+token+`"`)
+		}
+		got := httptest.NewRecorder()
+		mux.ServeHTTP(got, r)
+		if got.Code >= http.StatusInternalServerError {
+			t.Errorf("%s %s answered %d: %s", method, path, got.Code, got.Body)
+		}
+		var refusal struct{ ID, Message string }
+		if got.Code >= http.StatusBadRequest && (json.Unmarshal(got.Body.Bytes(), &refusal) != nil || refusal.ID == "" || refusal.Message == "") {
+			t.Errorf("%s %s answered %d without Layer's form: %s", method, path, got.Code, got.Body)
+		}
+		for _, e := range w.core.Events() {
+			if err := e.Validate(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
