@@ -97,6 +97,7 @@ type AppTokens struct {
 	lastErr  error
 	// renewed and failed count fetches.
 	renewed, failed int64
+	complaints      complaints
 }
 
 // NewAppTokens checks the options; it makes no request.
@@ -230,6 +231,7 @@ func (a *AppTokens) settle(ctx context.Context, token string, err error) {
 		a.expires = expiry(token, now)
 		a.renewAt = a.expires.Add(-min(renewEarly, a.expires.Sub(now)/2))
 		a.failures, a.lastErr, a.retryAt = 0, nil, time.Time{}
+		a.complaints.over()
 		a.renewed++
 		return
 	}
@@ -244,6 +246,9 @@ func (a *AppTokens) settle(ctx context.Context, token string, err error) {
 	a.failures++
 	a.failed++
 	a.lastErr, a.retryAt = err, now.Add(wait)
+	if !a.complaints.due(err) {
+		return
+	}
 	a.log.LogAttrs(ctx, slog.LevelWarn, "app token not renewed", slog.String("account", string(a.account)),
 		slog.Int("attempt", a.failures), slog.Duration("retry_after", wait), slog.Any("error", err))
 }

@@ -74,7 +74,8 @@ type Domains struct {
 
 	mu sync.Mutex
 	// tried is when each service was last asked for, "" being the list.
-	tried map[string]lastTry
+	tried      map[string]lastTry
+	complaints complaints
 }
 
 // domainTable is never changed once it is shared.
@@ -242,9 +243,12 @@ func (d *Domains) refresh(ctx context.Context, form string) *flight[*domainTable
 		defer d.mu.Unlock()
 		d.tried[form] = lastTry{at: time.Now(), err: err}
 		if err != nil {
-			d.log.LogAttrs(ctx, slog.LevelWarn, "domain lookup failed", slog.String("account", string(d.account)), slog.Any("error", err))
+			if d.complaints.due(err) {
+				d.log.LogAttrs(ctx, slog.LevelWarn, "domain lookup failed", slog.String("account", string(d.account)), slog.Any("error", err))
+			}
 			return nil, err
 		}
+		d.complaints.over()
 		d.store(form, table)
 		return table, nil
 	})

@@ -89,7 +89,6 @@ try {
   assert.deepEqual(colors, ['rgb(124, 196, 188)', 'rgb(21, 25, 26)'], 'the dark colours');
   await narrow.evaluate(() => document.getElementById('hour-title').scrollIntoView());
   await narrow.screenshot({ path: `${shots}/console-narrow.png` });
-  await narrow.close();
 
   await json('PUT', `${sim}/sim/faults`, { outages: [{ forMs: 600_000, status: 503 }] });
   await until('the outage is seen', async () => /trouble/.test(await page.locator('#state').textContent()));
@@ -102,6 +101,9 @@ try {
     return now !== before && / and 0 in 10 s/.test(now);
   });
   await shoot(page, 'console-outage');
+  assert.match(await page.locator('#typing .card').nth(1).textContent(), /Agents, to channels\s*Nothing yet/);
+  await until('a narrow page says so, too', async () => await narrow.locator('#state').getAttribute('data-tone') === 'bad');
+  assert.ok(await fits(narrow), 'the page is wider than the screen in an outage');
   assert.deepEqual(complaints, []);
   console.log('all held');
 } finally {

@@ -355,7 +355,7 @@ function showTyping(typing) {
   keyed($("typing"), "typing-card", sides.map(([name]) => name), (parts, name) => {
     text(parts.name, name);
     const counts = Object.entries(byName.get(name) ?? {});
-    const rows = counts.length > 0 ? counts.map(([result, n]) => [typingWords[result] ?? words(result), number.format(n)]) : [["Nothing yet", ""]];
+    const rows = counts.length > 0 ? counts.map(([result, n]) => [typingWords[result] ?? words(result), number.format(n)]) : [["Nothing yet", "–"]];
     const order = Object.values(typingWords);
     rows.sort(([a], [b]) => place(order, a) - place(order, b) || a.localeCompare(b));
     const state = JSON.stringify(rows);
