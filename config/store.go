@@ -45,6 +45,9 @@ func parseDatabase(text string) (Store, error) {
 		return Store{}, errors.New("must name a host, as in postgres://USER@HOST:5432/DATABASE")
 	case strings.Trim(address.Path, "/") == "":
 		return Store{}, errors.New("must name a database after the host, as in postgres://USER@HOST:5432/DATABASE")
+	case strings.Contains(address.Path, "="):
+		// Among them may be a password, which would be shown with the database's name.
+		return Store{}, errors.New("must have its parameters after a question mark, as in postgres://USER@HOST:5432/DATABASE?sslmode=verify-full")
 	}
 	return Store{address: NewSecret(text)}, nil
 }

@@ -30,11 +30,11 @@ func FuzzParseStore(f *testing.F) {
 			t.Errorf("%q became %q", text, got)
 		}
 		// Where the word stands as a password: before the host, or as a parameter of that name.
-		at := strings.Index(text, secret)
+		head, _, _ := strings.Cut(text, secret)
 		authority, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(text, "postgresql://"), "postgres://"), "/")
 		user, _, login := strings.Cut(authority, "@")
 		_, password, _ := strings.Cut(user, ":")
-		if store.Path() == "" && (login && strings.HasPrefix(password, secret) || strings.HasSuffix(text[:at], "?password=") || strings.HasSuffix(text[:at], "&password=")) {
+		if store.Path() == "" && (login && strings.HasPrefix(password, secret) || strings.HasSuffix(head, "?password=") || strings.HasSuffix(head, "&password=")) {
 			for _, shown := range []string{store.String(), fmt.Sprint(store), fmt.Sprintf("%+v", store), store.LogValue().String()} {
 				if strings.Contains(shown, secret) {
 					t.Errorf("%q shows the password as %q", text, shown)
@@ -42,4 +42,15 @@ func FuzzParseStore(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestParametersWithoutAQuestionMark: what stands where the database's name should is
+// shown, and must not be a password.
+func TestParametersWithoutAQuestionMark(t *testing.T) {
+	for _, text := range []string{"postgres://db/lpbridge'user=u&password=hunter2-hunter2", "postgres://db/lpbridge&password=hunter2-hunter2", "postgres://db/lpbridge%3Fpassword=hunter2-hunter2"} {
+		store, err := ParseStore(text)
+		if err == nil || !strings.Contains(err.Error(), "question mark") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, %v", text, store, err)
+		}
+	}
 }
