@@ -109,7 +109,7 @@ func guarded(guard *Guard) func(context.Context, string, string) (net.Conn, erro
 			return nil, &FetchError{Reason: refusedAddress}
 		}
 	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.safe}
 	return dialer.DialContext
 }
 

@@ -59,10 +59,10 @@ func TestGuardRefusesAddressesThatAreNotPublic(t *testing.T) {
 	}
 	public, private := NewGuard(false), NewGuard(true)
 	for _, test := range tests {
-		if err := public.Safe(test.network, test.address, nil); (err == nil) != test.public {
+		if err := public.safe(test.network, test.address, nil); (err == nil) != test.public {
 			t.Errorf("%s %s: %v", test.network, test.address, err)
 		}
-		if err := private.Safe(test.network, test.address, nil); (err == nil) != test.withPrivate {
+		if err := private.safe(test.network, test.address, nil); (err == nil) != test.withPrivate {
 			t.Errorf("with private networks, %s %s: %v", test.network, test.address, err)
 		}
 	}

@@ -43,8 +43,8 @@ func NewGuard(private bool) *Guard {
 	return &Guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(privateV4...), ssrf.WithAllowedV6Prefixes(privateV6...))}
 }
 
-// Safe is the control of a dialer: it returns an error for what must not be dialled.
-func (g *Guard) Safe(network, address string, conn syscall.RawConn) error {
+// safe is the control of a dialer: it returns an error for what must not be dialled.
+func (g *Guard) safe(network, address string, conn syscall.RawConn) error {
 	if err := g.guardian.Safe(network, address, conn); err != nil {
 		return err
 	}
