@@ -246,7 +246,7 @@ func (a *AppTokens) settle(ctx context.Context, token string, err error) {
 	a.failures++
 	a.failed++
 	a.lastErr, a.retryAt = err, now.Add(wait)
-	if !a.complaints.due(err) {
+	if !a.complaints.note(err) {
 		return
 	}
 	a.log.LogAttrs(ctx, slog.LevelWarn, "app token not renewed", slog.String("account", string(a.account)),

@@ -13,8 +13,8 @@ type complaints struct {
 	text string
 }
 
-// due reports whether a failure is to be logged now.
-func (c *complaints) due(err error) bool {
+// note takes down a failure and reports whether it is to be logged now.
+func (c *complaints) note(err error) (tell bool) {
 	now, text := time.Now(), err.Error()
 	if text == c.text && now.Sub(c.said) < complainEvery {
 		return false

@@ -243,7 +243,7 @@ func (d *Domains) refresh(ctx context.Context, form string) *flight[*domainTable
 		defer d.mu.Unlock()
 		d.tried[form] = lastTry{at: time.Now(), err: err}
 		if err != nil {
-			if d.complaints.due(err) {
+			if d.complaints.note(err) {
 				d.log.LogAttrs(ctx, slog.LevelWarn, "domain lookup failed", slog.String("account", string(d.account)), slog.Any("error", err))
 			}
 			return nil, err

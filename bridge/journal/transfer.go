@@ -22,7 +22,7 @@ const (
 )
 
 var (
-	errSameKind = errors.New("one store must be a file, sqlite:PATH, and the other PostgreSQL's, postgres://…; lpbridge backup copies a file, pg_dump a database")
+	errSameKind = errors.New("one store must be a file, sqlite:PATH, and the other PostgreSQL's, postgres://USER@HOST/DATABASE; lpbridge backup copies a file, pg_dump a database")
 	errNoStore  = errors.New("there is no journal")
 	errUnequal  = errors.New("what was written is not what was read")
 )
