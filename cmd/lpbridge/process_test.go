@@ -19,7 +19,7 @@ import (
 
 // patience is how long something that must happen may take. It is no
 // measurement: only a test that fails waits for it.
-const patience = 45 * time.Second
+const patience = 2 * time.Minute
 
 // await polls until something holds.
 func await(t *testing.T, what string, holds func() bool) {
