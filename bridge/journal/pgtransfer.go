@@ -290,7 +290,11 @@ func readTuple(rows *pgconn.ResultReader) ([]any, error) {
 
 // insert implements tableWriter. When PostgreSQL refuses a row it is found.
 func (p *postgresEnd) insert(ctx context.Context, t *table, rows [][]any) error {
-	err := p.transact(ctx, func(ctx context.Context, s *pgSession) error { return copyIn(ctx, s, t, rows) })
+	// The transaction must not stand still: the server would end it.
+	data, err := packRows(t, rows)
+	if err == nil {
+		err = p.transact(ctx, func(ctx context.Context, s *pgSession) error { return copyIn(ctx, s, t, data, len(rows)) })
+	}
 	if err == nil || p.severityOf(err) != faulty {
 		return err
 	}
@@ -304,8 +308,8 @@ func (p *postgresEnd) insert(ctx context.Context, t *table, rows [][]any) error 
 	return p.insert(ctx, t, rows[half:])
 }
 
-// copyIn writes rows as PostgreSQL's COPY takes them in its binary form.
-func copyIn(ctx context.Context, s *pgSession, t *table, rows [][]any) error {
+// packRows writes rows as PostgreSQL's COPY takes them in its binary form.
+func packRows(t *table, rows [][]any) ([]byte, error) {
 	data := append([]byte("PGCOPY\n\xff\r\n\x00"), make([]byte, 8)...)
 	for _, row := range rows {
 		data = binary.BigEndian.AppendUint16(data, uint16(len(row)))
@@ -314,15 +318,19 @@ func copyIn(ctx context.Context, s *pgSession, t *table, rows [][]any) error {
 			data = append(data, 0, 0, 0, 0)
 			var err error
 			if data, err = appendValue(data, v, t.columns[i].oid); err != nil {
-				return fmt.Errorf("the column %s: %w", t.columns[i].name, err)
+				return nil, fmt.Errorf("the column %s: %w", t.columns[i].name, err)
 			}
 			binary.BigEndian.PutUint32(data[at:], uint32(len(data)-at-4))
 		}
 	}
-	data = binary.BigEndian.AppendUint16(data, 0xffff)
-	tag, err := s.conn.CopyFrom(ctx, bytes.NewReader(data), "COPY "+t.name+" ("+t.names()+") FROM STDIN (FORMAT binary)")
-	if err == nil && tag.RowsAffected() != int64(len(rows)) {
-		err = fmt.Errorf("%w: %d rows of %d", errUnequal, tag.RowsAffected(), len(rows))
+	return binary.BigEndian.AppendUint16(data, 0xffff), nil
+}
+
+// copyIn has PostgreSQL take packed rows.
+func copyIn(ctx context.Context, s *pgSession, t *table, packed []byte, rows int) error {
+	tag, err := s.conn.CopyFrom(ctx, bytes.NewReader(packed), "COPY "+t.name+" ("+t.names()+") FROM STDIN (FORMAT binary)")
+	if err == nil && tag.RowsAffected() != int64(rows) {
+		err = fmt.Errorf("%w: %d rows of %d", errUnequal, tag.RowsAffected(), rows)
 	}
 	return err
 }

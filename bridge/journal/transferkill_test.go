@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -98,5 +99,43 @@ func TestKilledTransfer(t *testing.T) {
 				t.Errorf("%d events wait, want 12000", n)
 			}
 		})
+	}
+}
+
+// TestCancelledTransfer: one that is told to stop says so, and leaves what a killed one leaves, which every command
+// that looks at a store tells.
+func TestCancelledTransfer(t *testing.T) {
+	t.Parallel()
+	file := "sqlite:" + filepath.Join(memoryDir(t), "journal.db")
+	filled(t, file)
+	there := pgcluster.Schema(t)
+	back := filepath.Join(memoryDir(t), "journal.db")
+	for _, of := range []struct {
+		from, to string
+		inspect  func() error
+	}{
+		{file, there, func() error {
+			_, err := journal.InspectPostgres(t.Context(), there, "")
+			return err
+		}},
+		{there, "sqlite:" + back, func() error { return journal.Inspect(t.Context(), back) }},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		opts := transferring(of.from, of.to)
+		opts.Step = func(s journal.TransferStep) {
+			if s.Table == "events" {
+				cancel()
+			}
+		}
+		if _, err := journal.Transfer(ctx, opts); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want that of the context", err)
+		}
+		if err := of.inspect(); err == nil || !strings.Contains(err.Error(), "migrate-store began to fill this database") {
+			t.Errorf("a check says %v", err)
+		}
+		transfer(t, of.from, of.to)
+		if err := of.inspect(); err != nil {
+			t.Errorf("afterwards a check says %v", err)
+		}
 	}
 }
