@@ -30,13 +30,21 @@ func (d *denied) recall(ctx context.Context) error {
 	return err
 }
 
-// remember makes the record of a message, to be kept with its event.
+// remember makes the record of a message, to be kept with its event. LivePerson may tell
+// of the message again, and then it is the record that is there.
 func (d *denied) remember(ctx context.Context, id bridge.EventID) (bridge.ChannelRecord, error) {
+	d.some.Store(true)
+	known, err := d.records.Find(ctx, deniedRecords, string(id))
+	if err == nil {
+		return bridge.ChannelRecord{Channel: coreRecords, Record: known}, nil
+	}
+	if !errors.Is(err, bridge.ErrNoRecord) {
+		return bridge.ChannelRecord{}, err
+	}
 	number, err := d.records.NextID(ctx, deniedRecords)
 	if err != nil {
 		return bridge.ChannelRecord{}, err
 	}
-	d.some.Store(true)
 	return bridge.ChannelRecord{Channel: coreRecords, Record: bridge.Record{Kind: deniedRecords, ID: number, Keys: []string{string(id)}}}, nil
 }
 

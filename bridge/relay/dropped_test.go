@@ -2,8 +2,10 @@ package relay_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,4 +95,57 @@ func TestEveryReasonOfADropIsCountedAndTold(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNotificationOfAnythingMayComeAgain: LivePerson repeats a notification whose answer
+// it did not get, whatever it holds, several at once too. All are answered 200, for one
+// that is not holds back everything behind it; both sides are told once.
+func TestNotificationOfAnythingMayComeAgain(t *testing.T) {
+	for name, event := range map[string]string{
+		"no form to show it in": `{"type":"ContentEvent","message":{"formId":"1","title":"card"},"contentType":"forms/secure-invitation"}`,
+		"an event of no kind":   `{"type":"HologramEvent"}`,
+		"choices": `{"type":"ContentEvent","message":"pick","contentType":"text/plain","quickReplies":{"type":"quickReplies","replies":[` +
+			`{"type":"button","title":"Yes","click":{"actions":[{"type":"publishText","text":"yes"}]}}]}}`,
+		"a card": `{"type":"RichContentEvent","content":{"type":"vertical","elements":[{"type":"button","title":"Red","click":{"actions":[{"type":"publishText","text":"red"}]}}]}}`,
+		"a file": `{"type":"ContentEvent","message":{"caption":"bill","relativePath":"/v1/a","fileType":"PNG"},"contentType":"hosted/file"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+				id := r.begin("t-1")
+				body := changed(fmt.Sprintf(`{"sequence":20,"originatorId":"a-1","originatorMetadata":{"id":"a-1","role":"ASSIGNED_AGENT"},`+
+					`"serverTimestamp":1528371199686,"event":%s,"conversationId":%q,"dialogId":%q}`, event, id, id))
+				var answers sync.WaitGroup
+				for range 3 {
+					answers.Go(func() {
+						if status := r.notify(body, nil); status != http.StatusOK {
+							t.Errorf("answered %d", status)
+						}
+					})
+				}
+				answers.Wait()
+				time.Sleep(time.Minute)
+				if status := r.notify(body, nil); status != http.StatusOK {
+					t.Errorf("the repetition was answered %d", status)
+				}
+				time.Sleep(time.Minute)
+				shown := len(r.channel.texts())
+				if told := len(receiptsSeen(r)); told != 1 || shown > 1 {
+					t.Errorf("the agent was told %v, the consumer shown %q, want each once", receiptsSeen(r), r.channel.texts())
+				}
+			})
+		})
+	}
+	t.Run("nothing that can be read", func(t *testing.T) {
+		inBubble(t, rigOptions{quiet: true}, func(t *testing.T, r *rig) {
+			var answers sync.WaitGroup
+			for range 8 {
+				answers.Go(func() {
+					if status := r.notify(`{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[`, nil); status != http.StatusOK {
+						t.Errorf("answered %d", status)
+					}
+				})
+			}
+			answers.Wait()
+		})
+	})
 }

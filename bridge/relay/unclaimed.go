@@ -230,7 +230,12 @@ func (n *news) setAside(ctx context.Context, body []byte, why error) error {
 	if err != nil {
 		return err
 	}
-	return records.Save(ctx, bridge.Record{
+	err = records.Save(ctx, bridge.Record{
 		Kind: unreadableRecords, ID: id, Keys: []string{key}, Data: body[:min(len(body), maxSetAside)],
 	})
+	if errors.Is(err, bridge.ErrRecordTaken) {
+		// The same came at the same time, and is kept.
+		return nil
+	}
+	return err
 }
