@@ -1,8 +1,10 @@
 package relay_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +76,43 @@ func TestLifeBetweenTwoTriesOfLivePersonIsPartOfTheAbsence(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		r.wantOnce("precious")
 	})
+}
+
+// A balancer that asks whether the bridge is ready answers LivePerson in its stead while
+// it is not, so that the bridge hears nothing of what is refused.
+func TestMessageWhileABalancerRefusesNotificationsIsSentOnce(t *testing.T) {
+	for _, full := range []time.Duration{5 * time.Second, 90 * time.Second, 200 * time.Second, time.Hour} {
+		t.Run(full.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, rigOptions{echoWait: 35 * time.Second, quiet: true})
+				r.begin("t-1")
+				r.keptForDays()
+				balancing, end := context.WithCancel(t.Context())
+				var balancer sync.WaitGroup
+				balancer.Go(func() {
+					for ; balancing.Err() == nil; time.Sleep(500 * time.Millisecond) {
+						if r.bridge.Ready(balancing) != nil {
+							r.door.lead(nil)
+						} else {
+							r.door.lead(r.handler)
+						}
+					}
+				})
+				r.wire.fail(about("precious", inTurn(func(req *http.Request, body string) (*http.Response, error) {
+					r.journal.Break(errors.New("disk full"))
+					r.door.lead(nil)
+					return r.appliedThen(isLost)(req, body)
+				})))
+				r.say("t-1", "e-1", "precious")
+				time.Sleep(full)
+				r.journal.Break(nil)
+				time.Sleep(20 * time.Minute)
+				end()
+				balancer.Wait()
+				r.wantOnce("precious")
+			})
+		})
+	}
 }
 
 // A full disk has lpbridge refuse what LivePerson tells, whose pauses grow; then

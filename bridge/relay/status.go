@@ -28,5 +28,10 @@ func (b *Bridge) Ready(ctx context.Context) error {
 	if !b.ready.Load() {
 		return errNotRunning
 	}
-	return b.journal.Check(ctx)
+	err := b.journal.Check(ctx)
+	if err != nil {
+		// Who asks may be a balancer, which answers LivePerson in our stead from now on.
+		b.refusedNow()
+	}
+	return err
 }
