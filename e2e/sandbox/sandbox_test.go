@@ -23,17 +23,14 @@ type sandbox struct {
 	public, simulator, admin string
 }
 
-// start builds and runs a sandbox that listens on public, with more environment,
-// and ends it with the test.
 // consumerKey is the key of the installation, by which scripts find consumers.
 const consumerKey = "a key of the test, long enough for anyone"
 
+// start builds and runs a sandbox that listens on public, with more environment,
+// and ends it with the test.
 func start(t *testing.T, public string, env ...string) sandbox {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "lpbridge")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "lpbridge/cmd/lpbridge").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	binary := build(t)
 	admin, simulator := freeAddress(t), freeAddress(t)
 	cmd := exec.Command(binary, "sandbox")
 	cmd.Env = append(os.Environ(), "LPBRIDGE_LISTEN="+public, "LPBRIDGE_ADMIN_LISTEN="+admin, "LPSIM_LISTEN="+simulator, "LPBRIDGE_CONSUMER_KEY="+consumerKey)
@@ -50,6 +47,16 @@ func start(t *testing.T, public string, env ...string) sandbox {
 	})
 	awaitReady(t, "http://"+admin+"/readyz")
 	return sandbox{public: "http://" + public, simulator: "http://" + simulator, admin: "http://" + admin}
+}
+
+// build makes lpbridge.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "lpbridge")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "lpbridge/cmd/lpbridge").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
 }
 
 func freeAddress(t *testing.T) string {
@@ -83,7 +90,7 @@ func awaitReady(t *testing.T, url string) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatal("the sandbox did not become ready")
+			t.Fatal("the bridge did not become ready")
 		}
 	}
 }

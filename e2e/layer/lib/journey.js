@@ -3,7 +3,7 @@
 // SDK, whose calls `sdk` hides, and for every agent (lib/agents.js).
 //
 // BASE_URL is the channel's public base (…/layer), IDENTITY_URL an identity
-// provider.
+// provider, LOSE_URL, if set, somebody who takes the socket away when asked.
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { isDeepStrictEqual } = require('node:util');
@@ -203,7 +203,8 @@ module.exports = async function journey(sdk) {
   await composes(last);
   last.destroy();
   assert.equal(replays, 0, 'the SDK missed a counter');
-  client.socketManager._socket.close();
+  if (process.env.LOSE_URL) await json(process.env.LOSE_URL, {});
+  else client.socketManager._socket.close();
   await until('socket is lost', () => !client.socketManager.isOpen);
   await hears('agent sees that it is over', 'composing', ...(agent.whole ? ['paused'] : []));
   const missedID = await agent.writes('agent-1', 'while you were away');
