@@ -101,6 +101,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if doors == nil {
 		d.count.WithLabelValues(resultDeclined).Inc()
 		w.Header().Set(headerPeer, peerDeclined)
+		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
