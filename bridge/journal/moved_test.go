@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,51 @@ func eventually(t *testing.T, what string, try func() error) {
 		}
 	}
 	t.Errorf("%s: %v", what, err)
+}
+
+// TestReadersWhileFilesAreMoved: who reads while the files are gone or are others gets an
+// error, and does them no harm. SQLite deletes the log of a database that it finds empty.
+func TestReadersWhileFilesAreMoved(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		t.Run(fmt.Sprintf("replaced=%v", replaced), func(t *testing.T) {
+			dir := t.TempDir()
+			file, aside := filepath.Join(dir, "journal.db"), filepath.Join(dir, "aside")
+			j := open(t, options(file))
+			defer j.Close()
+			if err := j.Start(func([]bridge.Entry) {}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := j.Append(t.Context(), batch("m-1")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(file, aside); err != nil {
+				t.Fatal(err)
+			}
+			if replaced {
+				if err := os.WriteFile(file, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var reading sync.WaitGroup
+			for range 64 {
+				reading.Go(func() {
+					_, _ = j.Lanes(t.Context(), bridge.LaneKey{}, 10)
+					_, _ = j.Thread(t.Context(), bridge.ThreadKey{Channel: "webhook", Thread: "t"})
+				})
+			}
+			reading.Wait()
+			if err := os.Rename(aside, file); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "append after the files are back", func() error {
+				_, err := j.Append(t.Context(), batch(bridge.EventID(fmt.Sprint("m-", time.Now().UnixNano()))))
+				return err
+			})
+			if lanes, err := j.Lanes(t.Context(), bridge.LaneKey{}, 10); err != nil || len(lanes) == 0 {
+				t.Errorf("lanes %v, %v", lanes, err)
+			}
+		})
+	}
 }
 
 // TestFilesMoved takes the journal's files away while it is open: what is

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -97,10 +98,10 @@ func (s *sqliteEngine) open(ctx context.Context, layout func(*sqliteEngine, cont
 	if err := layout(s, ctx); err != nil {
 		return err
 	}
-	if err := s.openReaders(ctx); err != nil {
+	if err := s.openFiles(); err != nil {
 		return err
 	}
-	if err := s.openFiles(); err != nil {
+	if err := s.openReaders(ctx); err != nil {
 		return err
 	}
 	s.keepBack()
@@ -240,13 +241,28 @@ func (s *sqliteEngine) version(ctx context.Context) (version int, err error) {
 	return version, nil
 }
 
-func (s *sqliteEngine) openReaders(ctx context.Context) error {
-	var err error
-	s.readDB, err = sql.Open("sqlite", dsn(s.path, busyPragma, "query_only(1)",
-		"cache_size("+strconv.Itoa(-readerCacheKiB)+")"))
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
+// readerConnector makes connections of readers as they are needed. One that was made
+// while the database's file is gone or another would find an empty database, and SQLite
+// deletes the log beside an empty database.
+type readerConnector struct {
+	engine *sqliteEngine
+	dsn    string
+}
+
+// Connect implements [driver.Connector].
+func (c readerConnector) Connect(context.Context) (driver.Conn, error) {
+	if err := c.engine.verify(); err != nil {
+		return nil, err
 	}
+	return c.Driver().Open(c.dsn)
+}
+
+// Driver implements [driver.Connector].
+func (c readerConnector) Driver() driver.Driver { return c.engine.writeDB.Driver() }
+
+func (s *sqliteEngine) openReaders(ctx context.Context) error {
+	s.readDB = sql.OpenDB(readerConnector{s, dsn(s.path, busyPragma, "query_only(1)",
+		"cache_size("+strconv.Itoa(-readerCacheKiB)+")") + "&mode=rw"})
 	s.readDB.SetMaxOpenConns(readers)
 	s.readDB.SetMaxIdleConns(readers)
 	if err := s.readDB.PingContext(ctx); err != nil {
