@@ -155,6 +155,8 @@ type Bridge struct {
 
 	toLivePerson *lane.Set
 	toChannel    map[string]*lane.Set
+	// laned says that there are lanes.
+	laned atomic.Bool
 	// order brings agents' messages in the order of their dialog.
 	order *lane.Order
 	// consumerTyping and agentTyping translate typing towards LivePerson and

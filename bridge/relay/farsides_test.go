@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,4 +74,26 @@ func TestResumeNamesTheFarSide(t *testing.T) {
 			t.Errorf("resume of an unknown far side: %v", err)
 		}
 	})
+}
+
+// TestMetricsAreReadWhileTheBridgeStarts: a replica that takes over is asked for its
+// metrics all the time.
+func TestMetricsAreReadWhileTheBridgeStarts(t *testing.T) {
+	for range 5 {
+		registry := prometheus.NewRegistry()
+		synctest.Test(t, func(t *testing.T) {
+			var reading sync.WaitGroup
+			reading.Go(func() {
+				for range 200 {
+					if _, err := registry.Gather(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			r := newRig(t, rigOptions{quiet: true, adjust: func(o *relay.Options) { o.Metrics = registry }})
+			reading.Wait()
+			r.shutDown()
+			r.sim.Close()
+		})
+	}
 }

@@ -50,6 +50,7 @@ func (b *Bridge) makeLanes(work context.Context) {
 		ch.Name, ch.Deliver, ch.Limiter = name, b.held(traced(b.opts.Tracer, b.deliverToChannel)), lane.NewLimiter(b.opts.MaxInFlight)
 		b.toChannel[name] = lane.New(ch)
 	}
+	b.laned.Store(true)
 }
 
 // heldRetry is when a delivery is tried again that found the journal another's to act on.
@@ -140,11 +141,12 @@ func (b *Bridge) takeShare(e *bridge.Entry, by int64) {
 	}
 }
 
+// backlog is asked for metrics, also by a process that is about to take over.
 func (b *Bridge) backlog() (known, delivering int) {
+	if !b.laned.Load() {
+		return 0, 0
+	}
 	for _, l := range b.allLanes() {
-		if l == nil {
-			continue
-		}
 		k, d := l.Backlog()
 		known, delivering = known+k, delivering+d
 	}
