@@ -167,23 +167,28 @@ func TestBacklogGoesOutWhenTheCredentialIsMended(t *testing.T) {
 	}
 }
 
-// CONVERSATION's answer is lost; the notification names the conversation at once.
+// CONVERSATION's answer is lost; the notification names the conversation at once, which
+// may be while the answer is still awaited.
 func TestNewsOfTheConversationWakesTheLane(t *testing.T) {
-	inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
-		r.loseAnswer("ConsumerRequestConversation")
-		r.say("t-1", "e-1", "hello")
-		began := time.Now()
-		time.Sleep(50 * time.Millisecond)
-		if got := r.channel.got(); !slices.Contains(got, "state:open") {
-			t.Fatal(got)
-		}
-		for len(r.allConsumerTexts()) == 0 {
-			time.Sleep(10 * time.Millisecond)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("the conversation was known after 50 ms, the message went out after %v", took)
-		}
-	})
+	for _, awaited := range []time.Duration{0, time.Second} {
+		t.Run(awaited.String(), func(t *testing.T) {
+			inBubble(t, rigOptions{}, func(t *testing.T, r *rig) {
+				r.wire.fail(about("ConsumerRequestConversation", inTurn(r.appliedThen(isLostAfter(awaited)))))
+				r.say("t-1", "e-1", "hello")
+				began := time.Now()
+				time.Sleep(50 * time.Millisecond)
+				if got := r.channel.got(); !slices.Contains(got, "state:open") {
+					t.Fatal(got)
+				}
+				for len(r.allConsumerTexts()) == 0 {
+					time.Sleep(10 * time.Millisecond)
+				}
+				if took := time.Since(began); took > awaited+time.Second {
+					t.Errorf("the conversation was known after 50 ms, the message went out after %v", took)
+				}
+			})
+		})
+	}
 }
 
 func TestPoisonDoesNotHoldUpItsThread(t *testing.T) {

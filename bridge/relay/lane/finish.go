@@ -112,6 +112,9 @@ func (l *lane) nextTry(v Verdict) time.Time {
 	now := time.Now()
 	asked := min(v.RetryAfter, MaxStop)
 	switch {
+	case l.news && v.Unsent && v.Uncounted && v.RetryAfter == 0:
+		// It was not sent for want of a token or a conversation, and the news may be that.
+		return now
 	case !v.Next.IsZero():
 		return v.Next
 	case v.Sign == SaysThrottled:
