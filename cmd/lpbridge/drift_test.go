@@ -356,7 +356,7 @@ func TestClaimsOnReplicas(t *testing.T) {
 	pages := documents(t)
 	facts := map[string][]string{
 		"README.md":          {"any replica", "one owner relays", "throughput does not grow with replicas", "takes over within seconds"},
-		"docs/operations.md": {"any replica takes any webhook, notification, request and socket", "More throughput", "One owner relays", "replaced within five seconds"},
+		"docs/operations.md": {"any replica takes any webhook, notification, request and socket", "More throughput", "One owner relays", "replaced in some five seconds"},
 		"docs/deploy.md":     {"any replica whose `/readyz` says yes", "one owner relays", "more replicas do not relay more", "takes over within seconds"},
 		"docs/design.md":     {"throughput does not grow with replicas"},
 	}
